@@ -1,0 +1,91 @@
+//! Every kind of bad input names its place and says what to write.
+
+use super::*;
+
+fn load_with(text: &str, env: &[(&str, &str)], flags: Flags) -> Result<Config, String> {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("config.toml"), text).unwrap();
+    let lookup = |name: &str| {
+        if name == "LEEWARD_HOME" {
+            return Some(home.path().display().to_string());
+        }
+        env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+    };
+    load(&Sources { env: &lookup, flags }).map_err(|e| e.to_string().replace(&home.path().display().to_string(), "HOME"))
+}
+
+#[test]
+fn defaults_need_no_file() {
+    let config = load_with("", &[], Flags::default()).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8787");
+    assert_eq!(config.upstream.as_str(), "https://api.anthropic.com/");
+    assert_eq!(config.client.idle, Duration::from_secs(330));
+    assert_eq!(config.upstreams["openai"].as_str(), "https://api.openai.com/");
+}
+
+#[test]
+fn flags_beat_environment_beats_file() {
+    let text = "listen = '127.0.0.1:1111'\nupstream = 'https://file.example'\n[retry]\ntotal = '7s'\nreplays = 1";
+    let config = load_with(
+        text,
+        &[("LEEWARD_LISTEN", "127.0.0.1:2222"), ("LEEWARD_RETRY_TOTAL", "9s"), ("LEEWARD_LIMITS_CONNECTIONS", "12")],
+        Flags::default(),
+    )
+    .unwrap();
+    assert_eq!(config.listen.port(), 2222);
+    assert_eq!((config.retry.total, config.retry.replays, config.limits.connections), (Duration::from_secs(9), 1, 12));
+    let flags = Flags { listen: Some("127.0.0.1:3333".into()), ..Flags::default() };
+    let config = load_with(text, &[("LEEWARD_LISTEN", "127.0.0.1:2222")], flags).unwrap();
+    assert_eq!((config.listen.port(), config.listen_pinned), (3333, true));
+}
+
+#[test]
+fn bad_input_is_named_with_its_place() {
+    let cases = [
+        ("listn = '127.0.0.1:1'", "HOME/config.toml:1:1: there is no key `listn`; did you mean `listen`?"),
+        ("\n[retry]\nreplay = 3", "HOME/config.toml:3:1: there is no key `replay`; did you mean `replays`?"),
+        ("[retry]\ntotal = 'soon'", "HOME/config.toml:2:9: `soon` is not a duration"),
+        ("[limits]\nconnections = 'many'", "HOME/config.toml:2:15: invalid type: string"),
+        ("listen = '127.0.0.1'", "HOME/config.toml:1: listen: `127.0.0.1` is not an address"),
+        ("listen = '127.0.0.1:0'", "HOME/config.toml:1: listen: port 0 means any free port"),
+        ("listen = '0.0.0.0:8787'", "0.0.0.0 can be reached by other machines"),
+        ("upstream = 'api.anthropic.com'", "HOME/config.toml:1: upstream: `api.anthropic.com` is not a URL"),
+        ("upstream = 'ftp://x'", "`ftp` is not supported"),
+        ("upstream = 'http://localhost:8787'", "is Leeward's own address"),
+        ("upstream = 'https://user:pw@x'", "must not carry a user or password"),
+        ("# c\n[upstreams]\n'a/b' = 'https://x'", "HOME/config.toml:3: upstreams.a/b: `a/b` cannot stand in a path"),
+        ("[retry]\nbudget = 1.5", "HOME/config.toml:2: retry.budget: is a share of all requests"),
+        ("[retry]\nbase = '3s'", "HOME/config.toml:2: retry.base: the first pause is longer"),
+        ("extra_ca = '/nonexistent.pem'", "HOME/config.toml:1: extra_ca: cannot read /nonexistent.pem"),
+        ("[pool]\nsize = 0", "HOME/config.toml:2: pool.size: must be at least 1"),
+        ("a = [", "HOME/config.toml:1:"),
+    ];
+    for (text, want) in cases {
+        let got = load_with(text, &[], Flags::default()).unwrap_err();
+        assert!(got.contains(want), "{text:?}\n  gave {got}\n  want {want}");
+    }
+}
+
+#[test]
+fn a_bad_variable_or_flag_is_named() {
+    let got = load_with("", &[("LEEWARD_RETRY_TOTAL", "soon")], Flags::default()).unwrap_err();
+    assert!(got.starts_with("LEEWARD_RETRY_TOTAL: `soon` is not a duration"), "{got}");
+    let got = load_with("", &[], Flags { upstream: Some("nope".into()), ..Flags::default() }).unwrap_err();
+    assert!(got.starts_with("--upstream: `nope` is not a URL"), "{got}");
+}
+
+#[test]
+fn a_named_file_must_exist_and_be_readable() {
+    let flags = Flags { config_file: Some("/nonexistent/c.toml".into()), ..Flags::default() };
+    assert!(load_with("", &[], flags).unwrap_err().contains("/nonexistent/c.toml does not exist"));
+    let folder = tempfile::tempdir().unwrap();
+    let flags = Flags { config_file: Some(folder.path().to_path_buf()), ..Flags::default() };
+    assert!(load_with("", &[], flags).unwrap_err().contains("cannot read the config file"));
+}
+
+#[test]
+fn the_client_token_never_shows() {
+    let config = load_with("client_token = 'hush-hush'\nlisten = '0.0.0.0:9'", &[], Flags::default()).unwrap();
+    assert!(!format!("{config:?}").contains("hush"));
+    assert!(config.client_token.as_ref().unwrap().matches("hush-hush"));
+}

@@ -1,0 +1,51 @@
+//! Where Leeward keeps its files. Creates nothing.
+
+use std::path::{Path, PathBuf};
+
+/// The places of all files, on every platform; `LEEWARD_HOME` moves all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// `config.toml`.
+    pub config_file: PathBuf,
+    /// Folder of `instance.json`, `control.token`, the ledger and the logs.
+    pub state_dir: PathBuf,
+}
+
+impl Paths {
+    /// Everything below one folder: tests and portable use.
+    pub fn under(home: &Path) -> Self {
+        Self { config_file: home.join("config.toml"), state_dir: home.join("state") }
+    }
+
+    /// The platform's own places; `None` where the user has no home folder.
+    pub fn of_platform() -> Option<Self> {
+        let dirs = directories::ProjectDirs::from("", "", "leeward")?;
+        let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir());
+        Some(Self { config_file: dirs.config_dir().join("config.toml"), state_dir: state.to_path_buf() })
+    }
+
+    /// Who serves: address, process, version.
+    pub fn instance_file(&self) -> PathBuf {
+        self.state_dir.join("instance.json")
+    }
+
+    /// Held locked by the process that serves.
+    pub fn lock_file(&self) -> PathBuf {
+        self.state_dir.join("instance.lock")
+    }
+
+    /// The bearer token of the control paths, readable by the user alone.
+    pub fn token_file(&self) -> PathBuf {
+        self.state_dir.join("control.token")
+    }
+
+    /// Upstreams that `wrap` sessions brought along, so that a restarted engine knows them at once.
+    pub fn session_upstreams_file(&self) -> PathBuf {
+        self.state_dir.join("session-upstreams.json")
+    }
+
+    /// The rotated log.
+    pub fn log_file(&self) -> PathBuf {
+        self.state_dir.join("logs").join("leeward.log")
+    }
+}

@@ -1,0 +1,165 @@
+//! The config file as it is written: every key optional, unknown keys refused. No defaults and no checks here.
+
+use super::units::{Size, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// The file `config.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Raw {
+    /// Address and port to accept on. Loopback, unless `client_token` is set. Default "127.0.0.1:8787".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) listen: Option<String>,
+    /// URL of the API that requests go to when their path names no upstream. Default "https://api.anthropic.com".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) upstream: Option<String>,
+    /// Host names besides loopback that clients may use to reach Leeward (containers, WSL). Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) allowed_hosts: Option<Vec<String>>,
+    /// Secret that clients must send in `x-leeward-token`; needed to listen on anything but loopback. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_token: Option<String>,
+    /// Log filter: "info", "debug", or directives such as "leeward::proxy=debug". Default "info".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) log: Option<String>,
+    /// Worker threads of the engine. Default: the number of cores, at most 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) workers: Option<usize>,
+    /// Additional root certificates, a PEM file. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) extra_ca: Option<PathBuf>,
+    /// How long a request may wait for the response's headers when its client names no deadline. Default "600s".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_timeout: Option<Span>,
+    /// How long running streams may finish after a restart. Default "10m".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) drain: Option<Span>,
+    /// Named upstreams, reached as `/@NAME/…`. Adds to the built-in ones and overrides them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) upstreams: BTreeMap<String, String>,
+    /// Sizes and counts that a client cannot exceed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) limits: RawLimits,
+    /// Waits on the client's side.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) client: RawClient,
+    /// How connections to the upstream are made.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) connect: RawConnect,
+    /// The pool of upstream connections.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) pool: RawPool,
+    /// What is tried again, how often and for how long.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) retry: RawRetry,
+    /// The self-probe.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) watch: RawWatch,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            $($(#[$field_doc])* #[serde(skip_serializing_if = "Option::is_none")] pub(super) $field: Option<$type>,)*
+        }
+    };
+}
+
+section! {
+    /// `[limits]`
+    RawLimits {
+        /// Request line and headers of one request. Default "64KiB".
+        header_bytes: Size,
+        /// Header fields of one request. Default 200.
+        header_count: usize,
+        /// One request body; the API itself takes 500 MB for files. Default "512MiB".
+        body_bytes: Size,
+        /// Client connections at once; further ones are answered 503. Default 10000.
+        connections: usize,
+        /// A body up to this size is read whole before it is sent, so that it can be sent again. Default "32MiB".
+        replay_body_bytes: Size,
+        /// All bodies held for that together; beyond it they are streamed and sent once. Default "256MiB".
+        replay_total_bytes: Size,
+    }
+}
+
+section! {
+    /// `[client]`
+    RawClient {
+        /// An idle connection of an agent stays open this long; agents keep theirs for 300 s. Default "330s".
+        idle: Span,
+        /// A request whose headers have begun must complete them within this. Default "30s".
+        head: Span,
+        /// A request body may pause this long. Default "120s".
+        body_idle: Span,
+        /// A connection that Leeward closes waits this long for the agent to read what was sent. Default "2s".
+        linger: Span,
+    }
+}
+
+section! {
+    /// `[connect]`
+    RawConnect {
+        /// TCP connect, per address. Default "4s".
+        timeout: Span,
+        /// TLS handshake, per address. Default "5s".
+        tls_timeout: Span,
+        /// Name resolution. Default "5s".
+        dns_timeout: Span,
+        /// Head start of one address over the next (RFC 8305). Default "250ms".
+        stagger: Span,
+        /// Dials at once per upstream. Default 4.
+        parallel: usize,
+    }
+}
+
+section! {
+    /// `[pool]`
+    RawPool {
+        /// Connections per upstream. Default 64.
+        size: usize,
+        /// An idle upstream connection is dropped after this. Default "60s".
+        idle: Span,
+        /// Interval of TCP keep-alive probes. Default "15s".
+        keepalive: Span,
+    }
+}
+
+section! {
+    /// `[retry]`
+    RawRetry {
+        /// Replays of one request whose reused connection died before any answer. Default 2.
+        replays: u32,
+        /// All retrying of one request together; at most half of the client's own deadline. Default "45s".
+        total: Span,
+        /// First pause between two attempts. Default "50ms".
+        base: Span,
+        /// Longest pause between two attempts. Default "2s".
+        cap: Span,
+        /// Replays as a share of all requests. Default 0.2.
+        budget: f32,
+        /// Replays a second that are allowed whatever the share. Default 10.
+        budget_floor: u32,
+    }
+}
+
+section! {
+    /// `[watch]`
+    RawWatch {
+        /// Pause between two self-probes over the real port. Default "5s".
+        probe: Span,
+        /// Limit of one self-probe. Default "2s".
+        probe_timeout: Span,
+        /// An engine whose accept loop is silent for this long is replaced. Default "2s".
+        stall: Span,
+    }
+}

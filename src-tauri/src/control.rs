@@ -1,0 +1,108 @@
+//! Wishes on their way down: what the CLI, the tray or the panel asks the supervisor to do.
+//!
+//! The only channel in that direction. Also counts the `wrap` sessions that hold a control stream open.
+
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+/// What somebody asks for.
+#[derive(Debug)]
+pub enum Wish {
+    /// A new engine generation on the same socket, with the config read again.
+    Restart {
+        /// Told how it went.
+        reply: oneshot::Sender<Result<Restarted, String>>,
+    },
+    /// Stop accepting, let requests in flight finish for at most this long, then end.
+    Stop {
+        /// Limit for what is in flight.
+        drain: Duration,
+    },
+}
+
+/// The answer to a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// Number of the generation that accepts now.
+    pub generation: u64,
+    /// Milliseconds from the wish until it accepted.
+    pub took_ms: u64,
+    /// Set when the config file was refused and the previous config stays in force.
+    pub config_error: Option<String>,
+}
+
+/// Where wishes are dropped.
+pub type Wishes = mpsc::Sender<Wish>;
+
+/// A `wrap` session as others see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The agent's profile name.
+    pub agent: String,
+    /// The wrap's process.
+    pub pid: u32,
+    /// Since when, in milliseconds since 1970.
+    pub since_unix_ms: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    next: u64,
+    sessions: BTreeMap<u64, Session>,
+    idle_since: Instant,
+}
+
+/// The open sessions; clones share the list.
+#[derive(Clone, Debug)]
+pub struct Sessions(Arc<Mutex<Open>>);
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Open { next: 0, sessions: BTreeMap::new(), idle_since: Instant::now() })))
+    }
+}
+
+impl Sessions {
+    /// Adds a session for as long as the guard lives.
+    pub fn open(&self, session: Session) -> SessionGuard {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = open.next;
+        open.next += 1;
+        open.sessions.insert(id, session);
+        SessionGuard { id, sessions: self.clone() }
+    }
+
+    /// The open sessions, oldest first.
+    pub fn list(&self) -> Vec<Session> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.values().cloned().collect()
+    }
+
+    /// How long no session has been open; zero while one is.
+    pub fn idle_for(&self) -> Duration {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.sessions.is_empty() { open.idle_since.elapsed() } else { Duration::ZERO }
+    }
+}
+
+/// Keeps one session in the list.
+#[derive(Debug)]
+pub struct SessionGuard {
+    id: u64,
+    sessions: Sessions,
+}
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        let mut open = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.sessions.remove(&self.id);
+        open.idle_since = Instant::now();
+    }
+}

@@ -1,0 +1,181 @@
+//! Conditions: what is wrong right now, in stable codes and plain sentences. A healthy thing is absent.
+//!
+//! Knows no other room: whoever sees a fault sets a condition, whoever sees it gone clears it.
+
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::time::Instant;
+
+/// How bad a condition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Works, and the user should know.
+    Degraded,
+    /// Agents cannot work.
+    Broken,
+}
+
+/// Every condition there is. Codes are public and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// Another program holds the configured port; Leeward serves on another one.
+    PortTaken,
+    /// The listening socket is gone and could not be bound again yet.
+    ListenerLost,
+    /// Two self-probes in a row went unanswered.
+    ProbeFailing,
+    /// Accepting fails for lack of file descriptors or memory.
+    ResourcesExhausted,
+    /// No connection to an upstream can be made.
+    UpstreamUnreachable,
+    /// An upstream's certificate is not trusted.
+    CertificateUntrusted,
+    /// The config file on disk is invalid; the previous one stays in force.
+    ConfigInvalid,
+    /// The state folder cannot be written.
+    StateUnwritable,
+}
+
+impl Code {
+    /// Severity and the time a fault must last before anyone sees it, so that a blip stays invisible.
+    pub fn traits(self) -> (Severity, Duration) {
+        match self {
+            Self::PortTaken | Self::ConfigInvalid | Self::StateUnwritable => (Severity::Degraded, Duration::ZERO),
+            Self::CertificateUntrusted => (Severity::Degraded, Duration::ZERO),
+            Self::ListenerLost => (Severity::Broken, Duration::ZERO),
+            Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
+            Self::ResourcesExhausted => (Severity::Degraded, Duration::from_millis(500)),
+            Self::UpstreamUnreachable => (Severity::Degraded, Duration::from_secs(2)),
+        }
+    }
+
+    /// The code as it is written in JSON, metrics and documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PortTaken => "port-taken",
+            Self::ListenerLost => "listener-lost",
+            Self::ProbeFailing => "probe-failing",
+            Self::ResourcesExhausted => "resources-exhausted",
+            Self::UpstreamUnreachable => "upstream-unreachable",
+            Self::CertificateUntrusted => "certificate-untrusted",
+            Self::ConfigInvalid => "config-invalid",
+            Self::StateUnwritable => "state-unwritable",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Condition {
+    /// Stable code.
+    pub code: Code,
+    /// What it concerns, where there can be several (an upstream's name).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong and what to do, for the user.
+    pub sentence: String,
+    /// Since when, in milliseconds since 1970.
+    pub since_unix_ms: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    condition: Condition,
+    visible_at: Instant,
+}
+
+/// The list of conditions; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Tracker(Arc<Mutex<BTreeMap<(Code, Option<String>), Entry>>>);
+
+impl Tracker {
+    /// Records that something is wrong. The start time survives a new sentence.
+    pub fn set(&self, code: Code, subject: Option<&str>, sentence: impl Into<String>) {
+        let (severity, delay) = code.traits();
+        let sentence = sentence.into();
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match map.get_mut(&(code, subject.map(str::to_owned))) {
+            Some(entry) => entry.condition.sentence = sentence,
+            None => {
+                let condition =
+                    Condition { code, subject: subject.map(str::to_owned), severity, sentence, since_unix_ms: unix_ms() };
+                map.insert((code, subject.map(str::to_owned)), Entry { condition, visible_at: Instant::now() + delay });
+            }
+        }
+    }
+
+    /// Records that it is well again.
+    pub fn clear(&self, code: Code, subject: Option<&str>) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !map.is_empty() {
+            map.remove(&(code, subject.map(str::to_owned)));
+        }
+    }
+
+    /// The conditions that have lasted long enough to be shown, worst first.
+    pub fn visible(&self) -> Vec<Condition> {
+        let now = Instant::now();
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> = map.values().filter(|e| e.visible_at <= now).map(|e| e.condition.clone()).collect();
+        list.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.code.cmp(&b.code)));
+        list
+    }
+}
+
+/// Milliseconds since 1970; 0 on a clock set before that.
+pub fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_blip_is_never_seen_and_recovery_leaves_nothing() {
+        let health = Tracker::default();
+        health.set(Code::UpstreamUnreachable, Some("api"), "no route");
+        assert_eq!(health.visible(), []);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(health.visible().len(), 1);
+        health.set(Code::ListenerLost, None, "gone");
+        let codes: Vec<_> = health.visible().iter().map(|c| c.code).collect();
+        assert_eq!(codes, [Code::ListenerLost, Code::UpstreamUnreachable], "worst first");
+        health.clear(Code::UpstreamUnreachable, Some("api"));
+        health.clear(Code::ListenerLost, None);
+        assert_eq!(health.visible(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_start_survives_a_new_sentence() {
+        let health = Tracker::default();
+        health.set(Code::PortTaken, None, "a");
+        let since = health.visible()[0].since_unix_ms;
+        health.set(Code::PortTaken, None, "b");
+        assert_eq!((health.visible()[0].since_unix_ms, health.visible()[0].sentence.as_str()), (since, "b"));
+    }
+
+    #[test]
+    fn codes_are_written_the_same_everywhere() {
+        for code in [
+            Code::PortTaken,
+            Code::ListenerLost,
+            Code::ProbeFailing,
+            Code::ResourcesExhausted,
+            Code::UpstreamUnreachable,
+            Code::CertificateUntrusted,
+            Code::ConfigInvalid,
+            Code::StateUnwritable,
+        ] {
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A client of the running instance, for the CLI, `wrap` and the tray. Talks to nobody else.
+
+use super::{Record, TokenError, read_record, read_token};
+use crate::{
+    config::{Paths, Secret},
+    control::Restarted,
+};
+use serde_json::Value;
+use std::{net::SocketAddr, time::Duration};
+
+/// Why the running instance could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No record, or nobody answers at the recorded address.
+    #[error("no Leeward is running{}; start one with `leeward serve`", .0.map_or(String::new(), |a| format!(" (nobody answers on {a})")))]
+    NotRunning(Option<SocketAddr>),
+    /// The control token cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// It answered with an error.
+    #[error("Leeward on {address} answered {status}: {message}")]
+    Refused {
+        /// Whom was asked.
+        address: SocketAddr,
+        /// The HTTP status.
+        status: u16,
+        /// Its own words.
+        message: String,
+    },
+    /// The answer did not come or made no sense.
+    #[error("Leeward on {address} did not answer properly: {why}")]
+    Broken {
+        /// Whom was asked.
+        address: SocketAddr,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// Talks to one running instance over its own listener.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    address: SocketAddr,
+    token: Option<Secret>,
+}
+
+impl Client {
+    /// The instance that the state folder names; it may be gone, which the first call tells.
+    ///
+    /// # Errors
+    /// `NotRunning` without a record, `Token` when the token exists but cannot be used.
+    pub fn find(paths: &Paths) -> Result<Self, ClientError> {
+        let Record { address, .. } = read_record(paths).ok_or(ClientError::NotRunning(None))?;
+        Self::at(address, paths)
+    }
+
+    /// The instance at an address, with the state folder's token.
+    ///
+    /// # Errors
+    /// `Token` when the token exists but cannot be used.
+    pub fn at(address: SocketAddr, paths: &Paths) -> Result<Self, ClientError> {
+        let token = match read_token(paths) {
+            Ok(token) => Some(token),
+            Err(TokenError::Missing(_)) => None,
+            Err(e) => return Err(e.into()),
+        };
+        let http = reqwest::Client::builder()
+            .no_proxy() // loopback: a proxy variable of the user's must not be asked
+            .connect_timeout(Duration::from_secs(1))
+            .pool_idle_timeout(Duration::from_secs(5))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| ClientError::Broken { address, why: e.to_string() })?;
+        Ok(Self { http, address, token })
+    }
+
+    /// Where the instance accepts.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// GET of a path, as JSON. `/readyz` answers 503 with a body that callers want too: see `ready`.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub async fn get(&self, path: &str, limit: Duration) -> Result<Value, ClientError> {
+        let response = self.send(reqwest::Method::GET, path, None, Some(limit)).await?;
+        self.json(response).await
+    }
+
+    /// POST of a JSON body to a path, the answer as JSON.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub async fn post(&self, path: &str, body: &Value, limit: Duration) -> Result<Value, ClientError> {
+        let response = self.send(reqwest::Method::POST, path, Some(body), Some(limit)).await?;
+        self.json(response).await
+    }
+
+    /// Opens a stream that stays open, such as a session; its end means that the instance is gone.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub async fn open(&self, path: &str, body: &Value) -> Result<reqwest::Response, ClientError> {
+        let response = self.send(reqwest::Method::POST, path, Some(body), None).await?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    /// True when `/readyz` answers 200.
+    pub async fn ready(&self, limit: Duration) -> bool {
+        self.send(reqwest::Method::GET, "/readyz", None, Some(limit)).await.is_ok_and(|r| r.status().is_success())
+    }
+
+    /// Asks for a new generation.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub async fn restart(&self) -> Result<Restarted, ClientError> {
+        let answer = self.post("/_leeward/v1/restart", &Value::Null, Duration::from_secs(15)).await?;
+        serde_json::from_value(answer).map_err(|e| ClientError::Broken { address: self.address, why: e.to_string() })
+    }
+
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&Value>,
+        limit: Option<Duration>,
+    ) -> Result<reqwest::Response, ClientError> {
+        let mut request = self.http.request(method, format!("http://{}{path}", self.address));
+        if let Some(limit) = limit {
+            request = request.timeout(limit);
+        }
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.reveal());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request.send().await.map_err(|e| {
+            if e.is_connect() {
+                ClientError::NotRunning(Some(self.address))
+            } else {
+                ClientError::Broken { address: self.address, why: e.without_url().to_string() }
+            }
+        })
+    }
+
+    async fn json(&self, response: reqwest::Response) -> Result<Value, ClientError> {
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        response.json().await.map_err(|e| ClientError::Broken { address: self.address, why: e.without_url().to_string() })
+    }
+
+    async fn refusal(&self, response: reqwest::Response) -> ClientError {
+        let status = response.status().as_u16();
+        let body: Value = response.json().await.unwrap_or_default();
+        let message = body.pointer("/error/message").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
+        ClientError::Refused { address: self.address, status, message }
+    }
+}

@@ -1,0 +1,76 @@
+//! The control token: made once, readable by the user alone, refused when it is not.
+
+use super::platform;
+use crate::config::{Paths, Secret};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+};
+
+/// Why there is no usable token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// No file: no Leeward has served from this state folder yet.
+    #[error("there is no control token at {}; start Leeward first (`leeward serve`)", .0.display())]
+    Missing(PathBuf),
+    /// Other users could read it.
+    #[error("the control token {} can be read by other users; run `chmod 600 {}`, or delete it and restart Leeward", .0.display(), .0.display())]
+    Exposed(PathBuf),
+    /// The file is empty or not text.
+    #[error("the control token {} is damaged; delete it and restart Leeward", .0.display())]
+    Damaged(PathBuf),
+    /// Any other trouble with the file.
+    #[error("cannot use the control token {}: {why}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: io::Error,
+    },
+}
+
+/// Reads the token.
+///
+/// # Errors
+/// `TokenError`, whose message says what to do.
+pub fn read_token(paths: &Paths) -> Result<Secret, TokenError> {
+    let path = paths.token_file();
+    let fail = |why: io::Error| match why.kind() {
+        io::ErrorKind::NotFound => TokenError::Missing(path.clone()),
+        _ => TokenError::Io { path: path.clone(), why },
+    };
+    let mut file = File::open(&path).map_err(fail)?;
+    if platform::is_exposed(&file).map_err(fail)? {
+        return Err(TokenError::Exposed(path));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(fail)?;
+    let text = text.trim();
+    if text.len() < 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(TokenError::Damaged(path));
+    }
+    Ok(Secret::new(text.to_owned()))
+}
+
+/// Reads the token, or makes one of 256 random bits.
+///
+/// # Errors
+/// As `read_token`, but a missing file is made.
+pub fn read_or_create_token(paths: &Paths) -> Result<Secret, TokenError> {
+    match read_token(paths) {
+        Err(TokenError::Missing(path)) => {
+            let io = |why| TokenError::Io { path: path.clone(), why };
+            platform::create_private_dir(&paths.state_dir).map_err(io)?;
+            let mut bytes = [0u8; 32];
+            rustls::crypto::aws_lc_rs::default_provider()
+                .secure_random
+                .fill(&mut bytes)
+                .map_err(|_| io(io::Error::other("the system gave no random bytes")))?;
+            let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            super::write_atomically(&path, text.as_bytes()).map_err(io)?;
+            Ok(Secret::new(text))
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,12 @@
+//! Leeward's engine: a local proxy between coding agents and their APIs whose listener cannot be lost.
+//!
+//! This file is the door: the list of rooms and nothing else. Facts go up
+//! (`proxy -> health -> supervisor -> watch<Status> -> view`), wishes go down (`control::Wish -> supervisor`);
+//! `tests/house.rs` holds each room to what it may see.
+
+pub mod config;
+pub mod control;
+pub mod health;
+pub mod instance;
+pub mod status;
+pub mod tasks;

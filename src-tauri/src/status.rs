@@ -1,0 +1,111 @@
+//! The one picture of the engine that others see. Data only: whoever paints it decides nothing here.
+
+pub mod traffic;
+
+use crate::{control::Session, health::Condition};
+use serde::Serialize;
+
+/// What the engine is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "phase")]
+pub enum Phase {
+    /// Not accepting yet.
+    Starting,
+    /// Accepting.
+    Serving,
+    /// A new generation is being started; the old one still accepts.
+    Restarting,
+    /// No longer accepting; requests in flight finish.
+    Draining,
+    /// Ended.
+    Stopped,
+}
+
+/// The listening socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Listener {
+    /// `127.0.0.1:8787`; empty before the first bind.
+    pub address: String,
+    /// True while a generation accepts on it.
+    pub accepting: bool,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Accepts that failed and cost one connection at most.
+    pub accept_errors: u64,
+    /// Times the socket had to be bound again.
+    pub rebinds: u64,
+    /// The last accept error.
+    pub last_accept_error: Option<String>,
+    /// Client connections open now.
+    pub connections: u64,
+    /// Connections that were answered 503 because too many were open.
+    pub over_cap: u64,
+}
+
+/// The last self-probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Probe {
+    /// When it ended, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// Whether it was answered with 200.
+    pub ok: bool,
+    /// How long it took.
+    pub took_us: u64,
+    /// Misses in a row.
+    pub misses: u32,
+}
+
+/// Everything about the engine but its traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Leeward's version.
+    pub version: &'static str,
+    /// The process that serves.
+    pub pid: u32,
+    /// When it started, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// What it is doing.
+    #[serde(flatten)]
+    pub phase: Phase,
+    /// Number of the current generation, from 1.
+    pub generation: u64,
+    /// The listening socket.
+    pub listener: Listener,
+    /// What is wrong; empty when all is well.
+    pub conditions: Vec<Condition>,
+    /// The last self-probe, if there was one.
+    pub probe: Option<Probe>,
+    /// The default upstream's URL.
+    pub upstream: String,
+    /// Open `wrap` sessions.
+    pub sessions: Vec<Session>,
+}
+
+impl Status {
+    /// A picture of an engine that has not started.
+    pub fn starting() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            started_unix_ms: crate::health::unix_ms(),
+            phase: Phase::Starting,
+            generation: 0,
+            listener: Listener::default(),
+            conditions: Vec::new(),
+            probe: None,
+            upstream: String::new(),
+            sessions: Vec::new(),
+        }
+    }
+
+    /// `ok`, `degraded` or `broken`, from the worst condition and whether it accepts.
+    pub fn verdict(&self) -> &'static str {
+        let worst = self.conditions.iter().map(|c| c.severity).max();
+        match worst {
+            Some(crate::health::Severity::Broken) => "broken",
+            _ if !self.listener.accepting => "broken",
+            Some(crate::health::Severity::Degraded) => "degraded",
+            None => "ok",
+        }
+    }
+}
