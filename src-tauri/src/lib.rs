@@ -8,5 +8,6 @@ pub mod config;
 pub mod control;
 pub mod health;
 pub mod instance;
+pub mod logging;
 pub mod status;
 pub mod tasks;
