@@ -1,1 +1,2 @@
+//! The tray.
 fn main() {}
