@@ -40,7 +40,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "leeward-tray",
-        &["config", "control", "health", "instance", "logging", "status", "supervisor", "view", "wrap"],
+        &["config", "control", "health", "instance", "logging", "status", "supervisor", "tasks", "view", "wrap"],
         "the tray paints the status and passes wishes on; it must not reach into the proxy",
     ),
 ];
@@ -185,13 +185,21 @@ fn the_panel_has_one_transport() {
 
 #[test]
 fn the_panel_calls_the_commands_that_exist() {
-    let calls = source::texts("ui/src/transport.ts", &["ts"]);
+    let transport = source::texts("ui/src/transport.ts", &["ts"]).remove(0).1;
+    let mut called = Vec::new();
+    for rest in transport.split("invoke").skip(1) {
+        // `invoke("name")` or `invoke<Type>("name")`; the import of the word itself has no bracket behind it.
+        if let Some((kind, rest)) = rest.split_once("(\"")
+            && (kind.is_empty() || kind.starts_with('<'))
+        {
+            called.extend(rest.split('"').next());
+        }
+    }
     let tray = source::texts("src-tauri/src/bin/leeward-tray/", &["rs"]);
     let tray: String = tray.into_iter().map(|(_, text)| text).collect();
     let (_, rest) = tray.split_once("generate_handler![").expect("the tray lists its commands in one generate_handler!");
-    let mut offered: Vec<_> =
-        rest.split(']').next().unwrap().split(',').map(|name| name.trim().rsplit("::").next().unwrap()).collect();
-    let mut called: Vec<_> = calls[0].1.split("invoke").skip(1).filter_map(|rest| rest.split('"').nth(1)).collect();
+    let offered = rest.split(']').next().unwrap().split(',');
+    let mut offered: Vec<_> = offered.filter_map(|name| name.trim().rsplit("::").next()).collect();
     for list in [&mut offered, &mut called] {
         list.retain(|name| !name.is_empty());
         list.sort_unstable();
@@ -219,6 +227,62 @@ fn lock_files_name_no_registry() {
     none(
         strays
             .map(|(path, _)| format!("{path}: has `resolved` lines; they tie the build to one registry (see .npmrc beside it)")),
+    );
+}
+
+#[test]
+fn the_architecture_shows_the_table_that_is_enforced() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with('|')).filter_map(|line| {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let room = cells[0].strip_prefix('`')?.strip_suffix('`')?.to_owned();
+        Some((room, cells.last()?.replace("nothing", "")))
+    });
+    let shown: Vec<_> = rows.collect();
+    let enforced: Vec<_> = ROOMS.iter().map(|(room, may, _)| ((*room).to_owned(), may.join(", "))).collect();
+    let sorted = |mut list: Vec<(String, String)>| {
+        list.sort();
+        list
+    };
+    assert_eq!(sorted(shown), sorted(enforced), "ARCHITECTURE.md (left) and ROOMS of tests/house.rs (right) differ");
+}
+
+#[test]
+fn the_panel_knows_the_status() {
+    use leeward::{control, health, status};
+    let status = status::Status {
+        version: "0.1.0",
+        pid: 4711,
+        started_unix_ms: 1_700_000_000_000,
+        phase: status::Phase::Serving,
+        generation: 2,
+        listener: status::Listener {
+            address: "127.0.0.1:8787".into(),
+            accepting: true,
+            accepted: 12,
+            accept_errors: 1,
+            rebinds: 0,
+            last_accept_error: Some("connection aborted".into()),
+            connections: 3,
+            over_cap: 0,
+        },
+        conditions: vec![health::Condition {
+            code: health::Code::UpstreamUnreachable,
+            subject: Some("anthropic".into()),
+            severity: health::Severity::Degraded,
+            sentence: "api.anthropic.com cannot be reached".into(),
+            since_unix_ms: 1_700_000_001_000,
+        }],
+        probe: Some(status::Probe { at_unix_ms: 1_700_000_060_000, ok: true, took_us: 400, misses: 0 }),
+        upstream: "https://api.anthropic.com/".into(),
+        sessions: vec![control::Session { agent: "claude".into(), pid: 4712, since_unix_ms: 1_700_000_002_000 }],
+    };
+    let sample = fs::read_to_string(root().join("ui/src/status.sample.json")).unwrap();
+    let sample: serde_json::Value = serde_json::from_str(&sample).unwrap();
+    assert_eq!(
+        serde_json::to_value(status).unwrap(),
+        sample,
+        "the status (left) and ui/src/status.sample.json (right) differ: change the sample and ui/src/status.ts with it"
     );
 }
 
