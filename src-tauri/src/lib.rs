@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod health;
 pub mod instance;
+pub mod logging;
 pub mod proxy;
 pub mod status;
 pub mod supervisor;
