@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod control;
+pub mod demo;
 pub mod health;
 pub mod instance;
 pub mod logging;
