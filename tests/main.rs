@@ -6,5 +6,7 @@
     reason = "a test fails by panicking and ends with its process"
 )]
 
+mod listener;
 mod request;
+mod restart;
 mod support;
