@@ -5,3 +5,5 @@
     unreachable_pub,
     reason = "a test fails by panicking and ends with its process"
 )]
+
+mod demo;

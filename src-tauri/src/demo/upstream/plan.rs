@@ -111,8 +111,8 @@ impl Plan {
         Self(Box::new(choose))
     }
 
-    /// The fault for this moment.
-    pub(super) fn choose(&self, moment: &Moment<'_>) -> Fault {
+    /// The fault for this moment; `Fault::None` when the chosen one does not fit it.
+    pub fn choose(&self, moment: &Moment<'_>) -> Fault {
         let fault = (self.0)(moment);
         if moment.fits(&fault) { fault } else { Fault::None }
     }
