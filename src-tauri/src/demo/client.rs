@@ -215,7 +215,7 @@ mod tests {
         let silent = Upstream::plain(Plan::always(Fault::StallBeforeHeaders)).unwrap();
         let client = Client::plain(silent.address());
         assert_eq!(client.ask(&messages(true), Duration::from_millis(50)).await, Err(Failure::TimedOut));
-        drop(silent);
+        silent.stop().await;
         assert_eq!(client.ask(&messages(true), LIMIT).await, Err(Failure::Refused));
     }
 }

@@ -2,15 +2,18 @@
 
 use super::client::{Client, Request};
 use serde::Serialize;
+use socket2::SockRef;
 use std::{
-    io,
-    net::SocketAddr,
+    io::{self, Write as _},
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::task::spawn_blocking;
 
 /// Limit of one `/health`.
 const HEALTH: Duration = Duration::from_secs(5);
+/// Limit of one connect; a full accept queue must not stop the storm.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// What a client sends before it resets: nothing, half a request, a request whose answer takes a while, half a body.
 const SHAPES: [&[u8]; 4] = [
@@ -76,12 +79,14 @@ pub(super) async fn strike(target: SocketAddr, clients: u64, step: &mut (dyn FnM
     }
 }
 
-async fn reset(target: SocketAddr, shape: &[u8]) -> io::Result<()> {
-    let mut stream = TcpStream::connect(target).await?;
-    // With it the close below is an RST, not a FIN.
-    stream.set_zero_linger()?;
-    if !shape.is_empty() {
-        stream.write_all(shape).await?;
-    }
-    Ok(())
+/// One client. On a thread of its own and without a pause between connect and RST, so that the RST comes while the
+/// connection is still being accepted, as it did in the report.
+async fn reset(target: SocketAddr, shape: &'static [u8]) -> io::Result<()> {
+    let client = move || {
+        let mut stream = TcpStream::connect_timeout(&target, CONNECT)?;
+        // With it the close below is an RST, not a FIN.
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        stream.write_all(shape)
+    };
+    spawn_blocking(client).await.map_err(io::Error::other)?
 }
