@@ -7,3 +7,5 @@
 )]
 
 mod demo;
+mod request;
+mod support;
