@@ -9,6 +9,7 @@ mod raw;
 mod schema;
 mod units;
 
+pub(crate) use load::check_upstream;
 pub use load::{Error, Flags, Sources, environment, load};
 pub use paths::Paths;
 pub use raw::Raw;

@@ -10,3 +10,4 @@ pub mod health;
 pub mod instance;
 pub mod status;
 pub mod tasks;
+pub mod wrap;
