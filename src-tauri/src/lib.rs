@@ -10,4 +10,5 @@ pub mod health;
 pub mod instance;
 pub mod status;
 pub mod tasks;
+pub mod view;
 pub mod wrap;
