@@ -1,1 +1,311 @@
+//! The rules of the house, each a failing test that gives its reason. Extend the tables, not the code.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test fails by panicking")]
 
+#[path = "house/source.rs"]
+mod source;
+
+use source::{Source, crate_paths, sources};
+use std::{fs, path::Path, process::Command};
+
+/// Which rooms of the library a room may see. A room that is not listed here fails: decide first, then write.
+const ROOMS: &[(&str, &[&str], &str)] = &[
+    ("config", &[], "the config is read before anything else exists and knows nobody"),
+    ("health", &[], "whoever sees a fault reports it; the list of faults knows no reporter"),
+    ("tasks", &[], "an owner of tasks must not know what they do"),
+    ("logging", &[], "the log starts first and takes everybody's lines"),
+    ("control", &["config", "health"], "wishes are a vocabulary; only the supervisor acts on them"),
+    ("status", &["control", "health"], "the picture that others see holds data, it decides nothing"),
+    ("instance", &["config", "control"], "who holds the port is a question about files and processes, not about the engine"),
+    (
+        "proxy",
+        &["config", "control", "health", "status", "tasks"],
+        "the engine never asks who is watching: facts go up through health and status",
+    ),
+    (
+        "supervisor",
+        &["config", "control", "health", "instance", "proxy", "status", "tasks"],
+        "it owns the socket and the state, and knows neither wrap nor any painting of them",
+    ),
+    ("view", &["health", "status"], "a painting of the status is a pure value"),
+    ("wrap", &["config", "control", "instance"], "it talks to a running engine over the socket, like a stranger"),
+    ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
+];
+
+/// Which rooms a program may see.
+const PROGRAMS: &[(&str, &[&str], &str)] = &[
+    (
+        "leeward",
+        &["config", "control", "demo", "health", "instance", "logging", "status", "supervisor", "tasks", "view", "wrap"],
+        "a program asks the supervisor; the proxy is nobody's to call",
+    ),
+    (
+        "leeward-tray",
+        &["config", "control", "health", "instance", "logging", "status", "supervisor", "tasks", "view", "wrap"],
+        "the tray paints the status and passes wishes on; it must not reach into the proxy",
+    ),
+];
+
+/// Words a room must not contain: (rooms, empty = all of the library; word; reason).
+const WORDS: &[(&[&str], &str, &str)] = &[
+    (&[], "tauri", "the headless build must compile without a desktop; Tauri belongs to the tray's program"),
+    (&[], "tokio::spawn", "a detached task outlives its owner; use a JoinSet or `tasks::Tasks`"),
+    (&[], "task::spawn(", "a detached task outlives its owner; use a JoinSet or `tasks::Tasks`"),
+    (&[], "process::exit", "ending the process skips every guard; return to the program's main"),
+    (&[], "unbounded_channel", "a queue without a bound is a leak with a delay"),
+    (&[], "static mut", "there is no global state"),
+    (&["proxy", "supervisor", "health", "status", "control", "tasks", "view"], "std::env", "only `config` reads the environment"),
+    (&["proxy", "supervisor", "view"], "stdout", "the engine has no terminal; facts go up through the status"),
+    (&["proxy"], "ledger::", "the history is written by whoever watches, never on the request's path"),
+    (&["view"], "tokio", "a painting does no I/O"),
+];
+
+/// Length limits in lines, by the start of the path. One idea a file; a longer file has two.
+const LENGTHS: &[(&str, usize)] =
+    &[("src-tauri/", 400), ("xtask/", 400), ("ui/src/", 400), ("tests/", 600), ("ARCHITECTURE.md", 150)];
+
+#[test]
+fn rooms_see_only_what_they_may() {
+    let mut found = Vec::new();
+    let rooms: Vec<_> = ROOMS.iter().map(|r| r.0).collect();
+    for file in library() {
+        let Some(room) = file.room() else { continue };
+        let Some((_, may, why)) = ROOMS.iter().find(|r| r.0 == room) else {
+            found.push(format!("{}: the room `{room}` is not in the table ROOMS of tests/house.rs", file.path));
+            continue;
+        };
+        for (line, seen) in crate_paths(&file.code, "crate", &rooms) {
+            if seen != room && rooms.contains(&seen.as_str()) && !may.contains(&seen.as_str()) {
+                found.push(format!("{}:{line}: `{room}` must not see `{seen}`: {why}", file.path));
+            }
+        }
+    }
+    none(found);
+}
+
+#[test]
+fn programs_see_only_what_they_may() {
+    let mut found = Vec::new();
+    let rooms: Vec<_> = ROOMS.iter().map(|r| r.0).collect();
+    for (program, may, why) in PROGRAMS {
+        let folder = format!("src-tauri/src/bin/{program}/");
+        for file in sources().into_iter().filter(|f| f.path.starts_with(&folder)) {
+            for (line, seen) in crate_paths(&file.code, "leeward", &[]) {
+                if rooms.contains(&seen.as_str()) && !may.contains(&seen.as_str()) {
+                    found.push(format!("{}:{line}: `{program}` must not see `{seen}`: {why}", file.path));
+                }
+            }
+        }
+    }
+    none(found);
+}
+
+#[test]
+fn forbidden_words_stay_out() {
+    let mut found = Vec::new();
+    for file in library() {
+        let room = file.room().unwrap_or_default();
+        for (rooms, word, why) in WORDS {
+            if (rooms.is_empty() || rooms.contains(&room.as_str())) && !file.in_tests() {
+                let lines = file.code.lines().enumerate().filter(|(_, text)| text.contains(word));
+                found.extend(lines.map(|(n, _)| format!("{}:{}: `{word}`: {why}", file.path, n + 1)));
+            }
+        }
+    }
+    none(found);
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent = sources().into_iter().filter(|f| !f.text.starts_with("//! "));
+    none(silent.map(|f| format!("{}: begins without `//!`: a reader must learn what it is for and must not do", f.path)));
+}
+
+#[test]
+fn files_stay_short() {
+    let mut found = Vec::new();
+    for (start, limit) in LENGTHS {
+        for (path, text) in source::texts(start, &["rs", "ts", "svelte", "md"]) {
+            let lines = text.lines().count();
+            if lines > *limit {
+                found.push(format!("{path}: {lines} lines, limit {limit}: split it by idea, one idea a file"));
+            }
+        }
+    }
+    none(found);
+}
+
+#[test]
+fn tauri_is_optional() {
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let mut found = Vec::new();
+    for table in ["dependencies", "build-dependencies"] {
+        for (name, wanted) in manifest[table].as_table().unwrap() {
+            let optional = wanted.get("optional").and_then(toml::Value::as_bool) == Some(true);
+            if name.starts_with("tauri") && !optional {
+                found.push(format!("Cargo.toml [{table}] {name}: must be `optional = true`, or the headless build needs WebKit"));
+            }
+        }
+    }
+    let dev = manifest["dev-dependencies"].as_table().unwrap();
+    let strays = dev.keys().filter(|n| n.starts_with("tauri"));
+    found.extend(strays.map(|n| format!("Cargo.toml [dev-dependencies] {n}: would pull WebKit into the headless tests")));
+    none(found);
+}
+
+#[test]
+fn the_headless_build_has_no_desktop_in_it() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--package", "leeward-tray", "--edges", "normal,build", "--prefix", "none"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "cargo tree: {}", String::from_utf8_lossy(&tree.stderr));
+    let names: Vec<_> = String::from_utf8_lossy(&tree.stdout).lines().skip(1).map(str::to_owned).collect();
+    assert!(names.iter().any(|n| n.starts_with("tokio ")), "the tree was not read: {names:?}");
+    let desktop = ["tauri", "wry", "tao ", "gtk", "gdk", "webkit2gtk", "muda", "tray-icon"];
+    let strays = names.iter().filter(|n| desktop.iter().any(|d| n.starts_with(d)));
+    none(strays.map(|n| format!("{n}: the headless build must compile on a machine without a desktop")));
+}
+
+#[test]
+fn the_panel_has_one_transport() {
+    let mut found = Vec::new();
+    for (path, text) in source::texts("ui/src/", &["ts", "svelte"]) {
+        let outside = !path.ends_with("/transport.ts") && !path.contains(".test.");
+        for word in ["@tauri-apps", "fetch(", "EventSource", "XMLHttpRequest", "__TAURI"] {
+            if outside && text.contains(word) {
+                found.push(format!(
+                    "{path}: `{word}` belongs to ui/src/transport.ts, the one file that knows how to reach the engine"
+                ));
+            }
+        }
+    }
+    none(found);
+}
+
+#[test]
+fn the_panel_calls_the_commands_that_exist() {
+    let transport = source::texts("ui/src/transport.ts", &["ts"]).remove(0).1;
+    let mut called = Vec::new();
+    for rest in transport.split("invoke").skip(1) {
+        // `invoke("name")` or `invoke<Type>("name")`; the import of the word itself has no bracket behind it.
+        if let Some((kind, rest)) = rest.split_once("(\"")
+            && (kind.is_empty() || kind.starts_with('<'))
+        {
+            called.extend(rest.split('"').next());
+        }
+    }
+    let tray = source::texts("src-tauri/src/bin/leeward-tray/", &["rs"]);
+    let tray: String = tray.into_iter().map(|(_, text)| text).collect();
+    let (_, rest) = tray.split_once("generate_handler![").expect("the tray lists its commands in one generate_handler!");
+    let offered = rest.split(']').next().unwrap().split(',');
+    let mut offered: Vec<_> = offered.filter_map(|name| name.trim().rsplit("::").next()).collect();
+    for list in [&mut offered, &mut called] {
+        list.retain(|name| !name.is_empty());
+        list.sort_unstable();
+        list.dedup();
+    }
+    assert_eq!(called, offered, "ui/src/transport.ts calls (left) and the tray offers (right) different commands");
+}
+
+#[test]
+fn every_condition_is_documented() {
+    let health = source::texts("src-tauri/src/health.rs", &["rs"]).remove(0).1;
+    let (_, body) = health.split_once("fn as_str").expect("health::Code::as_str");
+    let body = body.split("}\n\n").next().unwrap();
+    let codes: Vec<_> = body.split('"').skip(1).step_by(2).collect();
+    assert!(codes.contains(&"port-taken"), "the codes were not found: {codes:?}");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let missing = codes.iter().filter(|code| !readme.contains(&format!("| `{code}` |")));
+    none(missing.map(|code| format!("README.md: no row for the condition `{code}`; codes are public")));
+}
+
+#[test]
+fn lock_files_name_no_registry() {
+    let locks = source::texts("", &["json"]).into_iter().filter(|(path, _)| path.ends_with("package-lock.json"));
+    let strays = locks.filter(|(_, text)| text.contains("\"resolved\""));
+    none(
+        strays
+            .map(|(path, _)| format!("{path}: has `resolved` lines; they tie the build to one registry (see .npmrc beside it)")),
+    );
+}
+
+#[test]
+fn the_architecture_shows_the_table_that_is_enforced() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with('|')).filter_map(|line| {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let room = cells[0].strip_prefix('`')?.strip_suffix('`')?.to_owned();
+        Some((room, cells.last()?.replace("nothing", "")))
+    });
+    let shown: Vec<_> = rows.collect();
+    let enforced: Vec<_> = ROOMS.iter().map(|(room, may, _)| ((*room).to_owned(), may.join(", "))).collect();
+    let sorted = |mut list: Vec<(String, String)>| {
+        list.sort();
+        list
+    };
+    assert_eq!(sorted(shown), sorted(enforced), "ARCHITECTURE.md (left) and ROOMS of tests/house.rs (right) differ");
+}
+
+#[test]
+fn the_panel_knows_the_status() {
+    use leeward::{control, health, status};
+    let status = status::Status {
+        version: "0.1.0".into(),
+        pid: 4711,
+        started_unix_ms: 1_700_000_000_000,
+        phase: status::Phase::Serving,
+        generation: 2,
+        listener: status::Listener {
+            address: "127.0.0.1:8787".into(),
+            accepting: true,
+            accepted: 12,
+            accept_errors: 1,
+            rebinds: 0,
+            last_accept_error: Some("connection aborted".into()),
+            connections: 3,
+            over_cap: 0,
+        },
+        conditions: vec![health::Condition {
+            code: health::Code::UpstreamUnreachable,
+            subject: Some("anthropic".into()),
+            severity: health::Severity::Degraded,
+            sentence: "api.anthropic.com cannot be reached".into(),
+            since_unix_ms: 1_700_000_001_000,
+        }],
+        probe: Some(status::Probe { at_unix_ms: 1_700_000_060_000, ok: true, took_us: 400, misses: 0 }),
+        upstream: "https://api.anthropic.com/".into(),
+        sessions: vec![control::Session { agent: "claude".into(), pid: 4712, since_unix_ms: 1_700_000_002_000 }],
+    };
+    let sample = fs::read_to_string(root().join("ui/src/status.sample.json")).unwrap();
+    let sample: serde_json::Value = serde_json::from_str(&sample).unwrap();
+    assert_eq!(
+        serde_json::to_value(status).unwrap(),
+        sample,
+        "the status (left) and ui/src/status.sample.json (right) differ: change the sample and ui/src/status.ts with it"
+    );
+}
+
+/// The rules above read source text, so the reading itself is tested.
+#[test]
+fn the_reader_sees_through_groups_and_comments() {
+    let code =
+        source::code("use crate::{view, proxy::{a, b}, config};\n// crate::wrap\nlet s = \"crate::demo\"; super::health::x();\n");
+    let seen: Vec<_> =
+        crate_paths(&code, "crate", &["health"]).into_iter().map(|(line, room)| format!("{line} {room}")).collect();
+    assert_eq!(seen, ["1 view", "1 proxy", "1 config", "3 health"]);
+}
+
+fn library() -> impl Iterator<Item = Source> {
+    sources().into_iter().filter(|f| f.path.starts_with("src-tauri/src/") && !f.path.starts_with("src-tauri/src/bin/"))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[track_caller]
+fn none(found: impl IntoIterator<Item = String>) {
+    let found: Vec<_> = found.into_iter().collect();
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}

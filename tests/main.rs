@@ -1,1 +1,7 @@
-
+//! The integration tests: one binary, one module a contract.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a test fails by panicking and ends with its process"
+)]

@@ -92,9 +92,12 @@ struct Entry {
     visible_at: Instant,
 }
 
+/// By code and subject.
+type Entries = BTreeMap<(Code, Option<String>), Entry>;
+
 /// The list of conditions; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Tracker(Arc<Mutex<BTreeMap<(Code, Option<String>), Entry>>>);
+pub struct Tracker(Arc<Mutex<Entries>>);
 
 impl Tracker {
     /// Records that something is wrong. The start time survives a new sentence.

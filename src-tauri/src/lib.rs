@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod health;
 pub mod instance;
+pub mod logging;
 pub mod status;
 pub mod tasks;
 pub mod view;

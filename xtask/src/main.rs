@@ -1,1 +1,51 @@
-fn main() {}
+//! `cargo xtask run` and `cargo xtask test`: the README's two commands. Sets up, builds, starts, checks; is no part of the product.
+
+#![allow(clippy::disallowed_methods, reason = "a build tool reads its environment; the rule protects the engine")]
+
+mod clients;
+mod packages;
+mod run;
+mod shell;
+mod test;
+mod tray;
+mod ui;
+mod windows;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage:
+  cargo xtask run [--release] [--tray] [-- ARGS…]   set up, build, start the tray (without a display: `leeward serve ARGS…`)
+  cargo xtask run --demo [--release] [-- ARGS…]     set up, build, run `leeward demo ARGS…`
+  cargo xtask test [STEP…]                          everything CI checks, or only the named steps, in order
+  cargo xtask test --list                           the steps
+  cargo xtask windows --check                       clippy of engine, CLI and tests for Windows, on Debian";
+
+fn main() -> ExitCode {
+    match dispatch(std::env::args().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(mut words: Vec<String>) -> Result<ExitCode> {
+    let command = if words.is_empty() { String::new() } else { words.remove(0) };
+    match command.as_str() {
+        "run" => run::run(run::Options::parse(words)?),
+        "test" => test::run(words),
+        "windows" if words == ["--check"] => windows::check().map(|outcome| {
+            println!("{outcome}");
+            ExitCode::SUCCESS
+        }),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        "" => bail!("name a command\n{USAGE}"),
+        other => bail!("there is no command `{}`\n{USAGE}", [&[other.to_owned()], &words[..]].concat().join(" ")),
+    }
+}

@@ -30,6 +30,7 @@ impl std::fmt::Debug for Sources<'_> {
 }
 
 /// The process environment, for `Sources::env`; variables that are not UTF-8 count as unset.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::{
-    control::Session,
     health::Code,
     status::{Listener, Probe},
 };
+use serde_json::json;
 
 fn serving() -> Status {
     Status {
@@ -77,7 +77,7 @@ fn the_listing_says_everything_once() {
         s.listener.accept_errors = 1;
         s.listener.last_accept_error = Some("connection aborted".into());
         s.probe = Some(Probe { at_unix_ms: 61_000, ok: true, took_us: 450, misses: 0 });
-        s.sessions = vec![Session { agent: "claude".into(), pid: 7, since_unix_ms: 4_000 }];
+        s.sessions = serde_json::from_value(json!([{"agent": "claude", "pid": 7, "since_unix_ms": 4_000}])).unwrap();
         s.conditions = vec![condition(Code::PortTaken, Severity::Degraded, "nginx holds the port")];
     });
     let faults = Faults { requests: 1, absorbed: 12, passed_on: 0 };

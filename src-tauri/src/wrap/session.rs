@@ -8,7 +8,7 @@ use super::{
 };
 use crate::instance::{Client, ClientError};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 use tokio::time::sleep;
 
 const WARM_WITHIN: Duration = Duration::from_secs(2);
@@ -48,7 +48,7 @@ pub async fn warm(client: &Client, upstream: Option<&str>) {
 
 impl Session {
     /// Keeps the session open, and Leeward alive, until the future is dropped.
-    pub async fn hold(mut self) {
+    pub async fn hold(mut self) -> Infallible {
         loop {
             while let Ok(Some(_)) = self.stream.chunk().await {}
             self.stream = self.reopen().await;

@@ -18,6 +18,7 @@ use exit::{Exit, Failure, Outcome};
 use out::Out;
 use std::future::Future;
 
+#[expect(clippy::disallowed_methods, reason = "an agent's exit code on Windows has 32 bits; by now every guard is dropped")]
 fn main() {
     let code = match Cli::try_parse() {
         Ok(cli) => run(cli.command).unwrap_or_else(|failure| {

@@ -1,7 +1,7 @@
 //! The one place that writes to the terminal. Colours only for a terminal, and never against NO_COLOR.
 
 use anstyle::{AnsiColor, Style};
-use leeward::view::Level;
+use leeward::{config::environment, view::Level};
 use std::io::{self, IsTerminal, Write};
 
 /// Where a command writes its results.
@@ -68,7 +68,7 @@ impl Out {
 
 /// https://no-color.org: set and not empty means no colours. A terminal may also say that it is dumb.
 fn colours_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::env::var_os("TERM").is_none_or(|v| v != "dumb")
+    environment("NO_COLOR").is_none_or(|v| v.is_empty()) && environment("TERM").is_none_or(|v| v != "dumb")
 }
 
 /// A message beside the results, on standard error. That nobody reads it changes nothing.

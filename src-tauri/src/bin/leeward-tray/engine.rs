@@ -1,0 +1,78 @@
+//! The engine's life within the tray: config, lock, log, start, record; and the end in the reverse order.
+
+use crate::Failure;
+use leeward::{
+    config::{Config, Flags, Paths, Sources, environment, load},
+    health::unix_ms,
+    instance::{Lock, LockError, Record, remove_record, write_record},
+    logging,
+    supervisor::Engine,
+};
+use std::time::Duration;
+
+/// Bad usage of the machine's own resources, as in the README's table.
+const UNAVAILABLE: u8 = 69;
+const CANNOT_WRITE: u8 = 73;
+const TRY_AGAIN: u8 = 75;
+const BAD_CONFIG: u8 = 78;
+
+/// How long requests in flight may finish when the user quits.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// A running engine and what belongs to it. Ends by `stop`.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The engine itself.
+    pub(crate) engine: Engine,
+    paths: Paths,
+    _lock: Lock,
+    _log: logging::Guard,
+}
+
+/// Starts the engine, unless there is no desktop to show it on or another Leeward serves already.
+pub(crate) fn start(on_a_terminal: bool) -> Result<Running, Failure> {
+    desktop()?;
+    let config = configured().map_err(|why| Failure::new(BAD_CONFIG, why))?;
+    let paths = config.paths.clone();
+    let lock = Lock::acquire(&paths).map_err(|why| match why {
+        LockError::Held(_) => Failure::new(TRY_AGAIN, why),
+        LockError::Unwritable { .. } => Failure::new(CANNOT_WRITE, why),
+    })?;
+    let log = logging::init(&config.log, Some(&paths.log_file()), on_a_terminal).map_err(|why| match why {
+        logging::Error::Filter { .. } => Failure::new(BAD_CONFIG, why),
+        why => Failure::new(CANNOT_WRITE, why),
+    })?;
+    let engine = Engine::start(config, Box::new(configured)).map_err(|why| Failure::new(UNAVAILABLE, why))?;
+    let record = Record {
+        pid: std::process::id(),
+        address: engine.address(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_unix_ms: unix_ms(),
+    };
+    if let Err(why) = write_record(&paths, &record) {
+        return Err(Failure::new(CANNOT_WRITE, format!("cannot write {}: {why}", paths.instance_file().display())));
+    }
+    Ok(Running { engine, paths, _lock: lock, _log: log })
+}
+
+impl Running {
+    /// Nobody finds it any more, requests in flight finish, the lock is free.
+    pub(crate) fn stop(self) {
+        remove_record(&self.paths);
+        self.engine.stop(DRAIN);
+    }
+}
+
+fn configured() -> Result<Config, String> {
+    load(&Sources { env: &environment, flags: Flags::default() }).map_err(|e| e.to_string())
+}
+
+/// GTK ends the process when it finds no display; a sentence is kinder.
+fn desktop() -> Result<(), Failure> {
+    let set = |name| environment(name).is_some_and(|value| !value.is_empty());
+    if cfg!(target_os = "linux") && !set("DISPLAY") && !set("WAYLAND_DISPLAY") {
+        let sentence = "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); run `leeward serve` instead";
+        return Err(Failure::new(UNAVAILABLE, sentence));
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! `leeward serve`.

@@ -1,0 +1,162 @@
+//! The log: one filter, a file that rotates by size, every line redacted. Writers run on a thread of their own.
+//!
+//! Knows no other room. Whoever calls `init` keeps the guard: dropping it writes what is still queued.
+
+mod redact;
+mod rotate;
+
+pub use redact::Redactor;
+pub use rotate::Rotating;
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+use tracing::Subscriber;
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    fmt::{MakeWriter, layer},
+    layer::SubscriberExt,
+};
+
+/// A file grows to this many bytes before the next one begins.
+pub const FILE_BYTES: u64 = 5 * 1024 * 1024;
+/// Finished files that are kept beside the current one.
+pub const KEPT_FILES: u32 = 4;
+
+/// Why the log cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter is not in the syntax of `tracing_subscriber::EnvFilter`.
+    #[error("`{filter}` is not a log filter ({why}); write for example `info` or `leeward=debug`")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What the parser says.
+        why: String,
+    },
+    /// The file cannot be opened for writing.
+    #[error("cannot write the log {}: {why}; check the folder's permissions, or set LEEWARD_HOME", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: io::Error,
+    },
+    /// A redaction pattern does not compile; `redact` has a test against it.
+    #[error("the redaction of log lines cannot be set up: {0}")]
+    Pattern(#[from] regex::Error),
+    /// The process has a log already.
+    #[error("the log is already running in this process")]
+    Twice,
+}
+
+/// Keeps the log's threads alive; dropping it writes what is still queued.
+#[derive(Debug)]
+#[must_use = "the log ends with its guard"]
+pub struct Guard(Vec<WorkerGuard>);
+
+/// Starts the log of this process. Panics are logged as errors from then on, redacted like every line.
+///
+/// With neither a file nor stderr nothing is written and the panic hook stays as it was.
+///
+/// # Errors
+/// `Error`, whose message says what to do.
+pub fn init(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<Guard, Error> {
+    let (subscriber, guard) = build(filter, file, also_stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Twice)?;
+    if !guard.0.is_empty() {
+        std::panic::set_hook(Box::new(|panic| {
+            let thread = std::thread::current();
+            tracing::error!(thread = thread.name().unwrap_or("unnamed"), "{panic}");
+        }));
+    }
+    Ok(guard)
+}
+
+/// What `init` installs, for a caller that wants it for one thread only.
+///
+/// # Errors
+/// As `init`, but never `Twice`.
+pub fn build(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<(impl Subscriber + Send + Sync, Guard), Error> {
+    let parsed = EnvFilter::try_new(filter).map_err(|e| Error::Filter { filter: filter.to_owned(), why: e.to_string() })?;
+    let mut guards = Vec::new();
+    let mut layers = Vec::new();
+    if let Some(path) = file {
+        let rotating = Rotating::open(path, FILE_BYTES, KEPT_FILES).map_err(|why| Error::File { path: path.to_owned(), why })?;
+        let (writer, guard) = queued(rotating, "leeward-log")?;
+        guards.push(guard);
+        layers.push(lines(writer));
+    }
+    if also_stderr {
+        let (writer, guard) = queued(io::stderr(), "leeward-stderr")?;
+        guards.push(guard);
+        layers.push(lines(writer));
+    }
+    Ok((Registry::default().with(layers).with(parsed), Guard(guards)))
+}
+
+/// Lines go through a bounded queue: a full disk or a stuck terminal delays no request, it costs log lines.
+fn queued<W: Write + Send + 'static>(target: W, thread: &str) -> Result<(NonBlocking, WorkerGuard), Error> {
+    let redacted = Redacted { redactor: Redactor::new()?, target };
+    Ok(tracing_appender::non_blocking::NonBlockingBuilder::default().thread_name(thread).finish(redacted))
+}
+
+fn lines<W>(writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    Box::new(layer().with_ansi(false).with_writer(writer))
+}
+
+/// Passes on what it is given without its secrets. It is given whole lines.
+struct Redacted<W> {
+    redactor: Redactor,
+    target: W,
+}
+
+impl<W: Write> Write for Redacted<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.target.write_all(&self.redactor.redact_bytes(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.target.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_the_line_without_its_secret() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("logs").join("leeward.log");
+        let (subscriber, guard) = build("info", Some(&path), false).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(authorization = "Bearer planted-secret-1", "a request with x-api-key: planted-secret-2");
+            tracing::debug!("below the filter");
+        });
+        drop(guard);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("INFO") && text.contains("a request with x-api-key: [redacted]"), "{text}");
+        assert!(!text.contains("planted-secret") && !text.contains("below the filter"), "{text}");
+    }
+
+    #[test]
+    fn a_bad_filter_is_named() {
+        let error = build("leeward=loud", None, true).err().unwrap().to_string();
+        assert!(error.starts_with("`leeward=loud` is not a log filter"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("logs"), "a file where the folder should be").unwrap();
+        let error = build("info", Some(&home.path().join("logs").join("leeward.log")), false).err().unwrap().to_string();
+        assert!(error.contains("leeward.log") && error.contains("LEEWARD_HOME"), "{error}");
+    }
+}

@@ -1,0 +1,78 @@
+// The engine's status as the panel reads it, and what it says about it. Pure; reaches for nothing.
+// The shape is `leeward::status::Status`; status.sample.json is compared with it by tests/house.rs.
+
+export interface Condition {
+  code: string;
+  subject?: string;
+  severity: "degraded" | "broken";
+  sentence: string;
+  since_unix_ms: number;
+}
+
+export interface Status {
+  version: string;
+  pid: number;
+  started_unix_ms: number;
+  phase: "starting" | "serving" | "restarting" | "draining" | "stopped";
+  generation: number;
+  listener: {
+    address: string;
+    accepting: boolean;
+    accepted: number;
+    accept_errors: number;
+    rebinds: number;
+    last_accept_error: string | null;
+    connections: number;
+    over_cap: number;
+  };
+  conditions: Condition[];
+  probe: { at_unix_ms: number; ok: boolean; took_us: number; misses: number } | null;
+  upstream: string;
+  sessions: { agent: string; pid: number; since_unix_ms: number }[];
+}
+
+export type Verdict = "ok" | "degraded" | "broken";
+
+export interface Summary {
+  verdict: Verdict;
+  headline: string;
+  checked: string;
+}
+
+/** What the first line of the panel says at `now` (milliseconds since 1970). */
+export function summarize(status: Status, now: number): Summary {
+  return { verdict: verdict(status), headline: headline(status), checked: checked(status, now) };
+}
+
+function verdict({ listener, conditions }: Status): Verdict {
+  if (!listener.accepting || conditions.some((c) => c.severity === "broken")) return "broken";
+  return conditions.length > 0 ? "degraded" : "ok";
+}
+
+function headline({ phase, listener }: Status): string {
+  if (listener.accepting) return `Accepting on ${listener.address}`;
+  switch (phase) {
+    case "starting":
+      return "Starting";
+    case "draining":
+      return "Finishing the last requests";
+    case "stopped":
+      return "Stopped";
+    default:
+      return listener.address ? `Not accepting on ${listener.address}` : "Not accepting";
+  }
+}
+
+function checked({ probe }: Status, now: number): string {
+  if (!probe) return "not checked yet";
+  const age = `${duration(now - probe.at_unix_ms)} ago`;
+  return probe.ok ? `checked ${age}` : `last check failed ${age}`;
+}
+
+/** `3 s`, `5 min`, `2 h`; a clock that runs backwards gives `0 s`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return `${Math.floor(seconds / 3600)} h`;
+}
