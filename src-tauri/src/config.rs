@@ -11,6 +11,7 @@ mod units;
 
 pub(crate) use load::check_upstream;
 pub use load::{Error, Flags, Sources, environment, load};
+pub(crate) use load::{check_upstream, is_upstream_name};
 pub use paths::Paths;
 pub use raw::Raw;
 pub use schema::{default_file, schema};

@@ -99,6 +99,13 @@ pub struct SessionGuard {
     sessions: Sessions,
 }
 
+impl SessionGuard {
+    /// The session's number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+}
+
 impl Drop for SessionGuard {
     fn drop(&mut self) {
         let mut open = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);

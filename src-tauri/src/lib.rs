@@ -6,10 +6,13 @@
 
 pub mod config;
 pub mod control;
+pub mod demo;
 pub mod health;
 pub mod instance;
 pub mod logging;
+pub mod proxy;
 pub mod status;
+pub mod supervisor;
 pub mod tasks;
 pub mod view;
 pub mod wrap;

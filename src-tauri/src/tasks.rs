@@ -4,21 +4,27 @@ use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::task::JoinSet;
+use tokio::{runtime::Handle, task::JoinSet};
 
 /// A shared `JoinSet`: tasks can be added from anywhere and end with their owner.
-#[derive(Clone, Debug, Default)]
-pub struct Tasks(Arc<Mutex<JoinSet<()>>>);
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    set: Arc<Mutex<JoinSet<()>>>,
+    runtime: Handle,
+}
 
 impl Tasks {
-    /// An empty owner.
+    /// An empty owner on the current runtime.
+    ///
+    /// # Panics
+    /// Outside a runtime.
     pub fn new() -> Self {
-        Self::default()
+        Self { set: Arc::default(), runtime: Handle::current() }
     }
 
-    /// Starts a task on the current runtime. Finished ones are forgotten on the way; a panic in one is logged.
+    /// Starts a task, from any thread. Finished ones are forgotten on the way; a panic in one is logged.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(ended) = set.try_join_next() {
             if let Err(e) = ended
                 && e.is_panic()
@@ -26,12 +32,14 @@ impl Tasks {
                 tracing::error!("a task panicked: {e}");
             }
         }
-        set.spawn(task);
+        set.spawn_on(task, &self.runtime);
     }
 
     /// How many tasks have not been seen to end yet.
     pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        while set.try_join_next().is_some() {}
+        set.len()
     }
 
     /// True when no task runs.
@@ -41,6 +49,12 @@ impl Tasks {
 
     /// Stops all of them.
     pub fn abort_all(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.set.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -361,7 +361,7 @@ fn ranges(c: &Config) -> Result<(), (&'static str, String)> {
 }
 
 /// True when the name can stand in `/@NAME/`.
-pub(super) fn is_upstream_name(name: &str) -> bool {
+pub(crate) fn is_upstream_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 64
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))

@@ -1,1 +1,448 @@
-//! x
+//! Counters and latencies of everything that passes. Written by the proxy, read as one snapshot; never content.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+        impl $name {
+            /// All of them, in the order in which they are counted.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// The name in JSON, metrics and logs; public and stable.
+            pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
+        }
+    };
+}
+
+named! {
+    /// How a request ended.
+    Outcome {
+        /// Answered by the upstream with a status below 400.
+        Answered = "answered",
+        /// Answered by the upstream with a status of 400 or more, passed on unchanged.
+        Declined = "declined",
+        /// Refused by the guard before it reached an upstream.
+        Refused = "refused",
+        /// Failed for good; the client got an error in its own dialect.
+        Failed = "failed",
+        /// Cut after the answer had begun; the client's stream was aborted.
+        Cut = "cut",
+        /// The client went away first.
+        ClientGone = "client-gone",
+    }
+}
+
+named! {
+    /// What went wrong on the upstream side.
+    Cause {
+        /// The name could not be resolved.
+        Dns = "dns",
+        /// No TCP connection.
+        Connect = "connect",
+        /// The TLS handshake was reset or timed out.
+        Tls = "tls",
+        /// The certificate is not trusted.
+        Certificate = "certificate",
+        /// A pooled connection was found dead before it was used.
+        StalePooled = "stale-pooled",
+        /// The connection broke before the whole request was out.
+        WriteFailed = "write-failed",
+        /// A reused connection broke after the request, before any byte of the answer.
+        ReusedReset = "reused-reset",
+        /// A fresh connection broke after the request, before any byte of the answer.
+        FreshReset = "fresh-reset",
+        /// No response headers within the client's own deadline.
+        ResponseTimeout = "response-timeout",
+        /// The answer was not HTTP.
+        BadResponse = "bad-response",
+        /// The answer broke off in the middle.
+        CutMidStream = "cut-mid-stream",
+        /// The upstream is Leeward itself.
+        Loop = "loop",
+    }
+}
+
+/// Counters of one upstream; shared with whoever forwards to it.
+#[derive(Debug, Default)]
+pub struct UpstreamTraffic {
+    requests: AtomicU64,
+    absorbed: AtomicU64,
+    passed_on: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Recorded {
+    total: Histogram<u32>,
+    first_byte: Histogram<u32>,
+    own: Histogram<u32>,
+    agents: BTreeMap<String, u64>,
+}
+
+/// All counters of an engine; they survive its generations.
+#[derive(Debug)]
+pub struct Traffic {
+    since_unix_ms: u64,
+    requests: AtomicU64,
+    in_flight: AtomicU64,
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    absorbed: [AtomicU64; Cause::ALL.len()],
+    passed_on: [AtomicU64; Cause::ALL.len()],
+    replays: AtomicU64,
+    reused: AtomicU64,
+    fresh: AtomicU64,
+    dials: AtomicU64,
+    dial_failures: AtomicU64,
+    recorded: Mutex<Recorded>,
+    upstreams: Mutex<BTreeMap<String, Arc<UpstreamTraffic>>>,
+}
+
+/// Agents that are counted by name; a client that invents names cannot grow the table.
+const MAX_AGENTS: usize = 64;
+
+/// Two significant digits up to an hour, in microseconds: 12 KiB a histogram.
+fn histogram() -> Histogram<u32> {
+    Histogram::new_with_bounds(1, 3_600_000_000, 2).unwrap_or_else(|e| unreachable!("constant bounds are valid: {e}"))
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            since_unix_ms: crate::health::unix_ms(),
+            requests: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            outcomes: Default::default(),
+            absorbed: Default::default(),
+            passed_on: Default::default(),
+            replays: AtomicU64::new(0),
+            reused: AtomicU64::new(0),
+            fresh: AtomicU64::new(0),
+            dials: AtomicU64::new(0),
+            dial_failures: AtomicU64::new(0),
+            recorded: Mutex::new(Recorded {
+                total: histogram(),
+                first_byte: histogram(),
+                own: histogram(),
+                agents: BTreeMap::new(),
+            }),
+            upstreams: Mutex::default(),
+        }
+    }
+}
+
+impl Traffic {
+    /// Counts a request in; the ticket counts it out, as `ClientGone` if nobody says otherwise.
+    pub fn begin(self: &Arc<Self>) -> Ticket {
+        self.requests.fetch_add(1, Relaxed);
+        self.in_flight.fetch_add(1, Relaxed);
+        Ticket {
+            traffic: self.clone(),
+            upstream: None,
+            started: tokio::time::Instant::now(),
+            first_byte: None,
+            own: None,
+            agent: None,
+            outcome: Outcome::ClientGone,
+        }
+    }
+
+    /// The counters of an upstream, made when first asked for.
+    pub fn upstream(&self, name: &str) -> Arc<UpstreamTraffic> {
+        let mut map = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        match map.get(name) {
+            Some(found) => found.clone(),
+            None => map.entry(name.to_owned()).or_default().clone(),
+        }
+    }
+
+    /// A fault that the client never saw.
+    pub fn absorb(&self, cause: Cause, upstream: &UpstreamTraffic) {
+        self.absorbed[cause as usize].fetch_add(1, Relaxed);
+        upstream.absorbed.fetch_add(1, Relaxed);
+    }
+
+    /// A fault that the client was told of.
+    pub fn pass_on(&self, cause: Cause, upstream: &UpstreamTraffic) {
+        self.passed_on[cause as usize].fetch_add(1, Relaxed);
+        upstream.passed_on.fetch_add(1, Relaxed);
+    }
+
+    /// A request that was sent a second time.
+    pub fn replay(&self) {
+        self.replays.fetch_add(1, Relaxed);
+    }
+
+    /// A request went out on a reused or a fresh connection.
+    pub fn exchange(&self, reused: bool) {
+        if reused { &self.reused } else { &self.fresh }.fetch_add(1, Relaxed);
+    }
+
+    /// A connection attempt ended.
+    pub fn dial(&self, ok: bool) {
+        self.dials.fetch_add(1, Relaxed);
+        if !ok {
+            self.dial_failures.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Requests that are being answered now.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Requests counted in since the engine started.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// All of it at one moment.
+    pub fn snapshot(&self) -> Stats {
+        let count = |names: &[AtomicU64], name: fn(usize) -> &'static str| {
+            names.iter().enumerate().map(|(i, n)| (name(i), n.load(Relaxed))).collect::<BTreeMap<_, _>>()
+        };
+        let absorbed = count(&self.absorbed, |i| Cause::ALL[i].as_str());
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let latency_ms = LatencyMs {
+            total: Percentiles::of(&recorded.total),
+            first_byte: Percentiles::of(&recorded.first_byte),
+            own: Percentiles::of(&recorded.own),
+        };
+        let agents = recorded.agents.clone();
+        drop(recorded);
+        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        Stats {
+            since_unix_ms: self.since_unix_ms,
+            requests: self.requests.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed),
+            outcomes: count(&self.outcomes, |i| Outcome::ALL[i].as_str()),
+            absorbed_total: absorbed.values().sum(),
+            absorbed,
+            passed_on: count(&self.passed_on, |i| Cause::ALL[i].as_str()),
+            replays: self.replays.load(Relaxed),
+            pool: PoolStats {
+                reused: self.reused.load(Relaxed),
+                fresh: self.fresh.load(Relaxed),
+                dials: self.dials.load(Relaxed),
+                dial_failures: self.dial_failures.load(Relaxed),
+            },
+            latency_ms,
+            upstreams: upstreams
+                .iter()
+                .map(|(name, u)| {
+                    let stats = UpstreamStats {
+                        requests: u.requests.load(Relaxed),
+                        absorbed: u.absorbed.load(Relaxed),
+                        passed_on: u.passed_on.load(Relaxed),
+                    };
+                    (name.clone(), stats)
+                })
+                .collect(),
+            agents,
+        }
+    }
+}
+
+/// One request from its head to its last byte. Dropping it ends the count, however the request ended.
+#[derive(Debug)]
+pub struct Ticket {
+    traffic: Arc<Traffic>,
+    upstream: Option<Arc<UpstreamTraffic>>,
+    started: tokio::time::Instant,
+    first_byte: Option<Duration>,
+    own: Option<Duration>,
+    agent: Option<String>,
+    outcome: Outcome,
+}
+
+impl Ticket {
+    /// Time since the request's head was read.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Names the upstream it goes to.
+    pub fn toward(&mut self, upstream: Arc<UpstreamTraffic>) {
+        upstream.requests.fetch_add(1, Relaxed);
+        self.upstream = Some(upstream);
+    }
+
+    /// Names the program that asks.
+    pub fn from_agent(&mut self, agent: &str) {
+        self.agent = Some(agent.to_owned());
+    }
+
+    /// The response's headers are there; `own` is the part of the time that Leeward itself took.
+    pub fn first_byte(&mut self, own: Duration) {
+        self.first_byte = Some(self.started.elapsed());
+        self.own = Some(own);
+    }
+
+    /// How it will have ended unless something else is said before it is dropped.
+    pub fn ends_as(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    /// The counters it is counted in.
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.traffic.in_flight.fetch_sub(1, Relaxed);
+        self.traffic.outcomes[self.outcome as usize].fetch_add(1, Relaxed);
+        let mut recorded = self.traffic.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.total.saturating_record(micros(self.started.elapsed()));
+        if let Some(first_byte) = self.first_byte {
+            recorded.first_byte.saturating_record(micros(first_byte));
+        }
+        if let Some(own) = self.own {
+            recorded.own.saturating_record(micros(own));
+        }
+        if let Some(agent) = self.agent.take() {
+            let known = recorded.agents.contains_key(&agent) || recorded.agents.len() < MAX_AGENTS;
+            *recorded.agents.entry(if known { agent } else { "other".into() }).or_default() += 1;
+        }
+    }
+}
+
+/// `GET /stats`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    /// Since when, in milliseconds since 1970.
+    pub since_unix_ms: u64,
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Requests being answered now.
+    pub in_flight: u64,
+    /// Requests by how they ended.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Faults that no client saw, by cause.
+    pub absorbed: BTreeMap<&'static str, u64>,
+    /// Their sum.
+    pub absorbed_total: u64,
+    /// Faults that a client was told of, by cause.
+    pub passed_on: BTreeMap<&'static str, u64>,
+    /// Requests that were sent again after they had reached the upstream.
+    pub replays: u64,
+    /// Upstream connections.
+    pub pool: PoolStats,
+    /// Latencies in milliseconds.
+    pub latency_ms: LatencyMs,
+    /// By upstream.
+    pub upstreams: BTreeMap<String, UpstreamStats>,
+    /// Requests by the client's program, from its `user-agent`.
+    pub agents: BTreeMap<String, u64>,
+}
+
+/// Upstream connections.
+#[derive(Clone, Debug, Serialize)]
+pub struct PoolStats {
+    /// Requests on a connection that had served before.
+    pub reused: u64,
+    /// Requests on a new connection.
+    pub fresh: u64,
+    /// Connection attempts.
+    pub dials: u64,
+    /// Those that failed.
+    pub dial_failures: u64,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, Serialize)]
+pub struct UpstreamStats {
+    /// Requests to it.
+    pub requests: u64,
+    /// Faults that no client saw.
+    pub absorbed: u64,
+    /// Faults that a client was told of.
+    pub passed_on: u64,
+}
+
+/// Latencies of requests to upstreams.
+#[derive(Clone, Debug, Serialize)]
+pub struct LatencyMs {
+    /// From the request's head to the answer's last byte.
+    pub total: Percentiles,
+    /// From the request's head to the answer's head.
+    pub first_byte: Percentiles,
+    /// The part of it that Leeward itself took.
+    pub own: Percentiles,
+}
+
+/// Percentiles in milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Percentiles {
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Longest.
+    pub max: f64,
+    /// How many were measured.
+    pub count: u64,
+}
+
+impl Percentiles {
+    fn of(h: &Histogram<u32>) -> Self {
+        let ms = |micros: u64| if h.is_empty() { 0.0 } else { Duration::from_micros(micros).as_secs_f64() * 1e3 };
+        Self {
+            p50: ms(h.value_at_quantile(0.5)),
+            p90: ms(h.value_at_quantile(0.9)),
+            p99: ms(h.value_at_quantile(0.99)),
+            max: ms(h.max()),
+            count: h.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_ticket_is_a_client_that_left() {
+        let traffic = Arc::new(Traffic::default());
+        let ticket = traffic.begin();
+        assert_eq!(traffic.in_flight(), 1);
+        drop(ticket);
+        let stats = traffic.snapshot();
+        assert_eq!((stats.in_flight, stats.outcomes["client-gone"], stats.requests), (0, 1, 1));
+    }
+
+    #[test]
+    fn the_agent_table_does_not_grow_without_bound() {
+        let traffic = Arc::new(Traffic::default());
+        for i in 0..MAX_AGENTS + 10 {
+            let mut ticket = traffic.begin();
+            ticket.from_agent(&format!("agent-{i}"));
+        }
+        let stats = traffic.snapshot();
+        assert_eq!((stats.agents.len(), stats.agents["other"]), (MAX_AGENTS + 1, 10));
+    }
+
+    #[test]
+    fn faults_are_counted_by_cause_and_upstream() {
+        let traffic = Arc::new(Traffic::default());
+        let api = traffic.upstream("api");
+        traffic.absorb(Cause::StalePooled, &api);
+        traffic.pass_on(Cause::Certificate, &api);
+        let stats = traffic.snapshot();
+        assert_eq!((stats.absorbed["stale-pooled"], stats.absorbed_total, stats.passed_on["certificate"]), (1, 1, 1));
+        assert_eq!((stats.upstreams["api"].absorbed, stats.upstreams["api"].passed_on), (1, 1));
+    }
+}

@@ -1,0 +1,152 @@
+//! A scripted upstream: an HTTP/1.1 server on loopback that speaks the agents' APIs and fails exactly as told.
+//!
+//! Written on raw sockets, because a proper server library cannot misbehave. It serves the demo and the tests and is
+//! never reached by an agent's real request.
+
+mod answer;
+mod api;
+mod connection;
+mod fault;
+mod log;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod wire;
+mod write;
+
+pub use fault::{Fault, Mark, When};
+pub use log::{Answered, Body, Connection, Head, KEPT_BODY, Log, Record, Request};
+pub use plan::{Moment, Plan};
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, PoisonError, RwLock},
+};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+use url::Url;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// A running upstream. Dropping it ends its tasks and closes its sockets.
+#[derive(Debug)]
+pub struct Upstream {
+    address: SocketAddr,
+    url: Url,
+    authority: Option<Vec<u8>>,
+    shared: Arc<Shared>,
+    _tasks: JoinSet<()>,
+}
+
+/// What its tasks share.
+struct Shared {
+    log: Log,
+    plan: RwLock<Arc<Plan>>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("log", &self.log).field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn choose(&self, moment: &Moment<'_>) -> Fault {
+        let plan = self.plan.read().unwrap_or_else(PoisonError::into_inner).clone();
+        plan.choose(moment)
+    }
+}
+
+impl Upstream {
+    /// A plain HTTP upstream on a free loopback port.
+    ///
+    /// # Errors
+    /// When no socket can be bound.
+    pub fn plain(plan: Plan) -> io::Result<Self> {
+        Self::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan, false)
+    }
+
+    /// A TLS upstream on a free loopback port, with a throw-away certificate authority.
+    ///
+    /// # Errors
+    /// When no socket can be bound or no certificate made.
+    pub fn tls(plan: Plan) -> io::Result<Self> {
+        Self::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan, true)
+    }
+
+    /// An upstream at an address of one's own; it must be called within a Tokio runtime, which then runs its tasks.
+    ///
+    /// # Errors
+    /// As `tls`.
+    pub fn start(address: SocketAddr, plan: Plan, tls: bool) -> io::Result<Self> {
+        let (tls, authority) = if tls { tls::throw_away().map(|(t, a)| (Some(t), Some(a)))? } else { (None, None) };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // On Unix: a test that starts it again on the same port must not wait for old connections to be forgotten. On
+        // Windows the option means something else.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        let scheme = if authority.is_some() { "https" } else { "http" };
+        let url = Url::parse(&format!("{scheme}://{address}/")).map_err(io::Error::other)?;
+        let shared = Arc::new(Shared { log: Log::new(), plan: RwLock::new(Arc::new(plan)), tls });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { address, url, authority, shared, _tasks: tasks })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:PORT`, or `https://…` for a TLS upstream.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The throw-away authority's certificate (DER) of a TLS upstream; for `config::Trust::Only`.
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.authority.as_deref()
+    }
+
+    /// What it has seen.
+    pub fn log(&self) -> &Log {
+        &self.shared.log
+    }
+
+    /// Replaces the plan; connections and requests that come from now on follow the new one.
+    pub fn follow(&self, plan: Plan) {
+        *self.shared.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let number = shared.log.connection();
+                    let shared = Arc::clone(&shared);
+                    connections.spawn(async move { connection::serve(&shared, stream, number).await });
+                }
+                // One connection is lost, or descriptors are short for a moment; the upstream itself goes on.
+                Err(_) => tokio::task::yield_now().await,
+            },
+            Some(ended) = connections.join_next() => {
+                if let Err(e) = ended && e.is_panic() {
+                    tracing::error!("a connection of the scripted upstream panicked: {e}");
+                }
+            }
+        }
+    }
+}

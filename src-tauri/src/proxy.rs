@@ -1,0 +1,255 @@
+//! The proxy: listen -> guard -> route -> forward -> upstream -> relay. One `Proxy` is one engine generation.
+//!
+//! Sees config, health, status and control; never who supervises it, the terminal, the environment or the process.
+//! `error` is the only place that turns an error into an answer.
+
+mod body;
+mod client_io;
+mod connection;
+mod error;
+mod forward;
+pub mod guard;
+mod headers;
+pub mod listen;
+mod own;
+mod relay;
+mod reply;
+pub mod retry;
+pub mod route;
+mod upstream;
+
+pub use body::HeldBytes;
+pub use listen::{Accept, Adopt, Counters, Event, Listen};
+
+use crate::{
+    config::{Config, Secret},
+    control::{Sessions, Wishes},
+    health::Tracker,
+    status::{Status, traffic::Traffic},
+    tasks::Tasks,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use tower::retry::budget::{Budget, TpsBudget};
+use upstream::{Origin, Parts, Place, Roots, Upstream};
+use url::Url;
+
+/// Writes the upstreams that sessions brought along to where a restarted engine finds them.
+pub type Remember = Box<dyn Fn(&BTreeMap<String, Url>) -> std::io::Result<()> + Send + Sync>;
+
+/// What the generations of one engine share.
+pub struct Shared {
+    /// What is wrong.
+    pub health: Tracker,
+    /// What passes.
+    pub traffic: Arc<Traffic>,
+    /// Who holds a control stream open.
+    pub sessions: Sessions,
+    /// Where wishes go.
+    pub wishes: Wishes,
+    /// The picture that the supervisor publishes.
+    pub status: watch::Receiver<Status>,
+    /// The listener's counters.
+    pub counters: Arc<Counters>,
+    /// Bytes held for replay.
+    pub held: HeldBytes,
+    /// The bearer token of the control paths.
+    pub token: Secret,
+    budget: TpsBudget,
+    session_upstreams: RwLock<BTreeMap<String, Url>>,
+    remember: Remember,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}
+
+/// The channels that a `Shared` is made with.
+#[derive(Debug)]
+pub struct Ends {
+    /// Where wishes go.
+    pub wishes: Wishes,
+    /// The picture that the supervisor publishes.
+    pub status: watch::Receiver<Status>,
+    /// Who holds a control stream open.
+    pub sessions: Sessions,
+    /// What is wrong.
+    pub health: Tracker,
+}
+
+impl Shared {
+    /// Counters at zero; the replay budget as the config says.
+    pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
+        let Ends { wishes, status, sessions, health } = ends;
+        Self {
+            health,
+            traffic: Arc::default(),
+            sessions,
+            wishes,
+            status,
+            counters: Arc::default(),
+            held: HeldBytes::default(),
+            token,
+            // Deposits live for 10 s, as in Finagle's and tower's own defaults.
+            budget: TpsBudget::new(Duration::from_secs(10), config.retry.budget_floor, config.retry.budget),
+            session_upstreams: RwLock::new(known),
+            remember,
+        }
+    }
+
+    /// Takes one replay out of the budget, if there is one.
+    fn may_replay(&self) -> bool {
+        self.budget.withdraw()
+    }
+
+    /// The picture with the counters of this moment.
+    pub fn live_status(&self) -> Status {
+        let mut status = self.status.borrow().clone();
+        self.counters.fill(&mut status.listener);
+        status.conditions = self.health.visible();
+        status.sessions = self.sessions.list();
+        status
+    }
+}
+
+/// How a generation treats its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Connections stay open.
+    Serving,
+    /// Every answer is the last one of its connection; idle connections wait for their next request.
+    Draining,
+    /// Idle connections are closed too.
+    Closing,
+}
+
+impl Mode {
+    /// Waits until the mode is `at_least` this far on. A supervisor that is gone counts as the end.
+    async fn reaches(mode: &mut watch::Receiver<Self>, at_least: Self) {
+        mode.wait_for(|m| *m >= at_least).await.ok();
+    }
+}
+
+/// One generation of the engine, on its own runtime.
+#[derive(Debug)]
+pub struct Proxy {
+    config: Arc<Config>,
+    shared: Arc<Shared>,
+    local: SocketAddr,
+    tasks: Tasks,
+    mode: watch::Receiver<Mode>,
+    /// The connections of this generation, for the drain to wait for.
+    open: TaskTracker,
+    roots: Arc<Roots>,
+    origins: Mutex<HashMap<Place, Arc<Origin>>>,
+    upstreams: Mutex<HashMap<String, (Url, Arc<Upstream>)>>,
+}
+
+/// The name under which the default upstream is counted.
+const DEFAULT: &str = "default";
+
+impl Proxy {
+    /// A generation that will accept on `local`.
+    pub fn new(
+        config: Arc<Config>,
+        shared: Arc<Shared>,
+        local: SocketAddr,
+        tasks: Tasks,
+        mode: watch::Receiver<Mode>,
+    ) -> Arc<Self> {
+        let roots = Arc::new(Roots::new(config.trust.clone()));
+        Arc::new(Self {
+            config,
+            shared,
+            local,
+            tasks,
+            mode,
+            open: TaskTracker::new(),
+            roots,
+            origins: Mutex::default(),
+            upstreams: Mutex::default(),
+        })
+    }
+
+    /// The upstream of that name; `None`: the default one.
+    fn upstream(&self, name: Option<&str>) -> Option<Arc<Upstream>> {
+        let session;
+        let url = match name {
+            None => &self.config.upstream,
+            Some(name) => match self.config.upstreams.get(name) {
+                Some(url) => url,
+                None => {
+                    session = self.shared.session_upstreams.read().unwrap_or_else(PoisonError::into_inner).get(name)?.clone();
+                    &session
+                }
+            },
+        };
+        let name = name.unwrap_or(DEFAULT);
+        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, upstream)) = upstreams.get(name)
+            && known == url
+        {
+            return Some(upstream.clone());
+        }
+        let upstream = Arc::new(Upstream::new(self, name, url, self.origin(Place::of(url))));
+        upstreams.insert(name.to_owned(), (url.clone(), upstream.clone()));
+        Some(upstream)
+    }
+
+    fn origin(&self, place: Place) -> Arc<Origin> {
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || {
+            let parts = Parts {
+                config: self.config.clone(),
+                roots: self.roots.clone(),
+                own: self.local,
+                tasks: self.tasks.clone(),
+                traffic: self.shared.traffic.clone(),
+                health: self.shared.health.clone(),
+            };
+            Origin::new(place.clone(), parts)
+        };
+        origins.entry(place.clone()).or_insert_with(made).clone()
+    }
+
+    /// Makes the upstreams of a session known, here and to engines to come.
+    fn learn_upstreams(&self, given: BTreeMap<String, Url>) -> std::io::Result<()> {
+        let all = {
+            let mut known = self.shared.session_upstreams.write().unwrap_or_else(PoisonError::into_inner);
+            if given.iter().all(|(name, url)| known.get(name) == Some(url)) {
+                return Ok(());
+            }
+            known.extend(given);
+            known.clone()
+        };
+        (self.shared.remember)(&all)
+    }
+
+    /// Waits until every connection of this generation has ended.
+    pub async fn drained(&self) {
+        self.open.close();
+        self.open.wait().await;
+    }
+
+    /// Drops pooled connections that are too old or dead; ends with the generation.
+    pub async fn sweep(self: Arc<Self>) {
+        let mut every =
+            tokio::time::interval((self.config.pool.idle / 4).clamp(Duration::from_millis(50), Duration::from_secs(5)));
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            let origins: Vec<_> = self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+            for origin in origins.iter().filter(|o| o.idle() > 0) {
+                origin.sweep();
+            }
+        }
+    }
+}

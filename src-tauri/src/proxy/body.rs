@@ -1,0 +1,219 @@
+//! Request bodies: read whole where they can be replayed, streamed where not, and handed out again without a copy.
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+/// Bytes that all requests together hold for replay.
+#[derive(Clone, Debug, Default)]
+pub struct HeldBytes(Arc<AtomicU64>);
+
+impl HeldBytes {
+    /// Bytes held now.
+    pub fn current(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Gives back what it took when it goes.
+#[derive(Debug)]
+struct Permit {
+    held: HeldBytes,
+    bytes: u64,
+}
+
+impl Permit {
+    fn grow(&mut self, by: u64, limit: u64) -> bool {
+        let fits = |now: u64| now.checked_add(by).filter(|sum| *sum <= limit);
+        let grown = self.held.0.fetch_update(Relaxed, Relaxed, fits).is_ok();
+        if grown {
+            self.bytes += by;
+        }
+        grown
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.held.0.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// A request's body before it is sent.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// In memory, for as many attempts as it takes.
+    Held(Arc<Held>),
+    /// Too large for that: what has been read, and the rest.
+    Stream { prefix: VecDeque<Bytes>, rest: Incoming },
+    /// A streamed one that has been handed out.
+    Spent,
+}
+
+/// A body in memory, in the pieces in which it came.
+#[derive(Debug)]
+pub(super) struct Held {
+    chunks: Vec<Bytes>,
+    len: u64,
+    trailers: Option<HeaderMap>,
+    _permit: Permit,
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// Over `limits.body_bytes`.
+    TooLarge,
+    /// The client stopped sending, or sent broken chunks.
+    Client(hyper::Error),
+}
+
+/// Caps for reading.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caps {
+    pub(super) body: u64,
+    pub(super) replay_body: u64,
+    pub(super) replay_total: u64,
+}
+
+/// Many tiny pieces are joined, so that bookkeeping never outweighs the bytes.
+const MAX_CHUNKS: usize = 4096;
+
+/// Reads a body whole if it fits, else as far as it fitted.
+pub(super) async fn read(mut body: Incoming, held: &HeldBytes, caps: Caps) -> Result<Payload, ReadError> {
+    let mut permit = Permit { held: held.clone(), bytes: 0 };
+    let (mut chunks, mut len, mut trailers) = (Vec::new(), 0u64, None);
+    if body.is_end_stream() {
+        return Ok(Payload::Held(Arc::new(Held { chunks, len, trailers, _permit: permit })));
+    }
+    if body.size_hint().exact().is_some_and(|n| n > caps.replay_body || !permit.grow(n, caps.replay_total)) {
+        return Ok(Payload::Stream { prefix: VecDeque::new(), rest: body });
+    }
+    let reserved = permit.bytes;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(ReadError::Client)?;
+        match frame.into_data() {
+            Ok(data) => {
+                len += data.len() as u64;
+                if len > caps.body {
+                    return Err(ReadError::TooLarge);
+                }
+                let fits = len <= caps.replay_body && (len <= reserved || permit.grow(data.len() as u64, caps.replay_total));
+                chunks.push(data);
+                if !fits {
+                    return Ok(Payload::Stream { prefix: chunks.into(), rest: body });
+                }
+                if chunks.len() >= MAX_CHUNKS {
+                    chunks = vec![join(&chunks)];
+                }
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    Ok(Payload::Held(Arc::new(Held { chunks, len, trailers, _permit: permit })))
+}
+
+fn join(chunks: &[Bytes]) -> Bytes {
+    let mut all = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
+    chunks.iter().for_each(|c| all.extend_from_slice(c));
+    all.freeze()
+}
+
+impl Payload {
+    /// A body to send: of a held one as often as asked, of a streamed one once.
+    pub(super) fn take(&mut self) -> Option<Outgoing> {
+        match self {
+            Self::Held(held) => Some(Outgoing::of(held)),
+            Self::Stream { .. } | Self::Spent => match std::mem::replace(self, Self::Spent) {
+                Self::Stream { prefix, rest } => Some(Outgoing::Stream { prefix, rest }),
+                Self::Held(_) | Self::Spent => None,
+            },
+        }
+    }
+}
+
+impl Held {
+    /// Its length; the framing of the request that carries it.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True when it must be sent in chunks, because trailers follow.
+    pub(super) fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+}
+
+/// A body on its way out.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// One of possibly several readings of a held body.
+    Held { held: Arc<Held>, next: usize, left: u64, trailers_sent: bool },
+    /// The only reading of a streamed one.
+    Stream { prefix: VecDeque<Bytes>, rest: Incoming },
+}
+
+impl Outgoing {
+    /// A new reading from the first byte.
+    fn of(held: &Arc<Held>) -> Self {
+        Self::Held { held: held.clone(), next: 0, left: held.len, trailers_sent: false }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Held { held, next, left, trailers_sent } => {
+                if let Some(chunk) = held.chunks.get(*next) {
+                    *next += 1;
+                    *left -= chunk.len() as u64;
+                    return Poll::Ready(Some(Ok(Frame::data(chunk.clone()))));
+                }
+                match &held.trailers {
+                    Some(trailers) if !*trailers_sent => {
+                        *trailers_sent = true;
+                        Poll::Ready(Some(Ok(Frame::trailers(trailers.clone()))))
+                    }
+                    _ => Poll::Ready(None),
+                }
+            }
+            Self::Stream { prefix, rest } => match prefix.pop_front() {
+                Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
+                None => Pin::new(rest).poll_frame(cx),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Held { held, next, trailers_sent, .. } => {
+                *next == held.chunks.len() && (held.trailers.is_none() || *trailers_sent)
+            }
+            Self::Stream { prefix, rest } => prefix.is_empty() && rest.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Held { left, .. } => SizeHint::with_exact(*left),
+            Self::Stream { prefix, rest } => {
+                let before: u64 = prefix.iter().map(|c| c.len() as u64).sum();
+                rest.size_hint().exact().map_or_else(SizeHint::default, |n| SizeHint::with_exact(n + before))
+            }
+        }
+    }
+}

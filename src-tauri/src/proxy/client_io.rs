@@ -1,0 +1,344 @@
+//! A client's socket as hyper sees it: heads vetted, waits bounded, closing polite. Knows bytes, not requests.
+//!
+//! hyper's own `header_read_timeout` also ends idle keep-alive connections, which agents pool for 300 s; here a head
+//! that has begun and a connection that is idle have clocks of their own.
+
+use super::guard::{
+    chunks::Chunks,
+    head::{self, Framing, HeadLimits, Refusal},
+};
+use crate::config::ClientTimes;
+use bytes::{Buf, BytesMut};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf, Take},
+    net::TcpStream,
+    time::{Instant, Sleep},
+};
+
+/// Writes the answer to a head that hyper never sees.
+pub(super) type Refuse = fn(Refusal) -> bytes::Bytes;
+
+/// Where the client's byte stream stands.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Head,
+    Body(u64),
+    Chunked(Chunks),
+}
+
+/// What is being waited for, and so which clock runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Nothing,
+    Idle,
+    Head,
+    Body,
+}
+
+/// How far a polite close has come.
+#[derive(Debug)]
+enum Closing {
+    Open,
+    Reply(bytes::Bytes),
+    /// The client may close first, so that no FIN rides behind the last bytes.
+    Grace,
+    Shutdown,
+    Linger,
+    Done,
+}
+
+/// A client may close first for this long; the clients that mind a FIN behind the last bytes need milliseconds.
+const GRACE: Duration = Duration::from_millis(250);
+/// What a lingering close reads and forgets at most.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// The socket.
+pub(super) struct ClientIo {
+    stream: Take<TcpStream>,
+    /// True while a request of this connection is being answered.
+    busy: Arc<AtomicBool>,
+    limits: HeadLimits,
+    times: ClientTimes,
+    refuse: Refuse,
+    at: At,
+    /// Bytes read and not yet given to hyper; the first `released` of them may be.
+    pending: BytesMut,
+    released: usize,
+    scanned: usize,
+    eof: bool,
+    wait: Wait,
+    timer: Option<Pin<Box<Sleep>>>,
+    closing: Closing,
+    lingered: usize,
+    wrote: bool,
+}
+
+impl ClientIo {
+    pub(super) fn new(stream: TcpStream, busy: Arc<AtomicBool>, limits: HeadLimits, times: ClientTimes, refuse: Refuse) -> Self {
+        use tokio::io::AsyncReadExt;
+        Self {
+            stream: stream.take(u64::MAX),
+            busy,
+            limits,
+            times,
+            refuse,
+            at: At::Head,
+            pending: BytesMut::new(),
+            released: 0,
+            scanned: 0,
+            eof: false,
+            wait: Wait::Nothing,
+            timer: None,
+            closing: Closing::Open,
+            lingered: 0,
+            wrote: false,
+        }
+    }
+
+    fn arm(&mut self, limit: Duration) {
+        let until = Instant::now() + limit;
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(until),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(until))),
+        }
+    }
+
+    /// The clock that belongs to the present state; restarted when the state changes.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
+        let wait = match self.at {
+            At::Head if !self.pending.is_empty() => Wait::Head,
+            At::Head if !self.busy.load(Relaxed) => Wait::Idle,
+            At::Head => Wait::Nothing,
+            At::Body(_) | At::Chunked(_) => Wait::Body,
+        };
+        if wait != self.wait {
+            self.wait = wait;
+            match wait {
+                Wait::Nothing => {}
+                Wait::Idle => self.arm(self.times.idle),
+                Wait::Head => self.arm(self.times.head),
+                Wait::Body => self.arm(self.times.body_idle),
+            }
+        }
+        match &mut self.timer {
+            Some(timer) if wait != Wait::Nothing => timer.as_mut().poll(cx).map(|()| wait),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Releases what of `pending` is understood. `Err`: the head is refused.
+    fn vet(&mut self) -> Result<(), Refusal> {
+        let fresh = &self.pending[self.released..];
+        match self.at {
+            At::Head if fresh.is_empty() => {}
+            At::Head => match head::find_end(fresh, self.scanned, self.limits)? {
+                None => self.scanned = fresh.len(),
+                Some(end) => {
+                    let framing = head::check(&fresh[..end], self.limits)?;
+                    self.released += end;
+                    self.scanned = 0;
+                    self.at = match framing {
+                        Framing::Length(0) => At::Head,
+                        Framing::Length(n) => At::Body(n),
+                        Framing::Chunked => At::Chunked(Chunks::default()),
+                    };
+                }
+            },
+            At::Body(left) => {
+                let take = usize::try_from(left).unwrap_or(usize::MAX).min(fresh.len());
+                self.released += take;
+                self.at = match left - take as u64 {
+                    0 => At::Head,
+                    left => At::Body(left),
+                };
+            }
+            At::Chunked(mut chunks) => match chunks.scan(fresh) {
+                Some((taken, done)) => {
+                    self.released += taken;
+                    self.at = if done { At::Head } else { At::Chunked(chunks) };
+                }
+                // hyper finds the same fault where the request's handler can answer it.
+                None => self.released = self.pending.len(),
+            },
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, refusal: Refusal) {
+        tracing::info!(?refusal, "a request head was refused");
+        self.pending.clear();
+        self.released = 0;
+        self.eof = true;
+        self.closing = Closing::Reply((self.refuse)(refusal));
+    }
+
+    /// Reads more bytes into `pending`; `Ready(0)` at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let room = if self.pending.is_empty() { 1024 } else { self.pending.len().clamp(1024, 16 << 10) };
+        self.pending.reserve(room);
+        tokio_util::io::poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.pending)
+    }
+
+    /// Reads and forgets until the client closes, the limit is reached or the timer ends.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0u8; 2048];
+        loop {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.lingered += buf.filled().len();
+                    if self.lingered > LINGER_BYTES {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(_) => {
+                    self.eof = true;
+                    return Poll::Ready(());
+                }
+                Poll::Pending => {
+                    return match &mut self.timer {
+                        Some(timer) => timer.as_mut().poll(cx),
+                        None => Poll::Ready(()),
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if this.released > 0 {
+                let n = this.released.min(buf.remaining());
+                buf.put_slice(&this.pending[..n]);
+                this.pending.advance(n);
+                this.released -= n;
+                if this.pending.is_empty() {
+                    this.pending = BytesMut::new(); // an idle connection holds no buffer
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if this.eof {
+                return Poll::Ready(Ok(()));
+            }
+            let unseen = match this.at {
+                At::Head => this.pending.len() > this.scanned,
+                At::Body(_) | At::Chunked(_) => !this.pending.is_empty(),
+            };
+            if unseen {
+                if let Err(refusal) = this.vet() {
+                    this.reject(refusal);
+                }
+                continue;
+            }
+            // A body of known length goes straight into hyper's buffer.
+            if let At::Body(left) = this.at
+                && this.pending.is_empty()
+            {
+                let before = buf.filled().len();
+                this.stream.set_limit(left);
+                let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+                this.stream.set_limit(u64::MAX);
+                match read {
+                    Poll::Ready(Ok(())) => {
+                        let n = (buf.filled().len() - before) as u64;
+                        this.at = if n == left { At::Head } else { At::Body(left - n) };
+                        this.wait = Wait::Nothing;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                    Poll::Pending => {}
+                }
+            } else {
+                match this.poll_fill(cx) {
+                    Poll::Ready(Ok(0)) => {
+                        this.eof = true;
+                        continue;
+                    }
+                    Poll::Ready(Ok(_)) => {
+                        if let At::Chunked(_) = this.at {
+                            this.wait = Wait::Nothing; // the clock of a pause begins anew
+                        }
+                        continue;
+                    }
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                    Poll::Pending => {}
+                }
+            }
+            match ready!(this.poll_wait(cx)) {
+                Wait::Head => this.reject(Refusal::TooSlow),
+                Wait::Body => return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's body stalled"))),
+                Wait::Idle | Wait::Nothing => this.eof = true,
+            }
+        }
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.wrote = true;
+        Pin::new(self.stream.get_mut()).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.wrote = true;
+        Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream.get_mut()).poll_flush(cx)
+    }
+
+    /// Closes so that the client can read everything: answer, grace, FIN, linger. Unread input would make it an RST.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            match &mut this.closing {
+                Closing::Open if this.eof || !this.wrote => this.closing = Closing::Shutdown,
+                Closing::Open => {
+                    this.arm(GRACE);
+                    this.closing = Closing::Grace;
+                }
+                Closing::Reply(bytes) => {
+                    while !bytes.is_empty() {
+                        let n = ready!(Pin::new(this.stream.get_mut()).poll_write(cx, bytes))?;
+                        bytes.advance(n);
+                    }
+                    this.eof = false;
+                    this.arm(GRACE);
+                    this.closing = Closing::Grace;
+                }
+                Closing::Grace => {
+                    ready!(this.poll_discard(cx));
+                    this.closing = Closing::Shutdown;
+                }
+                Closing::Shutdown => {
+                    ready!(Pin::new(this.stream.get_mut()).poll_shutdown(cx))?;
+                    this.arm(this.times.linger);
+                    this.closing = if this.eof { Closing::Done } else { Closing::Linger };
+                }
+                Closing::Linger => {
+                    ready!(this.poll_discard(cx));
+                    this.closing = Closing::Done;
+                }
+                Closing::Done => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! One client connection: hyper's HTTP/1.1 server on a `ClientIo`, and each request's way to its answer.
+
+use super::{
+    Mode, Proxy,
+    client_io::ClientIo,
+    error::{self, Dialect, Error},
+    forward, guard, own,
+    reply::{Answer, Busy, Reply},
+    route::{self, Route},
+};
+use crate::status::traffic::Outcome;
+use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{Arc, atomic::AtomicBool},
+};
+use tokio::net::TcpStream;
+
+/// Serves a connection to its end. `shed`: it is one too many, and every request on it is told so.
+pub(super) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, shed: bool) {
+    if let Err(e) = stream.set_nodelay(true) {
+        tracing::debug!("a client's socket could not be tuned: {e}");
+    }
+    let config = &proxy.config;
+    // hyper's buffers are made for a connection that speaks: one that waits costs a socket and this task.
+    if !matches!(tokio::time::timeout(config.client.idle, stream.readable()).await, Ok(Ok(()))) {
+        return;
+    }
+    let busy = Arc::new(AtomicBool::new(false));
+    let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
+    let io = ClientIo::new(stream, busy.clone(), limits, config.client.clone(), error::respond_raw);
+    let service = {
+        let proxy = proxy.clone();
+        // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
+        service_fn(move |request| {
+            let (proxy, busy) = (proxy.clone(), Busy::new(&busy));
+            Box::pin(async move { Ok::<_, Infallible>(respond(&proxy, request, busy, shed).await) })
+        })
+    };
+    let connection = http1::Builder::new()
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .header_read_timeout(None) // it would also end idle keep-alive connections; `ClientIo` has clocks of its own
+        .max_headers(config.limits.header_count)
+        .max_buf_size(config.limits.header_bytes.saturating_add(8 << 10).max(64 << 10))
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    let mut mode = proxy.mode.clone();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = Mode::reaches(&mut mode, Mode::Closing) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(e) = ended {
+        tracing::debug!("a client connection ended early: {e}");
+    }
+}
+
+async fn respond(proxy: &Arc<Proxy>, request: Request<Incoming>, busy: Busy, shed: bool) -> Response<Answer> {
+    let has_body = !http_body::Body::is_end_stream(request.body());
+    let mut response = dispatch(proxy, request, shed).await;
+    let unread = has_body && response.headers().contains_key("x-leeward-error");
+    if shed || unread || *proxy.mode.borrow() != Mode::Serving {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|reply| Answer { reply, _busy: busy })
+}
+
+async fn dispatch(proxy: &Arc<Proxy>, request: Request<Incoming>, shed: bool) -> Response<Reply> {
+    let target = request.uri().path_and_query().map_or("/", |t| t.as_str()).to_owned();
+    let refuse = |error: &Error| {
+        proxy.shared.traffic.begin().ends_as(Outcome::Refused);
+        error::respond(error, Dialect::of(target.split('?').next().unwrap_or_default(), request.headers()), 0)
+    };
+    if shed {
+        return refuse(&Error::OverCap(proxy.config.limits.connections));
+    }
+    if let Err(refusal) = guard::check(&proxy.config, proxy.local, request.method(), request.uri(), request.headers()) {
+        return refuse(&Error::Guard(refusal));
+    }
+    let (name, rest) = match route::route(&target) {
+        Route::Own(path) => return own::show(proxy, path, request.method()),
+        Route::Control(path) => return own::control(proxy, path, request).await,
+        Route::Named { name, rest } => (Some(name), rest),
+        Route::Default => (None, target.as_str()),
+    };
+    let Some(upstream) = proxy.upstream(name) else {
+        return refuse(&Error::UnknownUpstream(name.unwrap_or_default().to_owned()));
+    };
+    // Claude Code asks this once at its start, right before it sends several requests at once.
+    if request.method() == Method::HEAD && rest.starts_with("/api/hello") {
+        upstream.origin.warm(proxy.config.connect.parallel);
+    }
+    let ticket = proxy.shared.traffic.begin();
+    forward::forward(proxy, upstream, rest, request, ticket).await
+}

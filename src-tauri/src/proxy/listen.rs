@@ -1,0 +1,322 @@
+//! The accept loop: every error costs one connection at most, and no kind of error ends it (L1, L2, L7, L8).
+//!
+//! There is no list of benign errors: one event was seen as four different ones. What is told apart is only how long
+//! to wait, and when to ask the supervisor whether the socket itself is still there.
+
+#[cfg(unix)]
+#[path = "listen/unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "listen/windows.rs"]
+mod platform;
+
+use super::{Mode, Proxy, connection};
+use crate::{health::Code, status};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+/// Where connections come from: a socket, or in a test one that fails on demand.
+pub trait Accept: Send {
+    /// The next connection, or the next error.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>>;
+}
+
+/// Makes a socket of the supervisor's into something that accepts, on the runtime that will accept from it.
+pub type Adopt = Arc<dyn Fn(std::net::TcpListener) -> io::Result<Box<dyn Accept>> + Send + Sync>;
+
+/// The plain way: accept from the socket itself.
+pub fn adopt(socket: std::net::TcpListener) -> io::Result<Box<dyn Accept>> {
+    socket.set_nonblocking(true)?;
+    Ok(Box::new(TcpListener::from_std(socket)?))
+}
+
+impl Accept for TcpListener {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        TcpListener::poll_accept(self, cx)
+    }
+}
+
+/// What the accept loop tells the supervisor.
+#[derive(Debug)]
+pub enum Event {
+    /// The loop of this generation accepts.
+    Accepting(u64),
+    /// Accepting fails in a way that may mean that the socket is gone.
+    SocketSuspect {
+        /// Which generation saw it.
+        generation: u64,
+        /// The error.
+        why: String,
+    },
+    /// The loop or the whole generation ended without having been asked to.
+    Ended {
+        /// Which generation.
+        generation: u64,
+        /// Why, as far as known.
+        why: String,
+    },
+}
+
+/// The listener's counters; they survive generations and sockets.
+#[derive(Debug, Default)]
+pub struct Counters {
+    accepted: AtomicU64,
+    errors: AtomicU64,
+    connections: AtomicU64,
+    over_cap: AtomicU64,
+    rebinds: AtomicU64,
+    accepting: AtomicBool,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Counters {
+    /// Puts the numbers of this moment into the picture.
+    pub fn fill(&self, listener: &mut status::Listener) {
+        listener.accepted = self.accepted();
+        listener.accept_errors = self.errors.load(Relaxed);
+        listener.connections = self.connections.load(Relaxed);
+        listener.over_cap = self.over_cap.load(Relaxed);
+        listener.rebinds = self.rebinds.load(Relaxed);
+        listener.accepting = self.accepting.load(Relaxed);
+        listener.last_accept_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    }
+
+    /// Connections accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Relaxed)
+    }
+
+    /// Accepts that failed.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Relaxed)
+    }
+
+    /// Client connections open now.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
+    /// The socket was bound again.
+    pub fn rebound(&self) {
+        self.rebinds.fetch_add(1, Relaxed);
+    }
+
+    /// Whether anybody accepts.
+    pub fn set_accepting(&self, accepting: bool) {
+        self.accepting.store(accepting, Relaxed);
+    }
+
+    fn failed(&self, error: &io::Error) {
+        self.errors.fetch_add(1, Relaxed);
+        let text = match error.raw_os_error() {
+            Some(code) => format!("{error} (code {code})"),
+            None => format!("{error} ({:?})", error.kind()),
+        };
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+}
+
+/// One open client connection in the count.
+struct Open(Arc<Counters>);
+
+impl Open {
+    fn new(counters: &Arc<Counters>) -> (Self, u64) {
+        let now = counters.connections.fetch_add(1, Relaxed) + 1;
+        (Self(counters.clone()), now)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+/// How long an accept error keeps the loop from trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One connection is lost: on at once.
+    Connection,
+    /// File descriptors or memory are short: a pause lets others finish.
+    Resources,
+    /// The socket may be gone: the supervisor looks.
+    Socket,
+}
+
+impl Kind {
+    /// From the system's code alone; texts differ by language and platform.
+    pub fn of(error: &io::Error) -> Self {
+        error.raw_os_error().map_or(Self::Connection, platform::kind_of)
+    }
+}
+
+/// First and longest pause after resource errors.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+/// So many errors in a row without one success are no storm of resets any more.
+const MANY: u32 = 256;
+/// The loop shows that it runs this often.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// The accept loop of one generation.
+pub struct Listen {
+    /// Who serves the connections.
+    pub proxy: Arc<Proxy>,
+    /// Number of the generation.
+    pub generation: u64,
+    /// The first socket.
+    pub listener: Box<dyn Accept>,
+    /// Sockets that replace it.
+    pub replacements: mpsc::Receiver<std::net::TcpListener>,
+    /// How they are adopted.
+    pub adopt: Adopt,
+    /// To the supervisor.
+    pub events: mpsc::Sender<Event>,
+    /// Counts up while the loop runs.
+    pub beat: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listen").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl Listen {
+    /// Accepts until the mode is no longer `Serving`.
+    pub async fn run(mut self) {
+        let mut mode = self.proxy.mode.clone();
+        let (mut in_a_row, mut pause, mut exhausted) = (0u32, PAUSE.0, false);
+        let mut resume_at: Option<Instant> = None;
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.tell(Event::Accepting(self.generation));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = Mode::reaches(&mut mode, Mode::Draining) => return,
+                Some(socket) = self.replacements.recv() => {
+                    match (self.adopt)(socket) {
+                        Ok(listener) => (self.listener, in_a_row, resume_at) = (listener, 0, None),
+                        Err(e) => tracing::error!("a new socket could not be adopted: {e}"),
+                    }
+                    continue;
+                }
+                _ = beat.tick() => {
+                    self.beat.fetch_add(1, Relaxed);
+                    continue;
+                }
+                () = sleep_until(resume_at.unwrap_or_else(Instant::now)), if resume_at.is_some() => {
+                    resume_at = None;
+                    continue;
+                }
+                accepted = std::future::poll_fn(|cx| self.listener.poll_accept(cx)), if resume_at.is_none() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    (in_a_row, pause) = (0, PAUSE.0);
+                    if std::mem::take(&mut exhausted) {
+                        self.proxy.shared.health.clear(Code::ResourcesExhausted, None);
+                    }
+                    self.take(stream);
+                }
+                Err(error) => {
+                    in_a_row = in_a_row.saturating_add(1);
+                    self.proxy.shared.counters.failed(&error);
+                    let kind = Kind::of(&error);
+                    if in_a_row.is_power_of_two() {
+                        tracing::warn!(in_a_row, ?kind, code = error.raw_os_error(), "accept failed; going on: {error}");
+                    }
+                    if kind == Kind::Resources {
+                        exhausted = true;
+                        let sentence = format!(
+                            "New connections wait because the system is out of file descriptors or memory ({error}); close programs, or raise the limit (ulimit -n)."
+                        );
+                        self.proxy.shared.health.set(Code::ResourcesExhausted, None, sentence);
+                    }
+                    if kind == Kind::Socket || in_a_row.is_multiple_of(MANY) {
+                        self.tell(Event::SocketSuspect { generation: self.generation, why: error.to_string() });
+                    }
+                    if kind == Kind::Connection && in_a_row < MANY {
+                        // A pause of even a millisecond lets a storm fill the backlog; others only get their turn.
+                        tokio::task::yield_now().await;
+                    } else {
+                        resume_at = Some(Instant::now() + pause);
+                        pause = (pause * 2).min(PAUSE.1);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream) {
+        let shared = &self.proxy.shared;
+        shared.counters.accepted.fetch_add(1, Relaxed);
+        let (open, now) = Open::new(&shared.counters);
+        let cap = self.proxy.config.limits.connections as u64;
+        let shed = now > cap;
+        if shed {
+            shared.counters.over_cap.fetch_add(1, Relaxed);
+        }
+        let proxy = self.proxy.clone();
+        let token = self.proxy.open.token();
+        self.proxy.tasks.spawn(async move {
+            let _counted = (open, token);
+            connection::serve(proxy, stream, shed).await;
+        });
+    }
+
+    /// The supervisor reads at once or not at all; an event too many is not worth a wait.
+    fn tell(&self, event: Event) {
+        if let Err(e) = self.events.try_send(event) {
+            tracing::warn!("the supervisor does not listen: {e}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_errors_cost_one_connection() {
+        for error in
+            [io::Error::other("no code"), io::Error::from(io::ErrorKind::InvalidInput), io::Error::from_raw_os_error(987_654)]
+        {
+            assert_eq!(Kind::of(&error), Kind::Connection, "{error:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn codes_are_told_apart() {
+        use rustix::io::Errno;
+        for (errno, kind) in [
+            (Errno::CONNABORTED, Kind::Connection),
+            (Errno::CONNRESET, Kind::Connection),
+            (Errno::PROTO, Kind::Connection),
+            (Errno::PERM, Kind::Connection),
+            (Errno::MFILE, Kind::Resources),
+            (Errno::NFILE, Kind::Resources),
+            (Errno::NOBUFS, Kind::Resources),
+            (Errno::NOMEM, Kind::Resources),
+            (Errno::BADF, Kind::Socket),
+            (Errno::INVAL, Kind::Socket),
+            (Errno::NOTSOCK, Kind::Socket),
+        ] {
+            assert_eq!(Kind::of(&io::Error::from_raw_os_error(errno.raw_os_error())), kind, "{errno}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Leeward's own paths: health, stats and metrics for anybody on this machine, control for holders of the token.
+
+mod metrics;
+
+use super::{
+    Mode, Proxy,
+    error::{self, Dialect, Error},
+    reply::Reply,
+    route::Own,
+};
+use crate::{
+    config,
+    control::{Session, Wish},
+    health::{Severity, unix_ms},
+    status::Phase,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::AUTHORIZATION};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+use std::{collections::BTreeMap, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+
+/// A control request is a few names and numbers.
+const MAX_BODY: usize = 64 << 10;
+/// An open stream says that it is alive this often.
+const STREAM_BEAT: Duration = Duration::from_secs(10);
+
+fn answer(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Response<Reply> {
+    let mut response = Response::new(Reply::full(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert("x-leeward", HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
+    response
+}
+
+fn json_answer(status: StatusCode, value: &serde_json::Value) -> Response<Reply> {
+    answer(status, "application/json", value.to_string())
+}
+
+/// Health, stats and metrics.
+pub(super) fn show(proxy: &Proxy, own: Own, method: &Method) -> Response<Reply> {
+    if ![Method::GET, Method::HEAD].contains(method) {
+        return error::respond(&Error::WrongMethod("GET"), Dialect::Own, 0);
+    }
+    let shared = &proxy.shared;
+    match own {
+        Own::Livez => answer(StatusCode::OK, "text/plain", "ok\n"),
+        Own::Readyz => {
+            let status = shared.live_status();
+            let broken: Vec<_> = status.conditions.iter().filter(|c| c.severity == Severity::Broken).collect();
+            let accepts = matches!(status.phase, Phase::Serving | Phase::Restarting);
+            let code = if accepts && broken.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            json_answer(code, &json!({ "ready": code == StatusCode::OK, "conditions": broken }))
+        }
+        Own::Health => {
+            let status = shared.live_status();
+            let listener = &status.listener;
+            json_answer(
+                StatusCode::OK,
+                &json!({
+                    "status": status.verdict(),
+                    "version": status.version,
+                    "pid": status.pid,
+                    "uptime_s": unix_ms().saturating_sub(status.started_unix_ms) / 1000,
+                    "generation": status.generation,
+                    "listener": listener,
+                    "conditions": status.conditions,
+                }),
+            )
+        }
+        Own::Stats => {
+            answer(StatusCode::OK, "application/json", serde_json::to_vec(&shared.traffic.snapshot()).unwrap_or_default())
+        }
+        Own::Metrics => {
+            answer(StatusCode::OK, "text/plain; version=0.0.4", metrics::text(&shared.live_status(), &shared.traffic.snapshot()))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StopRequest {
+    drain_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WarmRequest {
+    upstream: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionRequest {
+    agent: String,
+    pid: u32,
+    #[serde(default)]
+    upstreams: BTreeMap<String, String>,
+}
+
+/// Paths below `/_leeward/`.
+pub(super) async fn control(proxy: &Proxy, path: &str, request: Request<Incoming>) -> Response<Reply> {
+    let given = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    if !given.is_some_and(|token| proxy.shared.token.matches(token)) {
+        return error::respond(&Error::Unauthorized, Dialect::Own, 0);
+    }
+    act(proxy, path, request).await.unwrap_or_else(|e| error::respond(&e, Dialect::Own, 0))
+}
+
+async fn act(proxy: &Proxy, path: &str, request: Request<Incoming>) -> Result<Response<Reply>, Error> {
+    let expected = match path {
+        "v1/status" => Method::GET,
+        "v1/restart" | "v1/stop" | "v1/warm" | "v1/sessions" => Method::POST,
+        _ => return Err(Error::NoSuchPath),
+    };
+    if request.method() != expected {
+        return Err(Error::WrongMethod(if expected == Method::GET { "GET" } else { "POST" }));
+    }
+    match path {
+        "v1/status" => Ok(json_answer(
+            StatusCode::OK,
+            &serde_json::to_value(proxy.shared.live_status()).map_err(|e| Error::Undone(e.to_string()))?,
+        )),
+        "v1/restart" => restart(proxy).await,
+        "v1/stop" => {
+            let StopRequest { drain_ms } = parse(request).await?;
+            wish(proxy, Wish::Stop { drain: Duration::from_millis(drain_ms) }).await?;
+            Ok(json_answer(StatusCode::ACCEPTED, &json!({ "stopping": true })))
+        }
+        "v1/warm" => {
+            let WarmRequest { upstream } = parse(request).await?;
+            let found =
+                proxy.upstream(upstream.as_deref()).ok_or_else(|| Error::UnknownUpstream(upstream.unwrap_or_default()))?;
+            Ok(json_answer(StatusCode::OK, &json!({ "warmed": found.origin.warm(proxy.config.connect.parallel) })))
+        }
+        _ => open_session(proxy, parse(request).await?).await,
+    }
+}
+
+async fn wish(proxy: &Proxy, wish: Wish) -> Result<(), Error> {
+    proxy.shared.wishes.send(wish).await.map_err(|_| Error::Undone("The engine is stopping and takes no more wishes.".into()))
+}
+
+async fn restart(proxy: &Proxy) -> Result<Response<Reply>, Error> {
+    let (reply, told) = oneshot::channel();
+    wish(proxy, Wish::Restart { reply }).await?;
+    match told.await {
+        Ok(Ok(done)) => Ok(json_answer(StatusCode::OK, &serde_json::to_value(done).map_err(|e| Error::Undone(e.to_string()))?)),
+        Ok(Err(why)) => Err(Error::Undone(why)),
+        Err(_) => Err(Error::Undone("The engine stopped before it could restart.".into())),
+    }
+}
+
+/// A session lasts as long as its stream; the stream's end tells `wrap` that the engine is gone.
+async fn open_session(proxy: &Proxy, asked: SessionRequest) -> Result<Response<Reply>, Error> {
+    let mut upstreams = BTreeMap::new();
+    for (name, url) in asked.upstreams {
+        if !config::is_upstream_name(&name) || proxy.config.upstreams.contains_key(&name) {
+            return Err(Error::BadRequest(format!("`{name}` cannot be the name of a session's upstream.")));
+        }
+        let url =
+            config::check_upstream(&url, proxy.local).map_err(|why| Error::BadRequest(format!("upstream {name}: {why}.")))?;
+        upstreams.insert(name, url);
+    }
+    if let Err(e) = proxy.learn_upstreams(upstreams) {
+        proxy.shared.health.set(crate::health::Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
+    }
+    let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
+    let guard = proxy.shared.sessions.open(Session { agent, pid: asked.pid, since_unix_ms: unix_ms() });
+    let (send, lines) = mpsc::channel(2);
+    let number = guard.id();
+    let mut mode = proxy.mode.clone();
+    proxy.tasks.spawn(async move {
+        let _guard = guard;
+        if send.send(Bytes::from(format!("{{\"session\":{number}}}\n"))).await.is_err() {
+            return;
+        }
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(STREAM_BEAT) => if send.send(Bytes::from_static(b"\n")).await.is_err() { return },
+                () = send.closed() => return,
+                // A generation that has been replaced hands its sessions over: they connect again.
+                () = Mode::reaches(&mut mode, Mode::Draining) => return,
+            }
+        }
+    });
+    let mut response = Response::new(Reply::Open(lines));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    Ok(response)
+}
+
+async fn parse<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Error> {
+    let body = Limited::new(request.into_body(), MAX_BODY)
+        .collect()
+        .await
+        .map_err(|e| Error::BadRequest(format!("The body could not be read: {e}.")))?;
+    serde_json::from_slice(&body.to_bytes()).map_err(|e| Error::BadRequest(format!("The body is not what this path takes: {e}.")))
+}

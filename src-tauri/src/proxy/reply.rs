@@ -1,0 +1,104 @@
+//! Response bodies: Leeward's own words, an upstream's answer passed through, or a session's open stream.
+
+use super::relay::Relay;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+use tokio::sync::mpsc;
+
+/// What a body can fail with; hyper then aborts the client's connection, which is what the client must see.
+pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+/// A response's body.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// In memory.
+    Full(Option<Bytes>),
+    /// From the upstream.
+    Relay(Box<Relay>),
+    /// Lines as they come, until the sender is dropped.
+    Open(mpsc::Receiver<Bytes>),
+}
+
+impl Reply {
+    pub(super) fn full(text: impl Into<Bytes>) -> Self {
+        Self::Full(Some(text.into()))
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Relay(relay) => Pin::new(relay.as_mut()).poll_frame(cx),
+            Self::Open(lines) => lines.poll_recv(cx).map(|line| line.map(|l| Ok(Frame::data(l)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Relay(relay) => relay.is_end_stream(),
+            Self::Open(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Relay(relay) => relay.size_hint(),
+            Self::Open(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Marks a client's connection busy until its response is out or dropped.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    pub(super) fn new(flag: &Arc<AtomicBool>) -> Self {
+        flag.store(true, Relaxed);
+        Self(flag.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
+    }
+}
+
+/// A reply that keeps its connection marked busy.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) reply: Reply,
+    pub(super) _busy: Busy,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        Pin::new(&mut self.reply).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.reply.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.reply.size_hint()
+    }
+}

@@ -1,0 +1,119 @@
+//! Where a request goes, from its path alone. Pure.
+
+/// The kinds of path that Leeward tells apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// Health, stats and metrics; no token.
+    Own(Own),
+    /// Below `/_leeward/`; the rest of the path.
+    Control(&'a str),
+    /// A named upstream and the rest of the target, from its `/` on.
+    Named {
+        /// NAME of `/@NAME/rest`.
+        name: &'a str,
+        /// `/rest?query`
+        rest: &'a str,
+    },
+    /// The default upstream.
+    Default,
+}
+
+/// Paths that Leeward answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// `/livez`
+    Livez,
+    /// `/readyz`
+    Readyz,
+    /// `/health`
+    Health,
+    /// `/stats`
+    Stats,
+    /// `/metrics`
+    Metrics,
+}
+
+/// Chooses; `target` is path and query as they were sent.
+pub fn route(target: &str) -> Route<'_> {
+    let path = target.split('?').next().unwrap_or_default();
+    match path {
+        "/livez" => return Route::Own(Own::Livez),
+        "/readyz" => return Route::Own(Own::Readyz),
+        "/health" => return Route::Own(Own::Health),
+        "/stats" => return Route::Own(Own::Stats),
+        "/metrics" => return Route::Own(Own::Metrics),
+        _ => {}
+    }
+    if let Some(rest) = path.strip_prefix("/_leeward/") {
+        return Route::Control(rest);
+    }
+    if let Some(named) = target.strip_prefix("/@") {
+        let end = named.find(['/', '?']).unwrap_or(named.len());
+        let (name, rest) = named.split_at(end);
+        return Route::Named { name, rest: if rest.is_empty() { "/" } else { rest } };
+    }
+    Route::Default
+}
+
+/// What a request may be retried for, from method and path (design: "Replayable").
+pub fn is_replayable(method: &http::Method, path: &str) -> bool {
+    use http::Method;
+    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
+        return true;
+    }
+    const INFERENCE: [&str; 4] = ["/v1/messages", "/v1/messages/count_tokens", "/v1/responses", "/v1/chat/completions"];
+    // Gateways and ChatGPT's own API put the same operations below other prefixes: `/backend-api/codex/responses`.
+    const SUFFIXES: [&str; 2] = ["/codex/responses", ":generateContent"];
+    let path = path.trim_end_matches('/');
+    *method == Method::POST
+        && (INFERENCE.iter().any(|p| path.ends_with(p))
+            || SUFFIXES.iter().any(|p| path.ends_with(p))
+            || path.ends_with(":streamGenerateContent"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+
+    #[test]
+    fn paths_find_their_way() {
+        for (target, want) in [
+            ("/livez", Route::Own(Own::Livez)),
+            ("/health?verbose=1", Route::Own(Own::Health)),
+            ("/healthy", Route::Default),
+            ("/_leeward/v1/restart", Route::Control("v1/restart")),
+            ("/@openai/v1/responses?x=1", Route::Named { name: "openai", rest: "/v1/responses?x=1" }),
+            ("/@openai", Route::Named { name: "openai", rest: "/" }),
+            ("/@gw?x", Route::Named { name: "gw", rest: "?x" }),
+            ("/@/x", Route::Named { name: "", rest: "/x" }),
+            ("/v1/messages?beta=true", Route::Default),
+            ("/", Route::Default),
+            ("*", Route::Default),
+        ] {
+            assert_eq!(route(target), want, "{target}");
+        }
+    }
+
+    #[test]
+    fn only_inference_and_safe_methods_are_replayable() {
+        for path in [
+            "/v1/messages",
+            "/v1/messages/count_tokens",
+            "/v1/responses",
+            "/v1/chat/completions",
+            "/v1beta/models/g:generateContent",
+            "/v1beta/models/g:streamGenerateContent",
+            "/api/v1/chat/completions",
+            "/backend-api/codex/responses",
+        ] {
+            assert!(is_replayable(&Method::POST, path), "{path}");
+        }
+        for path in ["/v1/oauth/token", "/v1/files", "/v1/messages/batches", "/v1/mcp/x", "/v1/code/sessions", "/", "/responses"]
+        {
+            assert!(!is_replayable(&Method::POST, path), "{path}");
+        }
+        assert!(is_replayable(&Method::HEAD, "/api/hello") && is_replayable(&Method::GET, "/v1/models"));
+        assert!(!is_replayable(&Method::PUT, "/v1/messages") && !is_replayable(&Method::DELETE, "/v1/messages"));
+    }
+}

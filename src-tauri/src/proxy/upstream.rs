@@ -1,0 +1,91 @@
+//! The upstream side: connections whose phase is known, so that a failure says what the origin can have seen.
+//!
+//! An `Origin` is a scheme, host and port with one pool; several named upstreams may share it. Decides nothing about
+//! retries (`retry`) and answers no client (`error`).
+
+mod dial;
+mod pool;
+mod tls;
+mod wire;
+
+pub(super) use pool::{Lease, Origin, Parts};
+pub(super) use tls::Roots;
+pub(super) use wire::{Wire, head_length};
+
+use super::Proxy;
+use crate::status::traffic::{Cause, UpstreamTraffic};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use std::sync::Arc;
+use url::Url;
+
+/// Why an attempt failed, and what follows for the origin.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// What went wrong; see `Cause` for what each says about the origin.
+    pub(super) cause: Cause,
+    /// One clause for the sentence that a user may see: host and reason, nothing of the request.
+    pub(super) detail: String,
+}
+
+impl Failure {
+    fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into() }
+    }
+}
+
+/// One upstream by name.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    /// Its counters.
+    pub(super) traffic: Arc<UpstreamTraffic>,
+    /// Where its connections go.
+    pub(super) origin: Arc<pool::Origin>,
+    /// Put before every target; no `/` at its end.
+    prefix: String,
+}
+
+impl Upstream {
+    pub(super) fn new(proxy: &Proxy, name: &str, url: &Url, origin: Arc<pool::Origin>) -> Self {
+        Self { traffic: proxy.shared.traffic.upstream(name), origin, prefix: url.path().trim_end_matches('/').to_owned() }
+    }
+
+    /// The target to ask the origin for; `None` when the two do not make a valid one.
+    pub(super) fn target(&self, rest: &str) -> Option<Uri> {
+        if self.prefix.is_empty() && rest != "*" {
+            return PathAndQuery::try_from(rest).ok().map(Uri::from);
+        }
+        PathAndQuery::try_from(format!("{}{rest}", self.prefix)).ok().map(Uri::from)
+    }
+}
+
+/// What makes two upstreams share a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    /// True for https.
+    pub(super) tls: bool,
+    /// Host name or address, as in the URL and without brackets.
+    pub(super) host: String,
+    /// Port.
+    pub(super) port: u16,
+}
+
+impl Place {
+    pub(super) fn of(url: &Url) -> Self {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        Self { tls: url.scheme() == Scheme::HTTPS.as_str(), host, port: url.port_or_known_default().unwrap_or(443) }
+    }
+
+    /// The value of `Host`: the port only where it is not the scheme's own.
+    pub(super) fn authority(&self) -> Option<Authority> {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let default = if self.tls { 443 } else { 80 };
+        let text = if self.port == default { host } else { format!("{host}:{}", self.port) };
+        Authority::try_from(text).ok()
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}

@@ -1,0 +1,323 @@
+//! One upstream connection: hyper's HTTP/1.1 client driven by whoever uses it, over a socket that counts its bytes.
+//!
+//! hyper's connection is polled by the request that holds it, not by a task of its own: no hand-over between tasks on
+//! the hot path, and dropping the request closes the connection at once.
+
+use super::{Failure, pool::Slot};
+use crate::{proxy::body::Outgoing, status::traffic::Cause};
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{Builder, Connection, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use std::{
+    future::Future,
+    io,
+    mem::MaybeUninit,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+
+/// What a connection's socket has seen.
+#[derive(Debug, Default)]
+struct Meter {
+    written: AtomicU64,
+    read: AtomicU64,
+    write_failed: AtomicBool,
+}
+
+/// The plain socket below TLS; shared, so that the pool can look at it without hyper.
+#[derive(Debug, Clone)]
+pub(super) struct Socket {
+    stream: Arc<TcpStream>,
+    /// Read past tokio's readiness, which may lag behind the kernel while nobody polls.
+    direct: Arc<AtomicBool>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream: Arc::new(stream), direct: Arc::default() }
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        socket2::SockRef::from(&*self.stream).peek(&mut [MaybeUninit::uninit(); 1])
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let direct = self.direct.load(Relaxed);
+            if !direct {
+                std::task::ready!(self.stream.poll_read_ready(cx))?;
+            }
+            let room = buf.initialize_unfilled();
+            let read = if direct {
+                io::Read::read(&mut &*socket2::SockRef::from(&*self.stream), room)
+            } else {
+                self.stream.try_read(room)
+            };
+            match read {
+                Ok(n) => {
+                    buf.advance(n);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && direct => return Poll::Pending,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            std::task::ready!(self.stream.poll_write_ready(cx))?;
+            match self.stream.try_write(buf) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        loop {
+            std::task::ready!(self.stream.poll_write_ready(cx))?;
+            match self.stream.try_write_vectored(bufs) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match socket2::SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write) {
+            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        })
+    }
+}
+
+/// Plain or TLS, counting.
+pub(super) enum Io {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+struct Counted {
+    io: Io,
+    meter: Arc<Meter>,
+}
+
+impl Counted {
+    fn inner(&mut self) -> Pin<&mut dyn Stream> {
+        match &mut self.io {
+            Io::Plain(s) => Pin::new(s),
+            Io::Tls(s) => Pin::new(&mut **s),
+        }
+    }
+
+    fn note<T>(&self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(_)) = poll {
+            self.meter.write_failed.store(true, Relaxed);
+        }
+        poll
+    }
+
+    fn note_written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(n)) = poll {
+            self.meter.written.fetch_add(n as u64, Relaxed);
+        }
+        self.note(poll)
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = self.inner().poll_read(cx, buf);
+        self.meter.read.fetch_add((buf.filled().len() - before) as u64, Relaxed);
+        poll
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = self.inner().poll_write(cx, buf);
+        self.note_written(poll)
+    }
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let poll = self.inner().poll_write_vectored(cx, bufs);
+        self.note_written(poll)
+    }
+    fn is_write_vectored(&self) -> bool {
+        match &self.io {
+            Io::Plain(s) => s.is_write_vectored(),
+            Io::Tls(s) => s.is_write_vectored(),
+        }
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = self.inner().poll_flush(cx);
+        self.note(poll)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner().poll_shutdown(cx)
+    }
+}
+
+/// A connection; whoever holds it drives it.
+pub(in crate::proxy) struct Wire {
+    sender: SendRequest<Outgoing>,
+    connection: Option<Pin<Box<Connection<TokioIo<Counted>, Outgoing>>>>,
+    meter: Arc<Meter>,
+    socket: Socket,
+    tls: bool,
+    uses: u64,
+    /// Its place in the pool's count.
+    _slot: Slot,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").field("uses", &self.uses).field("alive", &self.connection.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    pub(super) async fn new(io: Io, socket: Socket, slot: Slot, max_fields: usize) -> Result<Self, hyper::Error> {
+        let meter = Arc::<Meter>::default();
+        let tls = matches!(io, Io::Tls(_));
+        let (sender, connection) = Builder::new()
+            .preserve_header_case(true)
+            .max_headers(max_fields)
+            .handshake(TokioIo::new(Counted { io, meter: meter.clone() }))
+            .await?;
+        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, _slot: slot })
+    }
+
+    /// True when the next request on it will not be its first.
+    pub(in crate::proxy) fn will_reuse(&self) -> bool {
+        self.uses > 0
+    }
+
+    /// True when it has served a request before the present one.
+    pub(in crate::proxy) fn is_reused(&self) -> bool {
+        self.uses > 1
+    }
+
+    /// Drives the connection; forgets it when it has ended.
+    pub(in crate::proxy) fn poll_drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection
+            && connection.as_mut().poll(cx).is_ready()
+        {
+            self.connection = None;
+        }
+    }
+
+    /// True when the connection can take another request: it is idle, and the kernel has neither FIN, RST nor bytes for it.
+    pub(super) fn is_usable(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.poll_drive(&mut cx);
+        if self.connection.is_none() || !self.sender.is_ready() {
+            return false;
+        }
+        match self.socket.peek() {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
+            // TLS has records of its own (session tickets); let it read them and see whether it is still alive.
+            Ok(n) if n > 0 && self.tls => {
+                self.socket.direct.store(true, Relaxed);
+                self.poll_drive(&mut cx);
+                self.socket.direct.store(false, Relaxed);
+                self.connection.is_some() && self.sender.is_ready()
+            }
+            _ => false,
+        }
+    }
+
+    /// Sends a request and waits for the response's head. `length` is the whole request in bytes, where known.
+    ///
+    /// # Errors
+    /// A `Failure` whose cause says what the origin can have seen.
+    pub(in crate::proxy) async fn exchange(
+        mut self,
+        request: Request<Outgoing>,
+        length: Option<u64>,
+    ) -> Result<(Response<Incoming>, Self), Failure> {
+        self.uses += 1;
+        let (written, read) = (self.meter.written.load(Relaxed), self.meter.read.load(Relaxed));
+        let result = {
+            let mut answer = pin!(self.sender.send_request(request));
+            let connection = &mut self.connection;
+            std::future::poll_fn(|cx| {
+                if let Some(driven) = connection
+                    && driven.as_mut().poll(cx).is_ready()
+                {
+                    *connection = None;
+                }
+                answer.as_mut().poll(cx)
+            })
+            .await
+        };
+        match result {
+            Ok(response) => Ok((response, self)),
+            Err(error) => {
+                let written = self.meter.written.load(Relaxed) - written;
+                let answered = self.meter.read.load(Relaxed) > read;
+                let incomplete = self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n);
+                let cause = match (answered, incomplete, self.is_reused()) {
+                    (true, ..) => Cause::BadResponse,
+                    (false, true, _) => Cause::WriteFailed,
+                    (false, false, true) => Cause::ReusedReset,
+                    (false, false, false) => Cause::FreshReset,
+                };
+                Err(Failure::new(cause, describe(&error)))
+            }
+        }
+    }
+}
+
+/// The innermost reason, without anything of the request.
+fn describe(error: &hyper::Error) -> String {
+    use std::error::Error;
+    if error.is_incomplete_message() {
+        return "the connection was closed before a response".into();
+    }
+    if error.is_parse() {
+        return format!("the answer was not valid HTTP ({error})");
+    }
+    let mut inner: &dyn Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+/// Bytes of a request's head as hyper writes it: request line, fields in their spelling, empty line.
+pub(in crate::proxy) fn head_length<B>(request: &Request<B>) -> u64 {
+    let target = request.uri().path_and_query().map_or(1, |t| t.as_str().len());
+    let line = request.method().as_str().len() + 1 + target + " HTTP/1.1\r\n".len();
+    let fields: usize = request.headers().iter().map(|(n, v)| n.as_str().len() + 2 + v.len() + 2).sum();
+    (line + fields + 2) as u64
+}

@@ -1,0 +1,208 @@
+//! Owns the listening socket and decides what runs on it, on a thread of its own that no request can stall.
+//!
+//! Each engine generation has its own runtime and a dup of the one socket: a restart never closes it, so it refuses
+//! nobody. Serves no request itself and paints nothing.
+
+mod generation;
+mod probe;
+mod run;
+mod socket;
+
+#[cfg(unix)]
+#[path = "supervisor/unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "supervisor/windows.rs"]
+mod platform;
+
+use crate::{
+    config::{Config, Paths},
+    control::{Sessions, Wish, Wishes},
+    health::Tracker,
+    instance::{self, Holder, TokenError},
+    proxy::{Adopt, Ends, Shared, listen},
+    status::{Status, traffic::Traffic},
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, mpsc as std_mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::sync::{mpsc, watch};
+use url::Url;
+
+/// Reads the config again, for a restart or a changed file.
+pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
+
+/// Where tests take hold of the engine.
+#[derive(Clone, Default)]
+pub struct Seams {
+    /// Stands between the socket and the accept loop.
+    pub adopt: Option<Adopt>,
+}
+
+impl std::fmt::Debug for Seams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seams").field("adopt", &self.adopt.is_some()).finish()
+    }
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody else listens there.
+    #[error("{address} is taken by {holder}; end that program, or choose another port with --listen")]
+    PortTaken {
+        /// The address.
+        address: SocketAddr,
+        /// Who holds it.
+        holder: Holder,
+    },
+    /// The address cannot be bound for another reason.
+    #[error("cannot listen on {address}: {why}{}", hint(.why))]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        why: io::Error,
+    },
+    /// The control token cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The system gave no thread or runtime, or the first generation did not come up.
+    #[error("the engine could not be started: {0}")]
+    Engine(String),
+}
+
+fn hint(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        io::ErrorKind::PermissionDenied if cfg!(windows) => {
+            "; Windows may have reserved this port: see `netsh int ipv4 show excludedportrange protocol=tcp`, and choose another with --listen"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: choose another with --listen",
+        _ => "",
+    }
+}
+
+/// A running engine. Dropping it stops the engine without a drain; `stop` drains.
+#[derive(Debug)]
+pub struct Engine {
+    address: SocketAddr,
+    status: watch::Receiver<Status>,
+    wishes: Wishes,
+    sessions: Sessions,
+    traffic: Arc<Traffic>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The first generation comes up in milliseconds; a machine that needs this long is in trouble of its own.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Wishes that may wait.
+const WISHES: usize = 16;
+
+impl Engine {
+    /// Binds and starts; returns once the first generation accepts.
+    ///
+    /// # Errors
+    /// `StartError`, whose message is for the user.
+    pub fn start(config: Config, reload: Reload) -> Result<Self, StartError> {
+        Self::start_with(config, reload, Seams::default())
+    }
+
+    /// As `start`, with the seams of a test.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_with(config: Config, reload: Reload, seams: Seams) -> Result<Self, StartError> {
+        platform::raise_file_limit();
+        let health = Tracker::default();
+        let socket = socket::Socket::bind(&config, &health)?;
+        let address = socket.address();
+        let token = instance::read_or_create_token(&config.paths)?;
+        let (wishes, wished) = mpsc::channel(WISHES);
+        let (publish, status) = watch::channel(Status::starting());
+        let sessions = Sessions::default();
+        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health };
+        let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
+        let shared = Arc::new(shared);
+        let traffic = shared.traffic.clone();
+        let adopt = seams.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
+        let (ready, wait) = std_mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("leeward-supervisor".into())
+            .spawn(move || run::run(run::Parts { config, reload, shared, socket, publish, wished, adopt, ready }))
+            .map_err(|e| StartError::Engine(e.to_string()))?;
+        match wait.recv_timeout(START_LIMIT) {
+            Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, thread: Some(thread) }),
+            Ok(Err(why)) => Err(StartError::Engine(why)),
+            Err(_) => Err(StartError::Engine("it did not accept within 10 s".into())),
+        }
+    }
+
+    /// Where it accepts; the port that was found when the configured one was 0 or taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The picture, and its changes.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Where wishes go.
+    pub fn wishes(&self) -> Wishes {
+        self.wishes.clone()
+    }
+
+    /// The open `wrap` sessions.
+    pub fn sessions(&self) -> Sessions {
+        self.sessions.clone()
+    }
+
+    /// Counters.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
+    }
+
+    /// Stops accepting, lets requests in flight finish for at most `drain`, and waits for the end. Blocks.
+    pub fn stop(mut self, drain: Duration) {
+        self.end(drain);
+    }
+
+    fn end(&mut self, drain: Duration) {
+        let Some(thread) = self.thread.take() else { return };
+        // A full or closed channel: it is stopping already, or so busy with wishes that it will see the closed end.
+        self.wishes.try_send(Wish::Stop { drain }).ok();
+        if thread.join().is_err() {
+            tracing::error!("the supervisor's thread panicked");
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+/// Sessions' upstreams from before; a file that cannot be read costs them until their `wrap` reconnects.
+fn known_upstreams(paths: &Paths) -> BTreeMap<String, Url> {
+    let Ok(bytes) = std::fs::read(paths.session_upstreams_file()) else { return BTreeMap::new() };
+    serde_json::from_slice::<BTreeMap<String, String>>(&bytes)
+        .map(|map| map.into_iter().filter_map(|(name, url)| Some((name, Url::parse(&url).ok()?))).collect())
+        .unwrap_or_else(|e| {
+            tracing::warn!("{} is damaged and ignored: {e}", paths.session_upstreams_file().display());
+            BTreeMap::new()
+        })
+}
+
+fn remember(paths: Paths) -> crate::proxy::Remember {
+    Box::new(move |known| {
+        let text: BTreeMap<&str, &str> = known.iter().map(|(name, url)| (name.as_str(), url.as_str())).collect();
+        instance::write_atomically(&paths.session_upstreams_file(), &serde_json::to_vec_pretty(&text)?)
+    })
+}

@@ -1,0 +1,148 @@
+//! One engine generation: a thread with a runtime of its own, an accept loop on a dup of the socket, its connections.
+
+use crate::{
+    config::Config,
+    proxy::{Adopt, Event, Listen, Mode, Proxy, Shared},
+    tasks::Tasks,
+};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+/// What a generation is started with.
+pub(super) struct Start {
+    pub(super) number: u64,
+    pub(super) config: Arc<Config>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) socket: TcpListener,
+    pub(super) address: SocketAddr,
+    pub(super) adopt: Adopt,
+    pub(super) events: mpsc::Sender<Event>,
+}
+
+/// A generation as the supervisor holds it.
+#[derive(Debug)]
+pub(super) struct Generation {
+    pub(super) number: u64,
+    mode: watch::Sender<Mode>,
+    replace: mpsc::Sender<TcpListener>,
+    beat: Arc<AtomicU64>,
+    seen: (u64, Instant),
+    thread: JoinHandle<()>,
+}
+
+/// What blocks a runtime's end is abandoned after this.
+const SHUTDOWN: Duration = Duration::from_millis(500);
+
+impl Generation {
+    pub(super) fn start(start: Start) -> std::io::Result<Self> {
+        let (mode, watched) = watch::channel(Mode::Serving);
+        let (replace, replacements) = mpsc::channel(4);
+        let beat = Arc::<AtomicU64>::default();
+        let number = start.number;
+        let thread = {
+            let beat = beat.clone();
+            std::thread::Builder::new()
+                .name(format!("leeward-gen-{number}"))
+                .spawn(move || live(start, watched, replacements, beat))?
+        };
+        Ok(Self { number, mode, replace, beat, seen: (0, Instant::now()), thread })
+    }
+
+    /// How long the accept loop has shown no sign of life.
+    pub(super) fn silent_for(&mut self) -> Duration {
+        let beat = self.beat.load(Relaxed);
+        if beat != self.seen.0 {
+            self.seen = (beat, Instant::now());
+        }
+        self.seen.1.elapsed()
+    }
+
+    /// Gives the accept loop another socket.
+    pub(super) fn replace_socket(&self, socket: TcpListener) -> bool {
+        self.replace.try_send(socket).is_ok()
+    }
+
+    /// Stops accepting; streams in flight go on.
+    pub(super) fn retire(&self) {
+        self.mode.send_if_modified(|m| {
+            *m == Mode::Serving && {
+                *m = Mode::Draining;
+                true
+            }
+        });
+    }
+
+    /// Closes idle connections as well.
+    pub(super) fn close(&self) {
+        self.mode.send_replace(Mode::Closing);
+    }
+
+    /// True when nothing of it runs any more.
+    pub(super) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Takes the ended thread in; a panic is logged.
+    pub(super) fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!(generation = self.number, "the generation's thread panicked");
+        }
+    }
+}
+
+/// The generation's thread.
+fn live(start: Start, mode: watch::Receiver<Mode>, replacements: mpsc::Receiver<TcpListener>, beat: Arc<AtomicU64>) {
+    let Start { number, config, shared, socket, address, adopt, events } = start;
+    let ended = |why: String| {
+        if let Err(e) = events.try_send(Event::Ended { generation: number, why }) {
+            tracing::error!(generation = number, "the supervisor could not be told: {e}");
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers)
+        .thread_name(format!("leeward-{number}"))
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(e) => return ended(format!("no runtime: {e}")),
+    };
+    runtime.block_on(async {
+        let tasks = Tasks::new();
+        let listener = match adopt(socket) {
+            Ok(listener) => listener,
+            Err(e) => return ended(format!("the socket could not be adopted: {e}")),
+        };
+        let drain = config.drain;
+        let proxy = Proxy::new(config, shared, address, tasks.clone(), mode.clone());
+        tasks.spawn(proxy.clone().sweep());
+        let mut accepting = JoinSet::new();
+        accepting.spawn(
+            Listen { proxy: proxy.clone(), generation: number, listener, replacements, adopt, events: events.clone(), beat }
+                .run(),
+        );
+        if let Some(Err(e)) = accepting.join_next().await {
+            ended(format!("the accept loop ended: {e}"));
+        }
+        let mut mode = mode;
+        // Whoever ends it, its streams may finish; without a supervisor there is nobody to finish for.
+        if mode.wait_for(|m| *m != Mode::Serving).await.is_ok() && timeout(drain, proxy.drained()).await.is_err() {
+            tracing::warn!(generation = number, "the drain's limit is over; what is left is cut");
+        }
+        tasks.abort_all();
+    });
+    runtime.shutdown_timeout(SHUTDOWN);
+    tracing::debug!(generation = number, "ended");
+}

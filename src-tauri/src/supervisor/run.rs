@@ -1,0 +1,522 @@
+//! The supervisor's loop: one closed set of things that can happen, one place that reacts to them.
+
+use super::{
+    Reload,
+    generation::{Generation, Start},
+    probe,
+    socket::Socket,
+};
+use crate::{
+    config::Config,
+    control::{Restarted, Wish},
+    health::{Code, unix_ms},
+    proxy::{Adopt, Event, Shared},
+    status::{Phase, Probe, Status},
+};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, mpsc as std_mpsc},
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+/// What the loop is made from.
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) reload: Reload,
+    pub(super) shared: Arc<Shared>,
+    pub(super) socket: Socket,
+    pub(super) publish: watch::Sender<Status>,
+    pub(super) wished: mpsc::Receiver<Wish>,
+    pub(super) adopt: Adopt,
+    pub(super) ready: std_mpsc::SyncSender<Result<(), String>>,
+}
+
+/// Heartbeats, backlog and finished generations are looked at this often.
+const TICK: Duration = Duration::from_millis(500);
+/// The config file and a taken port are looked at every so many ticks.
+const SLOW_TICKS: u64 = 4;
+/// A new generation accepts in milliseconds; one that does not within this is given up.
+const GENERATION_LIMIT: Duration = Duration::from_secs(3);
+/// Pauses between attempts to bind a lost socket again.
+const REBIND: Duration = Duration::from_millis(10);
+/// Generations that are started on our own account keep at least this distance, so that a fault cannot make a storm.
+const AUTO_DISTANCE: Duration = Duration::from_millis(200);
+/// Idle connections get this long to be closed when the engine ends.
+const CLOSE_LIMIT: Duration = Duration::from_millis(750);
+
+/// The thread's body.
+pub(super) fn run(parts: Parts) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            parts.ready.try_send(Err(format!("no runtime for the supervisor: {e}"))).ok();
+            return;
+        }
+    };
+    runtime.block_on(Run::new(parts).live());
+}
+
+/// A generation that is coming up, and who waits for it.
+struct Coming {
+    number: u64,
+    since: Instant,
+    config_error: Option<String>,
+    replies: Vec<oneshot::Sender<Result<Restarted, String>>>,
+}
+
+/// What woke the loop.
+enum Tick {
+    Wish(Option<Wish>),
+    Event(Option<Event>),
+    Watch,
+    Rebind,
+    Probe,
+    Probed(bool, Duration),
+    Free(SocketAddr, bool),
+}
+
+struct Run {
+    config: Arc<Config>,
+    reload: Reload,
+    shared: Arc<Shared>,
+    socket: Socket,
+    publish: watch::Sender<Status>,
+    wished: mpsc::Receiver<Wish>,
+    adopt: Adopt,
+    ready: Option<std_mpsc::SyncSender<Result<(), String>>>,
+    events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
+    /// All that still run; the last one that accepted is `current`.
+    generations: Vec<Generation>,
+    current: u64,
+    next: u64,
+    coming: Option<Coming>,
+    rebind_at: Option<Instant>,
+    probe_at: Instant,
+    probing: bool,
+    probe: Option<Probe>,
+    work: JoinSet<Tick>,
+    ticks: u64,
+    /// Accepted and failed connections when connections were seen waiting.
+    stuck: Option<(u64, u64, Instant)>,
+    last_auto: Option<Instant>,
+    file_seen: Option<SystemTime>,
+}
+
+impl Run {
+    fn new(parts: Parts) -> Self {
+        let Parts { config, reload, shared, socket, publish, wished, adopt, ready } = parts;
+        let file_seen = modified(&config);
+        let probe_at = Instant::now() + config.watch.probe;
+        Self {
+            config: Arc::new(config),
+            reload,
+            shared,
+            socket,
+            publish,
+            wished,
+            adopt,
+            ready: Some(ready),
+            events: mpsc::channel(64),
+            generations: Vec::new(),
+            current: 0,
+            next: 1,
+            coming: None,
+            rebind_at: None,
+            probe_at,
+            probing: false,
+            probe: None,
+            work: JoinSet::new(),
+            ticks: 0,
+            stuck: None,
+            last_auto: None,
+            file_seen,
+        }
+    }
+
+    async fn live(mut self) {
+        self.start_generation(None, None);
+        let mut watch = interval(TICK);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let tick = tokio::select! {
+                wish = self.wished.recv() => Tick::Wish(wish),
+                event = self.events.1.recv() => Tick::Event(event),
+                _ = watch.tick() => Tick::Watch,
+                () = sleep_until(self.rebind_at.unwrap_or_else(Instant::now)), if self.rebind_at.is_some() => Tick::Rebind,
+                () = sleep_until(self.probe_at), if !self.probing && self.current > 0 => Tick::Probe,
+                Some(Ok(done)) = self.work.join_next() => done,
+            };
+            match tick {
+                Tick::Wish(Some(Wish::Restart { reply })) => self.restart(Some(reply)),
+                Tick::Wish(Some(Wish::Stop { drain })) => return self.stop(drain).await,
+                Tick::Wish(None) => return self.stop(Duration::ZERO).await,
+                Tick::Event(Some(event)) => self.react(event),
+                Tick::Event(None) => {} // we hold a sender ourselves
+                Tick::Watch => self.look(),
+                Tick::Rebind => self.rebind(),
+                Tick::Probe => self.start_probe(),
+                Tick::Probed(ok, took) => self.probed(ok, took),
+                Tick::Free(address, free) => self.port_free(address, free),
+            }
+            self.show();
+        }
+    }
+
+    // === generations ===
+
+    /// Starts the next generation; the present one goes on until the new one accepts.
+    fn start_generation(&mut self, reply: Option<oneshot::Sender<Result<Restarted, String>>>, config_error: Option<String>) {
+        if let Some(coming) = &mut self.coming {
+            coming.replies.extend(reply);
+            return;
+        }
+        let number = self.next;
+        self.next += 1;
+        let started = self.socket.dup().and_then(|socket| {
+            Generation::start(Start {
+                number,
+                config: self.config.clone(),
+                shared: self.shared.clone(),
+                socket,
+                address: self.socket.address(),
+                adopt: self.adopt.clone(),
+                events: self.events.0.clone(),
+            })
+        });
+        match started {
+            Ok(generation) => {
+                self.generations.push(generation);
+                self.coming = Some(Coming { number, since: Instant::now(), config_error, replies: reply.into_iter().collect() });
+            }
+            Err(e) => {
+                let why = format!("a new engine generation could not be started: {e}");
+                tracing::error!("{why}");
+                if let Some(reply) = reply {
+                    reply.send(Err(why.clone())).ok();
+                }
+                self.not_ready(&why);
+                self.check_socket("no new handle of it could be made");
+            }
+        }
+    }
+
+    /// As above on our own account, with a distance to the last time.
+    fn replace_generation(&mut self, why: &str) {
+        if self.coming.is_some() || self.last_auto.is_some_and(|at| at.elapsed() < AUTO_DISTANCE) {
+            return;
+        }
+        self.last_auto = Some(Instant::now());
+        tracing::error!(generation = self.current, "{why}; starting a new engine generation");
+        self.start_generation(None, None);
+    }
+
+    fn restart(&mut self, reply: Option<oneshot::Sender<Result<Restarted, String>>>) {
+        let error = self.reload_config();
+        self.start_generation(reply, error);
+    }
+
+    /// Takes the config from its file; on an error the present one stays in force.
+    fn reload_config(&mut self) -> Option<String> {
+        self.file_seen = modified(&self.config);
+        let refused = match (self.reload)() {
+            Ok(new) if new.listen != self.config.listen => {
+                let why = format!(
+                    "listen is {} in the config and {} in this process; it takes effect when Leeward is started again",
+                    new.listen, self.config.listen
+                );
+                self.config = Arc::new(Config { listen: self.config.listen, listen_pinned: self.config.listen_pinned, ..new });
+                Some(why)
+            }
+            Ok(new) => {
+                self.config = Arc::new(new);
+                None
+            }
+            Err(why) => Some(why),
+        };
+        match &refused {
+            Some(why) => self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}.")),
+            None => self.shared.health.clear(Code::ConfigInvalid, None),
+        }
+        refused
+    }
+
+    fn react(&mut self, event: Event) {
+        match event {
+            Event::Accepting(number) => self.accepting(number),
+            Event::SocketSuspect { generation, why } if generation == self.newest() => self.check_socket(&why),
+            Event::SocketSuspect { .. } => {}
+            Event::Ended { generation, why } => {
+                if self.coming.as_ref().is_some_and(|c| c.number == generation) {
+                    self.fail_coming(&why);
+                } else if generation == self.current {
+                    self.retire_below(generation + 1);
+                    self.replace_generation(&format!("generation {generation}: {why}"));
+                }
+            }
+        }
+    }
+
+    fn newest(&self) -> u64 {
+        self.coming.as_ref().map_or(self.current, |c| c.number)
+    }
+
+    fn accepting(&mut self, number: u64) {
+        let Some(coming) = self.coming.take_if(|c| c.number == number) else { return };
+        self.current = number;
+        self.stuck = None;
+        self.shared.counters.set_accepting(true);
+        self.retire_below(number);
+        self.show();
+        let took_ms = u64::try_from(coming.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(generation = number, address = %self.socket.address(), took_ms, "accepting");
+        for reply in coming.replies {
+            let done = Restarted { generation: number, took_ms, config_error: coming.config_error.clone() };
+            reply.send(Ok(done)).ok(); // whoever asked may be gone
+        }
+        if let Some(ready) = self.ready.take() {
+            ready.try_send(Ok(())).ok();
+        }
+    }
+
+    fn retire_below(&self, number: u64) {
+        self.generations.iter().filter(|g| g.number < number).for_each(Generation::retire);
+    }
+
+    fn fail_coming(&mut self, why: &str) {
+        let Some(coming) = self.coming.take() else { return };
+        tracing::error!(generation = coming.number, "did not come up: {why}");
+        self.generations.iter().filter(|g| g.number == coming.number).for_each(Generation::retire);
+        for reply in coming.replies {
+            reply.send(Err(format!("the new engine generation did not come up: {why}"))).ok();
+        }
+        self.not_ready(why);
+    }
+
+    fn not_ready(&mut self, why: &str) {
+        if let Some(ready) = self.ready.take() {
+            ready.try_send(Err(why.to_owned())).ok();
+        }
+    }
+
+    // === the socket ===
+
+    /// Accepting failed: is it the socket? If it is sound, the loop gets a fresh handle of it.
+    fn check_socket(&mut self, why: &str) {
+        if !self.socket.is_alive() {
+            tracing::error!("the listening socket is gone ({why}); binding {} again", self.socket.address());
+            self.shared.counters.set_accepting(false);
+            self.rebind();
+        } else if let Ok(dup) = self.socket.dup() {
+            self.hand_out(dup);
+        }
+    }
+
+    fn hand_out(&mut self, socket: std::net::TcpListener) {
+        let newest = self.newest();
+        let taken = self.generations.iter().find(|g| g.number == newest).is_some_and(|g| g.replace_socket(socket));
+        if !taken {
+            self.replace_generation("the accept loop takes no new socket");
+        }
+    }
+
+    fn rebind(&mut self) {
+        self.rebind_at = None;
+        let bound = self.socket.rebind().and_then(|()| self.socket.dup());
+        match bound {
+            Ok(dup) => {
+                self.shared.counters.rebound();
+                self.shared.counters.set_accepting(true);
+                self.shared.health.clear(Code::ListenerLost, None);
+                tracing::info!(address = %self.socket.address(), "bound again");
+                self.hand_out(dup);
+            }
+            Err(e) => {
+                let address = self.socket.address();
+                self.shared.health.set(
+                    Code::ListenerLost,
+                    None,
+                    format!(
+                        "The listening socket on {address} is gone and cannot be bound again yet ({e}); Leeward keeps trying."
+                    ),
+                );
+                self.rebind_at = Some(Instant::now() + REBIND);
+            }
+        }
+    }
+
+    // === looking after things ===
+
+    fn look(&mut self) {
+        self.ticks += 1;
+        let (finished, running) = std::mem::take(&mut self.generations).into_iter().partition(Generation::is_finished);
+        self.generations = running;
+        let finished: Vec<Generation> = finished;
+        finished.into_iter().for_each(Generation::join);
+        if self.coming.as_ref().is_some_and(|c| c.since.elapsed() > GENERATION_LIMIT) {
+            self.fail_coming("it did not accept in time");
+        }
+        let (current, stall) = (self.current, self.config.watch.stall);
+        if current > 0 {
+            match self.generations.iter_mut().find(|g| g.number == current).map(Generation::silent_for) {
+                Some(silent) if silent < stall => {}
+                Some(silent) => {
+                    self.retire_below(current + 1);
+                    self.replace_generation(&format!("the accept loop has been silent for {silent:?}"));
+                }
+                None => self.replace_generation("the generation is gone"),
+            }
+            self.look_for_backlog();
+        }
+        if self.ticks.is_multiple_of(SLOW_TICKS) {
+            if modified(&self.config) != self.file_seen {
+                tracing::info!("the config file has changed");
+                self.restart(None);
+            }
+            self.look_at_wanted_port();
+        }
+    }
+
+    /// Connections that wait while nobody accepts nor fails to: the loop runs and does not see them.
+    fn look_for_backlog(&mut self) {
+        let now = (self.shared.counters.accepted(), self.shared.counters.errors());
+        if self.rebind_at.is_some() || !self.socket.has_backlog() {
+            self.stuck = None;
+            return;
+        }
+        match self.stuck {
+            Some((accepted, errors, since)) if (accepted, errors) == now => {
+                if since.elapsed() >= TICK {
+                    self.stuck = None;
+                    self.retire_below(self.current + 1);
+                    self.replace_generation("connections wait and nobody accepts them");
+                }
+            }
+            _ => self.stuck = Some((now.0, now.1, Instant::now())),
+        }
+    }
+
+    fn look_at_wanted_port(&mut self) {
+        if let Some(address) = self.socket.wanted() {
+            let limit = self.config.watch.probe_timeout;
+            self.work.spawn(async move {
+                let connected = tokio::time::timeout(limit, tokio::net::TcpStream::connect(probe::reachable(address))).await;
+                Tick::Free(address, matches!(connected, Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused))
+            });
+        }
+    }
+
+    fn port_free(&mut self, address: SocketAddr, free: bool) {
+        if free && self.socket.wanted() == Some(address) {
+            self.socket.wanted_is_free();
+            self.shared.health.clear(Code::PortTaken, None);
+            tracing::info!("{address} is free again; Leeward stays on {} until it is started again", self.socket.address());
+        }
+    }
+
+    fn start_probe(&mut self) {
+        self.probing = true;
+        let (config, address) = (self.config.clone(), self.socket.address());
+        self.work.spawn(async move {
+            let (ok, took) = probe::probe(&config, address).await;
+            Tick::Probed(ok, took)
+        });
+    }
+
+    fn probed(&mut self, ok: bool, took: Duration) {
+        self.probing = false;
+        let misses = if ok { 0 } else { self.probe.as_ref().map_or(0, |p| p.misses) + 1 };
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.probe = Some(Probe { at_unix_ms: unix_ms(), ok, took_us, misses });
+        // A first miss may be chance: ask again at once.
+        self.probe_at = Instant::now() + if misses == 1 { Duration::ZERO } else { self.config.watch.probe };
+        if ok {
+            self.shared.health.clear(Code::ProbeFailing, None);
+            return;
+        }
+        tracing::warn!(misses, "the self-probe of {} went unanswered", self.socket.address());
+        if misses >= 2 {
+            self.shared.health.set(
+                Code::ProbeFailing,
+                None,
+                format!(
+                    "Leeward does not answer on {} ({misses} self-probes in a row); it is starting a new engine.",
+                    self.socket.address()
+                ),
+            );
+            if self.socket.is_alive() {
+                self.replace_generation("two self-probes in a row went unanswered");
+            } else {
+                self.check_socket("the self-probe goes unanswered");
+            }
+        }
+    }
+
+    // === the picture ===
+
+    fn phase(&self) -> Phase {
+        match (self.current, &self.coming) {
+            (0, _) => Phase::Starting,
+            (_, Some(_)) => Phase::Restarting,
+            _ => Phase::Serving,
+        }
+    }
+
+    fn show(&self) {
+        self.show_as(self.phase());
+    }
+
+    fn show_as(&self, phase: Phase) {
+        let status = Status {
+            phase,
+            generation: self.current,
+            listener: {
+                let mut listener = crate::status::Listener { address: self.socket.address().to_string(), ..Default::default() };
+                self.shared.counters.fill(&mut listener);
+                listener
+            },
+            conditions: self.shared.health.visible(),
+            probe: self.probe.clone(),
+            upstream: self.config.upstream.to_string(),
+            sessions: self.shared.sessions.list(),
+            ..self.publish.borrow().clone()
+        };
+        self.publish.send_if_modified(|old| {
+            (*old != status) && {
+                *old = status;
+                true
+            }
+        });
+    }
+
+    // === the end ===
+
+    async fn stop(mut self, drain: Duration) {
+        self.socket.close();
+        self.shared.counters.set_accepting(false);
+        self.generations.iter().for_each(Generation::retire);
+        self.show_as(Phase::Draining);
+        let until = Instant::now() + drain;
+        while self.shared.traffic.in_flight() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.generations.iter().for_each(Generation::close);
+        let until = Instant::now() + CLOSE_LIMIT;
+        while self.generations.iter().any(|g| !g.is_finished()) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // A thread that is stuck cannot be ended; the process's end takes it.
+        for generation in self.generations.drain(..).filter(Generation::is_finished) {
+            generation.join();
+        }
+        self.show_as(Phase::Stopped);
+    }
+}
+
+fn modified(config: &Config) -> Option<SystemTime> {
+    std::fs::metadata(&config.paths.config_file).and_then(|m| m.modified()).ok()
+}

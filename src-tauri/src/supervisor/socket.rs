@@ -1,0 +1,147 @@
+//! The one listening socket: bound, looked after, bound again. Accepts nothing itself.
+
+use super::{StartError, platform};
+use crate::{
+    config::{Config, DEFAULT_PORT, LAST_FALLBACK_PORT},
+    health::{Code, Tracker},
+    instance,
+};
+use socket2::{Domain, Protocol, Socket as Raw, Type};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+/// The kernel cuts it to its own limit (net.core.somaxconn); a burst of 50 agents fits many times.
+const BACKLOG: i32 = 4096;
+
+/// The socket and the address it keeps.
+#[derive(Debug)]
+pub(super) struct Socket {
+    listener: Option<TcpListener>,
+    address: SocketAddr,
+    /// The configured address, when another program holds it.
+    wanted: Option<SocketAddr>,
+}
+
+impl Socket {
+    /// Binds the configured address, or the next free port of the range that `wrap` and users know.
+    pub(super) fn bind(config: &Config, health: &Tracker) -> Result<Self, StartError> {
+        let wanted = config.listen;
+        let why = match listen_on(wanted) {
+            Ok(listener) => return Self::of(listener, None).map_err(|why| StartError::Bind { address: wanted, why }),
+            Err(why) => why,
+        };
+        let taken = why.kind() == io::ErrorKind::AddrInUse;
+        let may_move = !config.listen_pinned && (DEFAULT_PORT..=LAST_FALLBACK_PORT).contains(&wanted.port());
+        if may_move && (taken || why.kind() == io::ErrorKind::PermissionDenied) {
+            for port in (DEFAULT_PORT..=LAST_FALLBACK_PORT).filter(|p| *p != wanted.port()) {
+                let address = SocketAddr::new(wanted.ip(), port);
+                if let Ok(listener) = listen_on(address) {
+                    let reason = if taken {
+                        format!("is taken by {}", instance::holder_of(wanted))
+                    } else {
+                        format!("cannot be used ({why})")
+                    };
+                    health.set(Code::PortTaken, None, format!("{wanted} {reason}; Leeward serves on {address} instead. `leeward wrap` finds it; agents with a fixed base URL do not."));
+                    return Self::of(listener, Some(wanted)).map_err(|why| StartError::Bind { address, why });
+                }
+            }
+        }
+        Err(if taken {
+            StartError::PortTaken { address: wanted, holder: instance::holder_of(wanted) }
+        } else {
+            StartError::Bind { address: wanted, why }
+        })
+    }
+
+    fn of(listener: TcpListener, wanted: Option<SocketAddr>) -> io::Result<Self> {
+        Ok(Self { address: listener.local_addr()?, listener: Some(listener), wanted })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The configured address, while it is not ours.
+    pub(super) fn wanted(&self) -> Option<SocketAddr> {
+        self.wanted
+    }
+
+    /// The configured address is free again: nothing to report any more. The socket stays where agents know it.
+    pub(super) fn wanted_is_free(&mut self) {
+        self.wanted = None;
+    }
+
+    /// Another handle of the same socket, for a generation.
+    pub(super) fn dup(&self) -> io::Result<TcpListener> {
+        self.listener.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?.try_clone()
+    }
+
+    /// True while it listens.
+    pub(super) fn is_alive(&self) -> bool {
+        self.listener.as_ref().is_some_and(platform::is_listening)
+    }
+
+    /// True when connections wait on it.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.listener.as_ref().and_then(platform::has_backlog).unwrap_or(false)
+    }
+
+    /// Binds the same address again.
+    pub(super) fn rebind(&mut self) -> io::Result<()> {
+        self.listener = None;
+        self.listener = Some(listen_on(self.address)?);
+        Ok(())
+    }
+
+    /// Ends listening: from now on the port refuses.
+    pub(super) fn close(&mut self) {
+        self.listener = None;
+    }
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let raw = Raw::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    platform::prepare(&raw)?;
+    raw.bind(&address.into())?;
+    raw.listen(BACKLOG)?;
+    Ok(raw.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(home: &std::path::Path, listen: SocketAddr) -> Config {
+        Config { listen, listen_pinned: true, ..Config::under(home).unwrap() }
+    }
+
+    #[test]
+    fn a_taken_port_names_its_holder() {
+        let home = tempfile::tempdir().unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = Socket::bind(&config(home.path(), other.local_addr().unwrap()), &Tracker::default()).unwrap_err();
+        assert!(matches!(refused, StartError::PortTaken { .. }), "{refused}");
+        if cfg!(target_os = "linux") {
+            assert!(refused.to_string().contains(&format!("pid {}", std::process::id())), "{refused}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_shut_down_behind_our_back_is_seen_and_bound_again() {
+        let home = tempfile::tempdir().unwrap();
+        let mut socket = Socket::bind(&config(home.path(), "127.0.0.1:0".parse().unwrap()), &Tracker::default()).unwrap();
+        let address = socket.address();
+        assert!(socket.is_alive());
+        socket2::SockRef::from(&socket.dup().unwrap()).shutdown(std::net::Shutdown::Both).unwrap();
+        assert!(!socket.is_alive());
+        socket.rebind().unwrap();
+        assert!(socket.is_alive());
+        assert_eq!(socket.address(), address);
+        assert!(!socket.has_backlog());
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        assert!(socket.has_backlog());
+    }
+}

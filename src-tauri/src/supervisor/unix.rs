@@ -1,0 +1,39 @@
+//! Unix half of `supervisor`: options of the listening socket, its backlog, the limit of open files.
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use socket2::Socket;
+use std::{io, net::TcpListener};
+
+/// A port in TIME_WAIT can be bound again at once.
+pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_address(true)
+}
+
+/// True while the socket still listens.
+pub(super) fn is_listening(socket: &TcpListener) -> bool {
+    socket2::SockRef::from(socket).is_listener().unwrap_or(false)
+}
+
+/// True when connections wait to be accepted right now.
+pub(super) fn has_backlog(socket: &TcpListener) -> Option<bool> {
+    let mut fds = [PollFd::new(socket, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).ok().map(|n| n > 0)
+}
+
+/// Many agents need many sockets; the soft limit of a shell is often 1024.
+pub(super) fn raise_file_limit() {
+    // macOS refuses more than OPEN_MAX (10,240) to processes that are no launchd jobs.
+    const ENOUGH: u64 = 65_536;
+    const MACOS_MAX: u64 = 10_240;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = if cfg!(target_os = "macos") { MACOS_MAX } else { ENOUGH };
+    let wanted = maximum.map_or(most, |m| m.min(most));
+    if current.is_some_and(|now| now < wanted)
+        && let Err(e) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    {
+        tracing::debug!("the limit of open files stays as it is: {e}");
+    }
+}

@@ -1,0 +1,21 @@
+//! Windows half of `supervisor`: options of the listening socket. There is no limit of open files to raise.
+
+use socket2::Socket;
+use std::{io, net::TcpListener};
+
+/// SO_REUSEADDR would let two programs share the port here; without it a port is bound once, TIME_WAIT or not.
+pub(super) fn prepare(_socket: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+/// True while the socket is one: SO_ACCEPTCONN is not exposed here, and a socket that was closed has no address.
+pub(super) fn is_listening(socket: &TcpListener) -> bool {
+    socket.local_addr().is_ok()
+}
+
+/// Not to be seen without unsafe code here; the self-probe finds the same fault some seconds later.
+pub(super) fn has_backlog(_socket: &TcpListener) -> Option<bool> {
+    None
+}
+
+pub(super) fn raise_file_limit() {}
