@@ -9,7 +9,6 @@ mod raw;
 mod schema;
 mod units;
 
-pub(crate) use load::check_upstream;
 pub use load::{Error, Flags, Sources, environment, load};
 pub(crate) use load::{check_upstream, is_upstream_name};
 pub use paths::Paths;

@@ -11,9 +11,9 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 #[derive(Debug, Parser)]
 #[command(name = "leeward", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FILES}\n\n{}", crate::exit::HELP))]
 #[command(propagate_version = true, subcommand_required = true, arg_required_else_help = true, max_term_width = 110)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 const EXAMPLES: &str = "\
@@ -31,7 +31,7 @@ Files:
   Each key of the config has a variable: LEEWARD_RETRY_TOTAL=30s sets retry.total.";
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     Serve(Serve),
     Wrap(Wrap),
     Run(Run),
@@ -53,23 +53,25 @@ pub enum Command {
 /// Prints one line with the address when it accepts. Ctrl-C or SIGTERM lets requests in flight finish, a second one
 /// ends at once; SIGHUP reads the config again.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  leeward serve\n  leeward serve --listen 127.0.0.1:9000 --upstream https://gateway.example.com/anthropic")]
-pub struct Serve {
+#[command(
+    after_help = "Examples:\n  leeward serve\n  leeward serve --listen 127.0.0.1:9000 --upstream https://gateway.example.com/anthropic"
+)]
+pub(crate) struct Serve {
     /// Address and port to accept on, instead of the config's; no other port is tried
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<String>,
+    pub(crate) listen: Option<String>,
     /// URL of the API that requests go to when their path names no upstream
     #[arg(long, value_name = "URL")]
-    pub upstream: Option<String>,
+    pub(crate) upstream: Option<String>,
     /// Read this config file
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// End after this long without a wrapped agent and without requests, such as 15m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub exit_when_idle: Option<Duration>,
+    pub(crate) exit_when_idle: Option<Duration>,
     /// Leave the terminal and log to the file alone
     #[arg(long, hide = true)]
-    pub detached: bool,
+    pub(crate) detached: bool,
 }
 
 /// Start a coding agent behind Leeward
@@ -77,25 +79,27 @@ pub struct Serve {
 /// Starts Leeward in the background if none runs. The terminal is the agent's; the exit code is the agent's, 128+n if
 /// signal n ended it. No file of yours is written and no credential is set.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  leeward wrap claude\n  leeward wrap claude -- -p \"explain this repository\"\n  leeward wrap codex --dry-run")]
-pub struct Wrap {
+#[command(
+    after_help = "Examples:\n  leeward wrap claude\n  leeward wrap claude -- -p \"explain this repository\"\n  leeward wrap codex --dry-run"
+)]
+pub(crate) struct Wrap {
     /// The agent
     #[arg(value_parser = PossibleValuesParser::new(agents()))]
-    pub agent: String,
+    pub(crate) agent: String,
     /// How the agent reaches Leeward
     #[arg(long, value_enum, default_value_t = Mode::BaseUrl)]
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// Print what would be set and run, and start nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Arguments for the agent
     #[arg(last = true, value_name = "ARGS")]
-    pub args: Vec<OsString>,
+    pub(crate) args: Vec<OsString>,
 }
 
 /// How an agent reaches Leeward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// The agent talks to Leeward as if it were the API
     BaseUrl,
     /// The agent uses Leeward as its HTTPS proxy
@@ -109,29 +113,31 @@ pub enum Mode {
 /// Sets the base URLs that the public SDKs and agents read. The exit code is the program's.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  leeward run python agent.py\n  leeward run -- node index.js --verbose")]
-pub struct Run {
+pub(crate) struct Run {
     /// Print what would be set and run, and start nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Print the variables for a terminal that is already open
 ///
 /// Starts Leeward in the background if none runs; it then stays until it is told to end.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  eval \"$(leeward env)\"\n  leeward env --shell fish | source\n  leeward env --shell powershell | Out-String | Invoke-Expression")]
-pub struct Env {
+#[command(
+    after_help = "Examples:\n  eval \"$(leeward env)\"\n  leeward env --shell fish | source\n  leeward env --shell powershell | Out-String | Invoke-Expression"
+)]
+pub(crate) struct Env {
     /// The shell to write for [default: by the variable SHELL]
     #[arg(long, value_enum)]
-    pub shell: Option<Shell>,
+    pub(crate) shell: Option<Shell>,
 }
 
 /// Shells that `env` and `--dry-run` write for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
+pub(crate) enum Shell {
     /// sh, bash, zsh and their like
     Sh,
     /// fish
@@ -144,40 +150,40 @@ pub enum Shell {
 ///
 /// Exit code 69 when no Leeward runs or agents cannot work.
 #[derive(Args, Debug)]
-pub struct Status {
+pub(crate) struct Status {
     /// Print JSON; its form is stable, see docs/json.md
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Show it again every second, until Ctrl-C
     #[arg(long)]
-    pub watch: bool,
+    pub(crate) watch: bool,
 }
 
 /// Show counters and latencies since the engine started
 #[derive(Args, Debug)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Print JSON; its form is stable, see docs/json.md
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Only what happened within this time, such as 24h
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub since: Option<Duration>,
+    pub(crate) since: Option<Duration>,
 }
 
 /// Show the log
 #[derive(Args, Debug)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// Keep printing what is added, until Ctrl-C
     #[arg(short, long)]
-    pub follow: bool,
+    pub(crate) follow: bool,
     /// How many of the last lines
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
-    pub lines: usize,
+    pub(crate) lines: usize,
 }
 
 /// Show and check the config
 #[derive(Debug, Subcommand)]
-pub enum Config {
+pub(crate) enum Config {
     /// Print the path of the config file
     Path,
     /// Print the config in force, every key of it, as a config file
@@ -197,10 +203,12 @@ pub enum Config {
 
 /// Print a completion script
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  leeward completions bash > ~/.local/share/bash-completion/completions/leeward\n  leeward completions zsh > ~/.zfunc/_leeward\n  leeward completions fish > ~/.config/fish/completions/leeward.fish")]
-pub struct Completions {
+#[command(
+    after_help = "Examples:\n  leeward completions bash > ~/.local/share/bash-completion/completions/leeward\n  leeward completions zsh > ~/.zfunc/_leeward\n  leeward completions fish > ~/.config/fish/completions/leeward.fish"
+)]
+pub(crate) struct Completions {
     /// The shell
-    pub shell: clap_complete::Shell,
+    pub(crate) shell: clap_complete::Shell,
 }
 
 fn agents() -> Vec<String> {

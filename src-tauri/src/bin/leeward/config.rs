@@ -13,12 +13,12 @@ use std::{
 use toml::{Table, Value};
 
 /// The config in force: file, environment and, where given, `--config`.
-pub fn load(file: Option<PathBuf>) -> Outcome<Config> {
+pub(crate) fn load(file: Option<PathBuf>) -> Outcome<Config> {
     Ok(config::load(&Sources { env: &config::environment, flags: Flags { config_file: file, ..Flags::default() } })?)
 }
 
 /// Runs `leeward config`.
-pub fn run(args: args::Config, out: &mut Out) -> Outcome {
+pub(crate) fn run(args: args::Config, out: &mut Out) -> Outcome {
     match args {
         args::Config::Path => out.line(file_in_force()?.display().to_string())?,
         args::Config::Show { template: true } => out.text(config::default_file())?,
@@ -173,7 +173,8 @@ mod tests {
     fn every_key_of_the_schema_is_shown() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("ca.pem"), "").unwrap();
-        std::fs::write(home.path().join("config.toml"), format!("extra_ca = '{}'", home.path().join("ca.pem").display())).unwrap();
+        std::fs::write(home.path().join("config.toml"), format!("extra_ca = '{}'", home.path().join("ca.pem").display()))
+            .unwrap();
         let shown: Table = as_file(&Config::under(home.path()).unwrap()).parse().unwrap();
         let template = config::default_file();
         let mut section = String::new();

@@ -10,7 +10,7 @@ use crate::{
 use leeward::wrap::{self, Request, Shell};
 
 /// Runs `leeward env`.
-pub fn run(args: args::Env, out: &mut Out) -> Outcome {
+pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
     let config = config::load(None)?;
     let shell = match args.shell {
         Some(args::Shell::Sh) => Shell::Sh,

@@ -6,7 +6,7 @@ use std::{fmt, io};
 /// Exit codes; public, and the same as in sysexits.h where that has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Done.
     Ok = 0,
     /// The command line makes no sense.
@@ -26,7 +26,7 @@ pub enum Exit {
 }
 
 /// Shown by `--help`.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
   64   the command line makes no sense
@@ -40,21 +40,21 @@ Exit codes:
 
 /// Why a command did not succeed.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The code to end with.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// For the user; empty when everything has been said.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Failure {
-    pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self { exit, message: message.to_string() }
     }
 }
 
 /// What a command returns: the code to end with.
-pub type Outcome<T = i32> = Result<T, Failure>;
+pub(crate) type Outcome<T = i32> = Result<T, Failure>;
 
 /// Output that nobody reads any more is no failure; output that cannot be written is one.
 impl From<io::Error> for Failure {

@@ -14,7 +14,7 @@ use leeward::{
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Runs `leeward wrap`.
-pub fn wrap(args: args::Wrap, out: &mut Out) -> Outcome {
+pub(crate) fn wrap(args: args::Wrap, out: &mut Out) -> Outcome {
     if args.mode != Mode::BaseUrl {
         let mode = if args.mode == Mode::Tunnel { "tunnel" } else { "intercept" };
         return Err(Failure::new(Exit::Usage, format!("--mode {mode} is not available yet; leave it out to use base-url")));
@@ -24,15 +24,16 @@ pub fn wrap(args: args::Wrap, out: &mut Out) -> Outcome {
 }
 
 /// Runs `leeward run`.
-pub fn run(args: args::Run, out: &mut Out) -> Outcome {
+pub(crate) fn run(args: args::Run, out: &mut Out) -> Outcome {
     let mut words = args.command.into_iter();
     let target = Target { profile: profile(wrap::ANYTHING)?, program: words.next(), args: words.collect() };
     start(&target, args.dry_run, out)
 }
 
 /// The profile of an agent.
-pub fn profile(name: &str) -> Outcome<Profile> {
-    let profiles = wrap::profiles().map_err(|e| Failure::new(Exit::ConfigInvalid, format!("the table of agents is damaged: {e}")))?;
+pub(crate) fn profile(name: &str) -> Outcome<Profile> {
+    let profiles =
+        wrap::profiles().map_err(|e| Failure::new(Exit::ConfigInvalid, format!("the table of agents is damaged: {e}")))?;
     let missing = || Failure::new(Exit::Usage, format!("there is no agent called `{name}`; `leeward run` starts any program"));
     profiles.into_iter().find(|p| p.name == name).ok_or_else(missing)
 }
@@ -58,13 +59,13 @@ impl Target {
 }
 
 /// Plans in the process's own surroundings.
-pub fn surrounded<T>(plan: impl FnOnce(&wrap::Surroundings<'_>) -> Outcome<T>) -> Outcome<T> {
+pub(crate) fn surrounded<T>(plan: impl FnOnce(&wrap::Surroundings<'_>) -> Outcome<T>) -> Outcome<T> {
     wrap::with_own(plan)
         .map_err(|e| Failure::new(Exit::Unavailable, format!("the current folder is gone ({e}); change to another one")))?
 }
 
 /// How this command starts a Leeward in the background.
-pub fn background(config: &Config, exit_when_idle: Option<Duration>) -> Outcome<Background> {
+pub(crate) fn background(config: &Config, exit_when_idle: Option<Duration>) -> Outcome<Background> {
     let program: PathBuf = std::env::current_exe()
         .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot find the leeward program itself: {e}")))?;
     Ok(Background { program, paths: config.paths.clone(), config_file: None, exit_when_idle })
@@ -94,7 +95,8 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
             ended = agent.wait() => ended,
             never = session.hold() => match never {},
         };
-        let status = ended.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
+        let status =
+            ended.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
         Ok(wrap::exit_code(status))
     })?
 }

@@ -17,7 +17,7 @@ const WINDOW: u64 = 4 << 20;
 const POLL: Duration = Duration::from_millis(200);
 
 /// Runs `leeward logs`.
-pub fn run(args: &args::Logs, out: &mut Out) -> Outcome {
+pub(crate) fn run(args: &args::Logs, out: &mut Out) -> Outcome {
     let path = config::load(None)?.paths.log_file();
     let mut file = match File::open(&path) {
         Ok(file) => file,

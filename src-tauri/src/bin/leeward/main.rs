@@ -60,7 +60,7 @@ fn restart(out: &mut Out) -> Outcome {
             None => Err(leeward::instance::ClientError::NotRunning(None)),
         }
     }))??;
-    out.line(format!("generation {} accepts since {} ms after the request", restarted.generation, restarted.took_ms))?;
+    out.line(format!("generation {} accepts, {} ms after it was asked for", restarted.generation, restarted.took_ms))?;
     match restarted.config_error {
         None => Ok(Exit::Ok as i32),
         Some(error) => Err(Failure::new(Exit::ConfigInvalid, format!("the previous config stays in force: {error}"))),

@@ -5,7 +5,7 @@ use leeward::{config::environment, view::Level};
 use std::io::{self, IsTerminal, Write};
 
 /// Where a command writes its results.
-pub struct Out {
+pub(crate) struct Out {
     writer: Box<dyn Write>,
     colour: bool,
     terminal: bool,
@@ -13,36 +13,36 @@ pub struct Out {
 
 impl Out {
     /// Standard output.
-    pub fn stdout() -> Self {
+    pub(crate) fn stdout() -> Self {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
         Self { colour: terminal && colours_wanted(), terminal, writer: Box::new(stdout) }
     }
 
     /// True when a person reads it.
-    pub fn is_terminal(&self) -> bool {
+    pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
     /// A line, written out at once.
-    pub fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
         writeln!(self.writer, "{}", text.as_ref())?;
         self.writer.flush()
     }
 
     /// Text as it is.
-    pub fn text(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
+    pub(crate) fn text(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
         self.writer.write_all(text.as_ref())?;
         self.writer.flush()
     }
 
     /// A value as JSON, on several lines for people.
-    pub fn json(&mut self, value: &serde_json::Value) -> io::Result<()> {
+    pub(crate) fn json(&mut self, value: &serde_json::Value) -> io::Result<()> {
         self.line(if self.terminal { format!("{value:#}") } else { value.to_string() })
     }
 
     /// Text in the colour of its level.
-    pub fn paint(&self, level: Level, text: &str) -> String {
+    pub(crate) fn paint(&self, level: Level, text: &str) -> String {
         let colour = match level {
             Level::Ok => AnsiColor::Green,
             Level::Degraded => AnsiColor::Yellow,
@@ -52,12 +52,12 @@ impl Out {
     }
 
     /// Text that matters less.
-    pub fn dim(&self, text: &str) -> String {
+    pub(crate) fn dim(&self, text: &str) -> String {
         self.styled(Style::new().dimmed(), text)
     }
 
     /// Text that matters more.
-    pub fn bold(&self, text: &str) -> String {
+    pub(crate) fn bold(&self, text: &str) -> String {
         self.styled(Style::new().bold(), text)
     }
 
@@ -72,6 +72,6 @@ fn colours_wanted() -> bool {
 }
 
 /// A message beside the results, on standard error. That nobody reads it changes nothing.
-pub fn say(text: impl AsRef<str>) {
+pub(crate) fn say(text: impl AsRef<str>) {
     writeln!(io::stderr(), "leeward: {}", text.as_ref()).ok();
 }

@@ -5,7 +5,7 @@ use std::{future::Future, io::IsTerminal, time::Duration};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Waits for `work` and shows `message` meanwhile, if it takes long and somebody watches.
-pub async fn while_waiting<T>(message: &'static str, work: impl Future<Output = T>) -> T {
+pub(crate) async fn while_waiting<T>(message: &'static str, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     if !std::io::stderr().is_terminal() {
         return work.await;

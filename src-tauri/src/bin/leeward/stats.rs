@@ -17,7 +17,7 @@ use std::time::Duration;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs `leeward stats`.
-pub fn run(args: &args::Stats, out: &mut Out) -> Outcome {
+pub(crate) fn run(args: &args::Stats, out: &mut Out) -> Outcome {
     let paths = config::load(None)?.paths;
     let stats = block_on(async {
         let client = wrap::running(&paths).await?.ok_or(ClientError::NotRunning(None))?;

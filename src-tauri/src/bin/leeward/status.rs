@@ -22,7 +22,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Runs `leeward status`.
-pub fn run(args: &args::Status, out: &mut Out) -> Outcome {
+pub(crate) fn run(args: &args::Status, out: &mut Out) -> Outcome {
     let paths = config::load(None)?.paths;
     block_on(async {
         loop {
@@ -92,13 +92,16 @@ fn parse(status: &Value) -> Outcome<Status> {
         let own = env!("CARGO_PKG_VERSION");
         Failure::new(
             Exit::Unavailable,
-            format!("the running Leeward is version {version}, this is {own}, and its status is not understood ({e}); restart it"),
+            format!(
+                "the running Leeward is version {version}, this is {own}, and its status is not understood ({e}); restart it"
+            ),
         )
     })
 }
 
 fn faults(stats: &Value) -> Faults {
-    let sum = |name: &str| stats.get(name).and_then(Value::as_object).map_or(0, |map| map.values().filter_map(Value::as_u64).sum());
+    let sum =
+        |name: &str| stats.get(name).and_then(Value::as_object).map_or(0, |map| map.values().filter_map(Value::as_u64).sum());
     let number = |name: &str| stats.get(name).and_then(Value::as_u64).unwrap_or_default();
     Faults { requests: number("requests"), absorbed: number("absorbed_total"), passed_on: sum("passed_on") }
 }
