@@ -104,13 +104,13 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) 
     let listener = Contrast { without, leeward };
 
     let tell = stage("agents start, directly", options.starts);
-    let upstream = Upstream::tls(starts::plan(options.seed))?;
+    let upstream = Upstream::tls(Plan::repairable(options.seed, starts::PERCENT))?;
     let authority = upstream.authority().unwrap_or_default().to_vec();
     let client = Client::tls(upstream.address(), &authority)?;
     let without = starts::race(&client, &upstream, options.starts, &mut |n| tell(progress, n)).await?;
 
     let tell = stage("agents start, through Leeward", options.starts);
-    let upstream = Upstream::tls(starts::plan(options.seed))?;
+    let upstream = Upstream::tls(Plan::repairable(options.seed, starts::PERCENT))?;
     let authority = upstream.authority().unwrap_or_default().to_vec();
     let sheltered = Sheltered::start(&upstream, Some(Trust::Only(vec![authority]))).await?;
     let client = Client::plain(sheltered.address());

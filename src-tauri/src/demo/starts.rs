@@ -3,7 +3,7 @@
 
 use super::{
     client::{Answer, Client, Failure, Request},
-    upstream::{Fault, Moment, Plan, Upstream},
+    upstream::{Plan, Upstream},
 };
 use serde::Serialize;
 use std::{
@@ -55,22 +55,6 @@ pub struct Reached {
     pub answered: u64,
     /// Faults that struck, by kind.
     pub faults: BTreeMap<&'static str, u64>,
-}
-
-/// 40 % of new connections are reset, half of them before a byte is read and half in the TLS handshake. Of the requests on
-/// a reused connection 20 % are reset before the response's headers, and behind 20 % of them the connection is closed, so
-/// that whoever keeps it finds it dead.
-///
-/// A fresh connection's first request is never reset after it was read whole: nobody can know whether such a request was
-/// processed, and this Leeward passes that fault on.
-pub(super) fn plan(seed: u64) -> Plan {
-    let connecting = Plan::seeded(seed, PERCENT, vec![Fault::ResetAtAccept, Fault::ResetInTls]);
-    let reused = Plan::seeded(seed, PERCENT, vec![Fault::ResetOnReuse, Fault::CloseIdle(Duration::ZERO)]);
-    Plan::by(move |moment| match moment {
-        Moment::Connection { .. } => connecting.choose(moment),
-        Moment::Request { nth: 0, .. } => Fault::None,
-        Moment::Request { .. } => reused.choose(moment),
-    })
 }
 
 /// What one agent asks at its start.

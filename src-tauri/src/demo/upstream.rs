@@ -39,7 +39,7 @@ const BACKLOG: u32 = 1024;
 pub struct Upstream {
     address: SocketAddr,
     url: Url,
-    authority: Option<Vec<u8>>,
+    authority: Option<rcgen::Certificate>,
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
 }
@@ -115,7 +115,12 @@ impl Upstream {
 
     /// The throw-away authority's certificate (DER) of a TLS upstream; for `config::Trust::Only`.
     pub fn authority(&self) -> Option<&[u8]> {
-        self.authority.as_deref()
+        self.authority.as_ref().map(|a| a.der().as_ref())
+    }
+
+    /// The same as PEM; for `extra_ca`.
+    pub fn authority_pem(&self) -> Option<String> {
+        self.authority.as_ref().map(rcgen::Certificate::pem)
     }
 
     /// What it has seen.

@@ -10,6 +10,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 /// Where a fault could strike now.
@@ -103,6 +104,22 @@ impl Plan {
                 return Fault::None;
             }
             fitting[dice.usize(0..fitting.len())].clone()
+        })
+    }
+
+    /// Only faults that a proxy can repair without harm. `percent` in 100 new connections are reset, half of them before a
+    /// byte is read and half in the TLS handshake. Of the requests on a reused connection half that share is reset before
+    /// the response's headers, and behind the other half the connection is closed, so that whoever keeps it finds it dead.
+    ///
+    /// A fresh connection's first request is never reset after it was read whole: nobody can know whether such a request
+    /// was processed.
+    pub fn repairable(seed: u64, percent: u8) -> Self {
+        let connecting = Self::seeded(seed, percent, vec![Fault::ResetAtAccept, Fault::ResetInTls]);
+        let reused = Self::seeded(seed, percent, vec![Fault::ResetOnReuse, Fault::CloseIdle(Duration::ZERO)]);
+        Self::by(move |moment| match moment {
+            Moment::Connection { .. } => connecting.choose(moment),
+            Moment::Request { nth: 0, .. } => Fault::None,
+            Moment::Request { .. } => reused.choose(moment),
         })
     }
 
