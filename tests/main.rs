@@ -5,3 +5,8 @@
     unreachable_pub,
     reason = "a test fails by panicking and ends with its process"
 )]
+
+mod cli;
+mod home;
+mod terminal;
+mod wrap;
