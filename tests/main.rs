@@ -6,6 +6,11 @@
     reason = "a test fails by panicking and ends with its process"
 )]
 
+mod cli;
+mod clients;
 mod demo;
+mod home;
 mod request;
 mod support;
+mod terminal;
+mod wrap;
