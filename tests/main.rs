@@ -5,3 +5,6 @@
     unreachable_pub,
     reason = "a test fails by panicking and ends with its process"
 )]
+
+mod request;
+mod support;

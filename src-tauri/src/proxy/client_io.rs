@@ -39,7 +39,6 @@ enum At {
 /// What is being waited for, and so which clock runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
-    Nothing,
     Idle,
     Head,
     Body,
@@ -76,7 +75,9 @@ pub(super) struct ClientIo {
     released: usize,
     scanned: usize,
     eof: bool,
-    wait: Wait,
+    wait: Option<Wait>,
+    /// True when bytes have come since the idle clock began.
+    active: bool,
     timer: Option<Pin<Box<Sleep>>>,
     closing: Closing,
     lingered: usize,
@@ -97,7 +98,8 @@ impl ClientIo {
             released: 0,
             scanned: 0,
             eof: false,
-            wait: Wait::Nothing,
+            wait: None,
+            active: false,
             timer: None,
             closing: Closing::Open,
             lingered: 0,
@@ -105,7 +107,15 @@ impl ClientIo {
         }
     }
 
-    fn arm(&mut self, limit: Duration) {
+    fn arm(&mut self, wait: Wait) {
+        self.arm_for(match wait {
+            Wait::Idle => self.times.idle,
+            Wait::Head => self.times.head,
+            Wait::Body => self.times.body_idle,
+        });
+    }
+
+    fn arm_for(&mut self, limit: Duration) {
         let until = Instant::now() + limit;
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(until),
@@ -114,25 +124,28 @@ impl ClientIo {
     }
 
     /// The clock that belongs to the present state; restarted when the state changes.
+    ///
+    /// The idle clock is not restarted by each request, which would cost a timer's turn: when it fires and there has been
+    /// a request meanwhile, it begins anew. So an idle connection is closed after one to two times `client.idle`.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let wait = match self.at {
-            At::Head if !self.pending.is_empty() => Wait::Head,
-            At::Head if !self.busy.load(Relaxed) => Wait::Idle,
-            At::Head => Wait::Nothing,
+            At::Head if self.pending.is_empty() => Wait::Idle,
+            At::Head => Wait::Head,
             At::Body(_) | At::Chunked(_) => Wait::Body,
         };
-        if wait != self.wait {
-            self.wait = wait;
-            match wait {
-                Wait::Nothing => {}
-                Wait::Idle => self.arm(self.times.idle),
-                Wait::Head => self.arm(self.times.head),
-                Wait::Body => self.arm(self.times.body_idle),
-            }
+        if self.wait != Some(wait) {
+            self.wait = Some(wait);
+            self.arm(wait);
         }
-        match &mut self.timer {
-            Some(timer) if wait != Wait::Nothing => timer.as_mut().poll(cx).map(|()| wait),
-            _ => Poll::Pending,
+        loop {
+            let Some(timer) = &mut self.timer else { return Poll::Pending };
+            ready!(timer.as_mut().poll(cx));
+            let in_use = std::mem::take(&mut self.active) || self.busy.load(Relaxed);
+            if wait == Wait::Idle && in_use {
+                self.arm(wait);
+            } else {
+                return Poll::Ready(wait);
+            }
         }
     }
 
@@ -255,7 +268,7 @@ impl AsyncRead for ClientIo {
                     Poll::Ready(Ok(())) => {
                         let n = (buf.filled().len() - before) as u64;
                         this.at = if n == left { At::Head } else { At::Body(left - n) };
-                        this.wait = Wait::Nothing;
+                        this.wait = None;
                         return Poll::Ready(Ok(()));
                     }
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
@@ -268,8 +281,9 @@ impl AsyncRead for ClientIo {
                         continue;
                     }
                     Poll::Ready(Ok(_)) => {
+                        this.active = true;
                         if let At::Chunked(_) = this.at {
-                            this.wait = Wait::Nothing; // the clock of a pause begins anew
+                            this.wait = None; // the clock of a pause begins anew
                         }
                         continue;
                     }
@@ -280,7 +294,7 @@ impl AsyncRead for ClientIo {
             match ready!(this.poll_wait(cx)) {
                 Wait::Head => this.reject(Refusal::TooSlow),
                 Wait::Body => return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's body stalled"))),
-                Wait::Idle | Wait::Nothing => this.eof = true,
+                Wait::Idle => this.eof = true,
             }
         }
     }
@@ -312,7 +326,7 @@ impl AsyncWrite for ClientIo {
             match &mut this.closing {
                 Closing::Open if this.eof || !this.wrote => this.closing = Closing::Shutdown,
                 Closing::Open => {
-                    this.arm(GRACE);
+                    this.arm_for(GRACE);
                     this.closing = Closing::Grace;
                 }
                 Closing::Reply(bytes) => {
@@ -321,7 +335,7 @@ impl AsyncWrite for ClientIo {
                         bytes.advance(n);
                     }
                     this.eof = false;
-                    this.arm(GRACE);
+                    this.arm_for(GRACE);
                     this.closing = Closing::Grace;
                 }
                 Closing::Grace => {
@@ -330,7 +344,7 @@ impl AsyncWrite for ClientIo {
                 }
                 Closing::Shutdown => {
                     ready!(Pin::new(this.stream.get_mut()).poll_shutdown(cx))?;
-                    this.arm(this.times.linger);
+                    this.arm_for(this.times.linger);
                     this.closing = if this.eof { Closing::Done } else { Closing::Linger };
                 }
                 Closing::Linger => {
