@@ -251,7 +251,7 @@ fn the_architecture_shows_the_table_that_is_enforced() {
 fn the_panel_knows_the_status() {
     use leeward::{control, health, status};
     let status = status::Status {
-        version: "0.1.0",
+        version: "0.1.0".into(),
         pid: 4711,
         started_unix_ms: 1_700_000_000_000,
         phase: status::Phase::Serving,

@@ -2,7 +2,7 @@
 //!
 //! Knows no other room: whoever sees a fault sets a condition, whoever sees it gone clears it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 /// How bad a condition is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Works, and the user should know.
@@ -21,7 +21,7 @@ pub enum Severity {
 }
 
 /// Every condition there is. Codes are public and never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// Another program holds the configured port; Leeward serves on another one.
@@ -71,12 +71,12 @@ impl Code {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// Stable code.
     pub code: Code,
     /// What it concerns, where there can be several (an upstream's name).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// How bad it is.
     pub severity: Severity,

@@ -14,3 +14,5 @@ pub mod proxy;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;
+pub mod view;
+pub mod wrap;

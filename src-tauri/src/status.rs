@@ -3,10 +3,10 @@
 pub mod traffic;
 
 use crate::{control::Session, health::Condition};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the engine is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "phase")]
 pub enum Phase {
     /// Not accepting yet.
@@ -22,7 +22,7 @@ pub enum Phase {
 }
 
 /// The listening socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
     /// `127.0.0.1:8787`; empty before the first bind.
     pub address: String,
@@ -43,7 +43,7 @@ pub struct Listener {
 }
 
 /// The last self-probe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// When it ended, in milliseconds since 1970.
     pub at_unix_ms: u64,
@@ -56,10 +56,10 @@ pub struct Probe {
 }
 
 /// Everything about the engine but its traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Leeward's version.
-    pub version: &'static str,
+    pub version: String,
     /// The process that serves.
     pub pid: u32,
     /// When it started, in milliseconds since 1970.
@@ -85,7 +85,7 @@ impl Status {
     /// A picture of an engine that has not started.
     pub fn starting() -> Self {
         Self {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started_unix_ms: crate::health::unix_ms(),
             phase: Phase::Starting,

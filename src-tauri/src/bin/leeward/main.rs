@@ -1,2 +1,81 @@
-//! The command line.
-fn main() {}
+//! The command line: parse, run, end with a documented exit code. Every decision of substance is the library's.
+
+mod args;
+mod config;
+mod env;
+mod exit;
+mod launch;
+mod logs;
+mod out;
+mod progress;
+mod serve;
+mod stats;
+mod status;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use exit::{Exit, Failure, Outcome};
+use out::Out;
+use std::future::Future;
+
+#[expect(clippy::disallowed_methods, reason = "an agent's exit code on Windows has 32 bits; by now every guard is dropped")]
+fn main() {
+    let code = match Cli::try_parse() {
+        Ok(cli) => run(cli.command).unwrap_or_else(|failure| {
+            if !failure.message.is_empty() {
+                out::say(&failure.message);
+            }
+            failure.exit as i32
+        }),
+        Err(e) => {
+            // Help and version are what was asked for. That nobody reads them changes nothing.
+            e.print().ok();
+            if e.use_stderr() { Exit::Usage as i32 } else { Exit::Ok as i32 }
+        }
+    };
+    std::process::exit(code);
+}
+
+fn run(command: Command) -> Outcome {
+    let mut out = Out::stdout();
+    match command {
+        Command::Serve(args) => serve::run(args, &mut out),
+        Command::Wrap(args) => launch::wrap(args, &mut out),
+        Command::Run(args) => launch::run(args, &mut out),
+        Command::Env(args) => env::run(args, &mut out),
+        Command::Status(args) => status::run(&args, &mut out),
+        Command::Restart => restart(&mut out),
+        Command::Stats(args) => stats::run(&args, &mut out),
+        Command::Logs(args) => logs::run(&args, &mut out),
+        Command::Config(args) => config::run(args, &mut out),
+        Command::Completions(args) => completions(&args, &mut out),
+    }
+}
+
+fn restart(out: &mut Out) -> Outcome {
+    let config = config::load(None)?;
+    let restarted = block_on(progress::while_waiting("restarting", async {
+        match leeward::wrap::running(&config.paths).await? {
+            Some(client) => client.restart().await,
+            None => Err(leeward::instance::ClientError::NotRunning(None)),
+        }
+    }))??;
+    out.line(format!("generation {} accepts, {} ms after it was asked for", restarted.generation, restarted.took_ms))?;
+    match restarted.config_error {
+        None => Ok(Exit::Ok as i32),
+        Some(error) => Err(Failure::new(Exit::ConfigInvalid, format!("the previous config stays in force: {error}"))),
+    }
+}
+
+fn completions(args: &args::Completions, out: &mut Out) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "leeward", &mut script);
+    out.text(script)?;
+    Ok(Exit::Ok as i32)
+}
+
+/// One thread is enough for a command that talks to one instance and waits for one child.
+fn block_on<T>(work: impl Future<Output = T>) -> Outcome<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start: {e}")))?.block_on(work))
+}

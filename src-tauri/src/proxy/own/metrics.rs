@@ -53,7 +53,7 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
     let mut t = Text(String::with_capacity(4096));
     let listener = &status.listener;
     t.family("info", "gauge", "Version and address.");
-    t.sample("info", &[("version", status.version), ("address", &listener.address)], 1);
+    t.sample("info", &[("version", &status.version), ("address", &listener.address)], 1);
     t.single("up", "gauge", "1 while the listener accepts.", u8::from(listener.accepting));
     t.single("generation", "gauge", "Number of the engine's generation.", status.generation);
     t.single("start_time_seconds", "gauge", "Start of the process, seconds since 1970.", status.started_unix_ms as f64 / 1e3);

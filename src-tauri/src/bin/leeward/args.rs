@@ -1,0 +1,237 @@
+//! The command line as it is typed. Says what was asked, decides nothing.
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use leeward::wrap;
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+/// The calm side of your coding agent's network.
+///
+/// Leeward is a local proxy between coding agents and their APIs. Its listener is never lost; a fault that can be
+/// repaired without harm never reaches the agent, and one that cannot is reported at once.
+#[derive(Debug, Parser)]
+#[command(name = "leeward", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FILES}\n\n{}", crate::exit::HELP))]
+#[command(propagate_version = true, subcommand_required = true, arg_required_else_help = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  leeward wrap claude                 start Claude Code behind Leeward
+  leeward wrap codex -- exec \"hello\"  arguments of the agent come after --
+  leeward run -- python agent.py      any program that uses an Anthropic, OpenAI or Gemini SDK
+  eval \"$(leeward env)\"               for a terminal that is already open
+  leeward status --watch              what it does right now
+  leeward demo                        see it work, without an account";
+
+const FILES: &str = "\
+Files:
+  `leeward config path` names the config file. LEEWARD_HOME moves every file of Leeward's to one folder.
+  Each key of the config has a variable: LEEWARD_RETRY_TOTAL=30s sets retry.total.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(Serve),
+    Wrap(Wrap),
+    Run(Run),
+    Env(Env),
+    Status(Status),
+    /// Start a new engine on the same socket; nobody is refused meanwhile
+    ///
+    /// The config is read again. Requests in flight finish on the old engine.
+    Restart,
+    Stats(Stats),
+    Logs(Logs),
+    #[command(subcommand)]
+    Config(Config),
+    Completions(Completions),
+}
+
+/// Serve in the foreground
+///
+/// Prints one line with the address when it accepts. Ctrl-C or SIGTERM lets requests in flight finish, a second one
+/// ends at once; SIGHUP reads the config again.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  leeward serve\n  leeward serve --listen 127.0.0.1:9000 --upstream https://gateway.example.com/anthropic"
+)]
+pub(crate) struct Serve {
+    /// Address and port to accept on, instead of the config's; no other port is tried
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// URL of the API that requests go to when their path names no upstream
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+    /// Read this config file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// End after this long without a wrapped agent and without requests, such as 15m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) exit_when_idle: Option<Duration>,
+    /// Leave the terminal and log to the file alone
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+}
+
+/// Start a coding agent behind Leeward
+///
+/// Starts Leeward in the background if none runs. The terminal is the agent's; the exit code is the agent's, 128+n if
+/// signal n ended it. No file of yours is written and no credential is set.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  leeward wrap claude\n  leeward wrap claude -- -p \"explain this repository\"\n  leeward wrap codex --dry-run"
+)]
+pub(crate) struct Wrap {
+    /// The agent
+    #[arg(value_parser = PossibleValuesParser::new(agents()))]
+    pub(crate) agent: String,
+    /// How the agent reaches Leeward
+    #[arg(long, value_enum, default_value_t = Mode::BaseUrl)]
+    pub(crate) mode: Mode,
+    /// Print what would be set and run, and start nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Arguments for the agent
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<OsString>,
+}
+
+/// How an agent reaches Leeward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// The agent talks to Leeward as if it were the API
+    BaseUrl,
+    /// The agent uses Leeward as its HTTPS proxy
+    Tunnel,
+    /// As tunnel, and Leeward decrypts with a certificate authority of its own
+    Intercept,
+}
+
+/// Run any program behind Leeward
+///
+/// Sets the base URLs that the public SDKs and agents read. The exit code is the program's.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  leeward run python agent.py\n  leeward run -- node index.js --verbose")]
+pub(crate) struct Run {
+    /// Print what would be set and run, and start nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Print the variables for a terminal that is already open
+///
+/// Starts Leeward in the background if none runs; it then stays until it is told to end.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  eval \"$(leeward env)\"\n  leeward env --shell fish | source\n  leeward env --shell powershell | Out-String | Invoke-Expression"
+)]
+pub(crate) struct Env {
+    /// The shell to write for [default: by the variable SHELL]
+    #[arg(long, value_enum)]
+    pub(crate) shell: Option<Shell>,
+}
+
+/// Shells that `env` and `--dry-run` write for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// sh, bash, zsh and their like
+    Sh,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+}
+
+/// Show the listener, what is wrong, and what was absorbed
+///
+/// Exit code 69 when no Leeward runs or agents cannot work.
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Print JSON; its form is stable, see docs/json.md
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show it again every second, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// Show counters and latencies since the engine started
+#[derive(Args, Debug)]
+pub(crate) struct Stats {
+    /// Print JSON; its form is stable, see docs/json.md
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only what happened within this time, such as 24h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) since: Option<Duration>,
+}
+
+/// Show the log
+#[derive(Args, Debug)]
+pub(crate) struct Logs {
+    /// Keep printing what is added, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many of the last lines
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    pub(crate) lines: usize,
+}
+
+/// Show and check the config
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Print the path of the config file
+    Path,
+    /// Print the config in force, every key of it, as a config file
+    Show {
+        /// Print a config file with every key explained and nothing changed
+        #[arg(long)]
+        template: bool,
+    },
+    /// Check a config file; exit code 78 and the place when it is invalid
+    Check {
+        /// Another file than the one in force
+        file: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of the config file
+    Schema,
+}
+
+/// Print a completion script
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  leeward completions bash > ~/.local/share/bash-completion/completions/leeward\n  leeward completions zsh > ~/.zfunc/_leeward\n  leeward completions fish > ~/.config/fish/completions/leeward.fish"
+)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn agents() -> Vec<String> {
+    let names = wrap::profiles().unwrap_or_default().into_iter().map(|p| p.name);
+    names.filter(|name| name != wrap::ANYTHING).collect()
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("it must be longer than nothing".into()),
+        Err(_) => Err("write a number with a unit, such as 30s, 15m or 24h".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+        assert!(agents().contains(&"claude".to_owned()) && !agents().contains(&wrap::ANYTHING.to_owned()));
+    }
+}

@@ -1,0 +1,194 @@
+//! `leeward config`, and how every command gets its config.
+
+use crate::{
+    args,
+    exit::{Exit, Outcome},
+    out::Out,
+};
+use leeward::config::{self, Config, Flags, Sources, Trust, format_size};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use toml::{Table, Value};
+
+/// The config in force: file, environment and, where given, `--config`.
+pub(crate) fn load(file: Option<PathBuf>) -> Outcome<Config> {
+    Ok(config::load(&Sources { env: &config::environment, flags: Flags { config_file: file, ..Flags::default() } })?)
+}
+
+/// Runs `leeward config`.
+pub(crate) fn run(args: args::Config, out: &mut Out) -> Outcome {
+    match args {
+        args::Config::Path => out.line(file_in_force()?.display().to_string())?,
+        args::Config::Show { template: true } => out.text(config::default_file())?,
+        args::Config::Show { template: false } => out.text(as_file(&load(None)?))?,
+        args::Config::Check { file } => check(file, out)?,
+        args::Config::Schema => out.line(format!("{:#}", config::schema()))?,
+    }
+    Ok(Exit::Ok as i32)
+}
+
+/// The path alone must be told even when the file is broken.
+fn file_in_force() -> Outcome<PathBuf> {
+    if let Some(file) = config::environment("LEEWARD_CONFIG") {
+        return Ok(file.into());
+    }
+    let paths = match config::environment("LEEWARD_HOME").filter(|v| !v.is_empty()) {
+        Some(home) => Some(config::Paths::under(Path::new(&home))),
+        None => config::Paths::of_platform(),
+    };
+    Ok(paths.ok_or(config::Error::NoHome)?.config_file)
+}
+
+fn check(file: Option<PathBuf>, out: &mut Out) -> Outcome<()> {
+    let config = load(file)?;
+    let path = config.paths.config_file;
+    if path.exists() {
+        out.line(format!("{} is valid", path.display()))?;
+    } else {
+        out.line(format!("there is no {}; the defaults are in force", path.display()))?;
+    }
+    Ok(())
+}
+
+/// A config file that loads to the very same config; secrets are left out.
+fn as_file(config: &Config) -> String {
+    // Named one by one: a key that is added to the config must be added here, or this does not compile.
+    let Config {
+        listen,
+        listen_pinned: _,
+        upstream,
+        upstreams,
+        allowed_hosts,
+        client_token,
+        limits,
+        client,
+        connect,
+        pool,
+        retry,
+        response_timeout,
+        drain,
+        watch,
+        trust,
+        log,
+        workers,
+        paths: _,
+    } = config;
+    let mut file = Table::new();
+    let mut set = |key: &str, value: Value| match key.split_once('.') {
+        Some((section, key)) => {
+            let section = file.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Some(section) = section.as_table_mut() {
+                section.insert(key.to_owned(), value);
+            }
+        }
+        None => {
+            file.insert(key.to_owned(), value);
+        }
+    };
+    set("listen", text(listen));
+    set("upstream", text(upstream));
+    set("allowed_hosts", allowed_hosts.clone().into());
+    set("log", text(log));
+    set("workers", count(*workers));
+    if let Trust::Platform { extra: Some(file) } = trust {
+        set("extra_ca", text(file.display()));
+    }
+    set("response_timeout", span(*response_timeout));
+    set("drain", span(*drain));
+    set("limits.header_bytes", size(u64::try_from(limits.header_bytes).unwrap_or(u64::MAX)));
+    set("limits.header_count", count(limits.header_count));
+    set("limits.body_bytes", size(limits.body_bytes));
+    set("limits.connections", count(limits.connections));
+    set("limits.replay_body_bytes", size(limits.replay_body_bytes));
+    set("limits.replay_total_bytes", size(limits.replay_total_bytes));
+    set("client.idle", span(client.idle));
+    set("client.head", span(client.head));
+    set("client.body_idle", span(client.body_idle));
+    set("client.linger", span(client.linger));
+    set("connect.timeout", span(connect.timeout));
+    set("connect.tls_timeout", span(connect.tls_timeout));
+    set("connect.dns_timeout", span(connect.dns_timeout));
+    set("connect.stagger", span(connect.stagger));
+    set("connect.parallel", count(connect.parallel));
+    set("pool.size", count(pool.size));
+    set("pool.idle", span(pool.idle));
+    set("pool.keepalive", span(pool.keepalive));
+    set("retry.replays", i64::from(retry.replays).into());
+    set("retry.total", span(retry.total));
+    set("retry.base", span(retry.base));
+    set("retry.cap", span(retry.cap));
+    // Through its text: 0.2 as f32 is not 0.2 as f64.
+    set("retry.budget", retry.budget.to_string().parse::<f64>().unwrap_or_default().into());
+    set("retry.budget_floor", i64::from(retry.budget_floor).into());
+    set("watch.probe", span(watch.probe));
+    set("watch.probe_timeout", span(watch.probe_timeout));
+    set("watch.stall", span(watch.stall));
+    for (name, url) in upstreams {
+        let table = file.entry("upstreams").or_insert_with(|| Value::Table(Table::new()));
+        if let Some(table) = table.as_table_mut() {
+            table.insert(name.clone(), text(url));
+        }
+    }
+    let secret = if client_token.is_some() { "# client_token is set and not shown\n" } else { "" };
+    format!("{secret}{file}")
+}
+
+fn text(value: impl std::fmt::Display) -> Value {
+    Value::String(value.to_string())
+}
+
+fn span(duration: Duration) -> Value {
+    text(humantime::format_duration(duration))
+}
+
+fn size(bytes: u64) -> Value {
+    text(format_size(bytes))
+}
+
+fn count(value: usize) -> Value {
+    i64::try_from(value).unwrap_or(i64::MAX).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_loads_to_the_same_config() {
+        let home = tempfile::tempdir().unwrap();
+        let text = "listen = '127.0.0.1:9'\nworkers = 3\nclient_token = 'hush'\n[retry]\nbudget = 0.1\ntotal = '90s'\n[limits]\n\
+                    header_bytes = 70001\n[upstreams]\nmine = 'https://x.example/y'";
+        std::fs::write(home.path().join("config.toml"), text).unwrap();
+        let config = Config::under(home.path()).unwrap();
+        let shown = as_file(&config);
+        assert!(!shown.contains("hush") && shown.contains("client_token is set"), "{shown}");
+        std::fs::write(home.path().join("config.toml"), &shown).unwrap();
+        let again = Config::under(home.path()).unwrap();
+        assert_eq!(Config { client_token: None, ..config }, again);
+    }
+
+    #[test]
+    fn every_key_of_the_schema_is_shown() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("ca.pem"), "").unwrap();
+        std::fs::write(home.path().join("config.toml"), format!("extra_ca = '{}'", home.path().join("ca.pem").display()))
+            .unwrap();
+        let shown: Table = as_file(&Config::under(home.path()).unwrap()).parse().unwrap();
+        let template = config::default_file();
+        let mut section = String::new();
+        for line in template.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']').to_owned();
+            } else if let Some((key, _)) = line.strip_prefix("# ").and_then(|l| l.split_once(" = "))
+                && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+                && section != "upstreams"
+                && key != "client_token"
+            {
+                let found = if section.is_empty() { shown.get(key) } else { shown.get(&section).and_then(|s| s.get(key)) };
+                assert!(found.is_some(), "[{section}] {key} is not shown");
+            }
+        }
+    }
+}

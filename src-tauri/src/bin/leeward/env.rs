@@ -1,0 +1,52 @@
+//! `leeward env`: exports for a terminal that is already open. Only exports on standard output, since a shell runs it.
+
+use crate::{
+    args, block_on, config,
+    exit::{Exit, Failure, Outcome},
+    launch,
+    out::{Out, say},
+    progress,
+};
+use leeward::wrap::{self, Request, Shell};
+
+/// Runs `leeward env`.
+pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
+    let config = config::load(None)?;
+    let shell = match args.shell {
+        Some(args::Shell::Sh) => Shell::Sh,
+        Some(args::Shell::Fish) => Shell::Fish,
+        Some(args::Shell::Powershell) => Shell::PowerShell,
+        None => Shell::of_user(leeward::config::environment("SHELL").as_deref()),
+    };
+    let profile = launch::profile(wrap::ANYTHING)?;
+    // Nobody can see when the terminal is closed, so the instance stays.
+    let background = launch::background(&config, None)?;
+    let plan = block_on(async {
+        let client = progress::while_waiting("starting Leeward", wrap::running_or_start(&background, None)).await?;
+        let request = Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address() };
+        let plan = launch::surrounded(|around| Ok(wrap::plan(request, &config, around)?))?;
+        if !plan.upstreams.is_empty() {
+            // Told for a moment; the instance remembers session upstreams.
+            wrap::open(client, &plan, background.clone()).await?;
+        }
+        Outcome::Ok(plan)
+    })??;
+    wrap::keep_serving(&config.paths).map_err(|e| {
+        let state = config.paths.state_dir.display();
+        Failure::new(Exit::CannotWrite, format!("cannot write to the state folder {state}: {e}"))
+    })?;
+    for warning in &plan.warnings {
+        say(format!("warning: {warning}"));
+    }
+    if out.is_terminal() {
+        say(match shell {
+            Shell::Sh => "to set these variables here: eval \"$(leeward env)\"",
+            Shell::Fish => "to set these variables here: leeward env --shell fish | source",
+            Shell::PowerShell => "to set these variables here: leeward env --shell powershell | Out-String | Invoke-Expression",
+        });
+    }
+    for (name, value) in &plan.set {
+        out.line(shell.export(name, value))?;
+    }
+    Ok(Exit::Ok as i32)
+}

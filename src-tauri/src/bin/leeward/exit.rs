@@ -1,0 +1,132 @@
+//! The exit codes of `leeward`, all of them, and the failure that carries one with its sentence.
+
+use leeward::{config, instance, wrap};
+use std::{fmt, io};
+
+/// Exit codes; public, and the same as in sysexits.h where that has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub(crate) enum Exit {
+    /// Done.
+    Ok = 0,
+    /// The command line makes no sense.
+    Usage = 64,
+    /// No Leeward runs, or an upstream cannot be reached.
+    Unavailable = 69,
+    /// A file or folder cannot be written.
+    CannotWrite = 73,
+    /// Not now: the port is taken, or another Leeward serves.
+    TryAgain = 75,
+    /// The config is invalid.
+    ConfigInvalid = 78,
+    /// The agent was found and cannot be executed (as a shell says it).
+    NotExecutable = 126,
+    /// The agent was not found (as a shell says it).
+    AgentNotFound = 127,
+}
+
+/// Shown by `--help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0    done
+  64   the command line makes no sense
+  69   no Leeward runs, or an upstream cannot be reached
+  73   a file or folder cannot be written
+  75   try again: the port is taken, or another Leeward serves
+  78   the config is invalid
+  126  the agent cannot be executed
+  127  the agent was not found
+  Otherwise `wrap` and `run` end with the agent's own code, 128+n if signal n ended it.";
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The code to end with.
+    pub(crate) exit: Exit,
+    /// For the user; empty when everything has been said.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+}
+
+/// What a command returns: the code to end with.
+pub(crate) type Outcome<T = i32> = Result<T, Failure>;
+
+/// Output that nobody reads any more is no failure; output that cannot be written is one.
+impl From<io::Error> for Failure {
+    fn from(e: io::Error) -> Self {
+        match e.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Exit::Ok, ""),
+            _ => Self::new(Exit::CannotWrite, format!("cannot write the output: {e}")),
+        }
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(e: config::Error) -> Self {
+        Self::new(Exit::ConfigInvalid, e)
+    }
+}
+
+impl From<instance::ClientError> for Failure {
+    fn from(e: instance::ClientError) -> Self {
+        Self::new(Exit::Unavailable, e)
+    }
+}
+
+impl From<instance::LockError> for Failure {
+    fn from(e: instance::LockError) -> Self {
+        match e {
+            instance::LockError::Held(_) => Self::new(Exit::TryAgain, e),
+            instance::LockError::Unwritable { .. } => Self::new(Exit::CannotWrite, e),
+        }
+    }
+}
+
+impl From<wrap::StartError> for Failure {
+    fn from(e: wrap::StartError) -> Self {
+        let exit = match &e {
+            wrap::StartError::Ended { code: Some(code), .. } => {
+                [Exit::CannotWrite, Exit::TryAgain, Exit::ConfigInvalid].into_iter().find(|exit| *exit as i32 == *code)
+            }
+            _ => None,
+        };
+        Self::new(exit.unwrap_or(Exit::Unavailable), e)
+    }
+}
+
+impl From<wrap::PlanError> for Failure {
+    fn from(e: wrap::PlanError) -> Self {
+        Self::new(Exit::ConfigInvalid, e)
+    }
+}
+
+impl From<wrap::NotFound> for Failure {
+    fn from(e: wrap::NotFound) -> Self {
+        Self::new(Exit::AgentNotFound, e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit, Exit::Ok);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit, Exit::CannotWrite);
+    }
+
+    #[test]
+    fn the_help_names_every_code_and_the_library_means_the_same() {
+        use Exit::*;
+        for exit in [Ok, Usage, Unavailable, CannotWrite, TryAgain, ConfigInvalid, NotExecutable, AgentNotFound] {
+            assert!(HELP.lines().any(|l| l.trim().starts_with(&format!("{} ", exit as i32))), "{exit:?}");
+        }
+        assert_eq!(TryAgain as i32, wrap::TRY_AGAIN);
+    }
+}

@@ -1,0 +1,147 @@
+//! `leeward serve`: takes the lock, starts the engine, says where it accepts, and ends it politely.
+
+use crate::{
+    args, block_on,
+    exit::{Exit, Failure, Outcome},
+    out::{Out, say},
+};
+use idle::Idle;
+use leeward::{
+    config::{self, Config, Flags, Paths, Sources},
+    control::Wish,
+    health::unix_ms,
+    instance::{self, Lock, Record},
+    logging,
+    status::Status,
+    supervisor::{Engine, StartError},
+    wrap,
+};
+use platform::{Request, Requests};
+use std::{net::SocketAddr, time::Duration};
+use tokio::sync::{oneshot, watch};
+
+mod idle;
+#[cfg(unix)]
+#[path = "serve/unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "serve/windows.rs"]
+mod platform;
+
+/// Runs `leeward serve`.
+pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
+    if args.detached {
+        wrap::leave_terminal().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot leave the terminal: {e}")))?;
+    }
+    let flags = Flags { listen: args.listen.clone(), upstream: args.upstream.clone(), config_file: args.config.clone() };
+    let reload = move || config::load(&Sources { env: &config::environment, flags: flags.clone() });
+    let config = reload()?;
+    let lock = Lock::acquire(&config.paths)?;
+    let _log = logging::init(&config.log, Some(&config.paths.log_file()), !args.detached).map_err(|e| match e {
+        logging::Error::Filter { .. } => Failure::new(Exit::ConfigInvalid, format!("log: {e}")),
+        _ => Failure::new(Exit::CannotWrite, e),
+    })?;
+    let engine = Engine::start(config.clone(), Box::new(move || reload().map_err(|e| e.to_string()))).map_err(refused)?;
+    block_on(serve(engine, lock, &config, &args, out))?
+}
+
+fn refused(e: StartError) -> Failure {
+    let exit = match e {
+        StartError::PortTaken { .. } => Exit::TryAgain,
+        StartError::Token(_) => Exit::CannotWrite,
+        StartError::Bind { .. } | StartError::Engine(_) => Exit::Unavailable,
+    };
+    Failure::new(exit, e)
+}
+
+async fn serve(engine: Engine, lock: Lock, config: &Config, args: &args::Serve, out: &mut Out) -> Outcome {
+    let mut requests =
+        Requests::register().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
+    let mut status = engine.status();
+    let mut address = engine.address();
+    record(&config.paths, address)?;
+    // That nobody reads the line does not keep anybody from being served.
+    out.line(format!("leeward is accepting on {}", wrap::base_url(address))).ok();
+    if !args.detached && address.port() != config.listen.port() && config.listen.port() != 0 {
+        say(format!("{} is taken, so this is the next free port; programs started by `leeward wrap` find it", config.listen));
+    }
+    let mut idle = args.exit_when_idle.map(|limit| Idle::new(limit, &engine, config.paths.clone()));
+    let drain = loop {
+        tokio::select! {
+            request = requests.next() => match request {
+                Request::End => break config.drain,
+                Request::Reload if args.detached => {}
+                Request::Reload => reload(&engine).await,
+            },
+            changed = status.changed() => {
+                if changed.is_err() {
+                    instance::remove_record(&config.paths);
+                    return Ok(Exit::Ok as i32); // told to end over its control path, and has
+                }
+                let now = bound(&status).unwrap_or(address);
+                if now != address {
+                    address = now;
+                    record(&config.paths, address)?;
+                }
+            }
+            () = Idle::reached(idle.as_mut()) => {
+                tracing::info!("nobody has used this Leeward for {:?}; it ends", args.exit_when_idle.unwrap_or_default());
+                break Duration::ZERO;
+            }
+        }
+    };
+    tracing::info!("ending: requests in flight may finish within {drain:?}");
+    // From here on somebody else may serve: the socket is closed first thing.
+    instance::remove_record(&config.paths);
+    drop(lock);
+    end(engine, drain, &mut requests).await;
+    Ok(Exit::Ok as i32)
+}
+
+/// Ends the engine; a second request to end does not wait for it.
+async fn end(engine: Engine, drain: Duration, requests: &mut Requests) {
+    let (done, ended) = oneshot::channel();
+    let stopper = std::thread::Builder::new().name("leeward-end".into()).spawn(move || {
+        engine.stop(drain);
+        done.send(()).ok();
+    });
+    if let Err(e) = stopper {
+        // Without a thread the engine has been dropped, and so stopped without a drain.
+        tracing::error!("no thread to end the engine politely: {e}");
+        return;
+    }
+    let again = async { while requests.next().await != Request::End {} };
+    tokio::select! {
+        _ = ended => {}
+        () = again => tracing::info!("told twice: ending at once"),
+    }
+}
+
+async fn reload(engine: &Engine) {
+    let (reply, answer) = oneshot::channel();
+    if engine.wishes().send(Wish::Restart { reply }).await.is_err() {
+        return;
+    }
+    match answer.await {
+        Ok(Ok(done)) => match done.config_error {
+            Some(e) => tracing::warn!("generation {} accepts; the previous config stays in force: {e}", done.generation),
+            None => tracing::info!("generation {} accepts, with the config read again", done.generation),
+        },
+        Ok(Err(e)) => tracing::error!("not restarted: {e}"),
+        Err(_) => tracing::error!("not restarted: the engine is ending"),
+    }
+}
+
+/// The address in the picture, once there is one.
+fn bound(status: &watch::Receiver<Status>) -> Option<SocketAddr> {
+    status.borrow().listener.address.parse().ok()
+}
+
+fn record(paths: &Paths, address: SocketAddr) -> Outcome<()> {
+    let record =
+        Record { pid: std::process::id(), address, version: env!("CARGO_PKG_VERSION").into(), started_unix_ms: unix_ms() };
+    instance::write_record(paths, &record).map_err(|e| {
+        let state = paths.state_dir.display();
+        Failure::new(Exit::CannotWrite, format!("cannot write to the state folder {state}: {e}; check its permissions"))
+    })
+}

@@ -1,0 +1,39 @@
+//! Unix half of `serve`: what the system asks by signal.
+
+use std::io;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// To end: Ctrl-C, SIGTERM.
+    End,
+    /// To read the config again: SIGHUP.
+    Reload,
+}
+
+/// The signals that are listened to.
+#[derive(Debug)]
+pub(super) struct Requests {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Requests {
+    pub(super) fn register() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Request {
+        tokio::select! {
+            _ = self.interrupt.recv() => Request::End,
+            _ = self.terminate.recv() => Request::End,
+            _ = self.hangup.recv() => Request::Reload,
+        }
+    }
+}

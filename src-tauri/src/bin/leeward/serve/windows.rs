@@ -1,0 +1,37 @@
+//! Windows half of `serve`: what the console and the system ask.
+
+use std::io;
+use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// To end: Ctrl-C, the console is closed, the system shuts down.
+    End,
+    /// To read the config again: Ctrl-Break.
+    Reload,
+}
+
+/// The events that are listened to.
+#[derive(Debug)]
+pub(super) struct Requests {
+    interrupt: CtrlC,
+    breaking: CtrlBreak,
+    close: CtrlClose,
+    shutdown: CtrlShutdown,
+}
+
+impl Requests {
+    pub(super) fn register() -> io::Result<Self> {
+        Ok(Self { interrupt: ctrl_c()?, breaking: ctrl_break()?, close: ctrl_close()?, shutdown: ctrl_shutdown()? })
+    }
+
+    pub(super) async fn next(&mut self) -> Request {
+        tokio::select! {
+            _ = self.interrupt.recv() => Request::End,
+            _ = self.close.recv() => Request::End,
+            _ = self.shutdown.recv() => Request::End,
+            _ = self.breaking.recv() => Request::Reload,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `leeward stats`: the running instance's counters as a table or as JSON.
+
+use crate::{
+    args, block_on, config,
+    exit::{Exit, Failure, Outcome},
+    out::Out,
+};
+use leeward::{
+    health::unix_ms,
+    instance::ClientError,
+    view::{age, thousands},
+    wrap,
+};
+use serde_json::Value;
+use std::time::Duration;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Runs `leeward stats`.
+pub(crate) fn run(args: &args::Stats, out: &mut Out) -> Outcome {
+    let paths = config::load(None)?.paths;
+    let stats = block_on(async {
+        let client = wrap::running(&paths).await?.ok_or(ClientError::NotRunning(None))?;
+        client.get("/stats", ANSWER_WITHIN).await
+    })??;
+    let counted_for = unix_ms().saturating_sub(number(&stats, "/since_unix_ms"));
+    if let Some(since) = args.since
+        && Duration::from_millis(counted_for) > since
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "the running Leeward has counted for {} and keeps no history to take the last {} from; leave --since out",
+                age(counted_for),
+                humantime::format_duration(since)
+            ),
+        ));
+    }
+    if args.json {
+        out.json(&stats)?;
+    } else {
+        print(&stats, counted_for, out)?;
+    }
+    Ok(Exit::Ok as i32)
+}
+
+fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
+    let count = |path: &str| thousands(number(stats, path));
+    out.line(format!(
+        "{} in the last {}, {} in flight",
+        out.bold(&format!("{} requests", count("/requests"))),
+        age(counted_for),
+        count("/in_flight")
+    ))?;
+    table(stats, "/outcomes", "outcome", out)?;
+    table(stats, "/absorbed", "absorbed", out)?;
+    table(stats, "/passed_on", "passed on", out)?;
+    out.line(format!(
+        "\n{:<10}  {} reused, {} fresh, {} dials, {} failed dials, {} replays",
+        "pool",
+        count("/pool/reused"),
+        count("/pool/fresh"),
+        count("/pool/dials"),
+        count("/pool/dial_failures"),
+        count("/replays")
+    ))?;
+    out.line(format!("\n{:<10}  {:>9} {:>9} {:>9} {:>9}", "latency ms", "p50", "p90", "p99", "max"))?;
+    for (label, name) in [("total", "total"), ("first byte", "first_byte"), ("Leeward", "own")] {
+        let cell = |key: &str| stats.pointer(&format!("/latency_ms/{name}/{key}")).and_then(Value::as_f64).unwrap_or_default();
+        out.line(format!("{label:<10}  {:>9.2} {:>9.2} {:>9.2} {:>9.2}", cell("p50"), cell("p90"), cell("p99"), cell("max")))?;
+    }
+    let upstreams = stats.get("upstreams").and_then(Value::as_object).into_iter().flatten();
+    for (index, (name, upstream)) in upstreams.enumerate() {
+        if index == 0 {
+            out.line(format!("\n{:<14}  {:>9} {:>9} {:>9}", "upstream", "requests", "absorbed", "passed on"))?;
+        }
+        let cell = |path: &str| thousands(number(upstream, path));
+        out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/absorbed"), cell("/passed_on")))?;
+    }
+    table(stats, "/agents", "agent", out)
+}
+
+/// The non-zero counters of a map, most first.
+fn table(stats: &Value, path: &str, label: &str, out: &mut Out) -> Outcome<()> {
+    let map = stats.pointer(path).and_then(Value::as_object);
+    let mut rows: Vec<(&String, u64)> = map.into_iter().flatten().filter_map(|(name, n)| Some((name, n.as_u64()?))).collect();
+    rows.retain(|(_, count)| *count > 0);
+    rows.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    for (index, (name, count)) in rows.into_iter().enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        let label = if index == 0 { label } else { "" };
+        out.line(format!("{gap}{label:<10}  {:>9}  {name}", thousands(count)))?;
+    }
+    Ok(())
+}
+
+fn number(value: &Value, path: &str) -> u64 {
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    value.pointer(&path).and_then(Value::as_u64).unwrap_or_default()
+}

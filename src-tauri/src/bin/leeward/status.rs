@@ -1,0 +1,117 @@
+//! `leeward status`: asks the running instance and paints what `view` says.
+
+use crate::{
+    args, block_on, config,
+    exit::{Exit, Failure, Outcome},
+    out::Out,
+};
+use leeward::{
+    config::Paths,
+    health::unix_ms,
+    instance::{Client, ClientError},
+    status::Status,
+    view::{self, Faults, Level},
+    wrap,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Cursor home and clear to the end of the screen.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Runs `leeward status`.
+pub(crate) fn run(args: &args::Status, out: &mut Out) -> Outcome {
+    let paths = config::load(None)?.paths;
+    block_on(async {
+        loop {
+            let answer = ask(&paths).await;
+            if args.watch && !args.json && out.is_terminal() {
+                out.text(CLEAR)?;
+            }
+            let exit = if args.json { print_json(answer, out)? } else { print(answer, args.watch, out)? };
+            if !args.watch {
+                return Ok(exit as i32);
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    })?
+}
+
+/// The instance's own words.
+struct Answer {
+    status: Value,
+    stats: Value,
+}
+
+async fn ask(paths: &Paths) -> Result<Answer, ClientError> {
+    let client: Client = wrap::running(paths).await?.ok_or(ClientError::NotRunning(None))?;
+    let status = client.get("/_leeward/v1/status", ANSWER_WITHIN).await?;
+    let stats = client.get("/stats", ANSWER_WITHIN).await?;
+    Ok(Answer { status, stats })
+}
+
+fn print_json(answer: Result<Answer, ClientError>, out: &mut Out) -> Outcome<Exit> {
+    match answer {
+        Ok(Answer { status, stats }) => {
+            let verdict = parse(&status)?;
+            let verdict = verdict.verdict();
+            out.json(&json!({ "running": true, "verdict": verdict, "status": status, "stats": stats }))?;
+            Ok(if verdict == "broken" { Exit::Unavailable } else { Exit::Ok })
+        }
+        Err(e) => {
+            out.json(&json!({ "running": false, "error": { "code": code(&e), "message": e.to_string() } }))?;
+            Ok(Exit::Unavailable)
+        }
+    }
+}
+
+fn print(answer: Result<Answer, ClientError>, watching: bool, out: &mut Out) -> Outcome<Exit> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(e) if watching => {
+            out.line(out.paint(Level::Broken, &e.to_string()))?;
+            return Ok(Exit::Unavailable);
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let status = parse(&answer.status)?;
+    let verdict = view::verdict(&status);
+    out.line(out.bold(&out.paint(verdict.level, &verdict.sentence)))?;
+    for line in view::lines(&status, Some(faults(&answer.stats)), unix_ms()) {
+        let text = if line.level == Level::Ok { line.text } else { out.paint(line.level, &line.text) };
+        out.line(format!("{}  {text}", out.dim(&format!("{:>8}", line.label))))?;
+    }
+    Ok(if verdict.level == Level::Broken { Exit::Unavailable } else { Exit::Ok })
+}
+
+fn parse(status: &Value) -> Outcome<Status> {
+    serde_json::from_value(status.clone()).map_err(|e| {
+        let version = status.get("version").and_then(Value::as_str).unwrap_or("unknown");
+        let own = env!("CARGO_PKG_VERSION");
+        Failure::new(
+            Exit::Unavailable,
+            format!(
+                "the running Leeward is version {version}, this is {own}, and its status is not understood ({e}); restart it"
+            ),
+        )
+    })
+}
+
+fn faults(stats: &Value) -> Faults {
+    let sum =
+        |name: &str| stats.get(name).and_then(Value::as_object).map_or(0, |map| map.values().filter_map(Value::as_u64).sum());
+    let number = |name: &str| stats.get(name).and_then(Value::as_u64).unwrap_or_default();
+    Faults { requests: number("requests"), absorbed: number("absorbed_total"), passed_on: sum("passed_on") }
+}
+
+/// Stable codes for scripts.
+fn code(e: &ClientError) -> &'static str {
+    match e {
+        ClientError::NotRunning(_) => "not-running",
+        ClientError::Token(_) => "token-unusable",
+        ClientError::Refused { .. } => "refused",
+        ClientError::Broken { .. } => "no-answer",
+    }
+}

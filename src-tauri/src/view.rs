@@ -1,0 +1,212 @@
+//! `Status` in words: the verdict, the lines of `leeward status`, the tray's tooltip. Values only; whoever shows them
+//! chooses colours and layout. Sees status and health, nothing else.
+
+use crate::{
+    health::{Condition, Severity},
+    status::{Phase, Status},
+};
+
+/// How well it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// All is well.
+    Ok,
+    /// It works, and the user should know something.
+    Degraded,
+    /// Agents cannot work.
+    Broken,
+}
+
+/// One sentence about the whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How well it is.
+    pub level: Level,
+    /// Without a full stop.
+    pub sentence: String,
+}
+
+/// One line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it is about, one word.
+    pub label: &'static str,
+    /// What is to be said.
+    pub text: String,
+    /// How well this part is.
+    pub level: Level,
+}
+
+/// Faults since the engine started, from its traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Requests in all.
+    pub requests: u64,
+    /// Faults that no agent saw.
+    pub absorbed: u64,
+    /// Faults that an agent was told of.
+    pub passed_on: u64,
+}
+
+/// The whole in one sentence.
+pub fn verdict(status: &Status) -> Verdict {
+    let address = &status.listener.address;
+    let worst = status.conditions.iter().max_by_key(|c| c.severity);
+    let (level, sentence) = match (&status.phase, worst) {
+        (Phase::Starting, _) => (Level::Degraded, "starting".to_owned()),
+        (Phase::Stopped, _) => (Level::Broken, "stopped".to_owned()),
+        (Phase::Draining, _) => (Level::Broken, "ending: no longer accepting, requests in flight finish".to_owned()),
+        (Phase::Serving | Phase::Restarting, _) if !status.listener.accepting => match worst {
+            Some(condition) => (Level::Broken, format!("not accepting: {}", fragment(&condition.sentence))),
+            None => (Level::Broken, "not accepting".to_owned()),
+        },
+        (Phase::Serving | Phase::Restarting, Some(condition)) => {
+            let level = if condition.severity == Severity::Broken { Level::Broken } else { Level::Degraded };
+            (level, format!("accepting on {address}, but {}", fragment(&condition.sentence)))
+        }
+        (Phase::Restarting, None) => (Level::Ok, format!("accepting on {address}, restarting")),
+        (Phase::Serving, None) => (Level::Ok, format!("accepting on {address}, all is well")),
+    };
+    Verdict { level, sentence }
+}
+
+/// The lines of `leeward status`. `now_unix_ms` is the present, in milliseconds since 1970.
+pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<Line> {
+    let ok = |label, text| Line { label, text, level: Level::Ok };
+    let since = |then: u64| age(now_unix_ms.saturating_sub(then));
+    let listener = &status.listener;
+    let mut lines = vec![Line {
+        label: "listener",
+        text: listener_text(status),
+        level: if listener.accepting { Level::Ok } else { Level::Broken },
+    }];
+    if let Some(error) = &listener.last_accept_error {
+        lines.push(ok("survived", format!("{error} (the last accept error; it cost one connection at most)")));
+    }
+    lines.push(match &status.probe {
+        None => ok("checked", "not yet".into()),
+        Some(probe) if probe.ok => ok(
+            "checked",
+            format!("{} ago over the real port, answered in {:.1} ms", since(probe.at_unix_ms), micros_as_ms(probe.took_us)),
+        ),
+        Some(probe) => Line {
+            label: "checked",
+            text: format!("{} ago over the real port, no answer ({} in a row)", since(probe.at_unix_ms), probe.misses),
+            level: if probe.misses > 1 { Level::Broken } else { Level::Degraded },
+        },
+    });
+    lines.push(ok(
+        "process",
+        format!(
+            "pid {}, version {}, up {}, generation {}",
+            status.pid,
+            status.version,
+            since(status.started_unix_ms),
+            status.generation
+        ),
+    ));
+    lines.push(ok("upstream", status.upstream.clone()));
+    if let Some(faults) = faults {
+        lines.push(ok("traffic", traffic_text(faults)));
+    }
+    for session in &status.sessions {
+        lines.push(ok("session", format!("{} (pid {}, for {})", session.agent, session.pid, since(session.since_unix_ms))));
+    }
+    lines.extend(status.conditions.iter().map(|condition| condition_line(condition, &since(condition.since_unix_ms))));
+    lines
+}
+
+/// What the tray says when pointed at: the truth and its age.
+pub fn tooltip(status: &Status, faults: Faults, now_unix_ms: u64) -> String {
+    let mut parts = vec![verdict(status).sentence];
+    if faults.absorbed > 0 {
+        parts.push(format!("{} absorbed", counted(faults.absorbed, "fault", "faults")));
+    }
+    if let Some(probe) = &status.probe {
+        parts.push(format!("checked {} ago", age(now_unix_ms.saturating_sub(probe.at_unix_ms))));
+    }
+    parts.join(" - ")
+}
+
+fn listener_text(status: &Status) -> String {
+    let listener = &status.listener;
+    let accepting = if listener.accepting { "accepting" } else { "not accepting" };
+    let mut text = format!(
+        "{} {accepting}, {} so far, {} open",
+        if listener.address.is_empty() { "no address," } else { &listener.address },
+        counted(listener.accepted, "connection", "connections"),
+        thousands(listener.connections)
+    );
+    for (count, one, many) in [
+        (listener.accept_errors, "accept error survived", "accept errors survived"),
+        (listener.rebinds, "time bound again", "times bound again"),
+        (listener.over_cap, "connection over the limit", "connections over the limit"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {}", counted(count, one, many)));
+        }
+    }
+    text
+}
+
+fn traffic_text(faults: Faults) -> String {
+    format!(
+        "{}, {} absorbed, {} passed on",
+        counted(faults.requests, "request", "requests"),
+        counted(faults.absorbed, "fault", "faults"),
+        thousands(faults.passed_on)
+    )
+}
+
+fn condition_line(condition: &Condition, age: &str) -> Line {
+    let subject = condition.subject.as_ref().map(|s| format!(" ({s})")).unwrap_or_default();
+    let (label, level) = match condition.severity {
+        Severity::Degraded => ("degraded", Level::Degraded),
+        Severity::Broken => ("broken", Level::Broken),
+    };
+    Line { label, text: format!("{}{subject}, for {age}: {}", condition.code.as_str(), condition.sentence), level }
+}
+
+/// A sentence as the second half of another one.
+fn fragment(sentence: &str) -> &str {
+    sentence.trim_end_matches('.')
+}
+
+fn micros_as_ms(us: u64) -> f64 {
+    std::time::Duration::from_micros(us).as_secs_f64() * 1000.0
+}
+
+/// "1 fault", "1,200 faults".
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(count), if count == 1 { one } else { many })
+}
+
+/// 1234567 as "1,234,567".
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A duration in milliseconds as its two largest units: "3 s", "5 min", "2 h 10 min", "4 d 1 h".
+pub fn age(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, 0) => format!("{hours} h"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        (_, 0, _) => format!("{days} d"),
+        (_, _, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! Starts agents behind the proxy: a table of agents, a pure plan, and the process that stays beside the agent.
+//!
+//! Never writes a file of the user's and never sets a credential. Sees config, instance and control, not the engine.
+
+mod around;
+mod child;
+mod claude;
+mod codex;
+mod find;
+mod keep;
+mod kimi;
+mod opencode;
+mod plan;
+mod route;
+mod session;
+mod shell;
+mod show;
+mod start;
+mod table;
+
+#[cfg(unix)]
+#[path = "wrap/unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "wrap/windows.rs"]
+mod platform;
+
+pub use around::{Surroundings, with_own};
+pub use child::{Agent, exit_code, spawn};
+pub use find::{NotFound, find_agent, find_program};
+pub use keep::{is_kept, keep_serving};
+pub use plan::{Plan, PlanError, Request, plan};
+pub use platform::leave_terminal;
+pub use route::{MARKER, base_url};
+pub use session::{Session, open, warm};
+pub use shell::Shell;
+pub use start::{Background, IDLE, READY_WITHIN, StartError, TRY_AGAIN, running, running_or_start};
+pub use table::{ANYTHING, Base, Only, Profile, Provider, Special, profiles};

@@ -1,0 +1,112 @@
+//! What surrounds an agent about to start: environment, folders, files. Looked up through functions, so that
+//! planning stays pure and tests need no real home folder.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Looks up what a plan depends on.
+pub struct Surroundings<'a> {
+    /// An environment variable; an empty one counts as unset where the agent sees it so.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// A file's text.
+    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// The files of a folder, sorted; empty when there is none.
+    pub list: &'a dyn Fn(&Path) -> Vec<PathBuf>,
+    /// The user's home folder.
+    pub home: Option<PathBuf>,
+    /// The folder in which the agent starts.
+    pub cwd: PathBuf,
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("home", &self.home).field("cwd", &self.cwd).finish_non_exhaustive()
+    }
+}
+
+impl Surroundings<'_> {
+    /// A variable that is set and not empty.
+    pub fn var(&self, name: &str) -> Option<String> {
+        (self.env)(name).filter(|v| !v.is_empty())
+    }
+
+    /// `~/x` and `./x` as paths; `None` for `~` without a home folder.
+    pub fn path(&self, text: &str) -> Option<PathBuf> {
+        if let Some(rest) = text.strip_prefix("~/") {
+            return self.home.as_ref().map(|h| h.join(rest));
+        }
+        Some(self.cwd.join(text.strip_prefix("./").unwrap_or(text)))
+    }
+
+    /// A file's text; `None` when there is no such file, and a warning when it cannot be read.
+    pub(super) fn text(&self, path: &Path, warnings: &mut Vec<String>) -> Option<String> {
+        match (self.read)(path) {
+            Ok(text) => Some(text),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
+            Err(e) => {
+                warnings
+                    .push(format!("cannot read {}: {e}; if it names a base URL, requests may bypass Leeward", path.display()));
+                None
+            }
+        }
+    }
+}
+
+/// The process's own surroundings.
+///
+/// # Errors
+/// When the working folder is gone.
+pub fn with_own<T>(plan: impl FnOnce(&Surroundings<'_>) -> T) -> io::Result<T> {
+    let list = |folder: &Path| {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+            .map(|entries| entries.filter_map(Result::ok).map(|e| e.path()).collect())
+            .unwrap_or_default();
+        files.sort();
+        files
+    };
+    let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_path_buf());
+    let around = Surroundings {
+        env: &crate::config::environment,
+        read: &|path| std::fs::read_to_string(path),
+        list: &list,
+        home,
+        cwd: std::env::current_dir()?,
+    };
+    Ok(plan(&around))
+}
+
+/// `KEY=value` and `key: value` lines, as in `.env` files and flat YAML: the value of `key`, unquoted.
+pub(super) fn value_in_lines(text: &str, key: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        // An indented line of YAML belongs to another key.
+        let rest = line.strip_prefix("export ").unwrap_or(line).strip_prefix(key)?;
+        let rest = rest.trim_start();
+        let value = rest.strip_prefix('=').or_else(|| rest.strip_prefix(": "))?.trim();
+        let quoted = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.split_once(*q).map(|(inside, _)| inside));
+        let value = quoted.unwrap_or_else(|| value.split(" #").next().unwrap_or_default().trim());
+        (!value.is_empty()).then(|| value.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_in_env_files_and_flat_yaml() {
+        let text = "# OPENAI_API_BASE=no\nexport A='one two' # x\nB = three # why\nC: \"four\"\nopenai-api-base: http://x/v1\n  D: no\nE=\nAB=no";
+        for (key, value) in [
+            ("A", Some("one two")),
+            ("B", Some("three")),
+            ("C", Some("four")),
+            ("openai-api-base", Some("http://x/v1")),
+            ("OPENAI_API_BASE", None),
+            ("D", None),
+            ("E", None),
+        ] {
+            assert_eq!(value_in_lines(text, key).as_deref(), value, "{key}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The agent as a child: it owns the terminal, gets the signals that are meant for it, and its end is our end.
+
+use super::{plan::Plan, platform};
+use std::{io, process::ExitStatus};
+use tokio::process::{Child, Command};
+
+/// Starts the program of a plan with the terminal, the folder and everything else inherited.
+///
+/// # Errors
+/// The system's, when it cannot be started.
+pub fn spawn(plan: &Plan) -> io::Result<Agent> {
+    // Before the start: a signal in between must find us prepared.
+    let signals = platform::Signals::register()?;
+    let mut command = Command::new(&plan.program);
+    command.args(&plan.args).envs(&plan.set).kill_on_drop(false);
+    Ok(Agent { child: command.spawn()?, signals })
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    signals: platform::Signals,
+}
+
+impl Agent {
+    /// Waits for its end and passes signals on meanwhile.
+    ///
+    /// # Errors
+    /// The system's, when waiting fails.
+    pub async fn wait(mut self) -> io::Result<ExitStatus> {
+        let pid = self.child.id();
+        loop {
+            tokio::select! {
+                status = self.child.wait() => return status,
+                signal = self.signals.next() => platform::pass_on(signal, pid),
+            }
+        }
+    }
+}
+
+/// The status as a shell tells it: the program's own code, or 128 + the signal that ended it.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    platform::exit_code(status)
+}

@@ -1,0 +1,135 @@
+//! Codex CLI: takes its endpoint as a provider in `-c` options. The built-in provider may use a WebSocket that
+//! ignores the base URL, so a provider of its own is defined. Reads its config and login, writes neither.
+
+use super::{
+    plan::{Draft, PlanError, home_of, option_value},
+    route::FirstParty,
+};
+use serde_json::Value;
+
+/// Whose login Codex uses, which decides the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Login {
+    ChatGpt,
+    ApiKey,
+}
+
+/// Fills in the plan for Codex.
+pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
+    let around = draft.around;
+    let folder = home_of(around, "CODEX_HOME", ".codex");
+    let config_file = folder.as_ref().map(|f| f.join("config.toml"));
+    let text = config_file.as_ref().and_then(|f| around.text(f, &mut draft.warnings));
+    let config: toml::Table = match text.as_deref().map(toml::from_str) {
+        Some(Ok(table)) => table,
+        Some(Err(_)) => {
+            let file = config_file.map(|f| f.display().to_string()).unwrap_or_default();
+            draft.warnings.push(format!("{file} is not valid TOML, so it is not known which provider it chooses"));
+            toml::Table::new()
+        }
+        None => toml::Table::new(),
+    };
+    if draft.args.iter().take_while(|a| *a != "--").any(|a| a == "--oss") {
+        draft.warnings.push("--oss runs a model on this machine, so there is nothing for Leeward to carry".into());
+        return Ok(());
+    }
+    let text_at = |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    let profile = option_value(&draft.args, &["--profile", "-p"]).map(str::to_owned).or_else(|| text_at(&config, "profile"));
+    let profile_table = profile.and_then(|name| config.get("profiles")?.get(&name)?.as_table().cloned()).unwrap_or_default();
+    let provider = config_option(draft, "model_provider")
+        .or_else(|| text_at(&profile_table, "model_provider"))
+        .or_else(|| text_at(&config, "model_provider"))
+        .unwrap_or_else(|| "openai".into());
+    if provider == "openai" {
+        let stated = config_option(draft, "openai_base_url")
+            .map(|url| ("-c openai_base_url".to_owned(), url))
+            .or_else(|| text_at(&config, "openai_base_url").map(|url| ("openai_base_url in Codex's config.toml".to_owned(), url)))
+            .or_else(|| around.var("OPENAI_BASE_URL").map(|url| ("OPENAI_BASE_URL".to_owned(), url)));
+        let login = login(draft, folder.as_deref());
+        return own_provider(draft, login, stated);
+    }
+    let stated = config
+        .get("model_providers")
+        .and_then(|all| all.get(&provider)?.get("base_url")?.as_str())
+        .map(str::to_owned)
+        .or_else(|| config_option(draft, &format!("model_providers.{provider}.base_url")));
+    let Some(stated) = stated else {
+        draft.warnings.push(format!(
+            "Codex is set to the provider `{provider}`, whose base URL is not in its config, so requests bypass Leeward"
+        ));
+        return Ok(());
+    };
+    let url = draft.route(&format!("model_providers.{provider}.base_url"), Some(&stated), OPENAI)?;
+    let prefix = format!("model_providers.{provider}");
+    options(draft, &[(format!("{prefix}.base_url"), quoted(&url)), (format!("{prefix}.supports_websockets"), "false".into())]);
+    Ok(())
+}
+
+const OPENAI: FirstParty<'_> = FirstParty { upstream: Some("openai"), path: "/v1" };
+const CHATGPT: FirstParty<'_> = FirstParty { upstream: Some("chatgpt"), path: "" };
+
+/// Defines the provider `leeward` and chooses it.
+fn own_provider(draft: &mut Draft<'_>, login: Login, stated: Option<(String, String)>) -> Result<(), PlanError> {
+    let first = if login == Login::ApiKey { OPENAI } else { CHATGPT };
+    let stated = stated.filter(|_| login == Login::ApiKey);
+    let (place, value) = stated.unzip();
+    let url = draft.route(place.as_deref().unwrap_or("OPENAI_BASE_URL"), value.as_deref(), first)?;
+    draft.notes.push(match login {
+        Login::ChatGpt => "Codex's ChatGPT login is used".into(),
+        Login::ApiKey => "Codex's API key is used".into(),
+    });
+    let settings = [
+        ("model_provider".to_owned(), quoted("leeward")),
+        ("model_providers.leeward.name".to_owned(), quoted("OpenAI through Leeward")),
+        ("model_providers.leeward.base_url".to_owned(), quoted(&url)),
+        ("model_providers.leeward.wire_api".to_owned(), quoted("responses")),
+        ("model_providers.leeward.requires_openai_auth".to_owned(), "true".to_owned()),
+        ("model_providers.leeward.supports_websockets".to_owned(), "false".to_owned()),
+    ];
+    options(draft, &settings);
+    Ok(())
+}
+
+/// Puts `-c key=value` before the user's own arguments, so that the user has the last word.
+fn options(draft: &mut Draft<'_>, settings: &[(String, String)]) {
+    let args = settings.iter().flat_map(|(key, value)| ["-c".into(), format!("{key}={value}").into()]);
+    draft.args.splice(0..0, args);
+}
+
+/// A TOML string; the values here hold nothing that TOML and JSON write differently.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// The value of the user's own `-c key=value`.
+fn config_option(draft: &Draft<'_>, key: &str) -> Option<String> {
+    let end = draft.args.iter().position(|a| a == "--").unwrap_or(draft.args.len());
+    let args = &draft.args[..end];
+    args.iter().enumerate().rev().find_map(|(at, arg)| {
+        let arg = arg.to_str()?;
+        let setting = match arg {
+            "-c" | "--config" => args.get(at + 1)?.to_str()?,
+            _ => arg.strip_prefix("--config=").or_else(|| arg.strip_prefix("-c"))?,
+        };
+        let (name, value) = setting.split_once('=')?;
+        (name.trim() == key).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+    })
+}
+
+/// Codex prefers a ChatGPT login over a key; without either it asks for a login at its start.
+fn login(draft: &mut Draft<'_>, folder: Option<&std::path::Path>) -> Login {
+    let text = folder.and_then(|f| draft.around.text(&f.join("auth.json"), &mut draft.warnings));
+    let auth: Value = text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+    let given = |key: &str| auth.get(key).is_some_and(|v| !v.is_null() && v.as_str() != Some(""));
+    match auth.get("auth_mode").and_then(Value::as_str) {
+        Some("apikey") => return Login::ApiKey,
+        Some(_) => return Login::ChatGpt,
+        None => {}
+    }
+    let key_in_environment = ["CODEX_API_KEY", "OPENAI_API_KEY"].iter().any(|name| draft.around.var(name).is_some());
+    if given("OPENAI_API_KEY") || (!given("tokens") && key_in_environment) { Login::ApiKey } else { Login::ChatGpt }
+}
+
+#[cfg(test)]
+#[path = "codex_tests.rs"]
+mod tests;

@@ -1,0 +1,31 @@
+//! Kimi CLI: its endpoint stands in its config file, and `KIMI_BASE_URL` outranks that, so the file is read first.
+
+use super::plan::Draft;
+
+/// The base URL of the provider that Kimi uses, and where it stands; `None` leaves Kimi's default.
+pub(super) fn stated_base_url(draft: &mut Draft<'_>) -> Option<(String, String)> {
+    let path = draft.around.path("~/.kimi/config.toml")?;
+    let text = draft.around.text(&path, &mut draft.warnings)?;
+    let Ok(config) = toml::from_str::<toml::Table>(&text) else {
+        draft.warnings.push(format!("{} is not valid TOML, so it is not known which endpoint it names", path.display()));
+        return None;
+    };
+    let providers = config.get("providers")?.as_table()?;
+    let model = config.get("default_model").and_then(toml::Value::as_str);
+    let of_model = model.and_then(|name| config.get("models")?.get(name)?.get("provider")?.as_str());
+    let kind = |p: &toml::Value| p.get("type").and_then(toml::Value::as_str).map(str::to_owned);
+    if let Some((name, provider)) = of_model.and_then(|name| Some((name, providers.get(name)?)))
+        && kind(provider).as_deref() != Some("kimi")
+    {
+        draft.warnings.push(format!(
+            "Kimi's provider `{name}` takes its endpoint from {} alone, so its requests bypass Leeward",
+            path.display()
+        ));
+    }
+    let chosen = of_model.and_then(|name| providers.get_key_value(name));
+    let (name, provider) = chosen
+        .filter(|(_, p)| kind(p).as_deref() == Some("kimi"))
+        .or_else(|| providers.iter().find(|(_, p)| kind(p).as_deref() == Some("kimi")))?;
+    let url = provider.get("base_url")?.as_str()?;
+    Some((format!("{}: providers.{name}.base_url", path.display()), url.to_owned()))
+}

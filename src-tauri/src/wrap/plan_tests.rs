@@ -1,0 +1,190 @@
+//! Plans for the agents that need no code of their own, and what all plans share.
+
+use super::*;
+use std::{collections::BTreeMap, io};
+
+/// Surroundings made of tables.
+pub(in crate::wrap) struct World {
+    pub home: tempfile::TempDir,
+    pub vars: BTreeMap<String, String>,
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+impl World {
+    pub(in crate::wrap) fn new(vars: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
+        let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>();
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            vars: own(vars).into_iter().collect(),
+            files: own(files).into_iter().map(|(k, v)| (k.into(), v)).collect(),
+        }
+    }
+
+    pub(in crate::wrap) fn try_plan(&self, agent: &str, args: &[&str]) -> Result<Plan, PlanError> {
+        let config = Config::under(self.home.path()).unwrap();
+        let profiles = crate::wrap::profiles().unwrap();
+        let profile = profiles.iter().find(|p| p.name == agent).unwrap();
+        let list = |folder: &Path| self.files.keys().filter(|f| f.parent() == Some(folder)).cloned().collect();
+        let around = Surroundings {
+            env: &|name| self.vars.get(name).cloned(),
+            read: &|path| self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into()),
+            list: &list,
+            home: Some("/home/me".into()),
+            cwd: "/work".into(),
+        };
+        let args = args.iter().map(OsString::from).collect();
+        plan(
+            Request { profile, program: "/bin/agent".into(), args, address: "127.0.0.1:8787".parse().unwrap() },
+            &config,
+            &around,
+        )
+    }
+
+    pub(in crate::wrap) fn plan(&self, agent: &str, args: &[&str]) -> Plan {
+        self.try_plan(agent, args).unwrap()
+    }
+}
+
+fn set(plan: &Plan) -> Vec<(&str, &str)> {
+    plan.set.iter().filter(|(k, _)| *k != MARKER).map(|(k, v)| (k.as_str(), v.as_str())).collect()
+}
+
+const BASE: &str = "http://127.0.0.1:8787";
+
+#[test]
+fn every_agent_gets_its_variables() {
+    let table: [(&str, &[(&str, &str)]); 5] = [
+        ("gemini", &[("CODE_ASSIST_ENDPOINT", "/@code-assist"), ("GOOGLE_GEMINI_BASE_URL", "/@gemini")]),
+        (
+            "aider",
+            &[
+                ("ANTHROPIC_API_BASE", ""),
+                ("DEEPSEEK_API_BASE", "/@deepseek"),
+                ("OPENAI_API_BASE", "/@openai/v1"),
+                ("OPENROUTER_API_BASE", "/@openrouter/api/v1"),
+            ],
+        ),
+        (
+            "goose",
+            &[
+                ("ANTHROPIC_HOST", ""),
+                ("GOOGLE_HOST", "/@gemini"),
+                ("OPENAI_HOST", "/@openai"),
+                ("OPENROUTER_HOST", "/@openrouter"),
+            ],
+        ),
+        ("qwen", &[("ANTHROPIC_BASE_URL", ""), ("GOOGLE_GEMINI_BASE_URL", "/@gemini"), ("OPENAI_BASE_URL", "/@openai/v1")]),
+        ("kimi", &[("KIMI_BASE_URL", "/@kimi/coding/v1")]),
+    ];
+    for (agent, expected) in table {
+        let plan = World::new(&[], &[]).plan(agent, &["--flag", "x"]);
+        let expected: Vec<(&str, String)> = expected.iter().map(|(k, path)| (*k, format!("{BASE}{path}"))).collect();
+        let expected: Vec<(&str, &str)> = expected.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        assert_eq!(set(&plan), expected, "{agent}");
+        assert_eq!(plan.args, ["--flag", "x"], "{agent}");
+        assert_eq!((plan.warnings.len(), plan.upstreams.len()), (0, 0), "{agent}");
+        assert_eq!(plan.set[MARKER], BASE);
+    }
+}
+
+#[test]
+fn anything_gets_all_of_them_and_keeps_what_the_user_chose() {
+    let world = World::new(&[("ENABLE_TOOL_SEARCH", "auto"), ("OPENAI_BASE_URL", "https://gateway.corp/v1")], &[]);
+    let plan = world.plan("anything", &[]);
+    assert!(!plan.set.contains_key("ENABLE_TOOL_SEARCH"));
+    assert_eq!(plan.set["CLAUDE_CODE_ENABLE_FINE_GRAINED_TOOL_STREAMING"], "1");
+    assert_eq!(plan.set["ANTHROPIC_BASE_URL"], BASE);
+    assert_eq!(plan.set["OPENAI_API_BASE"], format!("{BASE}/@openai/v1"));
+    let (name, url) = plan.upstreams.first_key_value().unwrap();
+    assert_eq!(
+        (plan.set["OPENAI_BASE_URL"].as_str(), url.as_str()),
+        (format!("{BASE}/@{name}").as_str(), "https://gateway.corp/v1")
+    );
+    assert!(!plan.set.contains_key("KIMI_BASE_URL") && !plan.set.contains_key("GOOGLE_VERTEX_BASE_URL"), "only when inherited");
+}
+
+#[test]
+fn a_wrap_inside_a_wrap_changes_nothing() {
+    for agent in ["aider", "gemini", "goose", "qwen", "kimi", "anything"] {
+        let world = World::new(&[("HTTPS_PROXY", "http://proxy:3128"), ("OPENAI_BASE_URL", "https://gateway.corp/v1")], &[]);
+        let outer = world.plan(agent, &[]);
+        let inner = World { vars: world.vars.clone().into_iter().chain(outer.set.clone()).collect(), ..World::new(&[], &[]) };
+        let plan = inner.plan(agent, &[]);
+        for (name, value) in &plan.set {
+            assert_eq!(Some(value), outer.set.get(name), "{agent}: {name}");
+        }
+        assert!(plan.upstreams.is_empty(), "{agent}");
+    }
+}
+
+#[test]
+fn a_gateway_in_a_file_of_the_agents_is_kept_as_upstream() {
+    for (agent, file, text, variable) in [
+        ("aider", "/work/.env", "OPENAI_API_BASE=https://gateway.corp/v1", "OPENAI_API_BASE"),
+        ("aider", "/home/me/.aider.conf.yml", "openai-api-base: https://gateway.corp/v1", "OPENAI_API_BASE"),
+        ("gemini", "/home/me/.gemini/.env", "GOOGLE_GEMINI_BASE_URL=\"https://gateway.corp/v1\"", "GOOGLE_GEMINI_BASE_URL"),
+        ("goose", "/home/me/.config/goose/config.yaml", "OPENAI_HOST: https://gateway.corp/v1", "OPENAI_HOST"),
+        (
+            "kimi",
+            "/home/me/.kimi/config.toml",
+            "default_model = 'k'\n[models.k]\nprovider = 'corp'\n[providers.corp]\ntype = 'kimi'\nbase_url = 'https://gateway.corp/v1'",
+            "KIMI_BASE_URL",
+        ),
+    ] {
+        let plan = World::new(&[], &[(file, text)]).plan(agent, &[]);
+        let (name, url) = plan.upstreams.first_key_value().unwrap_or_else(|| panic!("{agent}: {file}"));
+        assert_eq!((url.as_str(), plan.set[variable].as_str()), ("https://gateway.corp/v1", format!("{BASE}/@{name}").as_str()));
+        let own = World::new(&[(variable, "https://other.corp")], &[(file, text)]).plan(agent, &[]);
+        assert_eq!(own.upstreams.values().next().unwrap(), "https://other.corp", "{agent}: the environment outranks the file");
+    }
+}
+
+#[test]
+fn kimi_with_another_kind_of_provider_is_told() {
+    let config =
+        "default_model = 'm'\n[models.m]\nprovider = 'a'\n[providers.a]\ntype = 'anthropic'\nbase_url = 'https://x.corp'";
+    let plan = World::new(&[], &[("/home/me/.kimi/config.toml", config)]).plan("kimi", &[]);
+    assert!(plan.warnings[0].contains("provider `a`") && plan.warnings[0].contains("bypass"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn a_base_url_that_cannot_be_an_upstream_is_named() {
+    let refused = World::new(&[("OPENAI_API_BASE", "gateway.corp/v1")], &[]).try_plan("aider", &[]).unwrap_err().to_string();
+    assert!(refused.starts_with("OPENAI_API_BASE: ") && refused.contains("unset it"), "{refused}");
+    let refused = World::new(&[], &[("/work/.env", "OPENAI_API_BASE=ftp://x")]).try_plan("aider", &[]).unwrap_err().to_string();
+    assert!(refused.starts_with("/work/.env: OPENAI_API_BASE: "), "{refused}");
+}
+
+#[test]
+fn loopback_is_kept_away_from_a_proxy_without_losing_the_users_list() {
+    let all = "localhost,127.0.0.1,::1";
+    let table: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+        (&[], &[]),
+        (&[("NO_PROXY", "x.corp")], &[]),
+        (&[("https_proxy", "http://p:1")], &[("NO_PROXY", all), ("no_proxy", all)]),
+        (
+            &[("ALL_PROXY", "http://p:1"), ("NO_PROXY", "x.corp,127.0.0.1")],
+            &[("NO_PROXY", "x.corp,127.0.0.1,localhost,::1"), ("no_proxy", "x.corp,127.0.0.1,localhost,::1")],
+        ),
+        (&[("HTTP_PROXY", "http://p:1"), ("no_proxy", all)], &[("NO_PROXY", all)]),
+        (&[("HTTP_PROXY", "http://p:1"), ("no_proxy", "*"), ("NO_PROXY", "*")], &[]),
+    ];
+    for (vars, expected) in table {
+        let vars: BTreeMap<&str, &str> = vars.iter().copied().collect();
+        let set = bypass(&|name| vars.get(name).map(|v| (*v).to_owned()), "http://127.0.0.1:8787");
+        let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(set, expected, "{vars:?}");
+    }
+    let set = bypass(&|name| (name == "HTTP_PROXY").then(|| "http://p".into()), "http://10.0.0.7:8787");
+    assert_eq!(set["NO_PROXY"], format!("{all},10.0.0.7"));
+}
+
+#[test]
+fn options_are_found_before_the_double_dash_only() {
+    let args: Vec<OsString> =
+        ["-p", "x", "--settings=a", "--settings", "b", "--", "--settings", "c"].map(OsString::from).to_vec();
+    assert_eq!(option_value(&args, &["--settings"]), Some("b"));
+    assert_eq!(option_value(&args[..3], &["--settings"]), Some("a"));
+    assert_eq!(option_value(&args, &["--other", "-p"]), Some("x"));
+    assert_eq!(option_value(&args[5..], &["--settings"]), None);
+}

@@ -1,0 +1,148 @@
+//! From the base URL an agent would use to the one behind Leeward. Pure: URLs in, URLs out.
+
+use crate::config::Config;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
+use url::Url;
+
+/// The variable by which a wrapped program, and a `wrap` inside it, knows that a base URL is Leeward's.
+pub const MARKER: &str = "LEEWARD_BASE_URL";
+
+/// Where an agent's requests go by themselves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FirstParty<'a> {
+    /// The upstream's name; `None` is the default upstream.
+    pub upstream: Option<&'a str>,
+    /// What the agent's default URL has after the host.
+    pub path: &'a str,
+}
+
+/// The result of routing one base URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    /// What the agent is given.
+    pub url: String,
+    /// The upstream's name; `None` is the default upstream.
+    pub upstream: Option<String>,
+}
+
+/// Turns base URLs into ones that lead through Leeward, and collects the gateways met on the way.
+#[derive(Debug)]
+pub(super) struct Router<'a> {
+    base: String,
+    own: Vec<(IpAddr, u16)>,
+    config: &'a Config,
+    /// Gateways that Leeward must be told of, by the name they are reached under.
+    pub gateways: BTreeMap<String, String>,
+}
+
+impl<'a> Router<'a> {
+    /// A router for a Leeward at `address`. `marker` is the inherited value of `MARKER`.
+    pub(super) fn new(address: SocketAddr, config: &'a Config, marker: Option<&str>) -> Self {
+        let mut own = vec![(reachable(address).ip(), address.port())];
+        if let Some((ip, port)) = marker.and_then(|m| Url::parse(m).ok()).as_ref().and_then(loopback) {
+            own.push((ip, port));
+        }
+        Self { base: base_url(address), own, config, gateways: BTreeMap::new() }
+    }
+
+    /// The address that agents are given, without a path.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// True when a URL is Leeward's own, also an earlier one's.
+    pub(super) fn is_own(&self, url: &Url) -> bool {
+        loopback(url).is_some_and(|(ip, port)| {
+            self.own.iter().any(|(own, own_port)| port == *own_port && (ip == *own || (ip.is_loopback() && own.is_loopback())))
+        })
+    }
+
+    /// Routes what the user has set (`inherited`), or the agent's default.
+    ///
+    /// # Errors
+    /// A sentence, when the inherited value cannot be an upstream.
+    pub(super) fn route(&mut self, inherited: Option<&str>, first: FirstParty<'_>) -> Result<Route, String> {
+        let Some(text) = inherited.map(str::trim).filter(|t| !t.is_empty()) else {
+            return Ok(self.named(first.upstream, first.path));
+        };
+        // With port 0 nothing counts as Leeward's own: that is decided below, where the earlier address is known too.
+        let url = crate::config::check_upstream(text, SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let path = url.path().trim_end_matches('/');
+        if self.is_own(&url) {
+            return Ok(match path.strip_prefix("/@") {
+                Some(rest) => {
+                    let name = rest.split('/').next().unwrap_or_default();
+                    Route { url: format!("{}{path}", self.base), upstream: Some(name.to_owned()) }
+                }
+                None => self.named(first.upstream, first.path),
+            });
+        }
+        if first.upstream.is_none()
+            && let Some(rest) = below(&url, &self.config.upstream)
+        {
+            return Ok(self.named(None, rest));
+        }
+        let known = self.config.upstreams.iter().filter_map(|(name, known)| below(&url, known).map(|rest| (name, rest)));
+        if let Some((name, rest)) = known.min_by_key(|(_, rest)| rest.len()) {
+            return Ok(self.named(Some(name), rest));
+        }
+        let gateway = url.as_str().trim_end_matches('/').to_owned();
+        let name = format!("gw-{:08x}", fnv1a(gateway.as_bytes()));
+        let route = self.named(Some(&name), "");
+        self.gateways.insert(name, gateway);
+        Ok(route)
+    }
+
+    fn named(&self, upstream: Option<&str>, path: &str) -> Route {
+        let prefix = upstream.map(|name| format!("/@{name}")).unwrap_or_default();
+        Route { url: format!("{}{prefix}{path}", self.base), upstream: upstream.map(str::to_owned) }
+    }
+}
+
+/// The URL of a listener as a client on this machine reaches it.
+pub fn base_url(address: SocketAddr) -> String {
+    format!("http://{}", reachable(address))
+}
+
+/// A listener on the unspecified address is reached over loopback.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut address = address;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(std::net::Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(std::net::Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+/// Address and port of an http URL that names this machine by number or as localhost.
+fn loopback(url: &Url) -> Option<(IpAddr, u16)> {
+    let port = url.port_or_known_default()?;
+    match url.host()? {
+        url::Host::Ipv4(ip) => Some((ip.into(), port)),
+        url::Host::Ipv6(ip) => Some((ip.into(), port)),
+        url::Host::Domain(name) if name.eq_ignore_ascii_case("localhost") => Some((std::net::Ipv4Addr::LOCALHOST.into(), port)),
+        url::Host::Domain(_) => None,
+    }
+}
+
+/// The rest of a URL's path below an upstream; `None` when it is another server or path.
+fn below<'u>(url: &'u Url, upstream: &Url) -> Option<&'u str> {
+    if url.origin() != upstream.origin() {
+        return None;
+    }
+    let rest = url.path().trim_end_matches('/').strip_prefix(upstream.path().trim_end_matches('/'))?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+/// FNV-1a, 32 bits: a name for a URL that is the same in every process and version.
+fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

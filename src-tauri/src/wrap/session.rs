@@ -1,0 +1,83 @@
+//! The control stream that a wrap holds open while its agent runs: it tells Leeward who is there, and its end tells
+//! the wrap that Leeward is gone. Then Leeward is started again at the same address. Prints nothing: the terminal
+//! is the agent's.
+
+use super::{
+    plan::Plan,
+    start::{Background, StartError, running, running_or_start},
+};
+use crate::instance::{Client, ClientError};
+use serde_json::{Value, json};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use tokio::time::sleep;
+
+const WARM_WITHIN: Duration = Duration::from_secs(2);
+
+/// An open session.
+#[derive(Debug)]
+pub struct Session {
+    stream: reqwest::Response,
+    client: Client,
+    body: Value,
+    background: Background,
+    /// What the agent knows; a new instance must accept there.
+    address: SocketAddr,
+}
+
+/// Opens a session for a plan.
+///
+/// # Errors
+/// When the instance refuses or is gone.
+pub async fn open(client: Client, plan: &Plan, background: Background) -> Result<Session, ClientError> {
+    let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams });
+    let stream = request(&client, &body).await?;
+    let address = client.address();
+    Ok(Session { stream, client, body, background, address })
+}
+
+async fn request(client: &Client, body: &Value) -> Result<reqwest::Response, ClientError> {
+    client.open("/_leeward/v1/sessions", body).await
+}
+
+/// Connects to the agent's upstream in advance. That it fails now says nothing about later, so it is only logged.
+pub async fn warm(client: &Client, upstream: Option<&str>) {
+    if let Err(e) = client.post("/_leeward/v1/warm", &json!({ "upstream": upstream }), WARM_WITHIN).await {
+        tracing::debug!("no connection in advance: {e}");
+    }
+}
+
+impl Session {
+    /// Keeps the session open, and Leeward alive, until the future is dropped.
+    pub async fn hold(mut self) -> Infallible {
+        loop {
+            while let Ok(Some(_)) = self.stream.chunk().await {}
+            self.stream = self.reopen().await;
+        }
+    }
+
+    async fn reopen(&mut self) -> reqwest::Response {
+        let mut pause = Duration::from_millis(20);
+        loop {
+            match self.attempt().await {
+                Ok(stream) => return stream,
+                Err(e) => tracing::debug!("no session: {e}"),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// A restart inside Leeward ends the stream too; then it still answers and a new stream is enough.
+    async fn attempt(&mut self) -> Result<reqwest::Response, StartError> {
+        let client = match running(&self.background.paths).await? {
+            Some(client) => client,
+            None => running_or_start(&self.background, Some(self.address)).await?,
+        };
+        let stream = request(&client, &self.body).await?;
+        if client.address() != self.address {
+            tracing::warn!("Leeward accepts on {} now, and the agent knows {}", client.address(), self.address);
+        }
+        self.client = client;
+        Ok(stream)
+    }
+}

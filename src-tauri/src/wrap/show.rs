@@ -1,0 +1,87 @@
+//! A plan as text for `--dry-run`: comments and one command to copy. Credentials in it are not shown.
+
+use super::{plan::Plan, shell::Shell};
+use serde_json::Value;
+
+impl Plan {
+    /// What would be set and run, as a script for `shell`.
+    pub fn script(&self, shell: Shell) -> String {
+        let mut text = format!("# {} behind Leeward\n", self.title);
+        for note in &self.notes {
+            text.push_str(&format!("# note: {note}\n"));
+        }
+        for warning in &self.warnings {
+            text.push_str(&format!("# warning: {warning}\n"));
+        }
+        for (name, url) in &self.upstreams {
+            text.push_str(&format!("# Leeward forwards /@{name} to {url}\n"));
+        }
+        let set = self.set.iter().map(|(name, value)| (name.clone(), without_credentials(value))).collect();
+        let program = self.program.display().to_string();
+        let words: Vec<String> =
+            std::iter::once(program).chain(self.args.iter().map(|arg| without_credentials(&arg.to_string_lossy()))).collect();
+        text.push_str(&shell.command(&set, &words));
+        text.push('\n');
+        text
+    }
+}
+
+/// JSON (also after `--settings=`) with the values of keys that hold credentials replaced; other text as it is.
+fn without_credentials(text: &str) -> String {
+    let at = text.find('{').unwrap_or(0);
+    let (prefix, json) = text.split_at(at);
+    match serde_json::from_str::<Value>(json) {
+        Ok(mut value) if value.is_object() => {
+            mask(&mut value);
+            format!("{prefix}{value}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn mask(value: &mut Value) {
+    const SECRET: [&str; 6] = ["key", "token", "secret", "password", "authorization", "cookie"];
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object {
+                let name = name.to_ascii_lowercase();
+                match inner {
+                    Value::Object(_) | Value::Array(_) => mask(inner),
+                    _ if SECRET.iter().any(|word| name.contains(word)) || name.contains("headers") => *inner = "…".into(),
+                    _ => {}
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(mask),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_script_is_complete_and_shows_no_credential() {
+        let plan = Plan {
+            agent: "opencode".into(),
+            title: "opencode".into(),
+            program: "/bin/opencode".into(),
+            args: vec!["run".into(), r#"--settings={"env":{"ANTHROPIC_API_KEY":"sk-1","A":"b"}}"#.into()],
+            set: BTreeMap::from([("C".into(), r#"{"provider":{"x":{"options":{"apiKey":"sk-2","baseURL":"u"}}}}"#.into())]),
+            upstreams: BTreeMap::from([("gw-1".into(), "https://gateway.corp".into())]),
+            warm: None,
+            notes: vec!["n".into()],
+            warnings: vec!["w".into()],
+        };
+        let script = plan.script(Shell::Sh);
+        assert!(!script.contains("sk-"), "{script}");
+        assert_eq!(
+            script,
+            "# opencode behind Leeward\n# note: n\n# warning: w\n# Leeward forwards /@gw-1 to https://gateway.corp\nenv \\\n  \
+             'C={\"provider\":{\"x\":{\"options\":{\"apiKey\":\"…\",\"baseURL\":\"u\"}}}}' \\\n  \
+             /bin/opencode run '--settings={\"env\":{\"ANTHROPIC_API_KEY\":\"…\",\"A\":\"b\"}}'\n"
+        );
+    }
+}

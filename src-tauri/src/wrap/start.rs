@@ -1,0 +1,168 @@
+//! Finds the Leeward that serves here, or starts one in the background that outlives its starter.
+//!
+//! The lock of the state folder decides between several starters: whoever loses finds the winner.
+
+use super::platform;
+use crate::{
+    config::Paths,
+    instance::{Client, ClientError, Record, read_record},
+};
+use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
+use tokio::{
+    io::AsyncReadExt,
+    process::{Child, Command},
+    time::{Instant, sleep, timeout},
+};
+
+/// How long a new instance may take until it is ready.
+pub const READY_WITHIN: Duration = Duration::from_secs(3);
+/// How long a background instance stays without a session and without requests.
+pub const IDLE: Duration = Duration::from_secs(15 * 60);
+/// Limit of one question to an instance on this machine.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(10);
+
+/// How a background instance is started.
+#[derive(Clone, Debug)]
+pub struct Background {
+    /// The `leeward` program.
+    pub program: PathBuf,
+    /// Its files.
+    pub paths: Paths,
+    /// `--config`, if the user named a file.
+    pub config_file: Option<PathBuf>,
+    /// It ends after this long without use; `None` stays until it is told to end.
+    pub exit_when_idle: Option<Duration>,
+}
+
+/// Why there is no instance to talk to.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The program could not be started.
+    #[error("cannot start Leeward in the background ({}): {why}", program.display())]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// The system's reason.
+        why: std::io::Error,
+    },
+    /// It started and ended again.
+    #[error("Leeward did not start in the background: {reason}")]
+    Ended {
+        /// Its exit code, where it has one.
+        code: Option<i32>,
+        /// Its own words.
+        reason: String,
+    },
+    /// It is there and not ready.
+    #[error("Leeward was not ready within {} s{}; `leeward status` says more, and so does the log {}", READY_WITHIN.as_secs(), .address.map_or(String::new(), |a| format!(" on {a}")), .log.display())]
+    NotReady {
+        /// Where it should accept.
+        address: Option<SocketAddr>,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// It answers and cannot be talked to.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// The instance that serves from these files and answers; `None` when none does.
+///
+/// The control token is sent to nobody before it is certain that the recorded process answers.
+///
+/// # Errors
+/// When the instance is there and the token cannot be used.
+pub async fn running(paths: &Paths) -> Result<Option<Client>, ClientError> {
+    let Some(record) = read_record(paths) else { return Ok(None) };
+    if !answers(&record).await {
+        return Ok(None);
+    }
+    Client::at(record.address, paths).map(Some)
+}
+
+/// True when the process of the record answers at its address.
+async fn answers(record: &Record) -> bool {
+    let Ok(http) = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build() else {
+        return false;
+    };
+    let url = format!("{}/health", super::base_url(record.address));
+    let Ok(response) = http.get(url).timeout(ANSWER_WITHIN).send().await else { return false };
+    let Ok(health) = response.json::<serde_json::Value>().await else { return false };
+    health.get("pid").and_then(serde_json::Value::as_u64) == Some(record.pid.into())
+}
+
+/// The running instance, or a new one in the background; returns once it is ready.
+///
+/// With `listen` a new one is started at that very address, for agents that know no other.
+///
+/// # Errors
+/// `StartError`.
+pub async fn running_or_start(background: &Background, listen: Option<SocketAddr>) -> Result<Client, StartError> {
+    let deadline = Instant::now() + READY_WITHIN;
+    let mut started: Option<Child> = None;
+    let (mut starts_after, mut pause) = (Instant::now(), 10 * POLL);
+    let mut refusal = None;
+    loop {
+        if let Some(client) = running(&background.paths).await? {
+            if client.ready(ANSWER_WITHIN).await {
+                return Ok(client);
+            }
+        } else if started.is_none() && Instant::now() >= starts_after {
+            started = Some(start(background, listen)?);
+        }
+        if let Some(child) = &mut started
+            && let Ok(Some(status)) = child.try_wait()
+        {
+            let reason = last_words(child).await;
+            started = None;
+            // Another starter was faster, or an old instance has the lock until it has drained: look again, then try again.
+            if status.code() != Some(TRY_AGAIN) {
+                return Err(StartError::Ended { code: status.code(), reason });
+            }
+            refusal = Some(reason);
+            starts_after = Instant::now() + pause;
+            pause *= 2;
+        }
+        if Instant::now() >= deadline {
+            if let Some(reason) = refusal {
+                return Err(StartError::Ended { code: Some(TRY_AGAIN), reason });
+            }
+            let address = read_record(&background.paths).map(|r| r.address).or(listen);
+            return Err(StartError::NotReady { address, log: background.paths.log_file() });
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// The exit code of a `serve` that found the lock or the port taken.
+pub const TRY_AGAIN: i32 = 75;
+
+fn start(background: &Background, listen: Option<SocketAddr>) -> Result<Child, StartError> {
+    let mut command = Command::new(&background.program);
+    command.arg("serve").arg("--detached");
+    if let Some(idle) = background.exit_when_idle {
+        command.arg("--exit-when-idle").arg(humantime::format_duration(idle).to_string());
+    }
+    if let Some(address) = listen {
+        command.arg("--listen").arg(address.to_string());
+    }
+    if let Some(file) = &background.config_file {
+        command.arg("--config").arg(file);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(false);
+    platform::detach(&mut command);
+    command.spawn().map_err(|why| StartError::Spawn { program: background.program.clone(), why })
+}
+
+/// What an ended instance said on stderr.
+async fn last_words(child: &mut Child) -> String {
+    let mut text = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        // Whatever arrived until then is good enough.
+        timeout(ANSWER_WITHIN, stderr.take(8192).read_to_end(&mut text)).await.ok();
+    }
+    let text = String::from_utf8_lossy(&text);
+    let text = text.trim().trim_start_matches("leeward: ").trim_start_matches("error: ");
+    if text.is_empty() { "it gave no reason".to_owned() } else { text.to_owned() }
+}

@@ -1,0 +1,150 @@
+//! The table of agents, `agents.toml`, as types. Holds facts; decides nothing.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The profile that stands for any program.
+pub const ANYTHING: &str = "anything";
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// What `leeward wrap` calls it.
+    pub name: String,
+    /// What its makers call it.
+    pub title: String,
+    /// Names of its executable, the usual one first.
+    pub programs: Vec<String>,
+    /// Folders beside PATH in which its installer puts it; `~` is the home folder.
+    #[serde(default)]
+    pub also_in: Vec<String>,
+    /// Where its installation is described.
+    pub about: String,
+    /// Code that knows more about it than the table.
+    #[serde(default)]
+    pub special: Option<Special>,
+    /// The base URLs it takes.
+    #[serde(default)]
+    pub base: Vec<Base>,
+    /// The providers it takes as JSON.
+    #[serde(default)]
+    pub provider: Vec<Provider>,
+    /// Variables that give back what a base URL costs, unless the user has set them.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// Files in which it looks for the same variables, the strongest first.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// What does not work behind a base URL, as sentences without a full stop.
+    #[serde(default)]
+    pub lost: Vec<String>,
+}
+
+/// A base URL that an agent takes from a variable.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// The variable.
+    pub variable: String,
+    /// Other names under which the user may have set it.
+    #[serde(default)]
+    pub also: Vec<String>,
+    /// Name of the upstream; `None` is the default upstream.
+    #[serde(default)]
+    pub upstream: Option<String>,
+    /// What the agent's own default has after the host.
+    #[serde(default)]
+    pub path: String,
+    /// When to set it; `None` is always.
+    #[serde(default)]
+    pub only: Option<Only>,
+}
+
+/// A provider of an agent that takes several as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The agent's name for it.
+    pub id: String,
+    /// Name of the upstream; `None` is the default upstream.
+    #[serde(default)]
+    pub upstream: Option<String>,
+    /// What the agent's own default has after the host.
+    #[serde(default)]
+    pub path: String,
+    /// Variables that hold its key; one of them set means that the user uses this provider.
+    pub keys: Vec<String>,
+}
+
+/// A reason not to set a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Only {
+    /// The user has set none.
+    Inherited,
+}
+
+/// The agents whose settings need code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Special {
+    /// Settings files outrank its environment.
+    Claude,
+    /// Takes a provider as options.
+    Codex,
+    /// Keeps its endpoint in a file that its environment outranks.
+    Kimi,
+    /// Takes providers as JSON.
+    Opencode,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    agent: Vec<Profile>,
+}
+
+/// All profiles, `anything` last.
+///
+/// # Errors
+/// Only when the embedded table is not valid, which a test rules out.
+pub fn profiles() -> Result<Vec<Profile>, toml::de::Error> {
+    toml::from_str::<Table>(include_str!("agents.toml")).map(|table| table.agent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_table_is_valid_and_names_only_upstreams_that_exist() {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config::under(home.path()).unwrap();
+        let profiles = profiles().unwrap();
+        let names: Vec<&str> = profiles.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["claude", "codex", "gemini", "opencode", "aider", "goose", "qwen", "kimi", ANYTHING]);
+        for profile in &profiles {
+            let bases = profile.base.iter().map(|b| (&b.upstream, &b.path));
+            for (upstream, path) in bases.chain(profile.provider.iter().map(|p| (&p.upstream, &p.path))) {
+                if let Some(name) = upstream {
+                    assert!(config.upstreams.contains_key(name), "{}: no upstream {name}", profile.name);
+                }
+                assert!(path.is_empty() || (path.starts_with('/') && !path.ends_with('/')), "{}: {path}", profile.name);
+            }
+            assert!(profile.name == ANYTHING || (!profile.programs.is_empty() && profile.about.starts_with("https://")));
+            assert!(profile.lost.iter().all(|l| !l.ends_with('.')), "{}", profile.name);
+        }
+    }
+
+    #[test]
+    fn no_profile_sets_a_credential() {
+        for profile in profiles().unwrap() {
+            let names = profile.set.keys().chain(profile.base.iter().map(|b| &b.variable));
+            for name in names {
+                assert!(!["KEY", "TOKEN", "SECRET"].iter().any(|word| name.contains(word)), "{}: {name}", profile.name);
+            }
+        }
+    }
+}
