@@ -9,6 +9,7 @@
 mod cli;
 mod clients;
 mod demo;
+mod faults;
 mod home;
 mod listener;
 mod request;
