@@ -12,6 +12,8 @@ mod demo;
 mod faults;
 mod home;
 mod listener;
+mod process;
+mod refuse;
 mod request;
 mod restart;
 mod support;

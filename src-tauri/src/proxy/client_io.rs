@@ -9,12 +9,16 @@ use super::guard::{
 };
 use crate::config::ClientTimes;
 use bytes::{Buf, BytesMut};
+use futures_util::task::AtomicWaker;
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{
+            AtomicBool,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -35,6 +39,8 @@ pub(super) struct Said {
     pub(super) busy: AtomicBool,
     /// The client asked for the close and waits for it.
     pub(super) client_closes: AtomicBool,
+    /// Set while the next request's head waits for the present answer to end.
+    pub(super) next: AtomicWaker,
 }
 
 /// Where the client's byte stream stands.
@@ -259,6 +265,13 @@ impl AsyncRead for ClientIo {
                 At::Body(_) | At::Chunked(_) => !this.pending.is_empty(),
             };
             if unseen {
+                // A pipelined head waits its turn: refusing it now would look to hyper as if the client had left.
+                if matches!(this.at, At::Head) && this.said.busy.load(Relaxed) {
+                    this.said.next.register(cx.waker());
+                    if this.said.busy.load(SeqCst) {
+                        return Poll::Pending;
+                    }
+                }
                 if let Err(refusal) = this.vet() {
                     this.reject(refusal);
                 }

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::{
     pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+    },
     task::{Context, Poll},
 };
 use tokio::sync::mpsc;
@@ -77,7 +80,8 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.store(false, Relaxed);
+        self.0.busy.store(false, SeqCst);
+        self.0.next.wake();
     }
 }
 
