@@ -1,5 +1,6 @@
 //! The demo shows what it claims: Leeward's columns are clean, and the others are not, or it would prove nothing.
 
+use crate::home::Home;
 use leeward::demo::{Options, Progress, Report, run};
 
 async fn report(options: Options) -> (Report, Vec<Progress>) {
@@ -49,4 +50,24 @@ async fn a_shortfall_is_told_and_fails_the_demo() {
     assert!(!shown.contains("Passed"), "{shown}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!((json["passed"].as_bool(), json["starts"]["leeward"]["failed"].as_u64()), (Some(false), Some(2)));
+}
+
+#[test]
+fn the_command_prints_the_table_or_json_and_touches_no_file() {
+    let home = Home::new();
+    let ran = home.run(&["demo", "--quick"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for sign in ["naive listener", "requests that failed", "Passed: nothing", "seed 62327"] {
+        assert!(ran.stdout.contains(sign), "{sign} is missing in\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains('\x1b') && ran.stderr.is_empty(), "a pipe gets neither colours nor a bar: {ran:?}");
+
+    let ran = home.run(&["demo", "--quick", "--json", "--seed", "7"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((report["passed"].as_bool(), report["seed"].as_u64(), ran.code), (Some(true), Some(7), Some(0)));
+    for pointer in ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/absorbed"] {
+        assert!(report.pointer(pointer).is_some_and(serde_json::Value::is_u64), "{pointer} in {report}");
+    }
+    let written: Vec<_> = std::fs::read_dir(home.path("leeward")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(written, ["config.toml"], "only the file that the test itself put there");
 }
