@@ -180,3 +180,18 @@ fn link(to: &Path, at: &Path) -> Result<()> {
     #[cfg(not(unix))]
     bail!("cannot link {} to {}: this method is for Linux", at.display(), to.display());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_with_other_content_is_refused() {
+        let package = std::env::temp_dir().join(format!("leeward-xtask-{}.deb", std::process::id()));
+        fs::write(&package, "not the package").unwrap();
+        let error = verify(&package, PINS[0].0).unwrap_err().to_string();
+        assert!(error.contains("SHA-256") && error.contains(PINS[0].1), "{error}");
+        verify(&package, "a version nobody has pinned").unwrap();
+        fs::remove_file(package).unwrap();
+    }
+}
