@@ -6,5 +6,13 @@
     reason = "a test fails by panicking and ends with its process"
 )]
 
+mod cli;
+mod clients;
+mod demo;
+mod home;
+mod listener;
 mod request;
+mod restart;
 mod support;
+mod terminal;
+mod wrap;

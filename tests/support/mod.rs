@@ -1,6 +1,7 @@
 //! What the contract tests share: an engine on a free port with millisecond clocks, and clients that misbehave.
 
 pub mod raw;
+pub mod seam;
 
 use leeward::{
     config::{Config, Trust},

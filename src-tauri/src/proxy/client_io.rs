@@ -28,6 +28,15 @@ use tokio::{
 /// Writes the answer to a head that hyper never sees.
 pub(super) type Refuse = fn(Refusal) -> bytes::Bytes;
 
+/// What the requests of a connection tell its socket.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// True while a request is being answered.
+    pub(super) busy: AtomicBool,
+    /// The client asked for the close and waits for it.
+    pub(super) client_closes: AtomicBool,
+}
+
 /// Where the client's byte stream stands.
 #[derive(Clone, Copy, Debug)]
 enum At {
@@ -64,8 +73,7 @@ const LINGER_BYTES: usize = 1 << 20;
 /// The socket.
 pub(super) struct ClientIo {
     stream: Take<TcpStream>,
-    /// True while a request of this connection is being answered.
-    busy: Arc<AtomicBool>,
+    said: Arc<Said>,
     limits: HeadLimits,
     times: ClientTimes,
     refuse: Refuse,
@@ -85,11 +93,11 @@ pub(super) struct ClientIo {
 }
 
 impl ClientIo {
-    pub(super) fn new(stream: TcpStream, busy: Arc<AtomicBool>, limits: HeadLimits, times: ClientTimes, refuse: Refuse) -> Self {
+    pub(super) fn new(stream: TcpStream, said: Arc<Said>, limits: HeadLimits, times: ClientTimes, refuse: Refuse) -> Self {
         use tokio::io::AsyncReadExt;
         Self {
             stream: stream.take(u64::MAX),
-            busy,
+            said,
             limits,
             times,
             refuse,
@@ -140,7 +148,7 @@ impl ClientIo {
         loop {
             let Some(timer) = &mut self.timer else { return Poll::Pending };
             ready!(timer.as_mut().poll(cx));
-            let in_use = std::mem::take(&mut self.active) || self.busy.load(Relaxed);
+            let in_use = std::mem::take(&mut self.active) || self.said.busy.load(Relaxed);
             if wait == Wait::Idle && in_use {
                 self.arm(wait);
             } else {
@@ -324,7 +332,9 @@ impl AsyncWrite for ClientIo {
         let this = &mut *self;
         loop {
             match &mut this.closing {
-                Closing::Open if this.eof || !this.wrote => this.closing = Closing::Shutdown,
+                Closing::Open if this.eof || !this.wrote || this.said.client_closes.load(Relaxed) => {
+                    this.closing = Closing::Shutdown
+                }
                 Closing::Open => {
                     this.arm_for(GRACE);
                     this.closing = Closing::Grace;

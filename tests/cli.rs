@@ -1,0 +1,291 @@
+//! The command line: what is typed, what is said, and the exit code.
+
+use crate::home::{Home, Ran, get, until, wait};
+use serde_json::Value;
+use std::{
+    io::{BufRead, Read},
+    net::TcpListener,
+    process::Stdio,
+};
+
+#[test]
+fn every_command_explains_itself() {
+    let home = Home::new();
+    for command in ["serve", "wrap", "run", "env", "status", "restart", "stats", "logs", "config", "completions"] {
+        let ran = home.run(&[command, "--help"]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{command}");
+        assert!(ran.stdout.contains("Usage: leeward"), "{command}: {}", ran.stdout);
+    }
+    let ran = home.run(&["--help"]);
+    for word in ["Examples:", "leeward wrap claude", "Exit codes:", "127"] {
+        assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
+    }
+    assert_eq!(home.run(&["--version"]).stdout, format!("leeward {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_command_line_without_sense_is_refused_with_a_sentence() {
+    let home = Home::new();
+    for (args, word) in [
+        (&[][..], "Usage"),
+        (&["serv"], "serve"),
+        (&["wrap"], "<AGENT>"),
+        (&["wrap", "cluade"], "claude"),
+        (&["wrap", "claude", "--resume"], "-- --resume"),
+        (&["wrap", "claude", "--mode", "tunnel"], "not available yet"),
+        (&["wrap", "claude", "--mode", "intercept"], "not available yet"),
+        (&["wrap", "claude", "--mode", "magic"], "base-url"),
+        (&["run"], "<COMMAND>"),
+        (&["serve", "--exit-when-idle", "15"], "such as 30s, 15m or 24h"),
+        (&["serve", "--exit-when-idle", "0s"], "longer than nothing"),
+        (&["env", "--shell", "tcsh"], "powershell"),
+        (&["completions", "tcsh"], "fish"),
+        (&["logs", "-n", "many"], "many"),
+        (&["config"], "schema"),
+        (&["status", "now"], "now"),
+    ] {
+        let ran = home.run(args);
+        assert_eq!(ran.code, Some(64), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(word), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_bad_config_is_refused_with_its_place_by_every_command_that_needs_it() {
+    let home = Home::new();
+    for (text, place, word) in [
+        ("lisen = 1", "config.toml:2:1", "did you mean `listen`?"),
+        ("[retry]\ntotal = 7", "config.toml:3:9", "string"),
+        ("upstream = 'api.anthropic.com'", "config.toml:2: upstream", "is not a URL"),
+        ("workers = 0", "config.toml:2: workers", "at least 1"),
+        ("= 1", "config.toml:2:1", ""),
+    ] {
+        home.configure(text);
+        for command in [&["config", "check"][..], &["config", "show"], &["serve"], &["status"], &["wrap", "claude"], &["env"]] {
+            let ran = home.run(command);
+            assert_eq!(ran.code, Some(78), "{command:?} {text}: {ran:?}");
+            assert!(ran.stderr.contains(place) && ran.stderr.contains(word), "{command:?} {text}: {}", ran.stderr);
+        }
+    }
+    let ran = home.run(&["config", "path"]);
+    assert_eq!(
+        (ran.code, ran.stdout.trim()),
+        (Some(0), home.paths().config_file.to_str().unwrap()),
+        "a broken file is still found"
+    );
+    home.configure("");
+    for (args, word) in [
+        (&["serve", "--listen", "nowhere"][..], "--listen: `nowhere` is not an address"),
+        (&["serve", "--upstream", "ftp://x"], "--upstream: `ftp` is not supported"),
+        (&["serve", "--config", "missing.toml"], "missing.toml does not exist"),
+        (&["config", "check", "missing.toml"], "missing.toml does not exist"),
+    ] {
+        let ran = home.run(args);
+        assert_eq!(ran.code, Some(78), "{args:?}");
+        assert!(ran.stderr.contains(word), "{args:?}: {}", ran.stderr);
+    }
+    let ran = Ran::from(home.command(&["status"]).env("LEEWARD_WORKERS", "many").output().unwrap());
+    assert!(ran.code == Some(78) && ran.stderr.contains("LEEWARD_WORKERS"), "{ran:?}");
+}
+
+#[test]
+fn the_config_can_be_seen_checked_and_described() {
+    let home = Home::new();
+    let shown = home.run(&["config", "show"]).stdout;
+    let table: toml::Table = shown.parse().unwrap();
+    assert_eq!(table["listen"].as_str(), Some(home.address.to_string().as_str()));
+    assert!(table["upstreams"]["openai"].is_str() && table["retry"]["total"].is_str());
+    let template = home.run(&["config", "show", "--template"]).stdout;
+    assert!(template.lines().all(|l| l.is_empty() || l.starts_with(['#', '['])), "{template}");
+    std::fs::write(home.path("work/mine.toml"), &template).unwrap();
+    let ran = home.run(&["config", "check", "mine.toml"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "mine.toml is valid\n"));
+    std::fs::remove_file(home.paths().config_file).unwrap();
+    assert!(home.run(&["config", "check"]).stdout.contains("the defaults are in force"));
+    let schema: Value = serde_json::from_str(&home.run(&["config", "schema"]).stdout).unwrap();
+    assert!(schema["properties"]["retry"].is_object(), "{schema}");
+}
+
+#[test]
+fn completions_know_the_commands_and_agents() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let ran = home.run(&["completions", shell]);
+        assert_eq!(ran.code, Some(0), "{shell}");
+        assert!(ran.stdout.contains("wrap") && ran.stdout.contains("exit-when-idle"), "{shell}");
+    }
+    assert!(home.run(&["completions", "bash"]).stdout.contains("opencode"));
+}
+
+#[test]
+fn without_an_instance_the_commands_say_so() {
+    let home = Home::new();
+    for command in ["status", "restart", "stats"] {
+        let ran = home.run(&[command]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(69), ""), "{command}");
+        assert!(
+            ran.stderr.contains("no Leeward is running") && ran.stderr.contains("leeward serve"),
+            "{command}: {}",
+            ran.stderr
+        );
+    }
+    let ran = home.run(&["status", "--json"]);
+    let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, &answer["running"], &answer["error"]["code"]), (Some(69), &false.into(), &"not-running".into()));
+    let ran = home.run(&["logs"]);
+    assert!(ran.code == Some(69) && ran.stderr.contains("there is no log at"), "{ran:?}");
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_failure() {
+    let home = Home::new();
+    for args in [&["config", "schema"][..], &["completions", "zsh"], &["--help"]] {
+        let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!((wait(&mut child), stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn serve_says_one_line_and_answers_the_commands() {
+    let home = Home::new();
+    let mut serving = home.serve(&[]);
+    assert_eq!(home.record().unwrap().pid, serving.pid());
+    assert!(get(serving.address, "/livez").unwrap().starts_with("HTTP/1.1 200"));
+
+    let ran = home.run(&["status"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.starts_with(&format!("accepting on {}, all is well\n", serving.address)), "{}", ran.stdout);
+    assert!(!ran.stdout.contains('\x1b'), "no colours in a pipe: {:?}", ran.stdout);
+    let status = home.status();
+    assert_eq!((&status["running"], &status["verdict"]), (&true.into(), &"ok".into()));
+    assert_eq!(status["status"]["pid"], serving.pid());
+
+    let stats: Value = serde_json::from_str(&home.run(&["stats", "--json", "--since", "1h"]).stdout).unwrap();
+    assert_eq!(stats["requests"], 0);
+    assert!(home.run(&["stats"]).stdout.contains("latency ms"));
+    until("it has counted for longer than 1 ms", || home.run(&["stats", "--since", "1ms"]).code == Some(64));
+    let ran = home.run(&["restart"]);
+    assert!(ran.code == Some(0) && ran.stdout.starts_with("generation 2 accepts"), "{ran:?}");
+    assert_eq!(home.status()["status"]["generation"], 2);
+    let log = home.run(&["logs", "-n", "1"]).stdout;
+    assert!(log.lines().count() == 1 && log.contains("generation=2"), "{log}");
+
+    let second = home.run(&["serve"]);
+    assert_eq!(second.code, Some(75));
+    assert!(second.stderr.contains("another Leeward is already serving") && second.stderr.contains(&serving.address.to_string()));
+
+    crate::home::kill(serving.pid(), "TERM");
+    assert_eq!(serving.ended(), Some(0));
+    let mut rest = String::new();
+    serving.stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "", "one line is all");
+    assert_eq!(home.record(), None);
+}
+
+#[test]
+fn a_config_that_broke_meanwhile_stays_out_of_force() {
+    let home = Home::new();
+    let _serving = home.serve(&[]);
+    home.configure("workers = 0");
+    let client = home.command(&["restart"]).env("LEEWARD_WORKERS", "1").output().map(Ran::from).unwrap();
+    assert_eq!(client.code, Some(78), "{client:?}");
+    assert!(
+        client.stderr.contains("the previous config stays in force") && client.stderr.contains("workers"),
+        "{}",
+        client.stderr
+    );
+    assert!(client.stdout.starts_with("generation 2 accepts"), "{}", client.stdout);
+}
+
+#[test]
+fn a_taken_port_names_its_holder() {
+    let home = Home::new();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let ran = home.run(&["serve", "--listen", &address]);
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    let pid = format!("(pid {})", std::process::id());
+    assert!(ran.stderr.contains(&format!("{address} is taken by")) && ran.stderr.contains("--listen"), "{}", ran.stderr);
+    assert!(!cfg!(target_os = "linux") || ran.stderr.contains(&pid), "{}", ran.stderr);
+}
+
+#[test]
+fn the_next_free_port_is_told() {
+    let home = Home::new();
+    // The last port of the range that Leeward looks through; if it cannot be bound here it is taken as well.
+    let address = "127.0.0.1:8806";
+    let _holder = TcpListener::bind(address);
+    std::fs::write(home.paths().config_file, format!("listen = \"{address}\"")).unwrap();
+    let serving = home.serve(&[]);
+    assert!((8787..8806).contains(&serving.address.port()), "{}", serving.address);
+    let status = home.status();
+    assert_eq!(status["status"]["conditions"][0]["code"], "port-taken");
+    assert_eq!(status["verdict"], "degraded");
+    assert_eq!(home.run(&["status"]).code, Some(0), "degraded is not broken");
+    assert_eq!(home.record().unwrap().address, serving.address);
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_used_is_named() {
+    let home = Home::new();
+    std::fs::write(home.path("leeward/state"), "a file").unwrap();
+    let ran = home.run(&["serve"]);
+    assert_eq!(ran.code, Some(73), "{ran:?}");
+    assert!(ran.stderr.contains("cannot write to the state folder") && ran.stderr.contains("LEEWARD_HOME"), "{}", ran.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_token_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    drop(home.serve(&[]));
+    std::fs::set_permissions(home.paths().token_file(), PermissionsExt::from_mode(0o644)).unwrap();
+    let ran = home.run(&["serve"]);
+    assert_eq!(ran.code, Some(73), "{ran:?}");
+    assert!(ran.stderr.contains("chmod 600"), "{}", ran.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hangup_reads_the_config_again() {
+    let home = Home::new();
+    let serving = home.serve(&[]);
+    crate::home::kill(serving.pid(), "HUP");
+    until("generation 2 accepts", || home.status()["status"]["generation"] == 2);
+}
+
+#[test]
+fn an_idle_instance_ends_by_itself() {
+    let home = Home::new();
+    let mut serving = home.serve(&["--exit-when-idle", "200ms"]);
+    assert_eq!(serving.ended(), Some(0));
+    assert_eq!(home.record(), None);
+    assert!(home.run(&["logs"]).stdout.contains("nobody has used this Leeward"));
+}
+
+#[test]
+fn the_log_can_be_followed() {
+    let home = Home::new();
+    let _serving = home.serve(&[]);
+    let mut follower = home.command(&["logs", "-f", "-n", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let (send, lines) = std::sync::mpsc::channel();
+    let mut stdout = std::io::BufReader::new(follower.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        while stdout.read_line(&mut line).is_ok_and(|n| n > 0) {
+            send.send(std::mem::take(&mut line)).ok();
+        }
+    });
+    // It may still be starting when the first restart is logged.
+    until("a line of a restart is printed", || {
+        home.run(&["restart"]);
+        lines.recv_timeout(std::time::Duration::from_millis(500)).is_ok_and(|line| line.contains("generation="))
+    });
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}

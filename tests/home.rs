@@ -1,0 +1,212 @@
+//! A home of its own for the built `leeward`: files, a free port, agents that record what they see. Whatever serves
+//! from it ends with it.
+
+use leeward::{
+    config::Paths,
+    instance::{Record, read_record},
+};
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// No wait of these tests takes longer on a machine that works at all.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+pub const LEEWARD: &str = env!("CARGO_BIN_EXE_leeward");
+
+pub struct Home {
+    folder: tempfile::TempDir,
+    pub address: SocketAddr,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let home = Self { folder, address };
+        std::fs::create_dir_all(home.path("bin")).unwrap();
+        std::fs::create_dir_all(home.path("work")).unwrap();
+        home.configure("");
+        home
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn paths(&self) -> Paths {
+        Paths::under(&self.path("leeward"))
+    }
+
+    /// Writes the config file: the free port, and what is given.
+    pub fn configure(&self, text: &str) {
+        std::fs::create_dir_all(self.path("leeward")).unwrap();
+        std::fs::write(self.paths().config_file, format!("listen = \"{}\"\n{text}", self.address)).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// `leeward` with arguments, in an environment that knows nothing of the machine's own agents.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(LEEWARD);
+        command.args(args).env_clear().current_dir(self.path("work")).stdin(Stdio::null());
+        command.envs(self.environment());
+        command
+    }
+
+    pub fn environment(&self) -> Vec<(&'static str, std::ffi::OsString)> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let dirs = std::iter::once(self.path("bin")).chain(std::env::split_paths(&path));
+        let mut vars = vec![
+            ("PATH", std::env::join_paths(dirs).unwrap()),
+            ("HOME", self.path("").into()),
+            ("LEEWARD_HOME", self.path("leeward").into()),
+            ("OUT", self.path("").into()),
+        ];
+        // Windows programs do not start without these.
+        for name in ["SystemRoot", "USERPROFILE", "TEMP"] {
+            vars.extend(std::env::var_os(name).map(|value| (name, value)));
+        }
+        vars
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::from(self.command(args).output().unwrap())
+    }
+
+    /// `leeward serve`, once it says that it accepts.
+    pub fn serve(&self, args: &[&str]) -> Serving {
+        let mut command = self.command(&["serve"]);
+        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let Some(address) = line.trim().strip_prefix("leeward is accepting on http://") else {
+            let mut stderr = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            panic!("serve said {line:?} and {stderr:?}");
+        };
+        // Its log goes there, and must not fill the pipe.
+        let mut stderr = child.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        Serving { address: address.parse().unwrap(), child, stdout }
+    }
+
+    pub fn record(&self) -> Option<Record> {
+        read_record(&self.paths())
+    }
+
+    /// Puts an executable shell script into PATH.
+    #[cfg(unix)]
+    pub fn agent(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let file = self.path("bin").join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.run(&["status", "--json"]).stdout).unwrap()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(record) = self.record()
+            && get(record.address, "/health").is_some_and(|health| health.contains(&format!("\"pid\":{}", record.pid)))
+        {
+            kill(record.pid, "KILL");
+        }
+    }
+}
+
+/// A port that was free a moment ago; whoever takes it meanwhile makes Leeward use another one, which tests follow.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+pub struct Serving {
+    pub address: SocketAddr,
+    pub child: Child,
+    pub stdout: BufReader<ChildStdout>,
+}
+
+impl Serving {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The exit code, once it has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        wait(&mut self.child)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// What a finished command left behind.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+/// Waits for a child within the limit.
+pub fn wait(child: &mut Child) -> Option<i32> {
+    let mut status = None;
+    until("the program ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap().code()
+}
+
+/// Waits for a condition; fails with its name when it does not come true.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal by name.
+pub fn kill(pid: u32, signal: &str) {
+    let status = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).stderr(Stdio::null()).status();
+    assert!(status.is_ok(), "there is no `kill` program");
+}
+
+/// GET over a connection of its own: the whole answer, or nothing.
+pub fn get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// The lines of a file that an agent wrote, as NAME=VALUE.
+pub fn variable(text: &str, name: &str) -> Option<String> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}

@@ -1,0 +1,154 @@
+//! A wrapped agent on a pseudo-terminal: the terminal is the agent's, exactly as without `wrap`.
+#![cfg(unix)]
+
+use crate::home::{Home, LEEWARD, LIMIT};
+use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use std::{
+    io::{Read, Write},
+    sync::mpsc::{Receiver, channel},
+    time::Instant,
+};
+
+struct Terminal {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keyboard: Box<dyn Write + Send>,
+    output: Receiver<Vec<u8>>,
+    seen: String,
+}
+
+impl Terminal {
+    fn start(home: &Home, program: &str, args: &[&str], vars: &[(&str, &str)]) -> Self {
+        let size = PtySize { rows: 33, cols: 99, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        command.env_clear();
+        command.cwd(home.path("work"));
+        for (name, value) in home.environment() {
+            command.env(name, value);
+        }
+        for (name, value) in vars {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (send, output) = channel();
+        std::thread::spawn(move || {
+            let mut chunk = [0u8; 4096];
+            while let Ok(read @ 1..) = reader.read(&mut chunk) {
+                if send.send(chunk[..read].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let keyboard = pair.master.take_writer().unwrap();
+        Self { child, master: pair.master, keyboard, output, seen: String::new() }
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.keyboard.write_all(text.as_bytes()).unwrap();
+        self.keyboard.flush().unwrap();
+    }
+
+    /// Waits until the text has been printed since the last wait.
+    fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                self.seen.drain(..at + text.len());
+                return;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.output.recv_timeout(left) {
+                Ok(chunk) => self.seen.push_str(&String::from_utf8_lossy(&chunk)),
+                Err(_) => panic!("`{text}` was never printed; there is {:?}", self.seen),
+            }
+        }
+    }
+
+    fn ended(mut self) -> (u32, String) {
+        let deadline = Instant::now() + LIMIT;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "it does not end; there is {:?}", self.seen);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
+        drop(self.keyboard);
+        drop(self.master);
+        self.seen.extend(self.output.iter().map(|chunk| String::from_utf8_lossy(&chunk).into_owned()));
+        (status.exit_code(), self.seen)
+    }
+}
+
+#[test]
+fn the_agent_has_the_terminal_and_its_size() {
+    let home = Home::new();
+    home.agent("claude", "test -t 0 && test -t 1 && test -t 2 && echo tty; stty size; read line; echo \"got $line\"; exit 4");
+    let mut terminal = Terminal::start(&home, LEEWARD, &["wrap", "claude"], &[]);
+    terminal.wait_for("tty");
+    terminal.wait_for("33 99");
+    terminal.master.resize(PtySize { rows: 20, cols: 60, pixel_width: 0, pixel_height: 0 }).unwrap();
+    terminal.type_in("hello\n");
+    terminal.wait_for("got hello");
+    assert_eq!(terminal.ended().0, 4);
+}
+
+#[test]
+fn ctrl_c_belongs_to_the_agent() {
+    let home = Home::new();
+    // An agent that handles it goes on; the wrap must not go away under it.
+    home.agent("claude", "trap 'echo caught' INT; echo ready; read line || read line; echo \"got $line\"; exit 5");
+    let mut terminal = Terminal::start(&home, LEEWARD, &["wrap", "claude"], &[]);
+    terminal.wait_for("ready");
+    terminal.type_in("\x03");
+    terminal.wait_for("caught");
+    terminal.type_in("more\n");
+    terminal.wait_for("got more");
+    assert_eq!(terminal.ended().0, 5);
+    // One that does not handle it ends, and so does the wrap.
+    home.agent("claude", "echo ready; exec sleep 60");
+    for (key, code) in [("\x03", 130), ("\x1c", 131)] {
+        let mut terminal = Terminal::start(&home, LEEWARD, &["wrap", "claude"], &[]);
+        terminal.wait_for("ready");
+        terminal.type_in(key);
+        assert_eq!(terminal.ended().0, code);
+    }
+}
+
+#[test]
+fn an_agent_that_stops_itself_gives_the_prompt_back() {
+    let home = Home::new();
+    home.agent("claude", "echo ready; kill -STOP $$; echo resumed; exit 6");
+    let vars = [("PS1", "prompt> "), ("TERM", "dumb")];
+    let mut terminal = Terminal::start(&home, "bash", &["--norc", "--noprofile", "-i"], &vars);
+    terminal.wait_for("prompt> ");
+    terminal.type_in(&format!("'{LEEWARD}' wrap claude\n"));
+    terminal.wait_for("ready");
+    terminal.wait_for("prompt> ");
+    terminal.type_in("fg\n");
+    terminal.wait_for("resumed");
+    terminal.wait_for("prompt> ");
+    terminal.type_in("echo code $?; exit\n");
+    terminal.wait_for("code 6");
+    terminal.ended();
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let home = Home::new();
+    let _serving = home.serve(&[]);
+    for (vars, coloured) in [
+        (&[("TERM", "xterm")][..], true),
+        (&[("TERM", "xterm"), ("NO_COLOR", "1")], false),
+        (&[("TERM", "dumb")], false),
+        (&[("TERM", "xterm"), ("NO_COLOR", "")], true),
+    ] {
+        let (code, text) = Terminal::start(&home, LEEWARD, &["status"], vars).ended();
+        assert_eq!((code, text.contains("\x1b[")), (0, coloured), "{vars:?}: {text:?}");
+        assert!(text.contains("all is well"), "{text:?}");
+    }
+}
