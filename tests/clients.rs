@@ -47,7 +47,8 @@ fn bun(script: &str) -> Vec<PathBuf> {
 }
 
 fn python(script: &str) -> Vec<PathBuf> {
-    let python = std::env::var_os("LEEWARD_PYTHON").expect("`cargo xtask test` names the Python of the clients in LEEWARD_PYTHON");
+    let python =
+        std::env::var_os("LEEWARD_PYTHON").expect("`cargo xtask test` names the Python of the clients in LEEWARD_PYTHON");
     vec![python.into(), clients().join("python").join(script)]
 }
 
@@ -55,7 +56,8 @@ fn python(script: &str) -> Vec<PathBuf> {
 fn wanted(name: &str) -> bool {
     let wanted = std::env::var_os("LEEWARD_CLIENTS").is_some();
     if !wanted {
-        let text = format!("SKIP the client {name}: LEEWARD_CLIENTS is not set; `cargo xtask test` installs the clients and sets it\n");
+        let text =
+            format!("SKIP the client {name}: LEEWARD_CLIENTS is not set; `cargo xtask test` installs the clients and sets it\n");
         // Not with a macro: those are captured unless the test fails.
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     }
@@ -99,7 +101,10 @@ async fn prove(name: &str, client: impl FnOnce() -> Vec<PathBuf>) {
     let home = Home::new();
     let plain = Upstream::plain(Plan::none()).unwrap();
     let reference = judge(direct(&home, plain.url().as_str(), &client, 1)).await;
-    assert!(reference.errors.is_empty() && reference.ok == reference.calls && reference.calls >= 4, "{name} itself: {reference:?}");
+    assert!(
+        reference.errors.is_empty() && reference.ok == reference.calls && reference.calls >= 4,
+        "{name} itself: {reference:?}"
+    );
 
     let upstream = Upstream::tls(Plan::none()).unwrap();
     let authority = home.path("authority.pem");

@@ -47,7 +47,8 @@ pub(crate) fn check() -> Result<Outcome> {
         }
         build_std(&sysroot, &ours, &folder)?;
     }
-    clippy.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS", format!("--sysroot {}", ours.display())).run()?;
+    // With a target named, these flags are for the target alone; the encoded form allows blanks in the path.
+    clippy.env("CARGO_ENCODED_RUSTFLAGS", format!("--sysroot\u{1f}{}", ours.display())).run()?;
     Ok(Outcome::Passed)
 }
 
