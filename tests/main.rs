@@ -1,4 +1,5 @@
 //! The integration tests: one binary, one module a contract.
+#![cfg_attr(not(unix), allow(dead_code, reason = "what only tests of signals and terminals use"))]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
