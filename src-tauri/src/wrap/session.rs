@@ -39,14 +39,14 @@ async fn request(client: &Client, body: &Value) -> Result<reqwest::Response, Cli
     client.open("/_leeward/v1/sessions", body).await
 }
 
-/// Connects to the agent's upstream in advance. That it fails now says nothing about later, so it is only logged.
-pub async fn warm(client: &Client, upstream: Option<&str>) {
-    if let Err(e) = client.post("/_leeward/v1/warm", &json!({ "upstream": upstream }), WARM_WITHIN).await {
-        tracing::debug!("no connection in advance: {e}");
-    }
-}
-
 impl Session {
+    /// Connects to the agent's upstream in advance. That it fails now says nothing about later, so it is only logged.
+    pub async fn warm(&self, upstream: Option<&str>) {
+        if let Err(e) = self.client.post("/_leeward/v1/warm", &json!({ "upstream": upstream }), WARM_WITHIN).await {
+            tracing::debug!("no connection in advance: {e}");
+        }
+    }
+
     /// Keeps the session open, and Leeward alive, until the future is dropped.
     pub async fn hold(mut self) -> Infallible {
         loop {
