@@ -221,6 +221,37 @@ fn every_condition_is_documented() {
 }
 
 #[test]
+fn the_command_line_is_documented() {
+    let help = Command::new(env!("CARGO_BIN_EXE_leeward")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let first_words = |heading: &str| {
+        let lines = help.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| line.starts_with("  "));
+        lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let commands = first_words("Commands:");
+    assert!(commands.iter().any(|c| c == "serve"), "the commands were not found: {help}");
+    let commands = commands.iter().filter(|c| *c != "help" && !readme.contains(&format!("`leeward {c}")));
+    let mut found: Vec<_> = commands.map(|c| format!("README.md: no word of the command `leeward {c}`")).collect();
+    let codes = first_words("Exit codes:");
+    assert!(codes.iter().any(|c| c == "64"), "the exit codes were not found: {help}");
+    let codes = codes.iter().filter(|c| c.parse::<u8>().is_ok() && !readme.contains(&format!("| {c} |")));
+    found.extend(codes.map(|c| format!("README.md: no row for the exit code {c}; other people's scripts rely on it")));
+    none(found);
+}
+
+#[test]
+fn every_agent_is_documented() {
+    let agents = fs::read_to_string(root().join("src-tauri/src/wrap/agents.toml")).unwrap();
+    let names: Vec<_> = agents.lines().filter_map(|line| line.strip_prefix("name = ")?.trim().trim_matches('"').into()).collect();
+    assert!(names.contains(&"claude"), "the agents were not found: {names:?}");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    // `anything` is `leeward run`.
+    let missing = names.iter().filter(|name| **name != "anything" && !readme.contains(&format!("`{name}`")));
+    none(missing.map(|name| format!("README.md: no word of the agent `{name}`")));
+}
+
+#[test]
 fn lock_files_name_no_registry() {
     let locks = source::texts("", &["json"]).into_iter().filter(|(path, _)| path.ends_with("package-lock.json"));
     let strays = locks.filter(|(_, text)| text.contains("\"resolved\""));

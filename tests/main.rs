@@ -1,4 +1,5 @@
 //! The integration tests: one binary, one module a contract.
+#![cfg_attr(not(unix), allow(dead_code, reason = "what only tests of signals and terminals use"))]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -7,6 +8,15 @@
 )]
 
 mod cli;
+mod clients;
+mod demo;
+mod faults;
 mod home;
+mod listener;
+mod process;
+mod refuse;
+mod request;
+mod restart;
+mod support;
 mod terminal;
 mod wrap;

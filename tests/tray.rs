@@ -18,7 +18,7 @@ struct Tray(Child);
 impl Tray {
     fn start(home: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leeward-tray"));
-        command.env("LEEWARD_HOME", home).env("LEEWARD_LISTEN", "127.0.0.1:0");
+        command.env("LEEWARD_HOME", home).args(["--listen", "127.0.0.1:0"]);
         Self(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
@@ -100,7 +100,7 @@ fn without_a_display_it_says_so() {
     let home = tempfile::tempdir().unwrap();
     let without = |display: Option<&str>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leeward-tray"));
-        command.env("LEEWARD_HOME", home.path()).env("LEEWARD_LISTEN", "127.0.0.1:0");
+        command.env("LEEWARD_HOME", home.path()).args(["--listen", "127.0.0.1:0"]);
         command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").envs(display.map(|d| ("DISPLAY", d)));
         command.output().unwrap()
     };
@@ -110,6 +110,13 @@ fn without_a_display_it_says_so() {
         assert_eq!(output.status.code(), Some(69), "{display:?}: {said}");
         assert!(said.contains("run `leeward serve` instead"), "{display:?}: {said}");
     }
+}
+
+#[test]
+fn a_wrong_flag_is_named() {
+    let output = Command::new(env!("CARGO_BIN_EXE_leeward-tray")).arg("--lisen").output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--listen"), "the nearest one is named");
 }
 
 #[test]

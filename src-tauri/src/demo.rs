@@ -1,3 +1,126 @@
 //! `leeward demo`: the two faults that Leeward was born from, replayed on this machine without an account.
+//!
+//! Real sockets, real resets, real TLS, all on loopback. It prints nothing: whoever calls it shows the report.
 
+mod client;
+mod engine;
+mod naive;
+mod report;
+mod starts;
+mod storm;
 pub mod upstream;
+
+pub use report::{Contrast, Report};
+pub use starts::{Reached, Starts};
+pub use storm::Storm;
+
+use crate::config::Trust;
+use client::Client;
+use engine::Sheltered;
+use naive::Naive;
+use std::{io, time::Instant};
+use upstream::{Plan, Upstream};
+
+/// The seed when the user names none.
+pub const DEFAULT_SEED: u64 = 62_327;
+
+/// What is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The faults are drawn from it; the same seed gives the same faults.
+    pub seed: u64,
+    /// Clients that reset their connection.
+    pub clients: u64,
+    /// Agents that start.
+    pub starts: u64,
+}
+
+impl Default for Options {
+    /// As in the two reports: 400 clients, 100 starts.
+    fn default() -> Self {
+        Self { seed: DEFAULT_SEED, clients: 400, starts: 100 }
+    }
+}
+
+impl Options {
+    /// A tenth of it, for a first look and for tests.
+    pub fn quick() -> Self {
+        Self { clients: 40, starts: 10, ..Self::default() }
+    }
+}
+
+/// How far the demo is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being tried, as a phrase.
+    pub stage: &'static str,
+    /// Steps done, of all stages together.
+    pub done: u64,
+    /// Steps in all.
+    pub total: u64,
+}
+
+/// Why the demo could not be run. That Leeward failed in it is no error but a report that did not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A socket or the scratch folder could not be made.
+    #[error("the demo could not set up its own servers on loopback: {0}")]
+    Setup(#[from] io::Error),
+    /// The throw-away certificate was refused.
+    #[error("the demo's own certificate was refused: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The engine's config was refused.
+    #[error("the demo's config was refused: {0}")]
+    Config(#[from] crate::config::Error),
+    /// The engine did not start.
+    #[error("Leeward did not start for the demo: {0}")]
+    Engine(#[from] crate::supervisor::StartError),
+}
+
+/// Runs both trials, each without Leeward and with it. Needs a Tokio runtime with time and I/O.
+///
+/// # Errors
+/// When the demo itself cannot be set up.
+pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Report, Error> {
+    let began = Instant::now();
+    let total = 2 * (options.clients + options.starts);
+    let mut before = 0;
+    let mut stage = |stage: &'static str, steps: u64| {
+        let base = before;
+        before += steps;
+        move |progress: &mut (dyn FnMut(Progress) + Send), step: u64| progress(Progress { stage, done: base + step, total })
+    };
+
+    let tell = stage("a naive listener, clients that reset", options.clients);
+    let naive = Naive::start().await?;
+    let without = storm::strike(naive.address(), options.clients, &mut |n| tell(progress, n)).await;
+    drop(naive);
+
+    let tell = stage("Leeward, clients that reset", options.clients);
+    let upstream = Upstream::plain(Plan::none())?;
+    let sheltered = Sheltered::start(&upstream, None).await?;
+    let leeward = storm::strike(sheltered.address(), options.clients, &mut |n| tell(progress, n)).await;
+    sheltered.stop().await?;
+    let listener = Contrast { without, leeward };
+
+    let tell = stage("agents start, directly", options.starts);
+    let upstream = Upstream::tls(Plan::repairable(options.seed, starts::PERCENT))?;
+    let authority = upstream.authority().unwrap_or_default().to_vec();
+    let client = Client::tls(upstream.address(), &authority)?;
+    let without = starts::race(&client, &upstream, options.starts, &mut |n| tell(progress, n)).await?;
+
+    let tell = stage("agents start, through Leeward", options.starts);
+    let upstream = Upstream::tls(Plan::repairable(options.seed, starts::PERCENT))?;
+    let authority = upstream.authority().unwrap_or_default().to_vec();
+    let sheltered = Sheltered::start(&upstream, Some(Trust::Only(vec![authority]))).await?;
+    let client = Client::plain(sheltered.address());
+    let mut leeward = starts::race(&client, &upstream, options.starts, &mut |n| tell(progress, n)).await?;
+    leeward.absorbed = Some(sheltered.absorbed());
+    sheltered.stop().await?;
+    let starts = Contrast { without, leeward };
+
+    let (version, took_ms) = (env!("CARGO_PKG_VERSION"), began.elapsed().as_millis() as u64);
+    let mut report = Report { version, seed: options.seed, passed: false, took_ms, listener, starts };
+    report.passed = report.shortfalls().is_empty();
+    Ok(report)
+}

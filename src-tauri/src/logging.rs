@@ -57,7 +57,8 @@ pub enum Error {
 #[must_use = "the log ends with its guard"]
 pub struct Guard(Vec<WorkerGuard>);
 
-/// Starts the log of this process. Panics are logged as errors from then on, redacted like every line.
+/// Starts the log of this process. From then on a panic is an error in the log, and a line on stderr
+/// in any case; both are redacted.
 ///
 /// With neither a file nor stderr nothing is written and the panic hook stays as it was.
 ///
@@ -67,9 +68,14 @@ pub fn init(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<Guar
     let (subscriber, guard) = build(filter, file, also_stderr)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Twice)?;
     if !guard.0.is_empty() {
-        std::panic::set_hook(Box::new(|panic| {
+        let redactor = Redactor::new()?;
+        std::panic::set_hook(Box::new(move |panic| {
             let thread = std::thread::current();
             tracing::error!(thread = thread.name().unwrap_or("unnamed"), "{panic}");
+            if !also_stderr {
+                // Nobody may be reading; the log has it as well.
+                writeln!(io::stderr(), "{}", redactor.redact(&panic.to_string())).ok();
+            }
         }));
     }
     Ok(guard)

@@ -95,3 +95,25 @@ fn why_no_desktop() -> Option<&'static str> {
 fn session_bus_at_its_usual_place() -> bool {
     env::var_os("XDG_RUNTIME_DIR").is_some_and(|folder| std::path::Path::new(&folder).join("bus").exists())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Options> {
+        Options::parse(line.split_whitespace().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn flags_come_first_and_the_rest_is_handed_on() {
+        let options = parsed("--demo --release -- --json --demo").unwrap();
+        assert!(options.demo && options.release && !options.tray);
+        assert_eq!(options.rest, ["--json", "--demo"]);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_named() {
+        let error = parsed("--relase").unwrap_err().to_string();
+        assert!(error.contains("`--relase`") && error.contains("--release"), "{error}");
+    }
+}

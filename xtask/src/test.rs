@@ -128,3 +128,26 @@ fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f32();
     if seconds < 60.0 { format!("{seconds:.1} s") } else { format!("{} min {:02.0} s", time.as_secs() / 60, seconds % 60.0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_step_is_named_and_nothing_runs() {
+        let error = run(vec!["clipy".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("`clipy`") && error.contains("--list"), "{error}");
+    }
+
+    #[test]
+    fn the_headless_steps_come_before_those_that_install_a_desktop() {
+        let place = |name| STEPS.iter().position(|step| step.name == name).unwrap();
+        assert!(place("test") < place("tray-clippy") && place("ui-build") < place("tray-clippy"));
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(605)), "10 min 05 s");
+    }
+}

@@ -47,7 +47,8 @@ pub(crate) fn check() -> Result<Outcome> {
         }
         build_std(&sysroot, &ours, &folder)?;
     }
-    clippy.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS", format!("--sysroot {}", ours.display())).run()?;
+    // With a target named, these flags are for the target alone; the encoded form allows blanks in the path.
+    clippy.env("CARGO_ENCODED_RUSTFLAGS", format!("--sysroot\u{1f}{}", ours.display())).run()?;
     Ok(Outcome::Passed)
 }
 
@@ -179,4 +180,19 @@ fn link(to: &Path, at: &Path) -> Result<()> {
     return std::os::unix::fs::symlink(to, at).with_context(|| format!("cannot link {}", at.display()));
     #[cfg(not(unix))]
     bail!("cannot link {} to {}: this method is for Linux", at.display(), to.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_with_other_content_is_refused() {
+        let package = std::env::temp_dir().join(format!("leeward-xtask-{}.deb", std::process::id()));
+        fs::write(&package, "not the package").unwrap();
+        let error = verify(&package, PINS[0].0).unwrap_err().to_string();
+        assert!(error.contains("SHA-256") && error.contains(PINS[0].1), "{error}");
+        verify(&package, "a version nobody has pinned").unwrap();
+        fs::remove_file(package).unwrap();
+    }
 }

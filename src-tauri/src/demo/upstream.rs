@@ -34,14 +34,14 @@ use url::Url;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// A running upstream. Dropping it ends its tasks and closes its sockets.
+/// A running upstream. Dropping it ends its tasks and closes its sockets, as soon as the runtime gets to it.
 #[derive(Debug)]
 pub struct Upstream {
     address: SocketAddr,
     url: Url,
-    authority: Option<Vec<u8>>,
+    authority: Option<rcgen::Certificate>,
     shared: Arc<Shared>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 /// What its tasks share.
@@ -100,7 +100,7 @@ impl Upstream {
         let shared = Arc::new(Shared { log: Log::new(), plan: RwLock::new(Arc::new(plan)), tls });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { address, url, authority, shared, _tasks: tasks })
+        Ok(Self { address, url, authority, shared, tasks })
     }
 
     /// Where it listens.
@@ -115,12 +115,22 @@ impl Upstream {
 
     /// The throw-away authority's certificate (DER) of a TLS upstream; for `config::Trust::Only`.
     pub fn authority(&self) -> Option<&[u8]> {
-        self.authority.as_deref()
+        self.authority.as_ref().map(|a| a.der().as_ref())
+    }
+
+    /// The same as PEM; for `extra_ca`.
+    pub fn authority_pem(&self) -> Option<String> {
+        self.authority.as_ref().map(rcgen::Certificate::pem)
     }
 
     /// What it has seen.
     pub fn log(&self) -> &Log {
         &self.shared.log
+    }
+
+    /// Ends it and returns once nothing listens on its port any more.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
     }
 
     /// Replaces the plan; connections and requests that come from now on follow the new one.

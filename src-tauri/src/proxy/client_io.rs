@@ -9,12 +9,16 @@ use super::guard::{
 };
 use crate::config::ClientTimes;
 use bytes::{Buf, BytesMut};
+use futures_util::task::AtomicWaker;
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{
+            AtomicBool,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -28,6 +32,17 @@ use tokio::{
 /// Writes the answer to a head that hyper never sees.
 pub(super) type Refuse = fn(Refusal) -> bytes::Bytes;
 
+/// What the requests of a connection tell its socket.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// True while a request is being answered.
+    pub(super) busy: AtomicBool,
+    /// The client asked for the close and waits for it.
+    pub(super) client_closes: AtomicBool,
+    /// Set while the next request's head waits for the present answer to end.
+    pub(super) next: AtomicWaker,
+}
+
 /// Where the client's byte stream stands.
 #[derive(Clone, Copy, Debug)]
 enum At {
@@ -39,7 +54,6 @@ enum At {
 /// What is being waited for, and so which clock runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
-    Nothing,
     Idle,
     Head,
     Body,
@@ -65,8 +79,7 @@ const LINGER_BYTES: usize = 1 << 20;
 /// The socket.
 pub(super) struct ClientIo {
     stream: Take<TcpStream>,
-    /// True while a request of this connection is being answered.
-    busy: Arc<AtomicBool>,
+    said: Arc<Said>,
     limits: HeadLimits,
     times: ClientTimes,
     refuse: Refuse,
@@ -76,7 +89,9 @@ pub(super) struct ClientIo {
     released: usize,
     scanned: usize,
     eof: bool,
-    wait: Wait,
+    wait: Option<Wait>,
+    /// True when bytes have come since the idle clock began.
+    active: bool,
     timer: Option<Pin<Box<Sleep>>>,
     closing: Closing,
     lingered: usize,
@@ -84,11 +99,11 @@ pub(super) struct ClientIo {
 }
 
 impl ClientIo {
-    pub(super) fn new(stream: TcpStream, busy: Arc<AtomicBool>, limits: HeadLimits, times: ClientTimes, refuse: Refuse) -> Self {
+    pub(super) fn new(stream: TcpStream, said: Arc<Said>, limits: HeadLimits, times: ClientTimes, refuse: Refuse) -> Self {
         use tokio::io::AsyncReadExt;
         Self {
             stream: stream.take(u64::MAX),
-            busy,
+            said,
             limits,
             times,
             refuse,
@@ -97,7 +112,8 @@ impl ClientIo {
             released: 0,
             scanned: 0,
             eof: false,
-            wait: Wait::Nothing,
+            wait: None,
+            active: false,
             timer: None,
             closing: Closing::Open,
             lingered: 0,
@@ -105,7 +121,15 @@ impl ClientIo {
         }
     }
 
-    fn arm(&mut self, limit: Duration) {
+    fn arm(&mut self, wait: Wait) {
+        self.arm_for(match wait {
+            Wait::Idle => self.times.idle,
+            Wait::Head => self.times.head,
+            Wait::Body => self.times.body_idle,
+        });
+    }
+
+    fn arm_for(&mut self, limit: Duration) {
         let until = Instant::now() + limit;
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(until),
@@ -114,25 +138,28 @@ impl ClientIo {
     }
 
     /// The clock that belongs to the present state; restarted when the state changes.
+    ///
+    /// The idle clock is not restarted by each request, which would cost a timer's turn: when it fires and there has been
+    /// a request meanwhile, it begins anew. So an idle connection is closed after one to two times `client.idle`.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
         let wait = match self.at {
-            At::Head if !self.pending.is_empty() => Wait::Head,
-            At::Head if !self.busy.load(Relaxed) => Wait::Idle,
-            At::Head => Wait::Nothing,
+            At::Head if self.pending.is_empty() => Wait::Idle,
+            At::Head => Wait::Head,
             At::Body(_) | At::Chunked(_) => Wait::Body,
         };
-        if wait != self.wait {
-            self.wait = wait;
-            match wait {
-                Wait::Nothing => {}
-                Wait::Idle => self.arm(self.times.idle),
-                Wait::Head => self.arm(self.times.head),
-                Wait::Body => self.arm(self.times.body_idle),
-            }
+        if self.wait != Some(wait) {
+            self.wait = Some(wait);
+            self.arm(wait);
         }
-        match &mut self.timer {
-            Some(timer) if wait != Wait::Nothing => timer.as_mut().poll(cx).map(|()| wait),
-            _ => Poll::Pending,
+        loop {
+            let Some(timer) = &mut self.timer else { return Poll::Pending };
+            ready!(timer.as_mut().poll(cx));
+            let in_use = std::mem::take(&mut self.active) || self.said.busy.load(Relaxed);
+            if wait == Wait::Idle && in_use {
+                self.arm(wait);
+            } else {
+                return Poll::Ready(wait);
+            }
         }
     }
 
@@ -238,6 +265,13 @@ impl AsyncRead for ClientIo {
                 At::Body(_) | At::Chunked(_) => !this.pending.is_empty(),
             };
             if unseen {
+                // A pipelined head waits its turn: refusing it now would look to hyper as if the client had left.
+                if matches!(this.at, At::Head) && this.said.busy.load(Relaxed) {
+                    this.said.next.register(cx.waker());
+                    if this.said.busy.load(SeqCst) {
+                        return Poll::Pending;
+                    }
+                }
                 if let Err(refusal) = this.vet() {
                     this.reject(refusal);
                 }
@@ -255,7 +289,7 @@ impl AsyncRead for ClientIo {
                     Poll::Ready(Ok(())) => {
                         let n = (buf.filled().len() - before) as u64;
                         this.at = if n == left { At::Head } else { At::Body(left - n) };
-                        this.wait = Wait::Nothing;
+                        this.wait = None;
                         return Poll::Ready(Ok(()));
                     }
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
@@ -268,8 +302,9 @@ impl AsyncRead for ClientIo {
                         continue;
                     }
                     Poll::Ready(Ok(_)) => {
+                        this.active = true;
                         if let At::Chunked(_) = this.at {
-                            this.wait = Wait::Nothing; // the clock of a pause begins anew
+                            this.wait = None; // the clock of a pause begins anew
                         }
                         continue;
                     }
@@ -280,7 +315,7 @@ impl AsyncRead for ClientIo {
             match ready!(this.poll_wait(cx)) {
                 Wait::Head => this.reject(Refusal::TooSlow),
                 Wait::Body => return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's body stalled"))),
-                Wait::Idle | Wait::Nothing => this.eof = true,
+                Wait::Idle => this.eof = true,
             }
         }
     }
@@ -310,9 +345,11 @@ impl AsyncWrite for ClientIo {
         let this = &mut *self;
         loop {
             match &mut this.closing {
-                Closing::Open if this.eof || !this.wrote => this.closing = Closing::Shutdown,
+                Closing::Open if this.eof || !this.wrote || this.said.client_closes.load(Relaxed) => {
+                    this.closing = Closing::Shutdown
+                }
                 Closing::Open => {
-                    this.arm(GRACE);
+                    this.arm_for(GRACE);
                     this.closing = Closing::Grace;
                 }
                 Closing::Reply(bytes) => {
@@ -321,7 +358,7 @@ impl AsyncWrite for ClientIo {
                         bytes.advance(n);
                     }
                     this.eof = false;
-                    this.arm(GRACE);
+                    this.arm_for(GRACE);
                     this.closing = Closing::Grace;
                 }
                 Closing::Grace => {
@@ -330,7 +367,7 @@ impl AsyncWrite for ClientIo {
                 }
                 Closing::Shutdown => {
                     ready!(Pin::new(this.stream.get_mut()).poll_shutdown(cx))?;
-                    this.arm(this.times.linger);
+                    this.arm_for(this.times.linger);
                     this.closing = if this.eof { Closing::Done } else { Closing::Linger };
                 }
                 Closing::Linger => {

@@ -2,9 +2,9 @@
 
 use super::{
     Mode, Proxy,
-    client_io::ClientIo,
+    client_io::{ClientIo, Said},
     error::{self, Dialect, Error},
-    forward, guard, own,
+    forward, guard, headers, own,
     reply::{Answer, Busy, Reply},
     route::{self, Route},
 };
@@ -12,11 +12,7 @@ use crate::status::traffic::Outcome;
 use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use std::{
-    convert::Infallible,
-    pin::pin,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{convert::Infallible, pin::pin, sync::Arc};
 use tokio::net::TcpStream;
 
 /// Serves a connection to its end. `shed`: it is one too many, and every request on it is told so.
@@ -29,14 +25,14 @@ pub(super) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, shed: bool) {
     if !matches!(tokio::time::timeout(config.client.idle, stream.readable()).await, Ok(Ok(()))) {
         return;
     }
-    let busy = Arc::new(AtomicBool::new(false));
+    let said = Arc::<Said>::default();
     let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
-    let io = ClientIo::new(stream, busy.clone(), limits, config.client.clone(), error::respond_raw);
+    let io = ClientIo::new(stream, said.clone(), limits, config.client.clone(), error::respond_raw);
     let service = {
         let proxy = proxy.clone();
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
         service_fn(move |request| {
-            let (proxy, busy) = (proxy.clone(), Busy::new(&busy));
+            let (proxy, busy) = (proxy.clone(), Busy::new(&said));
             Box::pin(async move { Ok::<_, Infallible>(respond(&proxy, request, busy, shed).await) })
         })
     };
@@ -62,6 +58,9 @@ pub(super) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, shed: bool) {
 }
 
 async fn respond(proxy: &Arc<Proxy>, request: Request<Incoming>, busy: Busy, shed: bool) -> Response<Answer> {
+    if headers::closes(request.version(), request.headers()) {
+        busy.client_closes();
+    }
     let has_body = !http_body::Body::is_end_stream(request.body());
     let mut response = dispatch(proxy, request, shed).await;
     let unread = has_body && response.headers().contains_key("x-leeward-error");

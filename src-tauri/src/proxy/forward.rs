@@ -200,7 +200,8 @@ impl Attempts<'_> {
                         shared.traffic.replay();
                     }
                     tracing::debug!(origin = %self.upstream.origin.place, cause = failure.cause.as_str(), attempt = self.number, "trying again: {}", failure.detail);
-                    (fresh, pause) = (on_fresh, after);
+                    // Once a fresh connection is due it stays due, also when dialling it fails.
+                    (fresh, pause) = (fresh || on_fresh, after);
                     if !after.is_zero() {
                         tokio::time::sleep(after).await;
                     }

@@ -53,6 +53,19 @@ pub(super) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
         .any(|p| !p.trim().is_empty() && !p.trim().eq_ignore_ascii_case("h2c"))
 }
 
+/// True when the sender closes the connection behind this message (RFC 9112 section 9.3).
+pub(super) fn closes(version: http::Version, headers: &HeaderMap) -> bool {
+    let says = |word: &str| {
+        headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .any(|t| t.trim().eq_ignore_ascii_case(word))
+    };
+    says("close") || (version < http::Version::HTTP_11 && !says("keep-alive"))
+}
+
 /// The product name of a `user-agent`, for counting: letters, digits and a few signs, at most 40 of them.
 pub(super) fn agent_name(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(http::header::USER_AGENT)?.to_str().ok()?;

@@ -137,7 +137,7 @@ async fn act(proxy: &Proxy, path: &str, request: Request<Incoming>) -> Result<Re
                 proxy.upstream(upstream.as_deref()).ok_or_else(|| Error::UnknownUpstream(upstream.unwrap_or_default()))?;
             Ok(json_answer(StatusCode::OK, &json!({ "warmed": found.origin.warm(proxy.config.connect.parallel) })))
         }
-        _ => open_session(proxy, parse(request).await?).await,
+        _ => open_session(proxy, parse(request).await?),
     }
 }
 
@@ -156,7 +156,7 @@ async fn restart(proxy: &Proxy) -> Result<Response<Reply>, Error> {
 }
 
 /// A session lasts as long as its stream; the stream's end tells `wrap` that the engine is gone.
-async fn open_session(proxy: &Proxy, asked: SessionRequest) -> Result<Response<Reply>, Error> {
+fn open_session(proxy: &Proxy, asked: SessionRequest) -> Result<Response<Reply>, Error> {
     let mut upstreams = BTreeMap::new();
     for (name, url) in asked.upstreams {
         if !config::is_upstream_name(&name) || proxy.config.upstreams.contains_key(&name) {

@@ -1,13 +1,13 @@
 //! Response bodies: Leeward's own words, an upstream's answer passed through, or a session's open stream.
 
-use super::relay::Relay;
+use super::{client_io::Said, relay::Relay};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::Ordering::{Relaxed, SeqCst},
     },
     task::{Context, Poll},
 };
@@ -64,18 +64,24 @@ impl Body for Reply {
 
 /// Marks a client's connection busy until its response is out or dropped.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<AtomicBool>);
+pub(super) struct Busy(Arc<Said>);
 
 impl Busy {
-    pub(super) fn new(flag: &Arc<AtomicBool>) -> Self {
-        flag.store(true, Relaxed);
-        Self(flag.clone())
+    pub(super) fn new(said: &Arc<Said>) -> Self {
+        said.busy.store(true, Relaxed);
+        Self(said.clone())
+    }
+
+    /// The client wants the connection closed behind this answer.
+    pub(super) fn client_closes(&self) {
+        self.0.client_closes.store(true, Relaxed);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.store(false, Relaxed);
+        self.0.busy.store(false, SeqCst);
+        self.0.next.wake();
     }
 }
 

@@ -65,6 +65,7 @@ pub(super) fn run(parts: Parts) {
 struct Coming {
     number: u64,
     since: Instant,
+    upstream: String,
     config_error: Option<String>,
     replies: Vec<oneshot::Sender<Result<Restarted, String>>>,
 }
@@ -93,6 +94,8 @@ struct Run {
     /// All that still run; the last one that accepted is `current`.
     generations: Vec<Generation>,
     current: u64,
+    /// The default upstream of the current generation.
+    upstream: String,
     next: u64,
     coming: Option<Coming>,
     rebind_at: Option<Instant>,
@@ -124,6 +127,7 @@ impl Run {
             events: mpsc::channel(64),
             generations: Vec::new(),
             current: 0,
+            upstream: String::new(),
             next: 1,
             coming: None,
             rebind_at: None,
@@ -191,7 +195,13 @@ impl Run {
         match started {
             Ok(generation) => {
                 self.generations.push(generation);
-                self.coming = Some(Coming { number, since: Instant::now(), config_error, replies: reply.into_iter().collect() });
+                self.coming = Some(Coming {
+                    number,
+                    since: Instant::now(),
+                    upstream: self.config.upstream.to_string(),
+                    config_error,
+                    replies: reply.into_iter().collect(),
+                });
             }
             Err(e) => {
                 let why = format!("a new engine generation could not be started: {e}");
@@ -268,6 +278,7 @@ impl Run {
     fn accepting(&mut self, number: u64) {
         let Some(coming) = self.coming.take_if(|c| c.number == number) else { return };
         self.current = number;
+        self.upstream = coming.upstream.clone();
         self.stuck = None;
         self.shared.counters.set_accepting(true);
         self.retire_below(number);
@@ -481,7 +492,7 @@ impl Run {
             },
             conditions: self.shared.health.visible(),
             probe: self.probe.clone(),
-            upstream: self.config.upstream.to_string(),
+            upstream: self.upstream.clone(),
             sessions: self.shared.sessions.list(),
             ..self.publish.borrow().clone()
         };

@@ -68,7 +68,7 @@ fn a_second_run_inside_the_first_changes_nothing() {
     let outer = world.plan("opencode", &[]);
     let inner = World {
         vars: world.vars.clone().into_iter().chain(outer.set.clone()).collect(),
-        files: world.files.clone(),
+        files: world.files,
         ..World::new(&[], &[])
     };
     let inner = inner.plan("opencode", &[]);

@@ -2,7 +2,7 @@
 
 use crate::{
     Failure, commands,
-    engine::Running,
+    engine::{Running, UNAVAILABLE},
     menu::{self, Action, ITEMS},
     signals,
 };
@@ -26,8 +26,9 @@ pub(crate) fn run(running: Running) -> Result<(), Failure> {
 }
 
 fn show(running: &Running) -> Result<(), Failure> {
-    let failed =
-        |why: &dyn std::fmt::Display| Failure::new(69, format!("the tray cannot be shown: {why}; run `leeward serve` instead"));
+    let failed = |why: &dyn std::fmt::Display| {
+        Failure::new(UNAVAILABLE, format!("the tray cannot be shown: {why}; run `leeward serve` instead"))
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("leeward-tray")
@@ -35,7 +36,10 @@ fn show(running: &Running) -> Result<(), Failure> {
         .build()
         .map_err(|e| failed(&e))?;
     tauri::async_runtime::set(runtime.handle().clone());
-    let tasks = Tasks::new();
+    let tasks = {
+        let _entered = runtime.enter();
+        Tasks::new()
+    };
     let picture = running.engine.status();
     let builder = tauri::Builder::default()
         .manage(picture.clone())
@@ -53,15 +57,12 @@ fn show(running: &Running) -> Result<(), Failure> {
         Ok(line) => line.map_err(|e| failed(&e))?,
         Err(_) => return Err(failed(&"the icon could not be made (the log says why)")),
     };
-    {
-        let _entered = runtime.enter();
-        tasks.spawn(paint(app.handle().clone(), line, picture));
-        let handle = app.handle().clone();
-        tasks.spawn(async move {
-            signals::asked_to_end().await;
-            handle.exit(0);
-        });
-    }
+    tasks.spawn(paint(app.handle().clone(), line, picture));
+    let handle = app.handle().clone();
+    tasks.spawn(async move {
+        signals::asked_to_end().await;
+        handle.exit(0);
+    });
     // `run_return` and not `run`: the engine is stopped after it, and the exit code is main's.
     app.run_return(|_, event| match event {
         RunEvent::Ready => tracing::info!("the tray is shown"),
@@ -106,8 +107,6 @@ fn act(app: &AppHandle, action: Action) {
                     tracing::error!("restart: {why}");
                 }
             };
-            // The menu's thread is not one of the runtime's.
-            let _entered = tauri::async_runtime::handle().inner().enter();
             app.state::<Tasks>().spawn(restart);
         }
         Action::Panel => {

@@ -6,12 +6,13 @@ use leeward::{
     health::unix_ms,
     instance::{Lock, LockError, Record, remove_record, write_record},
     logging,
-    supervisor::Engine,
+    supervisor::{Engine, StartError},
 };
 use std::time::Duration;
 
-/// Bad usage of the machine's own resources, as in the README's table.
-const UNAVAILABLE: u8 = 69;
+/// Exit codes, as in the README's table.
+pub(crate) const USAGE: u8 = 64;
+pub(crate) const UNAVAILABLE: u8 = 69;
 const CANNOT_WRITE: u8 = 73;
 const TRY_AGAIN: u8 = 75;
 const BAD_CONFIG: u8 = 78;
@@ -30,9 +31,9 @@ pub(crate) struct Running {
 }
 
 /// Starts the engine, unless there is no desktop to show it on or another Leeward serves already.
-pub(crate) fn start(on_a_terminal: bool) -> Result<Running, Failure> {
+pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Running, Failure> {
     desktop()?;
-    let config = configured().map_err(|why| Failure::new(BAD_CONFIG, why))?;
+    let config = configured(&flags).map_err(|why| Failure::new(BAD_CONFIG, why))?;
     let paths = config.paths.clone();
     let lock = Lock::acquire(&paths).map_err(|why| match why {
         LockError::Held(_) => Failure::new(TRY_AGAIN, why),
@@ -42,7 +43,11 @@ pub(crate) fn start(on_a_terminal: bool) -> Result<Running, Failure> {
         logging::Error::Filter { .. } => Failure::new(BAD_CONFIG, why),
         why => Failure::new(CANNOT_WRITE, why),
     })?;
-    let engine = Engine::start(config, Box::new(configured)).map_err(|why| Failure::new(UNAVAILABLE, why))?;
+    let engine = Engine::start(config, Box::new(move || configured(&flags)));
+    let engine = engine.map_err(|why| match why {
+        StartError::PortTaken { .. } => Failure::new(TRY_AGAIN, why),
+        why => Failure::new(UNAVAILABLE, why),
+    })?;
     let record = Record {
         pid: std::process::id(),
         address: engine.address(),
@@ -63,8 +68,8 @@ impl Running {
     }
 }
 
-fn configured() -> Result<Config, String> {
-    load(&Sources { env: &environment, flags: Flags::default() }).map_err(|e| e.to_string())
+fn configured(flags: &Flags) -> Result<Config, String> {
+    load(&Sources { env: &environment, flags: flags.clone() }).map_err(|e| e.to_string())
 }
 
 /// GTK ends the process when it finds no display; a sentence is kinder.

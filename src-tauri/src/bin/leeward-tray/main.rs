@@ -7,10 +7,28 @@ mod engine;
 mod menu;
 mod signals;
 
+use clap::Parser;
+use leeward::config::Flags;
 use std::{
     io::{IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
 };
+
+/// Leeward in the tray: the engine, its status and a menu. The flags are those of `leeward serve`.
+#[derive(Debug, Parser)]
+#[command(name = "leeward-tray", version)]
+struct Arguments {
+    /// Address and port to accept on, and no other
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// API that requests go to when their path names no upstream
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// Config file to read
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
 
 /// Why the tray could not start: a sentence, and the exit code the README documents.
 #[derive(Debug)]
@@ -26,7 +44,16 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
-    match engine::start(std::io::stderr().is_terminal()).and_then(desktop::run) {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            // Help and version are told the same way and are no error.
+            told.print().ok();
+            return if told.use_stderr() { ExitCode::from(engine::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let flags = Flags { listen: arguments.listen, upstream: arguments.upstream, config_file: arguments.config };
+    match engine::start(flags, std::io::stderr().is_terminal()).and_then(desktop::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!("{}", failure.sentence);

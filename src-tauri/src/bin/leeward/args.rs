@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Logs(Logs),
     #[command(subcommand)]
     Config(Config),
+    Demo(Demo),
     Completions(Completions),
 }
 
@@ -199,6 +200,25 @@ pub(crate) enum Config {
     },
     /// Print the JSON Schema of the config file
     Schema,
+}
+
+/// See it work, on this machine and without an account
+///
+/// Replays the two faults that Leeward was born from against a faulty server of its own on loopback, without Leeward and
+/// with it, and prints what became of them. Nothing leaves the machine and no file of yours is touched. Exit code 2 when a
+/// fault that can be repaired reached a client of Leeward.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  leeward demo\n  leeward demo --seed 7 --json")]
+pub(crate) struct Demo {
+    /// Print JSON; its form is stable, see docs/json.md
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw the faults from this number; the same number gives the same faults
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// A tenth of it
+    #[arg(long)]
+    pub(crate) quick: bool,
 }
 
 /// Print a completion script

@@ -9,6 +9,8 @@ use std::{fmt, io};
 pub(crate) enum Exit {
     /// Done.
     Ok = 0,
+    /// The demo found that a fault reached a client which should not have.
+    Broken = 2,
     /// The command line makes no sense.
     Usage = 64,
     /// No Leeward runs, or an upstream cannot be reached.
@@ -29,6 +31,7 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
+  2    broken: in the demo, a fault that can be repaired reached a client
   64   the command line makes no sense
   69   no Leeward runs, or an upstream cannot be reached
   73   a file or folder cannot be written
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn the_help_names_every_code_and_the_library_means_the_same() {
         use Exit::*;
-        for exit in [Ok, Usage, Unavailable, CannotWrite, TryAgain, ConfigInvalid, NotExecutable, AgentNotFound] {
+        for exit in [Ok, Broken, Usage, Unavailable, CannotWrite, TryAgain, ConfigInvalid, NotExecutable, AgentNotFound] {
             assert!(HELP.lines().any(|l| l.trim().starts_with(&format!("{} ", exit as i32))), "{exit:?}");
         }
         assert_eq!(TryAgain as i32, wrap::TRY_AGAIN);

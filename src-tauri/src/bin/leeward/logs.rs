@@ -29,7 +29,10 @@ pub(crate) fn run(args: &args::Logs, out: &mut Out) -> Outcome {
     };
     let end = tail(&mut file, args.lines).map_err(|e| unreadable(&path, &e))?;
     out.text(end)?;
-    while args.follow {
+    if !args.follow {
+        return Ok(Exit::Ok as i32);
+    }
+    loop {
         std::thread::sleep(POLL);
         let mut added = Vec::new();
         file.read_to_end(&mut added).map_err(|e| unreadable(&path, &e))?;
@@ -44,7 +47,6 @@ pub(crate) fn run(args: &args::Logs, out: &mut Out) -> Outcome {
             file = new;
         }
     }
-    Ok(Exit::Ok as i32)
 }
 
 fn unreadable(path: &Path, e: &io::Error) -> Failure {

@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod demo;
 mod env;
 mod exit;
 mod launch;
@@ -48,6 +49,7 @@ fn run(command: Command) -> Outcome {
         Command::Stats(args) => stats::run(&args, &mut out),
         Command::Logs(args) => logs::run(&args, &mut out),
         Command::Config(args) => config::run(args, &mut out),
+        Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
     }
 }

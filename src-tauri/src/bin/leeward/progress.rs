@@ -1,6 +1,11 @@
-//! A spinner for what takes longer than a second, on a terminal only.
+//! A spinner or a bar for what takes longer than a second, on a terminal only.
 
-use std::{future::Future, io::IsTerminal, time::Duration};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    future::Future,
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -13,9 +18,40 @@ pub(crate) async fn while_waiting<T>(message: &'static str, work: impl Future<Ou
     if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
         return done;
     }
-    let spinner = indicatif::ProgressBar::new_spinner().with_message(message);
+    let spinner = ProgressBar::new_spinner().with_message(message);
     spinner.enable_steady_tick(Duration::from_millis(100));
     let done = work.await;
     spinner.finish_and_clear();
     done
+}
+
+/// A bar for work that tells how far it is. Dropping it takes it off the terminal.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    began: Instant,
+}
+
+impl Bar {
+    /// A bar that shows itself once the work has taken long enough.
+    pub(crate) fn new() -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}");
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { bar: bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())), began: Instant::now() }
+    }
+
+    /// How far it is.
+    pub(crate) fn show(&mut self, message: &'static str, done: u64, total: u64) {
+        if self.bar.is_hidden() && self.began.elapsed() >= PATIENCE && std::io::stderr().is_terminal() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.set_length(total);
+        self.bar.set_message(message);
+        self.bar.set_position(done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }

@@ -10,6 +10,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 /// Where a fault could strike now.
@@ -106,13 +107,29 @@ impl Plan {
         })
     }
 
+    /// Only faults that a proxy can repair without harm. `percent` in 100 new connections are reset, half of them before a
+    /// byte is read and half in the TLS handshake. Of the requests on a reused connection half that share is reset before
+    /// the response's headers, and behind the other half the connection is closed, so that whoever keeps it finds it dead.
+    ///
+    /// A fresh connection's first request is never reset after it was read whole: nobody can know whether such a request
+    /// was processed.
+    pub fn repairable(seed: u64, percent: u8) -> Self {
+        let connecting = Self::seeded(seed, percent, vec![Fault::ResetAtAccept, Fault::ResetInTls]);
+        let reused = Self::seeded(seed, percent, vec![Fault::ResetOnReuse, Fault::CloseIdle(Duration::ZERO)]);
+        Self::by(move |moment| match moment {
+            Moment::Connection { .. } => connecting.choose(moment),
+            Moment::Request { nth: 0, .. } => Fault::None,
+            Moment::Request { .. } => reused.choose(moment),
+        })
+    }
+
     /// Whatever the closure says. It is called from several tasks at once.
     pub fn by(choose: impl Fn(&Moment<'_>) -> Fault + Send + Sync + 'static) -> Self {
         Self(Box::new(choose))
     }
 
-    /// The fault for this moment.
-    pub(super) fn choose(&self, moment: &Moment<'_>) -> Fault {
+    /// The fault for this moment; `Fault::None` when the chosen one does not fit it.
+    pub fn choose(&self, moment: &Moment<'_>) -> Fault {
         let fault = (self.0)(moment);
         if moment.fits(&fault) { fault } else { Fault::None }
     }

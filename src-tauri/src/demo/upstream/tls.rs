@@ -1,6 +1,8 @@
 //! A certificate authority that lives as long as one upstream: its key is in memory only and nobody else trusts it.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::{io, sync::Arc};
 use tokio_rustls::TlsAcceptor;
@@ -8,8 +10,8 @@ use tokio_rustls::TlsAcceptor;
 /// Names the upstream's certificate is valid for.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// An acceptor with a fresh certificate, and the authority's certificate (DER) that clients have to trust.
-pub(super) fn throw_away() -> io::Result<(TlsAcceptor, Vec<u8>)> {
+/// An acceptor with a fresh certificate, and the authority's certificate that clients have to trust.
+pub(super) fn throw_away() -> io::Result<(TlsAcceptor, Certificate)> {
     let (authority, leaf, key) = certificates().map_err(io::Error::other)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -22,7 +24,7 @@ pub(super) fn throw_away() -> io::Result<(TlsAcceptor, Vec<u8>)> {
     Ok((TlsAcceptor::from(Arc::new(config)), authority))
 }
 
-fn certificates() -> Result<(Vec<u8>, Vec<u8>, PrivateKeyDer<'static>), rcgen::Error> {
+fn certificates() -> Result<(Certificate, Vec<u8>, PrivateKeyDer<'static>), rcgen::Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.distinguished_name.push(DnType::CommonName, "Leeward demo, throw-away authority");
@@ -39,5 +41,5 @@ fn certificates() -> Result<(Vec<u8>, Vec<u8>, PrivateKeyDer<'static>), rcgen::E
     let leaf_key = KeyPair::generate()?;
     let signed = leaf.signed_by(&leaf_key, &issuer)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
-    Ok((root.der().to_vec(), signed.der().to_vec(), key))
+    Ok((root, signed.der().to_vec(), key))
 }

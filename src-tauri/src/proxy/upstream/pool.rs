@@ -110,8 +110,7 @@ impl Origin {
     /// A connection: an idle one that a peek finds alive, else the first that becomes free.
     pub(in crate::proxy) async fn checkout(self: &Arc<Self>, fresh: bool) -> Lease {
         let mut stale = 0;
-        while !fresh {
-            let Some(mut idle) = self.lock().idle.pop() else { break };
+        while let Some(mut idle) = if fresh { None } else { self.take_idle() } {
             if idle.since.elapsed() >= self.config.pool.idle {
                 continue; // old: those below it are older still
             }
@@ -163,6 +162,11 @@ impl Origin {
     /// Idle connections now.
     pub(in crate::proxy) fn idle(&self) -> usize {
         self.lock().idle.len()
+    }
+
+    /// A statement of its own, so that the lock is gone before the connection is looked at or dropped.
+    fn take_idle(&self) -> Option<Idle> {
+        self.lock().idle.pop()
     }
 
     fn offer(self: &Arc<Self>, wire: Wire, fresh: bool) {

@@ -187,10 +187,13 @@ impl AsyncWrite for Counted {
     }
 }
 
+/// hyper's side of a connection, which must be polled for anything to happen.
+type Driven = Pin<Box<Connection<TokioIo<Counted>, Outgoing>>>;
+
 /// A connection; whoever holds it drives it.
 pub(in crate::proxy) struct Wire {
     sender: SendRequest<Outgoing>,
-    connection: Option<Pin<Box<Connection<TokioIo<Counted>, Outgoing>>>>,
+    connection: Option<Driven>,
     meter: Arc<Meter>,
     socket: Socket,
     tls: bool,

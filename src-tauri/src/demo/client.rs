@@ -1,0 +1,221 @@
+//! The agent's side of the demo: one request on a connection of its own, no pool and no retry, as the report describes it.
+
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+/// Most header fields of an answer.
+const HEAD_FIELDS: usize = 128;
+
+/// Where requests go.
+#[derive(Clone)]
+pub(super) struct Client {
+    address: SocketAddr,
+    tls: Option<TlsConnector>,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// `POST`.
+    pub(super) method: &'static str,
+    /// Path and query.
+    pub(super) target: &'static str,
+    /// JSON, or empty.
+    pub(super) body: String,
+}
+
+/// A complete answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Without its framing.
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there is none. Display is short: it is a row of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("connection refused")]
+    Refused,
+    #[error("connection reset")]
+    Reset,
+    #[error("connection closed early")]
+    Closed,
+    #[error("no answer in time")]
+    TimedOut,
+    #[error("not HTTP")]
+    Garbage,
+    #[error("other I/O error")]
+    Other,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => Self::Reset,
+            io::ErrorKind::UnexpectedEof => Self::Closed,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::InvalidData => Self::Garbage,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Client {
+    /// Plain HTTP.
+    pub(super) fn plain(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+
+    /// TLS that trusts this authority (DER) and no other.
+    pub(super) fn tls(address: SocketAddr, authority: &[u8]) -> Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.to_vec().into())?;
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))) })
+    }
+
+    /// Sends one request on a fresh connection and reads its answer.
+    pub(super) async fn ask(&self, request: &Request, limit: Duration) -> Result<Answer, Failure> {
+        timeout(limit, self.exchange(request)).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            None => converse(stream, self.address, request).await,
+            Some(tls) => {
+                let stream = tls.connect(ServerName::from(self.address.ip()), stream).await?;
+                converse(stream, self.address, request).await
+            }
+        }
+    }
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: SocketAddr,
+    request: &Request,
+) -> Result<Answer, Failure> {
+    let Request { method, target, body } = request;
+    let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nanthropic-version: 2023-06-01\r\n{length}\r\n"
+    );
+    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await?;
+    stream.flush().await?;
+    let mut got = Vec::new();
+    loop {
+        if let Some(answer) = complete(&got, *method == "HEAD")? {
+            return Ok(answer);
+        }
+        if stream.read_buf(&mut got).await? == 0 {
+            return Err(Failure::Closed);
+        }
+    }
+}
+
+/// The answer once all of it is there.
+fn complete(got: &[u8], bodiless: bool) -> Result<Option<Answer>, Failure> {
+    let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS];
+    let mut response = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(start) = response.parse(got).map_err(|_| Failure::Garbage)? else { return Ok(None) };
+    let status = response.code.ok_or(Failure::Garbage)?;
+    let rest = &got[start..];
+    if (100..200).contains(&status) {
+        return complete(rest, bodiless);
+    }
+    if bodiless || matches!(status, 204 | 304) {
+        return Ok(Some(Answer { status, body: Vec::new() }));
+    }
+    let field = |name: &str| {
+        let found = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name));
+        found.and_then(|h| std::str::from_utf8(h.value).ok())
+    };
+    if field("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
+        return Ok(unchunk(rest)?.map(|body| Answer { status, body }));
+    }
+    let length: usize = field("content-length").and_then(|v| v.parse().ok()).ok_or(Failure::Garbage)?;
+    Ok(rest.get(..length).map(|body| Answer { status, body: body.to_vec() }))
+}
+
+fn unchunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    let mut body = Vec::new();
+    loop {
+        let size = httparse::parse_chunk_size(rest).map_err(|_| Failure::Garbage)?;
+        let httparse::Status::Complete((start, size)) = size else { return Ok(None) };
+        let size = usize::try_from(size).map_err(|_| Failure::Garbage)?;
+        if size == 0 {
+            // The upstream of the demo sends no trailers: an empty line ends the body.
+            return Ok(rest[start..].starts_with(b"\r\n").then_some(body));
+        }
+        let Some(chunk) = rest.get(start..start + size + 2) else { return Ok(None) };
+        body.extend_from_slice(&chunk[..size]);
+        rest = &rest[start + size + 2..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::upstream::{Fault, Mark, Plan, Upstream},
+        *,
+    };
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn messages(stream: bool) -> Request {
+        let body = format!(r#"{{"model":"m","max_tokens":5,"stream":{stream},"messages":[]}}"#);
+        Request { method: "POST", target: "/v1/messages", body }
+    }
+
+    #[tokio::test]
+    async fn asks_over_tls_and_trusts_only_the_named_authority() {
+        let upstream = Upstream::tls(Plan::none()).unwrap();
+        let client = Client::tls(upstream.address(), upstream.authority().unwrap()).unwrap();
+        let answer = client.ask(&messages(true), LIMIT).await.unwrap();
+        assert_eq!(answer.status, 200);
+        assert!(String::from_utf8(answer.body).unwrap().contains("message_stop"));
+        assert_eq!(client.ask(&messages(false), LIMIT).await.unwrap().status, 200);
+        assert_eq!(upstream.log().record().connections.len(), 2, "each request has a connection of its own");
+
+        let stranger = Upstream::tls(Plan::none()).unwrap();
+        let mistrusting = Client::tls(stranger.address(), upstream.authority().unwrap()).unwrap();
+        assert_eq!(mistrusting.ask(&messages(false), LIMIT).await, Err(Failure::Garbage));
+        assert_eq!(stranger.log().record().requests.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn names_what_went_wrong() {
+        let stream = Mark::Events(3);
+        for (fault, failure) in [
+            (Fault::ResetAtAccept, Failure::Reset),
+            (Fault::ResetInTls, Failure::Reset),
+            (Fault::ResetBeforeHeaders, Failure::Reset),
+            (Fault::CloseBeforeHeaders, Failure::Closed),
+            (Fault::TruncateAfter(stream), Failure::Closed),
+            (Fault::GarbageStatusLine, Failure::Garbage),
+            (Fault::BadChunk, Failure::Garbage),
+        ] {
+            let upstream = Upstream::tls(Plan::always(fault.clone())).unwrap();
+            let client = Client::tls(upstream.address(), upstream.authority().unwrap()).unwrap();
+            assert_eq!(client.ask(&messages(true), LIMIT).await, Err(failure), "{fault:?}");
+        }
+        let silent = Upstream::plain(Plan::always(Fault::StallBeforeHeaders)).unwrap();
+        let client = Client::plain(silent.address());
+        assert_eq!(client.ask(&messages(true), Duration::from_millis(50)).await, Err(Failure::TimedOut));
+        silent.stop().await;
+        assert_eq!(client.ask(&messages(true), LIMIT).await, Err(Failure::Refused));
+    }
+}

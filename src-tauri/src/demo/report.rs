@@ -1,0 +1,179 @@
+//! What the demo found, as data and as a table of plain text. Colours are the terminal's matter, not this file's.
+
+use super::{
+    starts::{PERCENT, Starts},
+    storm::Storm,
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Display},
+};
+
+/// The same trial without Leeward and with it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Contrast<T> {
+    /// The naive listener, or the agent talking to the upstream itself.
+    pub without: T,
+    /// The same through Leeward.
+    pub leeward: T,
+}
+
+/// Everything the demo found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Leeward's version.
+    pub version: &'static str,
+    /// The seed that the faults were drawn from.
+    pub seed: u64,
+    /// True when nothing repairable reached a client of Leeward.
+    pub passed: bool,
+    /// The whole demo, in milliseconds.
+    pub took_ms: u64,
+    /// Clients that reset while they are accepted.
+    pub listener: Contrast<Storm>,
+    /// Agents that start on a bad network.
+    pub starts: Contrast<Starts>,
+}
+
+impl Report {
+    /// What went wrong in Leeward's column, a sentence each; empty when it passed.
+    pub fn shortfalls(&self) -> Vec<String> {
+        let (storm, starts) = (&self.listener.leeward, &self.starts.leeward);
+        let mut all = Vec::new();
+        if storm.health_failed > 0 {
+            all.push(format!(
+                "{} of {} /health were not answered by Leeward.",
+                storm.health_failed,
+                storm.health_ok + storm.health_failed
+            ));
+        }
+        if storm.refused > 0 {
+            all.push(format!("Leeward's listener refused {} connections.", storm.refused));
+        }
+        if starts.failed > 0 {
+            all.push(format!("{} of {} requests through Leeward failed.", starts.failed, starts.requests));
+        }
+        if starts.upstream.answered > starts.requests {
+            all.push(format!("The upstream did {} requests for {} that were sent.", starts.upstream.answered, starts.requests));
+        }
+        all
+    }
+}
+
+/// Three columns: what, without, with.
+struct Table {
+    rows: Vec<[String; 3]>,
+}
+
+impl Table {
+    fn new(without: &str) -> Self {
+        Self { rows: vec![[String::new(), without.to_owned(), "Leeward".to_owned()]] }
+    }
+
+    fn row(&mut self, what: impl Into<String>, without: impl Display, leeward: impl Display) {
+        self.rows.push([what.into(), without.to_string(), leeward.to_string()]);
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = |column: usize| self.rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
+        let (what, without, leeward) = (width(0), width(1), width(2));
+        for (number, row) in self.rows.iter().enumerate() {
+            writeln!(f, "  {:<what$}   {:>without$}   {:>leeward$}", row[0], row[1], row[2])?;
+            if number == 0 {
+                writeln!(f, "  {}", "-".repeat(what + without + leeward + 6))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Contrast { without, leeward } = &self.listener;
+        let clients = leeward.health_ok + leeward.health_failed;
+        writeln!(f, "1. {clients} clients reset their connection while it is being accepted; a /health after each\n")?;
+        write!(f, "{}", storms(without, leeward))?;
+        let Contrast { without, leeward } = &self.starts;
+        writeln!(f, "\n2. {} agent starts of 4 requests at once; {PERCENT} % of the connections are reset\n", leeward.starts)?;
+        write!(f, "{}", races(without, leeward))?;
+        f.write_str(LEGEND)?;
+        writeln!(f)?;
+        for shortfall in self.shortfalls() {
+            writeln!(f, "FAILED: {shortfall}")?;
+        }
+        if self.passed {
+            writeln!(f, "Passed: nothing that can be repaired reached a client of Leeward.")?;
+        }
+        writeln!(f, "Leeward {}, seed {}, {}", self.version, self.seed, seconds(self.took_ms))
+    }
+}
+
+const LEGEND: &str = "
+  The naive listener closes its socket on the first accept error. Linux hides that error, Windows reports it; the demo's
+  naive listener asks the accepted socket for it. Everything else is real: sockets, resets, TLS.
+  40 % of new connections are reset, half of them before a byte is read, half in the TLS handshake. Of the requests on a
+  reused connection 20 % are reset before the response, and behind 20 % of them the connection is closed; only who keeps
+  connections meets these. Not among the faults: a fresh connection reset after the whole request was read. Whether such
+  a request was processed cannot be known, and this version passes that fault on to the agent.
+";
+
+fn storms(without: &Storm, leeward: &Storm) -> Table {
+    let listener = |s: &Storm| match (s.alive, s.lost_after) {
+        (true, None) => "alive".to_owned(),
+        (true, Some(client)) => format!("failed at client {client}, alive again"),
+        (false, Some(client)) => format!("lost at client {client}"),
+        (false, None) => "not reached".to_owned(),
+    };
+    let slowest = |s: &Storm| if s.health_ok == 0 { "-".to_owned() } else { micros(s.health_max_us) };
+    let mut table = Table::new("naive listener");
+    table.row("resets that reached the listener", without.resets, leeward.resets);
+    table.row("connections refused", without.refused, leeward.refused);
+    table.row("/health answered", without.health_ok, leeward.health_ok);
+    table.row("/health failed", without.health_failed, leeward.health_failed);
+    table.row("listener", listener(without), listener(leeward));
+    table.row("slowest /health", slowest(without), slowest(leeward));
+    table.row("time", seconds(without.took_ms), seconds(leeward.took_ms));
+    table
+}
+
+fn races(without: &Starts, leeward: &Starts) -> Table {
+    let share = |part: u64, all: u64| format!("{part} of {all}");
+    let mut table = Table::new("direct");
+    table.row("starts that failed", share(without.starts_failed, without.starts), share(leeward.starts_failed, leeward.starts));
+    table.row("requests that failed", share(without.failed, without.requests), share(leeward.failed, leeward.requests));
+    let reasons = without.failures.keys().chain(leeward.failures.keys()).collect::<BTreeSet<_>>();
+    for reason in reasons {
+        let count = |s: &Starts| s.failures.get(reason).copied().unwrap_or(0);
+        table.row(format!("  {reason}"), count(without), count(leeward));
+    }
+    table.row("faults that struck", struck(without), struck(leeward));
+    let kinds = without.upstream.faults.keys().chain(leeward.upstream.faults.keys()).collect::<BTreeSet<_>>();
+    for kind in kinds {
+        let count = |s: &Starts| s.upstream.faults.get(kind).copied().unwrap_or(0);
+        table.row(format!("  {kind}"), count(without), count(leeward));
+    }
+    table.row("connections tried at the upstream", without.upstream.connections, leeward.upstream.connections);
+    table.row("requests that the upstream read", without.upstream.requests, leeward.upstream.requests);
+    table.row("requests that the upstream answered", without.upstream.answered, leeward.upstream.answered);
+    let absorbed = |s: &Starts| s.absorbed.map_or("-".to_owned(), |n| n.to_string());
+    table.row("faults absorbed", absorbed(without), absorbed(leeward));
+    let times = |s: &Starts| format!("{} / {} ms", s.start_p50_ms, s.start_p99_ms);
+    table.row("time of one start, p50 / p99", times(without), times(leeward));
+    table.row("time", seconds(without.took_ms), seconds(leeward.took_ms));
+    table
+}
+
+fn struck(starts: &Starts) -> u64 {
+    starts.upstream.faults.values().sum()
+}
+
+fn seconds(millis: u64) -> String {
+    format!("{:.1} s", millis as f64 / 1000.0)
+}
+
+fn micros(micros: u64) -> String {
+    format!("{:.1} ms", micros as f64 / 1000.0)
+}

@@ -1,0 +1,73 @@
+//! The demo shows what it claims: Leeward's columns are clean, and the others are not, or it would prove nothing.
+
+use crate::home::Home;
+use leeward::demo::{Options, Progress, Report, run};
+
+async fn report(options: Options) -> (Report, Vec<Progress>) {
+    let mut steps = Vec::new();
+    let report = run(options, &mut |step| steps.push(step)).await.unwrap();
+    (report, steps)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leeward_is_clean_where_the_others_fail() {
+    let options = Options { clients: 100, starts: 25, ..Options::default() };
+    let (report, steps) = report(options).await;
+    let shown = report.to_string();
+
+    let (naive, leeward) = (&report.listener.without, &report.listener.leeward);
+    assert!(!naive.alive && naive.lost_after.is_some() && naive.health_failed > 0, "the naive listener must be lost\n{shown}");
+    assert_eq!((leeward.health_ok, leeward.health_failed, leeward.refused, leeward.alive), (100, 0, 0, true), "{shown}");
+
+    let (direct, leeward) = (&report.starts.without, &report.starts.leeward);
+    // 40 % of 100 requests; the draw of the default seed is the same every time.
+    assert!(direct.failed >= 25 && direct.starts_failed >= 12, "the direct agents must fail\n{shown}");
+    assert_eq!((leeward.failed, leeward.starts_failed), (0, 0), "{shown}");
+    assert_eq!(leeward.upstream.answered, leeward.requests, "each request is done exactly once\n{shown}");
+    assert!(leeward.absorbed.is_some_and(|n| n > 0), "nothing was absorbed, so nothing was shown\n{shown}");
+    for kind in ["reset-at-accept", "reset-in-tls", "reset-on-reuse", "close-idle"] {
+        assert!(leeward.upstream.faults.contains_key(kind), "{kind} never struck\n{shown}");
+    }
+    assert!(report.passed && report.shortfalls().is_empty(), "{shown}");
+
+    assert!(steps.windows(2).all(|pair| pair[0].done < pair[1].done), "progress goes forward");
+    assert_eq!(steps.last().map(|s| (s.done, s.total)), Some((250, 250)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shortfall_is_told_and_fails_the_demo() {
+    let (mut report, _) = report(Options { clients: 4, starts: 1, ..Options::default() }).await;
+    report.starts.leeward.failed = 2;
+    report.listener.leeward.health_failed = 1;
+    report.starts.leeward.upstream.answered = report.starts.leeward.requests + 1;
+    report.passed = report.shortfalls().is_empty();
+    assert!(!report.passed);
+    let shown = report.to_string();
+    for sentence in ["2 of 4 requests through Leeward failed.", "/health were not answered", "The upstream did 5 requests for 4"]
+    {
+        assert!(shown.contains("FAILED: ") && shown.contains(sentence), "{sentence}\n{shown}");
+    }
+    assert!(!shown.contains("Passed"), "{shown}");
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!((json["passed"].as_bool(), json["starts"]["leeward"]["failed"].as_u64()), (Some(false), Some(2)));
+}
+
+#[test]
+fn the_command_prints_the_table_or_json_and_touches_no_file() {
+    let home = Home::new();
+    let ran = home.run(&["demo", "--quick"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for sign in ["naive listener", "requests that failed", "Passed: nothing", "seed 62327"] {
+        assert!(ran.stdout.contains(sign), "{sign} is missing in\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains('\x1b') && ran.stderr.is_empty(), "a pipe gets neither colours nor a bar: {ran:?}");
+
+    let ran = home.run(&["demo", "--quick", "--json", "--seed", "7"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((report["passed"].as_bool(), report["seed"].as_u64(), ran.code), (Some(true), Some(7), Some(0)));
+    for pointer in ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/absorbed"] {
+        assert!(report.pointer(pointer).is_some_and(serde_json::Value::is_u64), "{pointer} in {report}");
+    }
+    let written: Vec<_> = std::fs::read_dir(home.path("leeward")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(written, ["config.toml"], "only the file that the test itself put there");
+}

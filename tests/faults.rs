@@ -1,0 +1,339 @@
+//! The request's contract on bad days: fault -> promised outcome. The table is the specification (rows U1-U16).
+
+use crate::support::{LIMIT, TestEngine, client, eventually, message};
+use leeward::{
+    config::Trust,
+    demo::upstream::{Fault, Mark, Plan, Upstream, When},
+};
+use std::time::{Duration, Instant};
+
+/// What a client sees when a fault strikes once, and what the upstream did.
+#[derive(Debug, PartialEq)]
+enum Promise {
+    /// The right answer, the upstream having worked once; one fault absorbed, by one of these causes.
+    Repaired(&'static [&'static str]),
+    /// The right answer without any repair.
+    Untouched,
+    /// The upstream's own answer, unchanged.
+    Passed(u16),
+    /// An error of Leeward's: status and code.
+    Told(u16, &'static str),
+    /// The stream is aborted, so that the client knows.
+    Aborted,
+}
+
+use Promise::*;
+
+/// One occurrence of the fault, an inference request. A fault without a promise does not compile.
+fn promise(fault: &Fault) -> Promise {
+    match fault {
+        Fault::None | Fault::Slice(_) => Untouched,
+        // U2 (on a plain upstream the connection is accepted before it is reset: U7).
+        // The reset may arrive before `connect` has returned.
+        Fault::ResetAtAccept => Repaired(&["tls", "connect"]),
+        Fault::ResetInTls | Fault::StallInTls => Repaired(&["tls"]),
+        // U4: strikes the request after it.
+        Fault::CloseIdle(_) | Fault::ResetIdle(_) => Repaired(&["stale-pooled"]),
+        // U5
+        Fault::ResetMidRequest(_) => Repaired(&["write-failed"]),
+        // U6
+        Fault::ResetOnReuse | Fault::CloseOnReuse => Repaired(&["reused-reset"]),
+        // U7: fate unknown.
+        Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => Told(502, "reset"),
+        // Any byte of an answer ends the licence to repeat.
+        Fault::GarbageStatusLine | Fault::ResetInHead(_) => Told(502, "bad-response"),
+        // U9
+        Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) | Fault::BadChunk => Aborted,
+        // U13
+        Fault::StallBeforeHeaders => Told(504, "response-timeout"),
+        // U14: the client's own clocks end it; see `silence_is_passed_on`.
+        Fault::HeadersThenSilence | Fault::StallAfter(_) | Fault::NeverEnds => Untouched,
+        // U12
+        Fault::Status(status, _) => Passed(*status),
+    }
+}
+
+/// Large enough that a reset in the middle finds bytes still unsent.
+fn large_message(stream: bool) -> String {
+    let mut message = message(stream);
+    message["messages"][0]["content"] = "x".repeat(8 << 20).into();
+    message.to_string()
+}
+
+async fn strikes_once(fault: Fault) {
+    let promised = promise(&fault);
+    let upstream = Upstream::tls(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.connect.tls_timeout = Duration::from_millis(300));
+    let body = if matches!(fault, Fault::ResetMidRequest(_)) { large_message(true) } else { message(true).to_string() };
+    let ask = || {
+        client()
+            .post(engine.url("/v1/messages?beta=true"))
+            .header("content-type", "application/json")
+            .header("x-stainless-timeout", "1")
+            .body(body.clone())
+    };
+    let mut before = 0;
+    if fault.when() == When::Reused {
+        assert_eq!(ask().send().await.unwrap().text().await.map(|t| t.contains("message_stop")).ok(), Some(true));
+        before = 1;
+    }
+    upstream.follow(Plan::times(1, fault.clone()));
+    if matches!(fault, Fault::CloseIdle(_) | Fault::ResetIdle(_)) {
+        ask().send().await.unwrap().bytes().await.unwrap();
+        upstream.log().wait_for(|r| r.open() == 0, LIMIT).await.unwrap();
+        before = 1;
+    }
+    let began = Instant::now();
+    let response = match ask().send().await {
+        Ok(response) => response,
+        // The cut may come before the head has left Leeward; then the whole answer is aborted.
+        Err(_) if promised == Aborted => return,
+        Err(e) => panic!("{fault:?}: {e}"),
+    };
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await;
+    let stats = engine.stats().await;
+    match &promised {
+        Repaired(_) | Untouched => {
+            let text = text.unwrap_or_else(|e| panic!("{fault:?}: {e}"));
+            assert!(
+                status == 200 && text.trim_end().ends_with("}") && text.contains("message_stop"),
+                "{fault:?}: {status} {text}"
+            );
+        }
+        Passed(wanted) => assert_eq!((status, headers.contains_key("x-leeward-error")), (*wanted, false), "{fault:?}"),
+        Told(wanted, code) => {
+            let text = text.unwrap();
+            assert_eq!((status, headers["x-leeward-error"].to_str().unwrap()), (*wanted, *code), "{fault:?}: {text}");
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(json["type"], "error", "in the client's dialect: {text}");
+            assert_eq!(stats["replays"], 0, "{fault:?}");
+        }
+        Aborted => assert!(text.is_err(), "{fault:?}: looked complete: {text:?}"),
+    }
+    if let Repaired(causes) = promised {
+        assert!(causes.iter().any(|c| stats["absorbed"][c] == 1), "{fault:?}: {stats}");
+        assert_eq!(stats["absorbed_total"], 1, "{fault:?}: {stats}");
+        assert_eq!(
+            stats["passed_on"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum::<u64>(),
+            0,
+            "{fault:?}: {stats}"
+        );
+        let attempts = if matches!(fault, Fault::CloseIdle(_) | Fault::ResetIdle(_)) { "1" } else { "2" };
+        assert_eq!(headers["x-leeward-attempts"], attempts, "{fault:?}");
+        assert!(began.elapsed() < LIMIT, "{fault:?}");
+        let record = upstream.log().record();
+        assert_eq!(record.processed() - before, 1, "{fault:?}: the upstream did the work once: {record:?}");
+    }
+    eventually("nothing is left in flight", async || engine.stats().await["in_flight"] == 0).await;
+}
+
+/// Every fault that has an end of its own, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table() {
+    for fault in [
+        Fault::None,
+        Fault::ResetAtAccept,
+        Fault::ResetInTls,
+        Fault::StallInTls,
+        Fault::CloseIdle(Duration::ZERO),
+        Fault::ResetIdle(Duration::ZERO),
+        Fault::ResetOnReuse,
+        Fault::CloseOnReuse,
+        Fault::ResetBeforeHeaders,
+        Fault::CloseBeforeHeaders,
+        Fault::ResetMidRequest(1000),
+        Fault::GarbageStatusLine,
+        Fault::ResetInHead(12),
+        Fault::ResetAfter(Mark::Events(3)),
+        Fault::ResetAfter(Mark::Bytes(1)),
+        Fault::TruncateAfter(Mark::Events(3)),
+        Fault::TruncateAfter(Mark::Bytes(0)),
+        Fault::LyingContentLength(7),
+        Fault::BadChunk,
+        Fault::StallBeforeHeaders,
+        Fault::Status(429, vec![("retry-after".into(), "3".into())]),
+        Fault::Status(500, vec![]),
+        Fault::Status(503, vec![("x-should-retry".into(), "false".into())]),
+        Fault::Status(529, vec![]),
+        Fault::Status(413, vec![]),
+        Fault::Status(520, vec![]),
+        Fault::Slice(1),
+    ] {
+        strikes_once(fault).await;
+    }
+}
+
+/// U12: status, headers and body of a declined request, to the byte.
+#[tokio::test]
+async fn u12_a_refusal_of_the_api_is_passed_unchanged() {
+    let headers = vec![
+        ("retry-after".to_owned(), "3".to_owned()),
+        ("X-Should-Retry".to_owned(), "false".to_owned()),
+        ("anthropic-ratelimit-unified-status".to_owned(), "rejected".to_owned()),
+    ];
+    let upstream = Upstream::plain(Plan::always(Fault::Status(429, headers.clone()))).unwrap();
+    let engine = TestEngine::start(&upstream);
+    let direct = client().post(upstream.url().join("v1/messages").unwrap()).json(&message(true)).send().await.unwrap();
+    let through = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
+    assert_eq!(through.status(), 429);
+    for (name, value) in headers {
+        assert_eq!(through.headers()[name.as_str()], value.as_str());
+    }
+    assert_eq!(through.text().await.unwrap(), direct.text().await.unwrap());
+    assert_eq!(engine.stats().await["outcomes"]["declined"], 1);
+}
+
+/// U1 and U16: an upstream that is not there is waited for until the limit, then told of at once, in each dialect.
+#[tokio::test]
+async fn u16_when_all_is_spent_each_client_is_told_in_its_dialect() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let dead = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
+    let engine = TestEngine::tuned(&upstream, |c| {
+        c.upstream = format!("http://{dead}").parse().unwrap();
+        c.retry.total = Duration::from_millis(300);
+    });
+    for (path, pointer, wanted) in [
+        ("/v1/messages", "/error/type", "overloaded_error"),
+        ("/v1/chat/completions", "/error/code", "connect"),
+        ("/v1beta/models/g:generateContent", "/error/status", "UNAVAILABLE"),
+    ] {
+        let began = Instant::now();
+        let response = client().post(engine.url(path)).json(&message(false)).send().await.unwrap();
+        let took = began.elapsed();
+        assert_eq!(response.status(), 503, "{path}");
+        let headers = response.headers().clone();
+        assert_eq!((&headers["retry-after"], &headers["x-should-retry"]), (&"1".parse().unwrap(), &"true".parse().unwrap()));
+        assert!(headers["x-leeward-attempts"].to_str().unwrap().parse::<u32>().unwrap() > 1, "it was tried again: {headers:?}");
+        assert!(took >= Duration::from_millis(150), "given up too early: {took:?}");
+        assert!(took < Duration::from_secs(5), "told too late: {took:?}");
+        let json: serde_json::Value = response.json().await.unwrap();
+        assert_eq!(json.pointer(pointer).unwrap(), wanted, "{json}");
+        let sentence = json.pointer("/error/message").unwrap().as_str().unwrap();
+        assert!(sentence.contains("network") && sentence.contains(&dead.to_string()), "{sentence}");
+    }
+    eventually("the condition is shown", async || engine.health().await["conditions"][0]["code"] == "upstream-unreachable").await;
+}
+
+/// U1: an upstream that comes up within the limit is reached, and the client never knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u1_an_upstream_that_comes_up_late_is_reached() {
+    let spare = Upstream::plain(Plan::none()).unwrap();
+    let address = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
+    let engine = TestEngine::tuned(&spare, |c| {
+        c.upstream = format!("http://{address}").parse().unwrap();
+        c.retry.total = LIMIT;
+    });
+    let asked = tokio::spawn(client().post(engine.url("/v1/messages")).json(&message(false)).send());
+    eventually("a dial fails", async || engine.stats().await["pool"]["dial_failures"].as_u64().unwrap() > 0).await;
+    let _upstream = Upstream::start(address, Plan::none(), false).unwrap();
+    let response = asked.await.unwrap().unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(engine.stats().await["absorbed"]["connect"].as_u64().unwrap() > 0);
+}
+
+/// U3: no retry, and the issuer is named.
+#[tokio::test]
+async fn u3_an_untrusted_certificate_is_told_at_once() {
+    let upstream = Upstream::tls(Plan::none()).unwrap();
+    let other = Upstream::tls(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.trust = Trust::Only(vec![other.authority().unwrap().to_vec()]));
+    let response = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["x-should-retry"].to_str().unwrap()), (502, "false"));
+    assert_eq!(response.headers()["x-leeward-attempts"], "1");
+    let text = response.text().await.unwrap();
+    assert!(text.contains("issued by") && text.contains("TLS inspection") && text.contains("CN="), "{text}");
+    assert_eq!(upstream.log().record().connections.len(), 1);
+    assert_eq!(engine.health().await["conditions"][0]["code"], "certificate-untrusted");
+}
+
+/// U6 is for inference and safe methods only; U7 for safe methods only.
+#[tokio::test]
+async fn u6_other_requests_are_never_sent_twice() {
+    for (method, path, replayed) in [
+        ("POST", "/v1/files", false),
+        ("POST", "/v1/oauth/token", false),
+        ("PUT", "/v1/messages", false),
+        ("GET", "/v1/models", true),
+    ] {
+        for reused in [true, false] {
+            let upstream = Upstream::plain(Plan::none()).unwrap();
+            let engine = TestEngine::start(&upstream);
+            let ask = || {
+                client().request(method.parse().unwrap(), engine.url(path)).body(if method == "GET" { "" } else { "{}" }).send()
+            };
+            if reused {
+                ask().await.unwrap().bytes().await.unwrap();
+            }
+            upstream.follow(Plan::times(1, if reused { Fault::ResetOnReuse } else { Fault::ResetBeforeHeaders }));
+            let response = ask().await.unwrap();
+            let seen = upstream.log().record().requests.len() - usize::from(reused);
+            assert_eq!(
+                (response.headers().contains_key("x-leeward-error"), seen),
+                (!replayed, if replayed { 2 } else { 1 }),
+                "{method} {path} reused: {reused}"
+            );
+            assert_eq!(engine.stats().await["replays"], u64::from(replayed), "{method} {path}");
+        }
+    }
+}
+
+/// The budget bounds replays whatever happens: a storm is not amplified.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u6_replays_end_with_the_budget() {
+    let upstream = Upstream::plain(Plan::by(|_| Fault::ResetOnReuse)).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| {
+        c.retry.budget = 0.0;
+        c.retry.budget_floor = 1;
+    });
+    let mut told = 0;
+    for _ in 0..100 {
+        let response = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
+        told += u64::from(response.headers().contains_key("x-leeward-error"));
+        response.bytes().await.unwrap();
+    }
+    let stats = engine.stats().await;
+    // One a second over the ten seconds that a deposit lives, and not a reset absorbed beyond that.
+    assert!(stats["replays"].as_u64().unwrap() <= 12 && told > 20, "{told} told, {stats}");
+}
+
+/// U9 and U14 without an end of the upstream's own: bytes and silence reach the client as they are.
+#[tokio::test]
+async fn silence_is_passed_on() {
+    for fault in [Fault::HeadersThenSilence, Fault::StallAfter(Mark::Events(2)), Fault::NeverEnds] {
+        let upstream = Upstream::plain(Plan::always(fault.clone())).unwrap();
+        let engine = TestEngine::start(&upstream);
+        let mut response = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{fault:?}");
+        if fault != Fault::HeadersThenSilence {
+            assert!(response.chunk().await.unwrap().is_some(), "{fault:?}");
+        }
+        assert_eq!(engine.stats().await["in_flight"], 1, "{fault:?}");
+        drop(response);
+        upstream.log().wait_for(|r| r.open() == 0, LIMIT).await.unwrap();
+    }
+}
+
+/// Fifty agents at once against cold sockets: few dials at a time, no failure, and sockets are shared.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_up_burst_shares_few_connections() {
+    let upstream = Upstream::tls(Plan::seeded(7, 40, vec![Fault::ResetAtAccept, Fault::ResetInTls])).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.retry.total = LIMIT);
+    let mut agents = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let url = engine.url("/v1/messages");
+        agents.spawn(async move {
+            let client = client();
+            for stream in [true, false, true, false] {
+                let response = client.post(&url).json(&message(stream)).send().await.unwrap();
+                assert_eq!(response.status(), 200);
+                response.bytes().await.unwrap();
+            }
+        });
+    }
+    agents.join_all().await;
+    let stats = engine.stats().await;
+    assert_eq!((&stats["requests"], &stats["outcomes"]["failed"]), (&200.into(), &0.into()), "{stats}");
+    assert!(stats["absorbed"]["tls"].as_u64().unwrap() > 0, "{stats}");
+    assert!(upstream.log().record().connections.len() <= 64 * 2, "one pool, not one connection a request");
+}

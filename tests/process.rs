@@ -1,0 +1,151 @@
+//! What only a process of its own can show: the limit of open files, memory, the log.
+
+#![cfg(target_os = "linux")]
+
+use crate::{
+    home::{Home, get, until},
+    support::{client, message},
+};
+use leeward::demo::upstream::{Fault, Plan, Upstream};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use std::{
+    io::Write,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+fn open_files(pid: u32) -> u64 {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap().trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
+
+fn limit_files(pid: u32, files: u64) {
+    let limit = Rlimit { current: Some(files), maximum: getrlimit(Resource::Nofile).maximum };
+    prlimit(Pid::from_raw(pid.cast_signed()), Resource::Nofile, limit).unwrap();
+}
+
+/// L2 for real: out of file descriptors, and accepting again as soon as there are some.
+#[test]
+fn l2_running_out_of_files_is_survived() {
+    let home = Home::new();
+    let serving = home.serve(&[]);
+    assert!(get(serving.address, "/health").is_some());
+    limit_files(serving.pid(), open_files(serving.pid()) + 4);
+    let crowd: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(serving.address).expect("the backlog takes it")).collect();
+    until("it runs out", || {
+        open_files(serving.pid()) > 4
+            && std::fs::read_to_string(home.paths().log_file()).unwrap_or_default().contains("accept failed")
+    });
+    // As many as it has are served all the same; the rest waits. Then the resources return.
+    let mut waiting = TcpStream::connect(serving.address).unwrap();
+    waiting.write_all(format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", serving.address).as_bytes()).unwrap();
+    limit_files(serving.pid(), 4096);
+    let began = Instant::now();
+    waiting.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut first = [0u8; 12];
+    std::io::Read::read_exact(&mut waiting, &mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let health = get(serving.address, "/health").unwrap();
+    assert!(health.contains("\"generation\":1,") && health.contains("\"rebinds\":0"), "{health}");
+    assert!(!health.contains("\"accept_errors\":0,"), "{health}");
+    drop(crowd);
+}
+
+/// L3 for real: another process shuts the listening socket down behind the engine's back.
+#[test]
+fn l3_a_socket_shut_down_from_outside_is_bound_again() {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+    let home = Home::new();
+    let serving = home.serve(&[]);
+    let pidfd = pidfd_open(Pid::from_raw(serving.pid().cast_signed()).unwrap(), PidfdFlags::empty()).unwrap();
+    let listening = std::fs::read_dir(format!("/proc/{}/fd", serving.pid()))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok())
+        .filter_map(|fd| pidfd_getfd(&pidfd, fd, PidfdGetfdFlags::empty()).ok())
+        .map(socket2::Socket::from)
+        .find(|socket| socket.is_listener().unwrap_or(false))
+        .expect("a listening socket");
+    listening.shutdown(std::net::Shutdown::Both).unwrap();
+    drop(listening);
+    until("the same port answers again", || get(serving.address, "/health").is_some_and(|h| h.contains("\"rebinds\":1")));
+    assert!(get(serving.address, "/health").unwrap().contains("\"generation\":1,"), "streams in flight were left alone");
+}
+
+/// L8: what idle clients cost, with room for a debug build's larger tasks; the benchmark holds the release to 10 KB.
+#[test]
+fn l8_idle_clients_cost_little() {
+    let home = Home::new();
+    let serving = home.serve(&[]);
+    get(serving.address, "/health").unwrap();
+    let before = resident_kib(serving.pid());
+    let request = format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", serving.address);
+    let idle: Vec<TcpStream> = (0..1000)
+        .map(|_| {
+            let mut stream = TcpStream::connect(serving.address).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            std::io::Read::read_exact(&mut stream, &mut [0u8; 15]).unwrap();
+            stream
+        })
+        .collect();
+    let each = (resident_kib(serving.pid()) - before) as f64 / idle.len() as f64;
+    println!("{each:.1} KiB a client that has asked once and waits");
+    assert!(each < 24.0, "{each:.1} KiB a client");
+}
+
+/// Secrets pass and leave no trace: not in the log, not in any file of the state folder, not in the output.
+#[test]
+fn secrets_leave_no_trace() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let upstream = Upstream::plain(Plan::queue([Fault::None, Fault::GarbageStatusLine, Fault::Status(401, vec![])])).unwrap();
+    let home = Home::new();
+    home.configure(&format!("upstream = \"{}\"\nlog = \"trace\"", upstream.url()));
+    let mut serving = home.serve(&[]);
+    const PLANTED: [&str; 5] =
+        ["sk-ant-api03-PLANTED-AAAA", "PLANTED-oauth-token", "PLANTED-body-text", "PLANTED-query-key", "PLANTED-cookie"];
+    runtime.block_on(async {
+        for stream in [false, true, true] {
+            let mut body = message(stream);
+            body["messages"][0]["content"] = PLANTED[2].into();
+            let url = format!("http://{}/v1/messages?key={}", serving.address, PLANTED[3]);
+            let request = client().post(url).header("x-api-key", PLANTED[0]).header("cookie", PLANTED[4]).bearer_auth(PLANTED[1]);
+            request.json(&body).send().await.unwrap().bytes().await.ok();
+        }
+        let target = format!("http://{}/@nobody/{}?token={}", serving.address, "x", PLANTED[3]);
+        client().get(target).bearer_auth(PLANTED[1]).send().await.unwrap();
+    });
+    let shown = home.run(&["status", "--json"]).stdout
+        + &home.run(&["stats", "--json"]).stdout
+        + &get(serving.address, "/metrics").unwrap();
+    crate::home::kill(serving.pid(), "TERM");
+    serving.ended();
+    let mut seen = shown;
+    for folder in [home.paths().state_dir.clone(), home.paths().state_dir.join("logs")] {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|e| e.file_type().unwrap().is_file()) {
+            seen += &String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap());
+        }
+    }
+    assert!(seen.contains("passed on"), "the log was written: {seen}");
+    assert!(!seen.contains("PLANTED"), "{}", seen.lines().filter(|l| l.contains("PLANTED")).collect::<Vec<_>>().join("\n"));
+}
+
+/// From the start of the process to an answer; the median of several, against a bound that a busy machine keeps.
+#[test]
+fn starting_takes_no_time() {
+    let home = Home::new();
+    let mut times: Vec<Duration> = (0..5)
+        .map(|_| {
+            let began = Instant::now();
+            let serving = home.serve(&[]);
+            assert!(get(serving.address, "/livez").is_some());
+            began.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("started and answered in {:?} (median of 5, debug build)", times[2]);
+}

@@ -1,0 +1,100 @@
+//! What the contract tests share: an engine on a free port with millisecond clocks, and clients that misbehave.
+
+pub mod raw;
+pub mod seam;
+
+use leeward::{
+    config::{Config, Trust},
+    demo::upstream::Upstream,
+    supervisor::{Engine, Seams},
+};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// Longer than anything here takes on a busy machine; reaching it is a failure.
+pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// An engine of a test; dropped with it.
+pub struct TestEngine {
+    pub engine: Engine,
+    pub address: SocketAddr,
+    pub home: tempfile::TempDir,
+}
+
+/// A config with short clocks that points at `upstream`.
+pub fn config(home: &std::path::Path, upstream: Option<&Upstream>) -> Config {
+    let mut config = Config::under(home).unwrap();
+    config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.listen_pinned = true;
+    config.workers = 2;
+    config.client.linger = Duration::from_millis(300);
+    config.retry.total = Duration::from_secs(5);
+    config.retry.base = Duration::from_millis(2);
+    config.retry.cap = Duration::from_millis(50);
+    config.retry.budget_floor = 1000;
+    config.connect.timeout = Duration::from_secs(2);
+    config.connect.tls_timeout = Duration::from_secs(2);
+    if let Some(upstream) = upstream {
+        config.upstream = upstream.url().clone();
+        if let Some(authority) = upstream.authority() {
+            config.trust = Trust::Only(vec![authority.to_vec()]);
+        }
+    }
+    config
+}
+
+impl TestEngine {
+    pub fn start(upstream: &Upstream) -> Self {
+        Self::with(Some(upstream), |_| {}, Seams::default())
+    }
+
+    pub fn tuned(upstream: &Upstream, tune: impl FnOnce(&mut Config)) -> Self {
+        Self::with(Some(upstream), tune, Seams::default())
+    }
+
+    pub fn with(upstream: Option<&Upstream>, tune: impl FnOnce(&mut Config), seams: Seams) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut config = config(home.path(), upstream);
+        tune(&mut config);
+        let again = config.clone();
+        let engine = Engine::start_with(config, Box::new(move || Ok(again.clone())), seams).unwrap();
+        Self { address: engine.address(), engine, home }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn token(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("state/control.token")).unwrap()
+    }
+
+    pub async fn health(&self) -> serde_json::Value {
+        client().get(self.url("/health")).send().await.unwrap().json().await.unwrap()
+    }
+
+    pub async fn stats(&self) -> serde_json::Value {
+        client().get(self.url("/stats")).send().await.unwrap().json().await.unwrap()
+    }
+}
+
+/// A client without proxies or retries of its own.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(LIMIT).retry(reqwest::retry::never()).build().unwrap()
+}
+
+/// Waits until `done` says so; fails with `what` at the limit.
+pub async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + LIMIT;
+    while !done().await {
+        assert!(Instant::now() < until, "{what} did not happen within {LIMIT:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A Messages request; `stream` as the agents set it.
+pub fn message(stream: bool) -> serde_json::Value {
+    serde_json::json!({ "model": "claude-test", "max_tokens": 64, "stream": stream, "messages": [{ "role": "user", "content": "hello" }] })
+}

@@ -1,0 +1,90 @@
+//! An accept loop's source that fails on demand, over a real socket.
+
+use leeward::{
+    proxy::{Accept, Adopt, listen},
+    supervisor::Seams,
+};
+use std::{
+    collections::VecDeque,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::net::TcpStream;
+
+/// What the next accept does instead of accepting.
+pub enum Step {
+    Fail(io::Error),
+    Panic,
+    /// Never accepts again, and does not say so.
+    Hang,
+    /// Blocks the thread that asks.
+    Block(Duration),
+}
+
+/// The steps to come, and the last socket that was handed out.
+#[derive(Clone, Default)]
+pub struct Script {
+    steps: Arc<Mutex<VecDeque<Step>>>,
+    socket: Arc<Mutex<Option<TcpListener>>>,
+}
+
+impl Script {
+    pub fn then(&self, steps: impl IntoIterator<Item = Step>) {
+        self.steps.lock().unwrap().extend(steps);
+    }
+
+    pub fn left(&self) -> usize {
+        self.steps.lock().unwrap().len()
+    }
+
+    /// What other code in the process could do to the engine's socket.
+    pub fn shut_socket_down(&self) {
+        let socket = self.socket.lock().unwrap();
+        socket2::SockRef::from(socket.as_ref().unwrap()).shutdown(std::net::Shutdown::Both).unwrap();
+    }
+
+    pub fn seams(&self) -> Seams {
+        let script = self.clone();
+        let adopt: Adopt = Arc::new(move |socket| {
+            *script.socket.lock().unwrap() = Some(socket.try_clone()?);
+            Ok(Box::new(Scripted { inner: listen::adopt(socket)?, script: script.clone(), hung: false }))
+        });
+        Seams { adopt: Some(adopt) }
+    }
+}
+
+struct Scripted {
+    inner: Box<dyn Accept>,
+    script: Script,
+    hung: bool,
+}
+
+impl Accept for Scripted {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        if self.hung {
+            return Poll::Pending;
+        }
+        // A step strikes when a connection is there to be lost.
+        let accepted = match self.inner.poll_accept(cx) {
+            Poll::Ready(Ok(accepted)) => accepted,
+            other => return other,
+        };
+        let step = self.script.steps.lock().unwrap().pop_front();
+        match step {
+            None => Poll::Ready(Ok(accepted)),
+            Some(Step::Fail(error)) => Poll::Ready(Err(error)),
+            Some(Step::Panic) => panic!("scripted"),
+            Some(Step::Hang) => {
+                self.hung = true;
+                Poll::Pending
+            }
+            Some(Step::Block(time)) => {
+                std::thread::sleep(time);
+                Poll::Pending
+            }
+        }
+    }
+}
