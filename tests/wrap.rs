@@ -56,7 +56,7 @@ fn the_agent_gets_its_environment_and_its_status_is_ours() {
 fn piping_works_as_without_wrap() {
     let home = Home::new();
     home.agent("claude", "tr a-z A-Z");
-    let mut child = Running::start(&mut home.command(&["wrap", "claude"]).stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut child = Running::start(home.command(&["wrap", "claude"]).stdin(Stdio::piped()).stdout(Stdio::piped()));
     child.0.stdin.take().unwrap().write_all(b"through the pipe").unwrap();
     let mut text = String::new();
     child.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
@@ -111,7 +111,7 @@ fn a_gateway_in_the_environment_is_reached_through_leeward() {
     home.agent("claude", &format!("env > \"$OUT/env\"; {UNTIL_DONE}"));
     let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/anthropic/", gateway.local_addr().unwrap());
-    let mut child = Running::start(&mut home.command(&["wrap", "claude"]).env("ANTHROPIC_BASE_URL", url));
+    let mut child = Running::start(home.command(&["wrap", "claude"]).env("ANTHROPIC_BASE_URL", url));
     until("the agent runs", || ready(&home) == 1);
     let base = variable(&home.read("env"), "ANTHROPIC_BASE_URL").unwrap();
     let path = base.strip_prefix(&format!("http://{}", address(&home))).unwrap().to_owned();
