@@ -4,6 +4,7 @@
 
 use super::{
     plan::Plan,
+    route::reachable,
     start::{Background, StartError, running, running_or_start},
 };
 use crate::instance::{Client, ClientError};
@@ -55,6 +56,12 @@ impl Session {
         }
     }
 
+    /// Where a new instance must listen for the agent to reach it: as configured if that is it, else exactly there.
+    fn listen(&self) -> SocketAddr {
+        let configured = self.background.config.listen;
+        if reachable(configured) == self.address { configured } else { self.address }
+    }
+
     async fn reopen(&mut self) -> reqwest::Response {
         let mut pause = Duration::from_millis(20);
         loop {
@@ -69,9 +76,9 @@ impl Session {
 
     /// A restart inside Leeward ends the stream too; then it still answers and a new stream is enough.
     async fn attempt(&mut self) -> Result<reqwest::Response, StartError> {
-        let client = match running(&self.background.paths).await? {
+        let client = match running(&self.background.config).await? {
             Some(client) => client,
-            None => running_or_start(&self.background, Some(self.address)).await?,
+            None => running_or_start(&self.background, Some(self.listen())).await?,
         };
         let stream = request(&client, &self.body).await?;
         if client.address() != self.address {

@@ -54,11 +54,11 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
 async fn lasting(background: &Background) -> Outcome<Client> {
     loop {
         let client = wrap::running_or_start(background, None).await?;
-        wrap::keep_serving(&background.paths).map_err(|e| {
-            let state = background.paths.state_dir.display();
+        wrap::keep_serving(&background.config.paths).map_err(|e| {
+            let state = background.config.paths.state_dir.display();
             Failure::new(Exit::CannotWrite, format!("cannot write to the state folder {state}: {e}"))
         })?;
-        if wrap::running(&background.paths).await?.is_some_and(|again| again.address() == client.address()) {
+        if wrap::running(&background.config).await?.is_some_and(|again| again.address() == client.address()) {
             return Ok(client);
         }
     }

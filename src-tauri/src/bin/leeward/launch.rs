@@ -69,13 +69,13 @@ pub(crate) fn surrounded<T>(plan: impl FnOnce(&wrap::Surroundings<'_>) -> Outcom
 pub(crate) fn background(config: &Config, exit_when_idle: Option<Duration>) -> Outcome<Background> {
     let program: PathBuf = std::env::current_exe()
         .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot find the leeward program itself: {e}")))?;
-    Ok(Background { program, paths: config.paths.clone(), config_file: None, exit_when_idle })
+    Ok(Background { program, config: config.clone(), exit_when_idle })
 }
 
 fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     let config = config::load(None)?;
     if dry_run {
-        let running = block_on(wrap::running(&config.paths))??;
+        let running = block_on(wrap::running(&config))??;
         let plan = target.plan(running.map_or(config.listen, |client| client.address()), &config)?;
         out.text(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
