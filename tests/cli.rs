@@ -187,6 +187,31 @@ fn serve_says_one_line_and_answers_the_commands() {
 }
 
 #[test]
+fn every_field_of_the_json_is_documented() {
+    fn keys(value: &Value, found: &mut std::collections::BTreeSet<String>) {
+        match value {
+            Value::Object(object) => object.iter().for_each(|(key, inner)| {
+                found.insert(key.clone());
+                keys(inner, found);
+            }),
+            Value::Array(list) => list.iter().for_each(|inner| keys(inner, found)),
+            _ => {}
+        }
+    }
+    let home = Home::new();
+    let mut found = std::collections::BTreeSet::new();
+    keys(&serde_json::from_str(&home.run(&["status", "--json"]).stdout).unwrap(), &mut found);
+    let _serving = home.serve(&[]);
+    keys(&home.status(), &mut found);
+    assert!(found.contains("latency_ms") && found.contains("accept_errors"), "{found:?}");
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
+    let words: std::collections::BTreeSet<&str> =
+        page.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).collect();
+    let missing: Vec<_> = found.iter().filter(|key| !words.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "docs/json.md does not say what these are: {missing:?}");
+}
+
+#[test]
 fn a_config_that_broke_meanwhile_stays_out_of_force() {
     let home = Home::new();
     let _serving = home.serve(&[]);

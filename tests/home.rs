@@ -156,6 +156,37 @@ impl Drop for Serving {
     }
 }
 
+/// A program that runs beside the test, and is told to end with it.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The exit code, once it has ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        wait(&mut self.0)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Politely first: a wrap passes it on to its agent.
+        let until = Instant::now() + Duration::from_secs(3);
+        while self.0.try_wait().is_ok_and(|status| status.is_none()) && Instant::now() < until {
+            kill(self.pid(), "TERM");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// What a finished command left behind.
 #[derive(Debug)]
 pub struct Ran {

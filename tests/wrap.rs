@@ -1,19 +1,21 @@
 //! `leeward wrap`, `run` and `env` with real processes: agents are shell scripts that record what they see.
 #![cfg(unix)]
 
-use crate::home::{Home, Ran, get, kill, until, variable, wait};
+use crate::home::{Home, LIMIT, Ran, Running, get, kill, until, variable};
 use serde_json::Value;
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::Stdio,
+    sync::mpsc::Sender,
     time::{Duration, Instant},
 };
 
 /// Writes the environment and the arguments, and ends with 7.
 const RECORD: &str = r#"env > "$OUT/env"; printf '%s\n' "$@" > "$OUT/args"; echo out; echo err >&2; exit 7"#;
 /// Says that it runs, and runs until the file `done` appears.
-const UNTIL_DONE: &str = r#"echo "$ANTHROPIC_BASE_URL" > "$OUT/ready.$$"; while [ ! -e "$OUT/done" ]; do sleep 0.02; done"#;
+const UNTIL_DONE: &str =
+    r#"echo "$ANTHROPIC_BASE_URL" > "$OUT/.$$"; mv "$OUT/.$$" "$OUT/ready.$$"; while [ ! -e "$OUT/done" ]; do sleep 0.02; done"#;
 
 fn ready(home: &Home) -> usize {
     let names = std::fs::read_dir(home.path("")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
@@ -54,11 +56,11 @@ fn the_agent_gets_its_environment_and_its_status_is_ours() {
 fn piping_works_as_without_wrap() {
     let home = Home::new();
     home.agent("claude", "tr a-z A-Z");
-    let mut child = home.command(&["wrap", "claude"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"through the pipe").unwrap();
+    let mut child = Running::start(home.command(&["wrap", "claude"]).stdin(Stdio::piped()).stdout(Stdio::piped()));
+    child.0.stdin.take().unwrap().write_all(b"through the pipe").unwrap();
     let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!((wait(&mut child), text.as_str()), (Some(0), "THROUGH THE PIPE"));
+    child.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!((child.ended(), text.as_str()), (Some(0), "THROUGH THE PIPE"));
 }
 
 #[test]
@@ -109,37 +111,42 @@ fn a_gateway_in_the_environment_is_reached_through_leeward() {
     home.agent("claude", &format!("env > \"$OUT/env\"; {UNTIL_DONE}"));
     let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/anthropic/", gateway.local_addr().unwrap());
-    let mut child = home.command(&["wrap", "claude"]).env("ANTHROPIC_BASE_URL", url).spawn().unwrap();
+    let mut child = Running::start(home.command(&["wrap", "claude"]).env("ANTHROPIC_BASE_URL", url));
     until("the agent runs", || ready(&home) == 1);
     let base = variable(&home.read("env"), "ANTHROPIC_BASE_URL").unwrap();
     let path = base.strip_prefix(&format!("http://{}", address(&home))).unwrap().to_owned();
     assert!(path.starts_with("/@gw-"), "{base}");
-    let server = std::thread::spawn(move || {
-        // Warmed connections carry nothing; the one with a request is the one that matters.
-        for stream in gateway.incoming() {
-            let mut stream = stream.unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            let mut head = [0u8; 1024];
-            let read = stream.read(&mut head).unwrap_or(0);
-            if read > 0 {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").unwrap();
-                return String::from_utf8_lossy(&head[..read]).lines().next().unwrap().to_owned();
-            }
+    let (send, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // Warmed connections may carry nothing; the one with a request is the one that matters.
+        for stream in gateway.incoming().map_while(Result::ok) {
+            let send = send.clone();
+            std::thread::spawn(move || serve_hello(stream, &send));
         }
-        String::new()
     });
     let answer = get(address(&home), &format!("{path}/v1/models")).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
-    assert_eq!(server.join().unwrap(), "GET /anthropic/v1/models HTTP/1.1");
+    assert_eq!(heard.recv_timeout(LIMIT).unwrap(), "GET /anthropic/v1/models HTTP/1.1");
     finish(&home);
-    assert_eq!(wait(&mut child), Some(0));
+    assert_eq!(child.ended(), Some(0));
+}
+
+/// Answers one request and tells its first line.
+fn serve_hello(mut stream: TcpStream, heard: &Sender<String>) {
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut head = [0u8; 1024];
+    let read = stream.read(&mut head).unwrap_or(0);
+    if read > 0 {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").unwrap();
+        heard.send(String::from_utf8_lossy(&head[..read]).lines().next().unwrap().to_owned()).unwrap();
+    }
 }
 
 #[test]
 fn several_wraps_at_once_share_one_instance() {
     let home = Home::new();
     home.agent("claude", UNTIL_DONE);
-    let mut children: Vec<_> = (0..4).map(|_| home.command(&["wrap", "claude"]).spawn().unwrap()).collect();
+    let mut children: Vec<_> = (0..4).map(|_| Running::start(&mut home.command(&["wrap", "claude"]))).collect();
     until("all agents run", || ready(&home) == children.len());
     let urls: std::collections::BTreeSet<String> = std::fs::read_dir(home.path(""))
         .unwrap()
@@ -153,7 +160,7 @@ fn several_wraps_at_once_share_one_instance() {
     assert_eq!(log.matches("accepting generation=1").count(), 1, "one instance started: {log}");
     finish(&home);
     for child in &mut children {
-        assert_eq!(wait(child), Some(0));
+        assert_eq!(child.ended(), Some(0));
     }
 }
 
@@ -161,7 +168,7 @@ fn several_wraps_at_once_share_one_instance() {
 fn a_killed_instance_comes_back_at_the_same_address() {
     let home = Home::new();
     home.agent("claude", UNTIL_DONE);
-    let mut children: Vec<_> = (0..2).map(|_| home.command(&["wrap", "claude"]).spawn().unwrap()).collect();
+    let mut children: Vec<_> = (0..2).map(|_| Running::start(&mut home.command(&["wrap", "claude"]))).collect();
     until("the agents run", || ready(&home) == children.len());
     for round in 1..=3 {
         let before = home.record().unwrap();
@@ -178,7 +185,7 @@ fn a_killed_instance_comes_back_at_the_same_address() {
     }
     finish(&home);
     for child in &mut children {
-        assert_eq!(wait(child), Some(0));
+        assert_eq!(child.ended(), Some(0));
     }
 }
 
@@ -188,7 +195,7 @@ fn a_restart_keeps_the_session() {
     home.configure("drain = '50ms'");
     home.agent("claude", UNTIL_DONE);
     let serving = home.serve(&[]);
-    let mut child = home.command(&["wrap", "claude"]).spawn().unwrap();
+    let mut child = Running::start(&mut home.command(&["wrap", "claude"]));
     until("the agent runs", || ready(&home) == 1);
     for _ in 0..2 {
         assert_eq!(home.run(&["restart"]).code, Some(0));
@@ -196,7 +203,7 @@ fn a_restart_keeps_the_session() {
     }
     assert_eq!(home.record().unwrap().pid, serving.pid());
     finish(&home);
-    assert_eq!(wait(&mut child), Some(0));
+    assert_eq!(child.ended(), Some(0));
 }
 
 #[test]
@@ -204,7 +211,7 @@ fn an_instance_stays_while_an_agent_runs_and_ends_afterwards() {
     let home = Home::new();
     home.agent("claude", UNTIL_DONE);
     let mut serving = home.serve(&["--exit-when-idle", "1s"]);
-    let mut child = home.command(&["wrap", "claude"]).spawn().unwrap();
+    let mut child = Running::start(&mut home.command(&["wrap", "claude"]));
     until("the agent runs", || ready(&home) == 1);
     let since = Instant::now();
     until("longer than the limit has passed", || {
@@ -212,7 +219,7 @@ fn an_instance_stays_while_an_agent_runs_and_ends_afterwards() {
         since.elapsed() > Duration::from_millis(1500)
     });
     finish(&home);
-    assert_eq!(wait(&mut child), Some(0));
+    assert_eq!(child.ended(), Some(0));
     assert_eq!(serving.ended(), Some(0));
 }
 
@@ -225,10 +232,10 @@ fn signals_meant_for_the_agent_reach_it() {
         ("TERM", format!("trap 'exit 9' TERM; {UNTIL_DONE}"), 9),
     ] {
         home.agent("claude", &script);
-        let mut child = home.command(&["wrap", "claude"]).spawn().unwrap();
+        let mut child = Running::start(&mut home.command(&["wrap", "claude"]));
         until("the agent runs", || ready(&home) == 1);
-        kill(child.id(), signal);
-        assert_eq!(wait(&mut child), Some(code), "{signal} {script}");
+        kill(child.pid(), signal);
+        assert_eq!(child.ended(), Some(code), "{signal} {script}");
         for entry in std::fs::read_dir(home.path("")).unwrap().map(Result::unwrap) {
             if entry.file_name().to_str().unwrap().starts_with("ready.") {
                 std::fs::remove_file(entry.path()).unwrap();
@@ -237,13 +244,13 @@ fn signals_meant_for_the_agent_reach_it() {
     }
     // Ctrl-C is the terminal's to send: one that reaches only the wrap changes nothing.
     home.agent("claude", UNTIL_DONE);
-    let mut child = home.command(&["wrap", "claude"]).spawn().unwrap();
+    let mut child = Running::start(&mut home.command(&["wrap", "claude"]));
     until("the agent runs", || ready(&home) == 1);
-    kill(child.id(), "INT");
-    kill(child.id(), "QUIT");
+    kill(child.pid(), "INT");
+    kill(child.pid(), "QUIT");
     assert_eq!(sessions(&home), ["claude"]);
     finish(&home);
-    assert_eq!(wait(&mut child), Some(0));
+    assert_eq!(child.ended(), Some(0));
 }
 
 #[test]
@@ -327,4 +334,18 @@ fn a_stale_record_sends_nobody_to_a_stranger() {
     assert_eq!(variable(&home.read("env"), "ANTHROPIC_BASE_URL").unwrap(), format!("http://{}", home.address));
     let heard = heard.join().unwrap();
     assert!(heard.contains("get /health") && !heard.contains("authorization"), "{heard}");
+}
+
+#[test]
+fn a_client_token_is_known_to_the_commands_and_handed_to_the_agent() {
+    let home = Home::new();
+    home.configure("client_token = 'hush-hush'");
+    home.agent("claude", RECORD);
+    let ran = home.run(&["wrap", "claude"]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert_eq!(variable(&home.read("env"), "ANTHROPIC_CUSTOM_HEADERS").unwrap(), "x-leeward-token: hush-hush");
+    assert!(get(address(&home), "/health").unwrap().starts_with("HTTP/1.1 401"), "others must send it");
+    assert_eq!(home.run(&["status"]).code, Some(0));
+    assert_eq!(home.run(&["restart"]).code, Some(0));
+    kill(home.record().unwrap().pid, "KILL");
 }

@@ -13,7 +13,7 @@ mod platform;
 #[path = "instance/windows.rs"]
 mod platform;
 
-pub use client::{Client, ClientError};
+pub use client::{CLIENT_TOKEN_HEADER, Client, ClientError};
 pub use holder::{Holder, holder_of};
 pub use token::{TokenError, read_or_create_token, read_token};
 

@@ -32,7 +32,7 @@ pub use keep::{is_kept, keep_serving};
 pub use plan::{Plan, PlanError, Request, plan};
 pub use platform::leave_terminal;
 pub use route::{MARKER, base_url};
-pub use session::{Session, open, warm};
+pub use session::{Session, open};
 pub use shell::Shell;
 pub use start::{Background, IDLE, READY_WITHIN, StartError, TRY_AGAIN, running, running_or_start};
 pub use table::{ANYTHING, Base, Only, Profile, Provider, Special, profiles};

@@ -8,6 +8,9 @@ use crate::{
 use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
 
+/// The header in which clients send the config's `client_token`.
+pub const CLIENT_TOKEN_HEADER: &str = "x-leeward-token";
+
 /// Why the running instance could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -43,6 +46,7 @@ pub struct Client {
     http: reqwest::Client,
     address: SocketAddr,
     token: Option<Secret>,
+    client_token: Option<Secret>,
 }
 
 impl Client {
@@ -72,7 +76,13 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| ClientError::Broken { address, why: e.to_string() })?;
-        Ok(Self { http, address, token })
+        Ok(Self { http, address, token, client_token: None })
+    }
+
+    /// With the token that the config asks of every client, where it does.
+    pub fn with_client_token(mut self, token: Option<Secret>) -> Self {
+        self.client_token = token;
+        self
     }
 
     /// Where the instance accepts.
@@ -134,6 +144,9 @@ impl Client {
         }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.reveal());
+        }
+        if let Some(token) = &self.client_token {
+            request = request.header(CLIENT_TOKEN_HEADER, token.reveal());
         }
         if let Some(body) = body {
             request = request.json(body);

@@ -6,10 +6,13 @@ use super::{
     plan::{Draft, PROXIES, PlanError, bypass, home_of, option_value},
     route::FirstParty,
 };
+use crate::instance::CLIENT_TOKEN_HEADER;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 const BASE: &str = "ANTHROPIC_BASE_URL";
+/// Additional headers, a line each.
+const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
 
 /// Providers under which Claude Code does not use its base URL.
 const OTHER_PROVIDERS: [(&str, &str); 3] = [
@@ -74,6 +77,15 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
             overrides.insert(name.clone(), value.clone().into());
         }
         draft.set.insert(name, value);
+    }
+    if let Some(token) = draft.client_token {
+        let header = format!("{}: {}", CLIENT_TOKEN_HEADER, token.reveal());
+        let own = effective(HEADERS).filter(|own| !own.lines().any(|line| line == header));
+        let value = own.map_or(header.clone(), |own| format!("{own}\n{header}"));
+        if stated(HEADERS).is_some() {
+            overrides.insert(HEADERS.into(), value.clone().into());
+        }
+        draft.set.insert(HEADERS.into(), value);
     }
     for (name, provider) in OTHER_PROVIDERS {
         if effective(name).is_some_and(|v| !matches!(v.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off")) {

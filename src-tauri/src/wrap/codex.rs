@@ -5,7 +5,11 @@ use super::{
     plan::{Draft, PlanError, home_of, option_value},
     route::FirstParty,
 };
+use crate::instance::CLIENT_TOKEN_HEADER;
 use serde_json::Value;
+
+/// Also the variable by which Leeward itself may be given its `client_token`, so it cannot contradict that.
+const TOKEN_VARIABLE: &str = "LEEWARD_CLIENT_TOKEN";
 
 /// Whose login Codex uses, which decides the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +65,10 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
     };
     let url = draft.route(&format!("model_providers.{provider}.base_url"), Some(&stated), OPENAI)?;
     let prefix = format!("model_providers.{provider}");
-    options(draft, &[(format!("{prefix}.base_url"), quoted(&url)), (format!("{prefix}.supports_websockets"), "false".into())]);
+    let mut settings =
+        vec![(format!("{prefix}.base_url"), quoted(&url)), (format!("{prefix}.supports_websockets"), "false".into())];
+    settings.extend(token_header(draft, &prefix));
+    options(draft, &settings);
     Ok(())
 }
 
@@ -78,7 +85,7 @@ fn own_provider(draft: &mut Draft<'_>, login: Login, stated: Option<(String, Str
         Login::ChatGpt => "Codex's ChatGPT login is used".into(),
         Login::ApiKey => "Codex's API key is used".into(),
     });
-    let settings = [
+    let mut settings = vec![
         ("model_provider".to_owned(), quoted("leeward")),
         ("model_providers.leeward.name".to_owned(), quoted("OpenAI through Leeward")),
         ("model_providers.leeward.base_url".to_owned(), quoted(&url)),
@@ -86,8 +93,16 @@ fn own_provider(draft: &mut Draft<'_>, login: Login, stated: Option<(String, Str
         ("model_providers.leeward.requires_openai_auth".to_owned(), "true".to_owned()),
         ("model_providers.leeward.supports_websockets".to_owned(), "false".to_owned()),
     ];
+    settings.extend(token_header(draft, "model_providers.leeward"));
     options(draft, &settings);
     Ok(())
+}
+
+/// Codex takes the value of a header from a variable, so that it stands in no command line.
+fn token_header(draft: &mut Draft<'_>, provider: &str) -> Option<(String, String)> {
+    let token = draft.client_token?;
+    draft.set.insert(TOKEN_VARIABLE.into(), token.reveal().to_owned());
+    Some((format!("{provider}.env_http_headers.{CLIENT_TOKEN_HEADER}"), quoted(TOKEN_VARIABLE)))
 }
 
 /// Puts `-c key=value` before the user's own arguments, so that the user has the last word.

@@ -7,7 +7,7 @@ use super::{
     route::{FirstParty, MARKER, Router},
     table::{Base, Only, Profile, Special},
 };
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -70,6 +70,8 @@ pub(super) struct Draft<'a> {
     pub profile: &'a Profile,
     pub around: &'a Surroundings<'a>,
     pub router: Router<'a>,
+    /// What Leeward's config asks of every client.
+    pub client_token: Option<&'a Secret>,
     pub args: Vec<OsString>,
     pub set: BTreeMap<String, String>,
     /// Upstreams routed to, in order; the first is warmed.
@@ -98,6 +100,7 @@ pub fn plan(request: Request<'_>, config: &Config, around: &Surroundings<'_>) ->
         profile,
         around,
         router: Router::new(address, config, marker.as_deref()),
+        client_token: config.client_token.as_ref(),
         args,
         set: BTreeMap::new(),
         used: Vec::new(),
@@ -125,6 +128,14 @@ pub fn plan(request: Request<'_>, config: &Config, around: &Surroundings<'_>) ->
                 draft.set.insert(name.clone(), value.clone());
             }
         }
+    }
+    let sends_token = matches!(profile.special, Some(Special::Claude | Special::Codex));
+    if draft.client_token.is_some() && !sends_token {
+        draft.warnings.push(format!(
+            "Leeward's config asks for a client token, which {} cannot send, so its requests are refused; wrap agents on this \
+             machine with a Leeward that listens on 127.0.0.1 without client_token",
+            profile.title
+        ));
     }
     let warm = draft.used.into_iter().next().flatten();
     let (agent, title) = (profile.name.clone(), profile.title.clone());

@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, io};
 /// Surroundings made of tables.
 pub(in crate::wrap) struct World {
     pub home: tempfile::TempDir,
+    /// Leeward's config file.
+    pub config: &'static str,
     pub vars: BTreeMap<String, String>,
     pub files: BTreeMap<PathBuf, String>,
 }
@@ -15,12 +17,14 @@ impl World {
         let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>();
         Self {
             home: tempfile::tempdir().unwrap(),
+            config: "",
             vars: own(vars).into_iter().collect(),
             files: own(files).into_iter().map(|(k, v)| (k.into(), v)).collect(),
         }
     }
 
     pub(in crate::wrap) fn try_plan(&self, agent: &str, args: &[&str]) -> Result<Plan, PlanError> {
+        std::fs::write(self.home.path().join("config.toml"), self.config).unwrap();
         let config = Config::under(self.home.path()).unwrap();
         let profiles = crate::wrap::profiles().unwrap();
         let profile = profiles.iter().find(|p| p.name == agent).unwrap();
@@ -187,4 +191,20 @@ fn options_are_found_before_the_double_dash_only() {
     assert_eq!(option_value(&args[..3], &["--settings"]), Some("a"));
     assert_eq!(option_value(&args, &["--other", "-p"]), Some("x"));
     assert_eq!(option_value(&args[5..], &["--settings"]), None);
+}
+
+#[test]
+fn a_client_token_is_sent_by_agents_that_can_and_missed_by_the_others() {
+    let world = |vars| World { config: "client_token = 'hush'", ..World::new(vars, &[]) };
+    let claude = world(&[("ANTHROPIC_CUSTOM_HEADERS", "x-a: b")]).plan("claude", &[]);
+    assert_eq!(claude.set["ANTHROPIC_CUSTOM_HEADERS"], "x-a: b\nx-leeward-token: hush");
+    let codex = world(&[]).plan("codex", &[]);
+    assert_eq!(codex.set["LEEWARD_CLIENT_TOKEN"], "hush");
+    let option = "model_providers.leeward.env_http_headers.x-leeward-token=\"LEEWARD_CLIENT_TOKEN\"";
+    assert!(codex.args.iter().any(|a| a == option), "{:?}", codex.args);
+    for plan in [&claude, &codex] {
+        assert!(plan.warnings.is_empty() && !plan.script(crate::wrap::Shell::Sh).contains("hush"), "{:?}", plan.warnings);
+    }
+    let goose = world(&[]).plan("goose", &[]);
+    assert!(goose.warnings[0].contains("client token"), "{:?}", goose.warnings);
 }

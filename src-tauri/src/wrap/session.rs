@@ -4,6 +4,7 @@
 
 use super::{
     plan::Plan,
+    route::reachable,
     start::{Background, StartError, running, running_or_start},
 };
 use crate::instance::{Client, ClientError};
@@ -39,20 +40,26 @@ async fn request(client: &Client, body: &Value) -> Result<reqwest::Response, Cli
     client.open("/_leeward/v1/sessions", body).await
 }
 
-/// Connects to the agent's upstream in advance. That it fails now says nothing about later, so it is only logged.
-pub async fn warm(client: &Client, upstream: Option<&str>) {
-    if let Err(e) = client.post("/_leeward/v1/warm", &json!({ "upstream": upstream }), WARM_WITHIN).await {
-        tracing::debug!("no connection in advance: {e}");
-    }
-}
-
 impl Session {
+    /// Connects to the agent's upstream in advance. That it fails now says nothing about later, so it is only logged.
+    pub async fn warm(&self, upstream: Option<&str>) {
+        if let Err(e) = self.client.post("/_leeward/v1/warm", &json!({ "upstream": upstream }), WARM_WITHIN).await {
+            tracing::debug!("no connection in advance: {e}");
+        }
+    }
+
     /// Keeps the session open, and Leeward alive, until the future is dropped.
     pub async fn hold(mut self) -> Infallible {
         loop {
             while let Ok(Some(_)) = self.stream.chunk().await {}
             self.stream = self.reopen().await;
         }
+    }
+
+    /// Where a new instance must listen for the agent to reach it: as configured if that is it, else exactly there.
+    fn listen(&self) -> SocketAddr {
+        let configured = self.background.config.listen;
+        if reachable(configured) == self.address { configured } else { self.address }
     }
 
     async fn reopen(&mut self) -> reqwest::Response {
@@ -69,9 +76,9 @@ impl Session {
 
     /// A restart inside Leeward ends the stream too; then it still answers and a new stream is enough.
     async fn attempt(&mut self) -> Result<reqwest::Response, StartError> {
-        let client = match running(&self.background.paths).await? {
+        let client = match running(&self.background.config).await? {
             Some(client) => client,
-            None => running_or_start(&self.background, Some(self.address)).await?,
+            None => running_or_start(&self.background, Some(self.listen())).await?,
         };
         let stream = request(&client, &self.body).await?;
         if client.address() != self.address {

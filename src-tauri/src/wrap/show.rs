@@ -16,7 +16,7 @@ impl Plan {
         for (name, url) in &self.upstreams {
             text.push_str(&format!("# Leeward forwards /@{name} to {url}\n"));
         }
-        let set = self.set.iter().map(|(name, value)| (name.clone(), without_credentials(value))).collect();
+        let set = self.set.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect();
         let program = self.program.display().to_string();
         let words: Vec<String> =
             std::iter::once(program).chain(self.args.iter().map(|arg| without_credentials(&arg.to_string_lossy()))).collect();
@@ -24,6 +24,11 @@ impl Plan {
         text.push('\n');
         text
     }
+}
+
+/// A variable's value, unless it is a credential as a whole.
+fn shown(name: &str, value: &str) -> String {
+    if name.ends_with("_HEADERS") || name.ends_with("_TOKEN") { "…".to_owned() } else { without_credentials(value) }
 }
 
 /// JSON (also after `--settings=`) with the values of keys that hold credentials replaced; other text as it is.
@@ -69,7 +74,10 @@ mod tests {
             title: "opencode".into(),
             program: "/bin/opencode".into(),
             args: vec!["run".into(), r#"--settings={"env":{"ANTHROPIC_API_KEY":"sk-1","A":"b"}}"#.into()],
-            set: BTreeMap::from([("C".into(), r#"{"provider":{"x":{"options":{"apiKey":"sk-2","baseURL":"u"}}}}"#.into())]),
+            set: BTreeMap::from([
+                ("B_HEADERS".into(), "x: sk-3".into()),
+                ("C".into(), r#"{"provider":{"x":{"options":{"apiKey":"sk-2","baseURL":"u"}}}}"#.into()),
+            ]),
             upstreams: BTreeMap::from([("gw-1".into(), "https://gateway.corp".into())]),
             warm: None,
             notes: vec!["n".into()],
@@ -80,7 +88,7 @@ mod tests {
         assert_eq!(
             script,
             "# opencode behind Leeward\n# note: n\n# warning: w\n# Leeward forwards /@gw-1 to https://gateway.corp\nenv \\\n  \
-             'C={\"provider\":{\"x\":{\"options\":{\"apiKey\":\"…\",\"baseURL\":\"u\"}}}}' \\\n  \
+             'B_HEADERS=…' \\\n  'C={\"provider\":{\"x\":{\"options\":{\"apiKey\":\"…\",\"baseURL\":\"u\"}}}}' \\\n  \
              /bin/opencode run '--settings={\"env\":{\"ANTHROPIC_API_KEY\":\"…\",\"A\":\"b\"}}'\n"
         );
     }

@@ -2,10 +2,10 @@
 //!
 //! The lock of the state folder decides between several starters: whoever loses finds the winner.
 
-use super::platform;
+use super::{platform, route::reachable};
 use crate::{
-    config::Paths,
-    instance::{Client, ClientError, Record, read_record},
+    config::Config,
+    instance::{CLIENT_TOKEN_HEADER, Client, ClientError, Record, read_record},
 };
 use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
@@ -27,10 +27,8 @@ const POLL: Duration = Duration::from_millis(10);
 pub struct Background {
     /// The `leeward` program.
     pub program: PathBuf,
-    /// Its files.
-    pub paths: Paths,
-    /// `--config`, if the user named a file.
-    pub config_file: Option<PathBuf>,
+    /// The config, which it reads again from the same places.
+    pub config: Config,
     /// It ends after this long without use; `None` stays until it is told to end.
     pub exit_when_idle: Option<Duration>,
 }
@@ -73,21 +71,28 @@ pub enum StartError {
 ///
 /// # Errors
 /// When the instance is there and the token cannot be used.
-pub async fn running(paths: &Paths) -> Result<Option<Client>, ClientError> {
-    let Some(record) = read_record(paths) else { return Ok(None) };
-    if !answers(&record).await {
+pub async fn running(config: &Config) -> Result<Option<Client>, ClientError> {
+    let Some(mut record) = read_record(&config.paths) else { return Ok(None) };
+    record.address = reachable(record.address);
+    if !answers(&record, config).await {
         return Ok(None);
     }
-    Client::at(record.address, paths).map(Some)
+    let client = Client::at(record.address, &config.paths)?;
+    Ok(Some(client.with_client_token(config.client_token.clone())))
 }
 
 /// True when the process of the record answers at its address.
-async fn answers(record: &Record) -> bool {
+///
+/// A client token is for everybody who may be a client, so it may be sent before.
+async fn answers(record: &Record, config: &Config) -> bool {
     let Ok(http) = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build() else {
         return false;
     };
-    let url = format!("{}/health", super::base_url(record.address));
-    let Ok(response) = http.get(url).timeout(ANSWER_WITHIN).send().await else { return false };
+    let mut request = http.get(format!("{}/health", super::base_url(record.address))).timeout(ANSWER_WITHIN);
+    if let Some(token) = &config.client_token {
+        request = request.header(CLIENT_TOKEN_HEADER, token.reveal());
+    }
+    let Ok(response) = request.send().await else { return false };
     let Ok(health) = response.json::<serde_json::Value>().await else { return false };
     health.get("pid").and_then(serde_json::Value::as_u64) == Some(record.pid.into())
 }
@@ -104,7 +109,7 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
     let (mut starts_after, mut pause) = (Instant::now(), 10 * POLL);
     let mut refusal = None;
     loop {
-        if let Some(client) = running(&background.paths).await? {
+        if let Some(client) = running(&background.config).await? {
             if client.ready(ANSWER_WITHIN).await {
                 return Ok(client);
             }
@@ -128,8 +133,8 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
             if let Some(reason) = refusal {
                 return Err(StartError::Ended { code: Some(TRY_AGAIN), reason });
             }
-            let address = read_record(&background.paths).map(|r| r.address).or(listen);
-            return Err(StartError::NotReady { address, log: background.paths.log_file() });
+            let address = read_record(&background.config.paths).map(|r| r.address).or(listen);
+            return Err(StartError::NotReady { address, log: background.config.paths.log_file() });
         }
         sleep(POLL).await;
     }
@@ -146,9 +151,6 @@ fn start(background: &Background, listen: Option<SocketAddr>) -> Result<Child, S
     }
     if let Some(address) = listen {
         command.arg("--listen").arg(address.to_string());
-    }
-    if let Some(file) = &background.config_file {
-        command.arg("--config").arg(file);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(false);
     platform::detach(&mut command);

@@ -7,7 +7,10 @@ use crate::{
     out::{Out, say},
     progress,
 };
-use leeward::wrap::{self, Request, Shell};
+use leeward::{
+    instance::Client,
+    wrap::{self, Background, Request, Shell},
+};
 
 /// Runs `leeward env`.
 pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
@@ -22,7 +25,7 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
     // Nobody can see when the terminal is closed, so the instance stays.
     let background = launch::background(&config, None)?;
     let plan = block_on(async {
-        let client = progress::while_waiting("starting Leeward", wrap::running_or_start(&background, None)).await?;
+        let client = progress::while_waiting("starting Leeward", lasting(&background)).await?;
         let request = Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address() };
         let plan = launch::surrounded(|around| Ok(wrap::plan(request, &config, around)?))?;
         if !plan.upstreams.is_empty() {
@@ -31,10 +34,6 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
         }
         Outcome::Ok(plan)
     })??;
-    wrap::keep_serving(&config.paths).map_err(|e| {
-        let state = config.paths.state_dir.display();
-        Failure::new(Exit::CannotWrite, format!("cannot write to the state folder {state}: {e}"))
-    })?;
     for warning in &plan.warnings {
         say(format!("warning: {warning}"));
     }
@@ -49,4 +48,18 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
         out.line(shell.export(name, value))?;
     }
     Ok(Exit::Ok as i32)
+}
+
+/// An instance that will not end for lack of use. One that was about to end may miss the mark, so it is looked at again.
+async fn lasting(background: &Background) -> Outcome<Client> {
+    loop {
+        let client = wrap::running_or_start(background, None).await?;
+        wrap::keep_serving(&background.config.paths).map_err(|e| {
+            let state = background.config.paths.state_dir.display();
+            Failure::new(Exit::CannotWrite, format!("cannot write to the state folder {state}: {e}"))
+        })?;
+        if wrap::running(&background.config).await?.is_some_and(|again| again.address() == client.address()) {
+            return Ok(client);
+        }
+    }
 }

@@ -9,7 +9,8 @@ use crate::{
 };
 use leeward::{
     config::Config,
-    wrap::{self, Background, Plan, Profile, Request, Shell},
+    instance::ClientError,
+    wrap::{self, Background, Plan, Profile, Request, Session, Shell},
 };
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -68,13 +69,13 @@ pub(crate) fn surrounded<T>(plan: impl FnOnce(&wrap::Surroundings<'_>) -> Outcom
 pub(crate) fn background(config: &Config, exit_when_idle: Option<Duration>) -> Outcome<Background> {
     let program: PathBuf = std::env::current_exe()
         .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot find the leeward program itself: {e}")))?;
-    Ok(Background { program, paths: config.paths.clone(), config_file: None, exit_when_idle })
+    Ok(Background { program, config: config.clone(), exit_when_idle })
 }
 
 fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     let config = config::load(None)?;
     if dry_run {
-        let running = block_on(wrap::running(&config.paths))??;
+        let running = block_on(wrap::running(&config))??;
         let plan = target.plan(running.map_or(config.listen, |client| client.address()), &config)?;
         out.text(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
@@ -83,13 +84,11 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     target.plan(config.listen, &config)?;
     let background = background(&config, Some(wrap::IDLE))?;
     block_on(async {
-        let client = progress::while_waiting("starting Leeward", wrap::running_or_start(&background, None)).await?;
-        let plan = target.plan(client.address(), &config)?;
+        let (plan, session) = progress::while_waiting("starting Leeward", connect(target, &config, &background)).await?;
         for warning in &plan.warnings {
             say(format!("warning: {warning}"));
         }
-        let session = wrap::open(client.clone(), &plan, background).await?;
-        wrap::warm(&client, plan.warm.as_deref()).await;
+        session.warm(plan.warm.as_deref()).await;
         let agent = wrap::spawn(&plan).map_err(|e| refused(&plan, &e))?;
         let ended = tokio::select! {
             ended = agent.wait() => ended,
@@ -99,6 +98,21 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
             ended.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
         Ok(wrap::exit_code(status))
     })?
+}
+
+/// A session with an instance. One that was found a moment before it ended is replaced.
+async fn connect(target: &Target, config: &Config, background: &Background) -> Outcome<(Plan, Session)> {
+    let mut attempts = 0;
+    loop {
+        let client = wrap::running_or_start(background, None).await?;
+        let plan = target.plan(client.address(), config)?;
+        attempts += 1;
+        match wrap::open(client, &plan, background.clone()).await {
+            Ok(session) => return Ok((plan, session)),
+            Err(ClientError::NotRunning(_) | ClientError::Broken { .. }) if attempts < 3 => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 /// Found a moment ago and not started: the codes a shell would give.

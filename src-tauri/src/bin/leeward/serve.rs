@@ -85,6 +85,12 @@ async fn serve(engine: Engine, lock: Lock, config: &Config, args: &args::Serve, 
                 }
             }
             () = Idle::reached(idle.as_mut()) => {
+                // Without a record nobody finds us any more; somebody who did a moment before keeps us.
+                instance::remove_record(&config.paths);
+                if idle.as_mut().is_some_and(Idle::look) {
+                    record(&config.paths, address)?;
+                    continue;
+                }
                 tracing::info!("nobody has used this Leeward for {:?}; it ends", args.exit_when_idle.unwrap_or_default());
                 break Duration::ZERO;
             }

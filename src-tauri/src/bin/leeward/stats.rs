@@ -18,9 +18,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs `leeward stats`.
 pub(crate) fn run(args: &args::Stats, out: &mut Out) -> Outcome {
-    let paths = config::load(None)?.paths;
+    let config = config::load(None)?;
     let stats = block_on(async {
-        let client = wrap::running(&paths).await?.ok_or(ClientError::NotRunning(None))?;
+        let client = wrap::running(&config).await?.ok_or(ClientError::NotRunning(None))?;
         client.get("/stats", ANSWER_WITHIN).await
     })??;
     let counted_for = unix_ms().saturating_sub(number(&stats, "/since_unix_ms"));

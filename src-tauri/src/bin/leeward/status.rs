@@ -6,7 +6,7 @@ use crate::{
     out::Out,
 };
 use leeward::{
-    config::Paths,
+    config::Config,
     health::unix_ms,
     instance::{Client, ClientError},
     status::Status,
@@ -23,10 +23,10 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Runs `leeward status`.
 pub(crate) fn run(args: &args::Status, out: &mut Out) -> Outcome {
-    let paths = config::load(None)?.paths;
+    let config = config::load(None)?;
     block_on(async {
         loop {
-            let answer = ask(&paths).await;
+            let answer = ask(&config).await;
             if args.watch && !args.json && out.is_terminal() {
                 out.text(CLEAR)?;
             }
@@ -45,8 +45,8 @@ struct Answer {
     stats: Value,
 }
 
-async fn ask(paths: &Paths) -> Result<Answer, ClientError> {
-    let client: Client = wrap::running(paths).await?.ok_or(ClientError::NotRunning(None))?;
+async fn ask(config: &Config) -> Result<Answer, ClientError> {
+    let client: Client = wrap::running(config).await?.ok_or(ClientError::NotRunning(None))?;
     let status = client.get("/_leeward/v1/status", ANSWER_WITHIN).await?;
     let stats = client.get("/stats", ANSWER_WITHIN).await?;
     Ok(Answer { status, stats })

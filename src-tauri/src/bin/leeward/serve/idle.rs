@@ -40,7 +40,8 @@ impl Idle {
         }
     }
 
-    fn look(&mut self) {
+    /// Looks for use since the last look; true when there was some.
+    pub(super) fn look(&mut self) -> bool {
         // Self-probes and questions on Leeward's own paths are not counted there.
         let requests = self.traffic.requests();
         let used = requests != self.requests || self.traffic.in_flight() > 0 || wrap::is_kept(&self.paths, self.started);
@@ -48,5 +49,6 @@ impl Idle {
             self.requests = requests;
             self.since = Instant::now();
         }
+        used || self.sessions.idle_for().is_zero()
     }
 }
