@@ -7,6 +7,7 @@ mod child;
 mod claude;
 mod codex;
 mod find;
+mod gemini;
 mod keep;
 mod kimi;
 mod opencode;

@@ -3,7 +3,7 @@
 
 use super::{
     around::{Surroundings, value_in_lines},
-    claude, codex, kimi, opencode,
+    claude, codex, gemini, kimi, opencode,
     route::{FirstParty, MARKER, Router},
     table::{Base, Only, Profile, Special},
 };
@@ -116,7 +116,7 @@ pub fn plan(request: Request<'_>, config: &Config, around: &Surroundings<'_>) ->
             let stated = kimi::stated_base_url(&mut draft);
             bases(&mut draft, stated.as_ref())?;
         }
-        None => bases(&mut draft, None)?,
+        Some(Special::Gemini) | None => bases(&mut draft, None)?,
     }
     // Claude's settings can name a proxy too, and it has looked at both.
     if profile.special != Some(Special::Claude) {
@@ -158,6 +158,10 @@ fn bases(draft: &mut Draft<'_>, stated: Option<&(String, String)>) -> Result<(),
     let profile = draft.profile;
     for (index, base) in profile.base.iter().enumerate() {
         let inherited = inherited(draft, base).or_else(|| stated.filter(|_| index == 0).cloned());
+        let is_geminis = profile.special == Some(Special::Gemini) && base.variable == gemini::KEYED;
+        if is_geminis && !gemini::may_set_base_url(draft, inherited.is_some()) {
+            continue;
+        }
         if base.only == Some(Only::Inherited) && inherited.is_none() {
             continue;
         }

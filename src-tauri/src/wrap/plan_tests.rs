@@ -57,8 +57,7 @@ const BASE: &str = "http://127.0.0.1:8787";
 
 #[test]
 fn every_agent_gets_its_variables() {
-    let table: [(&str, &[(&str, &str)]); 5] = [
-        ("gemini", &[("CODE_ASSIST_ENDPOINT", "/@code-assist"), ("GOOGLE_GEMINI_BASE_URL", "/@gemini")]),
+    let table: [(&str, &[(&str, &str)]); 4] = [
         (
             "aider",
             &[

@@ -93,6 +93,8 @@ pub enum Special {
     Claude,
     /// Takes a provider as options.
     Codex,
+    /// Takes a base URL under a condition.
+    Gemini,
     /// Keeps its endpoint in a file that its environment outranks.
     Kimi,
     /// Takes providers as JSON.
