@@ -3,6 +3,7 @@
 //! Never writes a file of the user's and never sets a credential. Sees config, instance and control, not the engine.
 
 mod around;
+mod bases;
 mod child;
 mod claude;
 mod codex;
@@ -12,6 +13,7 @@ mod keep;
 mod kimi;
 mod opencode;
 mod plan;
+mod qwen;
 mod route;
 mod session;
 mod shell;
