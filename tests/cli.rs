@@ -171,8 +171,9 @@ fn serve_says_one_line_and_answers_the_commands() {
     let ran = home.run(&["restart"]);
     assert!(ran.code == Some(0) && ran.stdout.starts_with("generation 2 accepts"), "{ran:?}");
     assert_eq!(home.status()["status"]["generation"], 2);
-    let log = home.run(&["logs", "-n", "1"]).stdout;
-    assert!(log.lines().count() == 1 && log.contains("generation=2"), "{log}");
+    // The log is written by a thread of its own.
+    until("the log tells of it", || home.run(&["logs", "-n", "1"]).stdout.contains("generation=2"));
+    assert_eq!(home.run(&["logs", "-n", "1"]).stdout.lines().count(), 1);
 
     let second = home.run(&["serve"]);
     assert_eq!(second.code, Some(75));

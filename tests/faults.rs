@@ -112,14 +112,16 @@ async fn strikes_once(fault: Fault) {
         Aborted => assert!(text.is_err(), "{fault:?}: looked complete: {text:?}"),
     }
     if let Repaired(causes) = promised {
-        assert!(causes.iter().any(|c| stats["absorbed"][c] == 1), "{fault:?}: {stats}");
-        assert_eq!(stats["absorbed_total"], 1, "{fault:?}: {stats}");
+        // A connection that is closed at once may be found dead when it comes back to the pool; then no request meets it.
+        let idle = matches!(fault, Fault::CloseIdle(_) | Fault::ResetIdle(_));
+        assert!(causes.iter().any(|c| stats["absorbed"][c] == 1) || (idle && stats["absorbed_total"] == 0), "{fault:?}: {stats}");
+        assert!(stats["absorbed_total"].as_u64().unwrap() <= 1, "{fault:?}: {stats}");
         assert_eq!(
             stats["passed_on"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum::<u64>(),
             0,
             "{fault:?}: {stats}"
         );
-        let attempts = if matches!(fault, Fault::CloseIdle(_) | Fault::ResetIdle(_)) { "1" } else { "2" };
+        let attempts = if idle { "1" } else { "2" };
         assert_eq!(headers["x-leeward-attempts"], attempts, "{fault:?}");
         assert!(began.elapsed() < LIMIT, "{fault:?}");
         let record = upstream.log().record();

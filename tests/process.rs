@@ -125,7 +125,7 @@ fn secrets_leave_no_trace() {
     crate::home::kill(serving.pid(), "TERM");
     serving.ended();
     let mut seen = shown;
-    for folder in [home.paths().state_dir.clone(), home.paths().state_dir.join("logs")] {
+    for folder in [home.paths().state_dir, home.paths().state_dir.join("logs")] {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|e| e.file_type().unwrap().is_file()) {
             seen += &String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap());
         }

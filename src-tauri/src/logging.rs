@@ -103,10 +103,16 @@ pub fn build(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<(im
     Ok((Registry::default().with(layers).with(parsed), Guard(guards)))
 }
 
+/// Lines that may wait for the disk or the terminal; the crate's own default would reserve several megabytes for them.
+const QUEUE: usize = 2048;
+
 /// Lines go through a bounded queue: a full disk or a stuck terminal delays no request, it costs log lines.
 fn queued<W: Write + Send + 'static>(target: W, thread: &str) -> Result<(NonBlocking, WorkerGuard), Error> {
     let redacted = Redacted { redactor: Redactor::new()?, target };
-    Ok(tracing_appender::non_blocking::NonBlockingBuilder::default().thread_name(thread).finish(redacted))
+    Ok(tracing_appender::non_blocking::NonBlockingBuilder::default()
+        .buffered_lines_limit(QUEUE)
+        .thread_name(thread)
+        .finish(redacted))
 }
 
 fn lines<W>(writer: W) -> Box<dyn Layer<Registry> + Send + Sync>

@@ -20,11 +20,14 @@ pub(super) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, shed: bool) {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!("a client's socket could not be tuned: {e}");
     }
-    let config = &proxy.config;
-    // hyper's buffers are made for a connection that speaks: one that waits costs a socket and this task.
-    if !matches!(tokio::time::timeout(config.client.idle, stream.readable()).await, Ok(Ok(()))) {
-        return;
+    // A connection that waits for its first byte costs a socket and a small task: hyper's part is made when it speaks.
+    if matches!(tokio::time::timeout(proxy.config.client.idle, stream.readable()).await, Ok(Ok(()))) {
+        Box::pin(speak(proxy, stream, shed)).await;
     }
+}
+
+async fn speak(proxy: Arc<Proxy>, stream: TcpStream, shed: bool) {
+    let config = &proxy.config;
     let said = Arc::<Said>::default();
     let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
     let io = ClientIo::new(stream, said.clone(), limits, config.client.clone(), error::respond_raw);

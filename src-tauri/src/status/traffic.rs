@@ -1,7 +1,10 @@
 //! Counters and latencies of everything that passes. Written by the proxy, read as one snapshot; never content.
 
+mod stats;
+
+pub use stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats};
+
 use hdrhistogram::Histogram;
-use serde::Serialize;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -314,98 +317,6 @@ impl Drop for Ticket {
         if let Some(agent) = self.agent.take() {
             let known = recorded.agents.contains_key(&agent) || recorded.agents.len() < MAX_AGENTS;
             *recorded.agents.entry(if known { agent } else { "other".into() }).or_default() += 1;
-        }
-    }
-}
-
-/// `GET /stats`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Stats {
-    /// Since when, in milliseconds since 1970.
-    pub since_unix_ms: u64,
-    /// Requests that arrived.
-    pub requests: u64,
-    /// Requests being answered now.
-    pub in_flight: u64,
-    /// Requests by how they ended.
-    pub outcomes: BTreeMap<&'static str, u64>,
-    /// Faults that no client saw, by cause.
-    pub absorbed: BTreeMap<&'static str, u64>,
-    /// Their sum.
-    pub absorbed_total: u64,
-    /// Faults that a client was told of, by cause.
-    pub passed_on: BTreeMap<&'static str, u64>,
-    /// Requests that were sent again after they had reached the upstream.
-    pub replays: u64,
-    /// Upstream connections.
-    pub pool: PoolStats,
-    /// Latencies in milliseconds.
-    pub latency_ms: LatencyMs,
-    /// By upstream.
-    pub upstreams: BTreeMap<String, UpstreamStats>,
-    /// Requests by the client's program, from its `user-agent`.
-    pub agents: BTreeMap<String, u64>,
-}
-
-/// Upstream connections.
-#[derive(Clone, Debug, Serialize)]
-pub struct PoolStats {
-    /// Requests on a connection that had served before.
-    pub reused: u64,
-    /// Requests on a new connection.
-    pub fresh: u64,
-    /// Connection attempts.
-    pub dials: u64,
-    /// Those that failed.
-    pub dial_failures: u64,
-}
-
-/// One upstream.
-#[derive(Clone, Debug, Serialize)]
-pub struct UpstreamStats {
-    /// Requests to it.
-    pub requests: u64,
-    /// Faults that no client saw.
-    pub absorbed: u64,
-    /// Faults that a client was told of.
-    pub passed_on: u64,
-}
-
-/// Latencies of requests to upstreams.
-#[derive(Clone, Debug, Serialize)]
-pub struct LatencyMs {
-    /// From the request's head to the answer's last byte.
-    pub total: Percentiles,
-    /// From the request's head to the answer's head.
-    pub first_byte: Percentiles,
-    /// The part of it that Leeward itself took.
-    pub own: Percentiles,
-}
-
-/// Percentiles in milliseconds.
-#[derive(Clone, Debug, Serialize)]
-pub struct Percentiles {
-    /// Median.
-    pub p50: f64,
-    /// 90th percentile.
-    pub p90: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// Longest.
-    pub max: f64,
-    /// How many were measured.
-    pub count: u64,
-}
-
-impl Percentiles {
-    fn of(h: &Histogram<u32>) -> Self {
-        let ms = |micros: u64| if h.is_empty() { 0.0 } else { Duration::from_micros(micros).as_secs_f64() * 1e3 };
-        Self {
-            p50: ms(h.value_at_quantile(0.5)),
-            p90: ms(h.value_at_quantile(0.9)),
-            p99: ms(h.value_at_quantile(0.99)),
-            max: ms(h.max()),
-            count: h.len(),
         }
     }
 }

@@ -1,17 +1,19 @@
 //! The supervisor's loop: one closed set of things that can happen, one place that reacts to them.
 
+mod end;
+mod look;
+
 use super::{
     Reload,
     generation::{Generation, Start},
-    probe,
     socket::Socket,
 };
 use crate::{
     config::Config,
     control::{Restarted, Wish},
-    health::{Code, unix_ms},
+    health::Code,
     proxy::{Adopt, Event, Shared},
-    status::{Phase, Probe, Status},
+    status::{Probe, Status},
 };
 use std::{
     net::SocketAddr,
@@ -312,219 +314,6 @@ impl Run {
         if let Some(ready) = self.ready.take() {
             ready.try_send(Err(why.to_owned())).ok();
         }
-    }
-
-    // === the socket ===
-
-    /// Accepting failed: is it the socket? If it is sound, the loop gets a fresh handle of it.
-    fn check_socket(&mut self, why: &str) {
-        if !self.socket.is_alive() {
-            tracing::error!("the listening socket is gone ({why}); binding {} again", self.socket.address());
-            self.shared.counters.set_accepting(false);
-            self.rebind();
-        } else if let Ok(dup) = self.socket.dup() {
-            self.hand_out(dup);
-        }
-    }
-
-    fn hand_out(&mut self, socket: std::net::TcpListener) {
-        let newest = self.newest();
-        let taken = self.generations.iter().find(|g| g.number == newest).is_some_and(|g| g.replace_socket(socket));
-        if !taken {
-            self.replace_generation("the accept loop takes no new socket");
-        }
-    }
-
-    fn rebind(&mut self) {
-        self.rebind_at = None;
-        let bound = self.socket.rebind().and_then(|()| self.socket.dup());
-        match bound {
-            Ok(dup) => {
-                self.shared.counters.rebound();
-                self.shared.counters.set_accepting(true);
-                self.shared.health.clear(Code::ListenerLost, None);
-                tracing::info!(address = %self.socket.address(), "bound again");
-                self.hand_out(dup);
-            }
-            Err(e) => {
-                let address = self.socket.address();
-                self.shared.health.set(
-                    Code::ListenerLost,
-                    None,
-                    format!(
-                        "The listening socket on {address} is gone and cannot be bound again yet ({e}); Leeward keeps trying."
-                    ),
-                );
-                self.rebind_at = Some(Instant::now() + REBIND);
-            }
-        }
-    }
-
-    // === looking after things ===
-
-    fn look(&mut self) {
-        self.ticks += 1;
-        let (finished, running) = std::mem::take(&mut self.generations).into_iter().partition(Generation::is_finished);
-        self.generations = running;
-        let finished: Vec<Generation> = finished;
-        finished.into_iter().for_each(Generation::join);
-        if self.coming.as_ref().is_some_and(|c| c.since.elapsed() > GENERATION_LIMIT) {
-            self.fail_coming("it did not accept in time");
-        }
-        let (current, stall) = (self.current, self.config.watch.stall);
-        if current > 0 {
-            match self.generations.iter_mut().find(|g| g.number == current).map(Generation::silent_for) {
-                Some(silent) if silent < stall => {}
-                Some(silent) => {
-                    self.retire_below(current + 1);
-                    self.replace_generation(&format!("the accept loop has been silent for {silent:?}"));
-                }
-                None => self.replace_generation("the generation is gone"),
-            }
-            self.look_for_backlog();
-        }
-        if self.ticks.is_multiple_of(SLOW_TICKS) {
-            if modified(&self.config) != self.file_seen {
-                tracing::info!("the config file has changed");
-                self.restart(None);
-            }
-            self.look_at_wanted_port();
-        }
-    }
-
-    /// Connections that wait while nobody accepts nor fails to: the loop runs and does not see them.
-    fn look_for_backlog(&mut self) {
-        let now = (self.shared.counters.accepted(), self.shared.counters.errors());
-        if self.rebind_at.is_some() || !self.socket.has_backlog() {
-            self.stuck = None;
-            return;
-        }
-        match self.stuck {
-            Some((accepted, errors, since)) if (accepted, errors) == now => {
-                if since.elapsed() >= TICK {
-                    self.stuck = None;
-                    self.retire_below(self.current + 1);
-                    self.replace_generation("connections wait and nobody accepts them");
-                }
-            }
-            _ => self.stuck = Some((now.0, now.1, Instant::now())),
-        }
-    }
-
-    fn look_at_wanted_port(&mut self) {
-        if let Some(address) = self.socket.wanted() {
-            let limit = self.config.watch.probe_timeout;
-            self.work.spawn(async move {
-                let connected = tokio::time::timeout(limit, tokio::net::TcpStream::connect(probe::reachable(address))).await;
-                Tick::Free(address, matches!(connected, Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused))
-            });
-        }
-    }
-
-    fn port_free(&mut self, address: SocketAddr, free: bool) {
-        if free && self.socket.wanted() == Some(address) {
-            self.socket.wanted_is_free();
-            self.shared.health.clear(Code::PortTaken, None);
-            tracing::info!("{address} is free again; Leeward stays on {} until it is started again", self.socket.address());
-        }
-    }
-
-    fn start_probe(&mut self) {
-        self.probing = true;
-        let (config, address) = (self.config.clone(), self.socket.address());
-        self.work.spawn(async move {
-            let (ok, took) = probe::probe(&config, address).await;
-            Tick::Probed(ok, took)
-        });
-    }
-
-    fn probed(&mut self, ok: bool, took: Duration) {
-        self.probing = false;
-        let misses = if ok { 0 } else { self.probe.as_ref().map_or(0, |p| p.misses) + 1 };
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.probe = Some(Probe { at_unix_ms: unix_ms(), ok, took_us, misses });
-        // A first miss may be chance: ask again at once.
-        self.probe_at = Instant::now() + if misses == 1 { Duration::ZERO } else { self.config.watch.probe };
-        if ok {
-            self.shared.health.clear(Code::ProbeFailing, None);
-            return;
-        }
-        tracing::warn!(misses, "the self-probe of {} went unanswered", self.socket.address());
-        if misses >= 2 {
-            self.shared.health.set(
-                Code::ProbeFailing,
-                None,
-                format!(
-                    "Leeward does not answer on {} ({misses} self-probes in a row); it is starting a new engine.",
-                    self.socket.address()
-                ),
-            );
-            if self.socket.is_alive() {
-                self.replace_generation("two self-probes in a row went unanswered");
-            } else {
-                self.check_socket("the self-probe goes unanswered");
-            }
-        }
-    }
-
-    // === the picture ===
-
-    fn phase(&self) -> Phase {
-        match (self.current, &self.coming) {
-            (0, _) => Phase::Starting,
-            (_, Some(_)) => Phase::Restarting,
-            _ => Phase::Serving,
-        }
-    }
-
-    fn show(&self) {
-        self.show_as(self.phase());
-    }
-
-    fn show_as(&self, phase: Phase) {
-        let status = Status {
-            phase,
-            generation: self.current,
-            listener: {
-                let mut listener = crate::status::Listener { address: self.socket.address().to_string(), ..Default::default() };
-                self.shared.counters.fill(&mut listener);
-                listener
-            },
-            conditions: self.shared.health.visible(),
-            probe: self.probe.clone(),
-            upstream: self.upstream.clone(),
-            sessions: self.shared.sessions.list(),
-            ..self.publish.borrow().clone()
-        };
-        self.publish.send_if_modified(|old| {
-            (*old != status) && {
-                *old = status;
-                true
-            }
-        });
-    }
-
-    // === the end ===
-
-    async fn stop(mut self, drain: Duration) {
-        self.socket.close();
-        self.shared.counters.set_accepting(false);
-        self.generations.iter().for_each(Generation::retire);
-        self.show_as(Phase::Draining);
-        let until = Instant::now() + drain;
-        while self.shared.traffic.in_flight() > 0 && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.generations.iter().for_each(Generation::close);
-        let until = Instant::now() + CLOSE_LIMIT;
-        while self.generations.iter().any(|g| !g.is_finished()) && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        // A thread that is stuck cannot be ended; the process's end takes it.
-        for generation in self.generations.drain(..).filter(Generation::is_finished) {
-            generation.join();
-        }
-        self.show_as(Phase::Stopped);
     }
 }
 

@@ -213,11 +213,17 @@ mod tests {
     #[test]
     fn the_end_is_found_however_the_bytes_arrive() {
         let head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nrest";
-        let mut from = 0;
-        for n in 1..=head.len() {
-            let found = find_end(&head[..n], from, LIMITS).unwrap();
-            assert_eq!(found, (n >= head.len() - 4).then_some(head.len() - 4), "{n}");
-            from = n;
+        let end = head.len() - 4;
+        for step in 1..=head.len() {
+            let (mut from, mut n) = (0, step.min(head.len()));
+            let found = loop {
+                match find_end(&head[..n], from, LIMITS).unwrap() {
+                    Some(found) => break found,
+                    None => (from, n) = (n, (n + step).min(head.len())),
+                }
+            };
+            assert_eq!(found, end, "in steps of {step}");
+            assert!(n - end < step.max(5), "found as soon as it was there: {n}");
         }
     }
 

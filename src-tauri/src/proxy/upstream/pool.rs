@@ -119,6 +119,10 @@ impl Origin {
             }
             stale += 1;
         }
+        if fresh {
+            // A full pool would make room only when somebody closes: the connection that has been idle longest goes.
+            drop(self.take_surplus());
+        }
         let (give, take) = oneshot::channel();
         {
             let mut inner = self.lock();
@@ -162,6 +166,12 @@ impl Origin {
     /// Idle connections now.
     pub(in crate::proxy) fn idle(&self) -> usize {
         self.lock().idle.len()
+    }
+
+    fn take_surplus(&self) -> Option<Idle> {
+        let mut inner = self.lock();
+        let full = inner.open + inner.dialing >= self.config.pool.size;
+        (full && !inner.idle.is_empty()).then(|| inner.idle.remove(0))
     }
 
     /// A statement of its own, so that the lock is gone before the connection is looked at or dropped.

@@ -1,0 +1,165 @@
+//! What the supervisor looks after between events: the socket, heartbeats, the backlog, its own probe, files.
+
+use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, TICK, Tick, modified};
+use crate::{
+    health::{Code, unix_ms},
+    status::Probe,
+    supervisor::{generation::Generation, probe},
+};
+use std::{net::SocketAddr, time::Duration};
+use tokio::time::Instant;
+
+impl Run {
+    // === the socket ===
+
+    /// Accepting failed: is it the socket? If it is sound, the loop gets a fresh handle of it.
+    pub(super) fn check_socket(&mut self, why: &str) {
+        if !self.socket.is_alive() {
+            tracing::error!("the listening socket is gone ({why}); binding {} again", self.socket.address());
+            self.shared.counters.set_accepting(false);
+            self.rebind();
+        } else if let Ok(dup) = self.socket.dup() {
+            self.hand_out(dup);
+        }
+    }
+
+    pub(super) fn hand_out(&mut self, socket: std::net::TcpListener) {
+        let newest = self.newest();
+        let taken = self.generations.iter().find(|g| g.number == newest).is_some_and(|g| g.replace_socket(socket));
+        if !taken {
+            self.replace_generation("the accept loop takes no new socket");
+        }
+    }
+
+    pub(super) fn rebind(&mut self) {
+        self.rebind_at = None;
+        let bound = self.socket.rebind().and_then(|()| self.socket.dup());
+        match bound {
+            Ok(dup) => {
+                self.shared.counters.rebound();
+                self.shared.counters.set_accepting(true);
+                self.shared.health.clear(Code::ListenerLost, None);
+                tracing::info!(address = %self.socket.address(), "bound again");
+                self.hand_out(dup);
+            }
+            Err(e) => {
+                let address = self.socket.address();
+                self.shared.health.set(
+                    Code::ListenerLost,
+                    None,
+                    format!(
+                        "The listening socket on {address} is gone and cannot be bound again yet ({e}); Leeward keeps trying."
+                    ),
+                );
+                self.rebind_at = Some(Instant::now() + REBIND);
+            }
+        }
+    }
+
+    // === looking after things ===
+
+    pub(super) fn look(&mut self) {
+        self.ticks += 1;
+        let (finished, running) = std::mem::take(&mut self.generations).into_iter().partition(Generation::is_finished);
+        self.generations = running;
+        let finished: Vec<Generation> = finished;
+        finished.into_iter().for_each(Generation::join);
+        if self.coming.as_ref().is_some_and(|c| c.since.elapsed() > GENERATION_LIMIT) {
+            self.fail_coming("it did not accept in time");
+        }
+        let (current, stall) = (self.current, self.config.watch.stall);
+        if current > 0 {
+            match self.generations.iter_mut().find(|g| g.number == current).map(Generation::silent_for) {
+                Some(silent) if silent < stall => {}
+                Some(silent) => {
+                    self.retire_below(current + 1);
+                    self.replace_generation(&format!("the accept loop has been silent for {silent:?}"));
+                }
+                None => self.replace_generation("the generation is gone"),
+            }
+            self.look_for_backlog();
+        }
+        if self.ticks.is_multiple_of(SLOW_TICKS) {
+            if modified(&self.config) != self.file_seen {
+                tracing::info!("the config file has changed");
+                self.restart(None);
+            }
+            self.look_at_wanted_port();
+        }
+    }
+
+    /// Connections that wait while nobody accepts nor fails to: the loop runs and does not see them.
+    pub(super) fn look_for_backlog(&mut self) {
+        let now = (self.shared.counters.accepted(), self.shared.counters.errors());
+        if self.rebind_at.is_some() || !self.socket.has_backlog() {
+            self.stuck = None;
+            return;
+        }
+        match self.stuck {
+            Some((accepted, errors, since)) if (accepted, errors) == now => {
+                if since.elapsed() >= TICK {
+                    self.stuck = None;
+                    self.retire_below(self.current + 1);
+                    self.replace_generation("connections wait and nobody accepts them");
+                }
+            }
+            _ => self.stuck = Some((now.0, now.1, Instant::now())),
+        }
+    }
+
+    pub(super) fn look_at_wanted_port(&mut self) {
+        if let Some(address) = self.socket.wanted() {
+            let limit = self.config.watch.probe_timeout;
+            self.work.spawn(async move {
+                let connected = tokio::time::timeout(limit, tokio::net::TcpStream::connect(probe::reachable(address))).await;
+                Tick::Free(address, matches!(connected, Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused))
+            });
+        }
+    }
+
+    pub(super) fn port_free(&mut self, address: SocketAddr, free: bool) {
+        if free && self.socket.wanted() == Some(address) {
+            self.socket.wanted_is_free();
+            self.shared.health.clear(Code::PortTaken, None);
+            tracing::info!("{address} is free again; Leeward stays on {} until it is started again", self.socket.address());
+        }
+    }
+
+    pub(super) fn start_probe(&mut self) {
+        self.probing = true;
+        let (config, address) = (self.config.clone(), self.socket.address());
+        self.work.spawn(async move {
+            let (ok, took) = probe::probe(&config, address).await;
+            Tick::Probed(ok, took)
+        });
+    }
+
+    pub(super) fn probed(&mut self, ok: bool, took: Duration) {
+        self.probing = false;
+        let misses = if ok { 0 } else { self.probe.as_ref().map_or(0, |p| p.misses) + 1 };
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.probe = Some(Probe { at_unix_ms: unix_ms(), ok, took_us, misses });
+        // A first miss may be chance: ask again at once.
+        self.probe_at = Instant::now() + if misses == 1 { Duration::ZERO } else { self.config.watch.probe };
+        if ok {
+            self.shared.health.clear(Code::ProbeFailing, None);
+            return;
+        }
+        tracing::warn!(misses, "the self-probe of {} went unanswered", self.socket.address());
+        if misses >= 2 {
+            self.shared.health.set(
+                Code::ProbeFailing,
+                None,
+                format!(
+                    "Leeward does not answer on {} ({misses} self-probes in a row); it is starting a new engine.",
+                    self.socket.address()
+                ),
+            );
+            if self.socket.is_alive() {
+                self.replace_generation("two self-probes in a row went unanswered");
+            } else {
+                self.check_socket("the self-probe goes unanswered");
+            }
+        }
+    }
+}
