@@ -3,14 +3,17 @@
 //! Never writes a file of the user's and never sets a credential. Sees config, instance and control, not the engine.
 
 mod around;
+mod bases;
 mod child;
 mod claude;
 mod codex;
 mod find;
+mod gemini;
 mod keep;
 mod kimi;
 mod opencode;
 mod plan;
+mod qwen;
 mod route;
 mod session;
 mod shell;

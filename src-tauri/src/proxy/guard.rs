@@ -3,6 +3,8 @@
 //! `head` and `chunks` look at the raw bytes before that.
 
 pub mod chunks;
+#[cfg(test)]
+mod fuzz;
 pub mod head;
 
 use crate::config::Config;

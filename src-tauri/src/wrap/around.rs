@@ -32,10 +32,16 @@ impl Surroundings<'_> {
         (self.env)(name).filter(|v| !v.is_empty())
     }
 
-    /// `~/x` and `./x` as paths; `None` for `~` without a home folder.
+    /// `~/x`, `^/x` and `./x` as paths; `None` for `~` without a home folder and `^` outside a Git work tree.
     pub fn path(&self, text: &str) -> Option<PathBuf> {
         if let Some(rest) = text.strip_prefix("~/") {
             return self.home.as_ref().map(|h| h.join(rest));
+        }
+        if let Some(rest) = text.strip_prefix("^/") {
+            // `.git` is a folder, or in a linked work tree a file.
+            let is_root =
+                |folder: &&Path| !(self.list)(&folder.join(".git")).is_empty() || (self.read)(&folder.join(".git")).is_ok();
+            return self.cwd.ancestors().find(is_root).map(|root| root.join(rest));
         }
         Some(self.cwd.join(text.strip_prefix("./").unwrap_or(text)))
     }

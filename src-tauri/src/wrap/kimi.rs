@@ -1,9 +1,13 @@
 //! Kimi CLI: its endpoint stands in its config file, and `KIMI_BASE_URL` outranks that, so the file is read first.
 
-use super::plan::Draft;
+use super::{bases::Stated, plan::Draft};
 
-/// The base URL of the provider that Kimi uses, and where it stands; `None` leaves Kimi's default.
-pub(super) fn stated_base_url(draft: &mut Draft<'_>) -> Option<(String, String)> {
+/// The base URL of the provider that Kimi uses, and where it stands; empty leaves Kimi's default.
+pub(super) fn stated(draft: &mut Draft<'_>) -> Stated {
+    base_url(draft).map(|found| ("KIMI_BASE_URL", found)).into_iter().collect()
+}
+
+fn base_url(draft: &mut Draft<'_>) -> Option<(String, String)> {
     let path = draft.around.path("~/.kimi/config.toml")?;
     let text = draft.around.text(&path, &mut draft.warnings)?;
     let Ok(config) = toml::from_str::<toml::Table>(&text) else {

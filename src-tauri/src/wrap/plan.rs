@@ -2,10 +2,11 @@
 //! Starts nothing, writes nothing, prints nothing.
 
 use super::{
-    around::{Surroundings, value_in_lines},
-    claude, codex, kimi, opencode,
+    around::Surroundings,
+    bases::{self, Stated},
+    claude, codex, kimi, opencode, qwen,
     route::{FirstParty, MARKER, Router},
-    table::{Base, Only, Profile, Special},
+    table::{Profile, Special},
 };
 use crate::config::{Config, Secret};
 use std::{
@@ -113,10 +114,14 @@ pub fn plan(request: Request<'_>, config: &Config, around: &Surroundings<'_>) ->
         Some(Special::Codex) => codex::draft(&mut draft)?,
         Some(Special::Opencode) => opencode::draft(&mut draft)?,
         Some(Special::Kimi) => {
-            let stated = kimi::stated_base_url(&mut draft);
-            bases(&mut draft, stated.as_ref())?;
+            let stated = kimi::stated(&mut draft);
+            bases::draft(&mut draft, &stated)?;
         }
-        None => bases(&mut draft, None)?,
+        Some(Special::Qwen) => {
+            let stated = qwen::stated(&mut draft);
+            bases::draft(&mut draft, &stated)?;
+        }
+        Some(Special::Aider | Special::Gemini) | None => bases::draft(&mut draft, &Stated::new())?,
     }
     // Claude's settings can name a proxy too, and it has looked at both.
     if profile.special != Some(Special::Claude) {
@@ -150,36 +155,6 @@ pub fn plan(request: Request<'_>, config: &Config, around: &Surroundings<'_>) ->
         warm,
         notes: draft.notes,
         warnings: draft.warnings,
-    })
-}
-
-/// Sets every base URL of the table. `stated` is a first variable's value that a file of the agent's own names.
-fn bases(draft: &mut Draft<'_>, stated: Option<&(String, String)>) -> Result<(), PlanError> {
-    let profile = draft.profile;
-    for (index, base) in profile.base.iter().enumerate() {
-        let inherited = inherited(draft, base).or_else(|| stated.filter(|_| index == 0).cloned());
-        if base.only == Some(Only::Inherited) && inherited.is_none() {
-            continue;
-        }
-        let first = FirstParty { upstream: base.upstream.as_deref(), path: &base.path };
-        let (place, value) = inherited.unzip();
-        let url = draft.route(place.as_deref().unwrap_or(&base.variable), value.as_deref(), first)?;
-        draft.set.insert(base.variable.clone(), url);
-    }
-    Ok(())
-}
-
-/// What the user has set for a base URL and where: the environment first, then the agent's files.
-fn inherited(draft: &mut Draft<'_>, base: &Base) -> Option<(String, String)> {
-    let around = draft.around;
-    let names = || std::iter::once(&base.variable).chain(&base.also);
-    if let Some(found) = names().find_map(|name| around.var(name).map(|value| (name.clone(), value))) {
-        return Some(found);
-    }
-    draft.profile.files.iter().find_map(|file| {
-        let path = around.path(file)?;
-        let text = around.text(&path, &mut draft.warnings)?;
-        names().find_map(|name| value_in_lines(&text, name).map(|value| (format!("{}: {name}", path.display()), value)))
     })
 }
 

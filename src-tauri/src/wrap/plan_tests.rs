@@ -57,8 +57,7 @@ const BASE: &str = "http://127.0.0.1:8787";
 
 #[test]
 fn every_agent_gets_its_variables() {
-    let table: [(&str, &[(&str, &str)]); 5] = [
-        ("gemini", &[("CODE_ASSIST_ENDPOINT", "/@code-assist"), ("GOOGLE_GEMINI_BASE_URL", "/@gemini")]),
+    let table: [(&str, &[(&str, &str)]); 4] = [
         (
             "aider",
             &[
@@ -124,8 +123,6 @@ fn a_wrap_inside_a_wrap_changes_nothing() {
 #[test]
 fn a_gateway_in_a_file_of_the_agents_is_kept_as_upstream() {
     for (agent, file, text, variable) in [
-        ("aider", "/work/.env", "OPENAI_API_BASE=https://gateway.corp/v1", "OPENAI_API_BASE"),
-        ("aider", "/home/me/.aider.conf.yml", "openai-api-base: https://gateway.corp/v1", "OPENAI_API_BASE"),
         ("gemini", "/home/me/.gemini/.env", "GOOGLE_GEMINI_BASE_URL=\"https://gateway.corp/v1\"", "GOOGLE_GEMINI_BASE_URL"),
         ("goose", "/home/me/.config/goose/config.yaml", "OPENAI_HOST: https://gateway.corp/v1", "OPENAI_HOST"),
         (
@@ -155,8 +152,9 @@ fn kimi_with_another_kind_of_provider_is_told() {
 fn a_base_url_that_cannot_be_an_upstream_is_named() {
     let refused = World::new(&[("OPENAI_API_BASE", "gateway.corp/v1")], &[]).try_plan("aider", &[]).unwrap_err().to_string();
     assert!(refused.starts_with("OPENAI_API_BASE: ") && refused.contains("unset it"), "{refused}");
-    let refused = World::new(&[], &[("/work/.env", "OPENAI_API_BASE=ftp://x")]).try_plan("aider", &[]).unwrap_err().to_string();
-    assert!(refused.starts_with("/work/.env: OPENAI_API_BASE: "), "{refused}");
+    let refused =
+        World::new(&[], &[("/work/.env", "AIDER_OPENAI_API_BASE=ftp://x")]).try_plan("aider", &[]).unwrap_err().to_string();
+    assert!(refused.starts_with("/work/.env: AIDER_OPENAI_API_BASE: "), "{refused}");
 }
 
 #[test]
@@ -207,4 +205,27 @@ fn a_client_token_is_sent_by_agents_that_can_and_missed_by_the_others() {
     }
     let goose = world(&[]).plan("goose", &[]);
     assert!(goose.warnings[0].contains("client token"), "{:?}", goose.warnings);
+}
+
+#[test]
+fn aiders_files_outrank_its_environment_and_options_outrank_them() {
+    let environment = [("OPENAI_API_BASE", "https://shell.corp"), ("ANTHROPIC_API_BASE", "https://shell.corp")];
+    let plan = World::new(&environment, &[]).plan("aider", &["--model", "x"]);
+    assert_eq!((plan.args.len(), plan.upstreams.values().next().map(String::as_str)), (2, Some("https://shell.corp")));
+    let plan = World::new(&[("AIDER_OPENAI_API_BASE", "https://a.corp"), environment[0]], &[]).plan("aider", &[]);
+    assert_eq!(
+        (plan.args[0].to_str(), plan.upstreams.values().next().unwrap().as_str()),
+        (Some("--openai-api-base"), "https://a.corp")
+    );
+    for (file, text, option) in [
+        ("/work/.env", "OPENAI_API_BASE=https://file.corp", "--openai-api-base"),
+        ("/.env", "ANTHROPIC_API_BASE=https://file.corp", "--set-env"),
+        ("/home/me/.aider.conf.yml", "openai-api-base: https://file.corp", "--openai-api-base"),
+    ] {
+        let plan = World::new(&environment, &[(file, text), ("/.git/HEAD", "")]).plan("aider", &["--model", "x"]);
+        assert_eq!(plan.args[0], option, "{file}");
+        let (name, _) = plan.upstreams.iter().find(|(_, url)| *url == "https://file.corp").unwrap_or_else(|| panic!("{file}"));
+        assert!(plan.args[1].to_str().unwrap().ends_with(&format!("{BASE}/@{name}")), "{file}: {:?}", plan.args);
+        assert_eq!(plan.args[2..], ["--model", "x"], "{file}");
+    }
 }

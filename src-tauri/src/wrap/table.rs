@@ -47,7 +47,10 @@ pub struct Profile {
 pub struct Base {
     /// The variable.
     pub variable: String,
-    /// Other names under which the user may have set it.
+    /// Other names under which the user may have set it, and which outrank it.
+    #[serde(default)]
+    pub over: Vec<String>,
+    /// Other names under which the user may have set it, and which it outranks.
     #[serde(default)]
     pub also: Vec<String>,
     /// Name of the upstream; `None` is the default upstream.
@@ -89,14 +92,20 @@ pub enum Only {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Special {
+    /// Its `.env` files outrank its environment.
+    Aider,
     /// Settings files outrank its environment.
     Claude,
     /// Takes a provider as options.
     Codex,
+    /// Takes a base URL under a condition.
+    Gemini,
     /// Keeps its endpoint in a file that its environment outranks.
     Kimi,
     /// Takes providers as JSON.
     Opencode,
+    /// Its settings name endpoints below and above its environment.
+    Qwen,
 }
 
 #[derive(Deserialize)]
