@@ -1,11 +1,13 @@
 //! The request's contract on bad days: fault -> promised outcome. The table is the specification (rows U1-U16).
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
+use leeward::supervisor::Seams;
 use leeward::{
     config::Trust,
     demo::upstream::{Fault, Mark, Plan, Upstream, When},
 };
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What a client sees when a fault strikes once, and what the upstream did.
 #[derive(Debug, PartialEq)]
@@ -187,6 +189,57 @@ async fn u12_a_refusal_of_the_api_is_passed_unchanged() {
 }
 
 /// U1 and U16: an upstream that is not there is waited for until the limit, then told of at once, in each dialect.
+/// U12: an API that refuses a large body before it has read it, and closes: the refusal is what the agent gets.
+#[tokio::test]
+async fn u12_an_early_refusal_is_passed_on() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let engine = TestEngine::with(None, |c| c.upstream = url.parse().unwrap(), Seams::default());
+    let refuse = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 64]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nlong").await.unwrap();
+            // Dropped with unread bytes: an RST behind the answer.
+        }
+    };
+    let ask = async {
+        let response = client().post(engine.url("/v1/messages")).body(large_message(true)).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.headers().contains_key("x-leeward-error")), (413, false));
+        assert_eq!(response.text().await.unwrap(), "long");
+    };
+    tokio::select! {
+        () = ask => {}
+        () = refuse => unreachable!("it refuses for ever"),
+    }
+}
+
+/// U9: what came before the cut reaches the client, also when both came at once.
+#[tokio::test]
+async fn u9_what_arrived_before_a_cut_is_delivered() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let engine = TestEngine::with(None, |c| c.upstream = url.parse().unwrap(), Seams::default());
+    let cut = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read(&mut [0; 4096]).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n6\r\nse").await.unwrap();
+        drop(stream);
+        std::future::pending().await
+    };
+    let ask = async {
+        let mut response = client().get(engine.url("/v1/models")).send().await.unwrap();
+        assert_eq!(response.chunk().await.unwrap().as_deref(), Some(&b"first"[..]));
+        while let Ok(more) = response.chunk().await {
+            assert_eq!(more.as_deref(), Some(&b"se"[..]), "the end must look like a cut");
+        }
+    };
+    tokio::select! {
+        () = ask => {}
+        () = cut => {}
+    }
+}
+
 #[tokio::test]
 async fn u16_when_all_is_spent_each_client_is_told_in_its_dialect() {
     let upstream = Upstream::plain(Plan::none()).unwrap();

@@ -27,6 +27,8 @@ pub(super) struct Relay {
     ticket: Ticket,
     /// How the request will have ended if the body comes to its end.
     outcome: Outcome,
+    /// What the client learns once everything before it has been written.
+    broken: Option<Broken>,
 }
 
 impl Relay {
@@ -38,7 +40,7 @@ impl Relay {
         ticket: Ticket,
         outcome: Outcome,
     ) -> Self {
-        let mut relay = Self { body, wire: Some(wire), origin, traffic, ticket, outcome };
+        let mut relay = Self { body, wire: Some(wire), origin, traffic, ticket, outcome, broken: None };
         if relay.body.is_end_stream() {
             relay.end();
         }
@@ -68,6 +70,9 @@ impl Body for Relay {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
+        if let Some(broken) = this.broken.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
         let mut frame = Pin::new(&mut this.body).poll_frame(cx);
         if frame.is_pending()
             && let Some(wire) = &mut this.wire
@@ -83,7 +88,12 @@ impl Body for Relay {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => Poll::Ready(Some(Err(this.cut(error)))),
+            Some(Err(error)) => {
+                // hyper drops what it has not written yet when a body fails: one turn lets it write what did arrive.
+                this.broken = Some(this.cut(error));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             None => {
                 this.end();
                 Poll::Ready(None)

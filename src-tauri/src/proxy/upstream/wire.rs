@@ -136,18 +136,20 @@ impl Counted {
         }
     }
 
-    fn note<T>(&self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(_)) = poll {
-            self.meter.write_failed.store(true, Relaxed);
+    /// A failed write is remembered and called done: the answer may be there already (a 413 for a large body), and hyper
+    /// would not read it any more. Where there is none, reading tells so at once, as the socket is broken.
+    fn noted(&self, poll: Poll<io::Result<usize>>, all: usize) -> Poll<io::Result<usize>> {
+        match poll {
+            Poll::Ready(Ok(n)) => {
+                self.meter.written.fetch_add(n as u64, Relaxed);
+                Poll::Ready(Ok(n))
+            }
+            Poll::Ready(Err(_)) => {
+                self.meter.write_failed.store(true, Relaxed);
+                Poll::Ready(Ok(all))
+            }
+            Poll::Pending => Poll::Pending,
         }
-        poll
-    }
-
-    fn note_written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(n)) = poll {
-            self.meter.written.fetch_add(n as u64, Relaxed);
-        }
-        self.note(poll)
     }
 }
 
@@ -166,11 +168,11 @@ impl AsyncRead for Counted {
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = self.inner().poll_write(cx, buf);
-        self.note_written(poll)
+        self.noted(poll, buf.len())
     }
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let poll = self.inner().poll_write_vectored(cx, bufs);
-        self.note_written(poll)
+        self.noted(poll, bufs.iter().map(|b| b.len()).sum())
     }
     fn is_write_vectored(&self) -> bool {
         match &self.io {
@@ -179,8 +181,8 @@ impl AsyncWrite for Counted {
         }
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let poll = self.inner().poll_flush(cx);
-        self.note(poll)
+        let poll = self.inner().poll_flush(cx).map_ok(|()| 0);
+        self.noted(poll, 0).map_ok(|_| ())
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner().poll_shutdown(cx)
@@ -243,7 +245,7 @@ impl Wire {
     pub(super) fn is_usable(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.poll_drive(&mut cx);
-        if self.connection.is_none() || !self.sender.is_ready() {
+        if self.connection.is_none() || !self.sender.is_ready() || self.meter.write_failed.load(Relaxed) {
             return false;
         }
         match self.socket.peek() {
