@@ -174,13 +174,8 @@ async fn a_long_answer_leaves_the_idle_clock_whole() {
     let mut stream = TcpStream::connect(engine.address).await.unwrap();
     // Silence from the upstream until the agent's own deadline: an answer that takes nearly two of the clock's turns.
     upstream.follow(Plan::times(1, Fault::StallBeforeHeaders));
-    let body = message(false).to_string();
-    let head = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: {}\r\nx-stainless-timeout: 1.8\r\ncontent-length: {}\r\n\r\n",
-        engine.address,
-        body.len()
-    );
-    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let request = format!("GET /v1/models HTTP/1.1\r\nhost: {}\r\nx-stainless-timeout: 1.8\r\n\r\n", engine.address);
+    stream.write_all(request.as_bytes()).await.unwrap();
     assert!(raw::read_response(&mut stream).await.contains("response-timeout"));
     let answered = std::time::Instant::now();
     let mut byte = [0u8; 1];

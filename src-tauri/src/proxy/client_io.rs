@@ -73,6 +73,8 @@ enum At {
     Head,
     Body(u64),
     Chunked(Chunks),
+    /// The chunked coding is broken: where the next head begins cannot be known.
+    Lost,
 }
 
 /// What is being waited for, and so which clock runs.
@@ -178,7 +180,7 @@ impl ClientIo {
         let wait = match self.at {
             At::Head if self.pending.is_empty() => Wait::Idle,
             At::Head => Wait::Head,
-            At::Body(_) | At::Chunked(_) => Wait::Body,
+            At::Body(_) | At::Chunked(_) | At::Lost => Wait::Body,
         };
         if self.wait != Some(wait) {
             self.wait = Some(wait);
@@ -229,9 +231,9 @@ impl ClientIo {
                     self.released += taken;
                     self.at = if done { At::Head } else { At::Chunked(chunks) };
                 }
-                // hyper finds the same fault where the request's handler can answer it.
-                None => self.released = self.pending.len(),
+                None => self.at = At::Lost,
             },
+            At::Lost => {}
         }
         Ok(())
     }
@@ -306,6 +308,10 @@ impl ClientIo {
             let unseen = match this.at {
                 At::Head => this.pending.len() > this.scanned,
                 At::Body(_) | At::Chunked(_) => !this.pending.is_empty(),
+                // The request's handler reads this and answers it; nothing behind it is read as a request.
+                At::Lost => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the chunked coding is broken")));
+                }
             };
             if unseen {
                 // A pipelined head waits its turn: refusing it now would look to hyper as if the client had left.
@@ -393,6 +399,8 @@ impl AsyncWrite for ClientIo {
     /// Closes so that the client can read everything: answer, grace, FIN, linger. Unread input would make it an RST.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        // A farewell is part of the last message: cut short, the client would wait for a FIN that never comes.
+        this.said.amid.store(true, Relaxed);
         loop {
             match &mut this.closing {
                 Closing::Open if this.eof || !this.wrote || this.said.client_closes.load(Relaxed) => {

@@ -69,13 +69,11 @@ pub fn find_end(bytes: &[u8], from: usize, limits: HeadLimits) -> Result<Option<
         }
         _ => {}
     }
+    // Empty lines before the request line are tolerated (RFC 9112 section 2.2).
+    let leading = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
     // The three bytes before `from` may be the beginning of the end.
-    let start = from.saturating_sub(3);
+    let start = from.saturating_sub(3).max(leading);
     for at in memchr_iter(b'\n', &bytes[start..]).map(|i| i + start) {
-        let leading = bytes[..=at].iter().all(|b| matches!(b, b'\r' | b'\n'));
-        if leading {
-            continue; // empty lines before the request line are tolerated (RFC 9112 section 2.2)
-        }
         let rest = &bytes[at + 1..];
         let end = if rest.starts_with(b"\r\n") {
             at + 3
