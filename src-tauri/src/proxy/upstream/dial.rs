@@ -29,13 +29,20 @@ impl Dial<'_> {
     /// Connects.
     pub(super) async fn run(self) -> Result<(Io, Socket), Failure> {
         let addresses = self.resolve().await?;
-        if addresses
-            .iter()
-            .any(|a| *a == self.own || (a.port() == self.own.port() && a.ip().is_loopback() && self.own.ip().is_loopback()))
-        {
-            return Err(Failure::new(Cause::Loop, format!("{} is Leeward's own address", self.place)));
+        if addresses.iter().any(|a| self.is_own(*a)) {
+            return Err(self.own_address());
         }
         self.race(addresses).await
+    }
+
+    fn is_own(self, address: SocketAddr) -> bool {
+        let (own, ip) = (self.own.ip(), address.ip());
+        let local = own.is_loopback() || own.is_unspecified();
+        address.port() == self.own.port() && (ip == own || (local && (ip.is_loopback() || ip.is_unspecified())))
+    }
+
+    fn own_address(self) -> Failure {
+        Failure::new(Cause::Loop, format!("{} is Leeward's own address", self.place))
     }
 
     async fn resolve(self) -> Result<Vec<SocketAddr>, Failure> {
@@ -69,7 +76,7 @@ impl Dial<'_> {
             tokio::select! {
                 Some(done) = running.next() => match done {
                     Ok(won) => return Ok(won),
-                    Err(failure) if failure.cause == Cause::Certificate => return Err(failure),
+                    Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Loop) => return Err(failure),
                     Err(failure) => {
                         // A handshake that broke tells more than an address that is unreachable.
                         if last.cause != Cause::Tls { last = failure; }
@@ -89,6 +96,13 @@ impl Dial<'_> {
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Ok(Ok(stream)) => stream,
         };
+        // Listening on every address of this machine, Leeward meets itself wherever both ends of a connection are the same.
+        if self.own.ip().is_unspecified()
+            && address.port() == self.own.port()
+            && stream.local_addr().is_ok_and(|a| a.ip() == address.ip())
+        {
+            return Err(self.own_address());
+        }
         tune(&stream, self.pool.keepalive).map_err(|e| failed(e.to_string()))?;
         let socket = Socket::new(stream);
         if !self.place.tls {
