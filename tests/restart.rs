@@ -95,6 +95,24 @@ async fn l5_an_idle_connection_is_not_closed_under_its_client() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
 }
 
+/// A restart that is asked for during another one reads the config again: what was changed in between takes effect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_during_a_restart_is_not_lost() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::start(&upstream);
+    let wishes = engine.engine.wishes();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        wishes.send(leeward::control::Wish::Restart { reply }).await.unwrap();
+        told.push(answer);
+    }
+    for (answer, generation) in told.into_iter().zip([2, 3]) {
+        let done = tokio::time::timeout(LIMIT, answer).await.unwrap().unwrap().unwrap();
+        assert_eq!(done.generation, generation);
+    }
+}
+
 /// A broken file keeps the running config and says so; a mended one takes effect by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_config_file_takes_effect_and_a_broken_one_does_not() {

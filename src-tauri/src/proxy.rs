@@ -24,7 +24,7 @@ pub use listen::{Accept, Adopt, Counters, Event, Listen};
 use crate::{
     config::{Config, Secret},
     control::{Sessions, Wishes},
-    health::Tracker,
+    health::{Code, Tracker},
     status::{Status, traffic::Traffic},
     tasks::Tasks,
 };
@@ -41,7 +41,7 @@ use upstream::{Origin, Parts, Place, Roots, Upstream};
 use url::Url;
 
 /// Writes the upstreams that sessions brought along to where a restarted engine finds them.
-pub type Remember = Box<dyn Fn(&BTreeMap<String, Url>) -> std::io::Result<()> + Send + Sync>;
+pub type Remember = Box<dyn Fn(&BTreeMap<String, Url>) -> std::io::Result<()> + Send>;
 
 /// What the generations of one engine share.
 pub struct Shared {
@@ -63,7 +63,8 @@ pub struct Shared {
     pub token: Secret,
     budget: TpsBudget,
     session_upstreams: RwLock<BTreeMap<String, Url>>,
-    remember: Remember,
+    /// One writer at a time: two would share a temporary file, and the older list could win.
+    remember: Mutex<Remember>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -101,7 +102,7 @@ impl Shared {
             // Deposits live for 10 s, as in Finagle's and tower's own defaults.
             budget: TpsBudget::new(Duration::from_secs(10), config.retry.budget_floor, config.retry.budget),
             session_upstreams: RwLock::new(known),
-            remember,
+            remember: Mutex::new(remember),
         }
     }
 
@@ -222,15 +223,22 @@ impl Proxy {
 
     /// Makes the upstreams of a session known, here and to engines to come.
     fn learn_upstreams(&self, given: BTreeMap<String, Url>) -> std::io::Result<()> {
+        let known = |given: &BTreeMap<String, Url>| {
+            let known = self.shared.session_upstreams.read().unwrap_or_else(PoisonError::into_inner);
+            given.iter().all(|(name, url)| known.get(name) == Some(url))
+        };
+        if known(&given) {
+            return Ok(());
+        }
+        let remember = self.shared.remember.lock().unwrap_or_else(PoisonError::into_inner);
         let all = {
             let mut known = self.shared.session_upstreams.write().unwrap_or_else(PoisonError::into_inner);
-            if given.iter().all(|(name, url)| known.get(name) == Some(url)) {
-                return Ok(());
-            }
             known.extend(given);
             known.clone()
         };
-        (self.shared.remember)(&all)
+        remember(&all)?;
+        self.shared.health.clear(Code::StateUnwritable, None);
+        Ok(())
     }
 
     /// Waits until every connection of this generation has ended.

@@ -138,8 +138,13 @@ impl Engine {
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {
             Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, thread: Some(thread) }),
-            Ok(Err(why)) => Err(StartError::Engine(why)),
-            Err(_) => Err(StartError::Engine("it did not accept within 10 s".into())),
+            failed => {
+                // Its thread must not go on with a port that nobody knows of.
+                wishes.try_send(Wish::Stop { drain: Duration::ZERO }).ok();
+                Err(StartError::Engine(
+                    failed.map_or_else(|_| "it did not accept within 10 s".into(), |r| r.err().unwrap_or_default()),
+                ))
+            }
         }
     }
 
@@ -175,8 +180,10 @@ impl Engine {
 
     fn end(&mut self, drain: Duration) {
         let Some(thread) = self.thread.take() else { return };
-        // A full or closed channel: it is stopping already, or so busy with wishes that it will see the closed end.
-        self.wishes.try_send(Wish::Stop { drain }).ok();
+        // Closed: it is stopping already. Full: restarts are waiting, and each takes milliseconds.
+        while let Err(mpsc::error::TrySendError::Full(_)) = self.wishes.try_send(Wish::Stop { drain }) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if thread.join().is_err() {
             tracing::error!("the supervisor's thread panicked");
         }

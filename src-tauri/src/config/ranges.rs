@@ -68,6 +68,7 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
     // Without any time nothing of this kind ever succeeds.
     let needed = [
         ("client.idle", c.client.idle),
+        ("client.rest", c.client.rest),
         ("client.head", c.client.head),
         ("client.body_idle", c.client.body_idle),
         ("connect.timeout", c.connect.timeout),

@@ -44,6 +44,8 @@ pub(super) struct Generation {
 
 /// What blocks a runtime's end is abandoned after this.
 const SHUTDOWN: Duration = Duration::from_millis(500);
+/// Beside the linger, a closing connection gets this long for its last bytes.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 impl Generation {
     pub(super) fn start(start: Start) -> std::io::Result<Self> {
@@ -125,7 +127,7 @@ fn live(start: Start, mode: watch::Receiver<Mode>, replacements: mpsc::Receiver<
             Ok(listener) => listener,
             Err(e) => return ended(format!("the socket could not be adopted: {e}")),
         };
-        let drain = config.drain;
+        let (drain, farewell) = (config.drain, config.client.linger + FAREWELL);
         let proxy = Proxy::new(config, shared, address, tasks.clone(), mode.clone());
         tasks.spawn(proxy.clone().sweep());
         let mut accepting = JoinSet::new();
@@ -138,8 +140,17 @@ fn live(start: Start, mode: watch::Receiver<Mode>, replacements: mpsc::Receiver<
         }
         let mut mode = mode;
         // Whoever ends it, its streams may finish; without a supervisor there is nobody to finish for.
-        if mode.wait_for(|m| *m != Mode::Serving).await.is_ok() && timeout(drain, proxy.drained()).await.is_err() {
-            tracing::warn!(generation = number, "the drain's limit is over; what is left is cut");
+        if mode.wait_for(|m| *m != Mode::Serving).await.is_ok() {
+            let limit = async {
+                // Told to close, or left alone: only farewells are still due.
+                if timeout(drain, mode.wait_for(|m| *m == Mode::Closing)).await.is_ok() {
+                    tokio::time::sleep(farewell).await;
+                }
+            };
+            tokio::select! {
+                () = proxy.drained() => {}
+                () = limit => tracing::warn!(generation = number, "the drain's limit is over; what is left is cut"),
+            }
         }
         tasks.abort_all();
     });

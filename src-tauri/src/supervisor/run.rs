@@ -69,8 +69,13 @@ struct Coming {
     since: Instant,
     upstream: String,
     config_error: Option<String>,
-    replies: Vec<oneshot::Sender<Result<Restarted, String>>>,
+    replies: Vec<Reply>,
+    /// Wishes that came when its config had been read already: they get a generation of their own.
+    later: Option<Vec<Reply>>,
 }
+
+/// Where somebody waits to hear how a restart went.
+type Reply = oneshot::Sender<Result<Restarted, String>>;
 
 /// What woke the loop.
 enum Tick {
@@ -145,7 +150,7 @@ impl Run {
     }
 
     async fn live(mut self) {
-        self.start_generation(None, None);
+        self.start_generation(Vec::new(), None);
         let mut watch = interval(TICK);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -158,7 +163,7 @@ impl Run {
                 Some(Ok(done)) = self.work.join_next() => done,
             };
             match tick {
-                Tick::Wish(Some(Wish::Restart { reply })) => self.restart(Some(reply)),
+                Tick::Wish(Some(Wish::Restart { reply })) => self.restart(vec![reply]),
                 Tick::Wish(Some(Wish::Stop { drain })) => return self.stop(drain).await,
                 Tick::Wish(None) => return self.stop(Duration::ZERO).await,
                 Tick::Event(Some(event)) => self.react(event),
@@ -176,11 +181,7 @@ impl Run {
     // === generations ===
 
     /// Starts the next generation; the present one goes on until the new one accepts.
-    fn start_generation(&mut self, reply: Option<oneshot::Sender<Result<Restarted, String>>>, config_error: Option<String>) {
-        if let Some(coming) = &mut self.coming {
-            coming.replies.extend(reply);
-            return;
-        }
+    fn start_generation(&mut self, replies: Vec<Reply>, config_error: Option<String>) {
         let number = self.next;
         self.next += 1;
         let started = self.socket.dup().and_then(|socket| {
@@ -202,13 +203,14 @@ impl Run {
                     since: Instant::now(),
                     upstream: self.config.upstream.to_string(),
                     config_error,
-                    replies: reply.into_iter().collect(),
+                    replies,
+                    later: None,
                 });
             }
             Err(e) => {
                 let why = format!("a new engine generation could not be started: {e}");
                 tracing::error!("{why}");
-                if let Some(reply) = reply {
+                for reply in replies {
                     reply.send(Err(why.clone())).ok();
                 }
                 self.not_ready(&why);
@@ -224,12 +226,16 @@ impl Run {
         }
         self.last_auto = Some(Instant::now());
         tracing::error!(generation = self.current, "{why}; starting a new engine generation");
-        self.start_generation(None, None);
+        self.start_generation(Vec::new(), None);
     }
 
-    fn restart(&mut self, reply: Option<oneshot::Sender<Result<Restarted, String>>>) {
+    fn restart(&mut self, replies: Vec<Reply>) {
+        if let Some(coming) = &mut self.coming {
+            coming.later.get_or_insert_default().extend(replies);
+            return;
+        }
         let error = self.reload_config();
-        self.start_generation(reply, error);
+        self.start_generation(replies, error);
     }
 
     /// Takes the config from its file; on an error the present one stays in force.
@@ -294,6 +300,9 @@ impl Run {
         if let Some(ready) = self.ready.take() {
             ready.try_send(Ok(())).ok();
         }
+        if let Some(later) = coming.later {
+            self.restart(later);
+        }
     }
 
     fn retire_below(&self, number: u64) {
@@ -308,6 +317,9 @@ impl Run {
             reply.send(Err(format!("the new engine generation did not come up: {why}"))).ok();
         }
         self.not_ready(why);
+        if let Some(later) = coming.later {
+            self.restart(later);
+        }
     }
 
     fn not_ready(&mut self, why: &str) {

@@ -82,7 +82,7 @@ impl Run {
         if self.ticks.is_multiple_of(SLOW_TICKS) {
             if modified(&self.config) != self.file_seen {
                 tracing::info!("the config file has changed");
-                self.restart(None);
+                self.restart(Vec::new());
             }
             self.look_at_wanted_port();
         }
