@@ -15,7 +15,8 @@ const SEEDS: [&[u8]; 4] = [
     b"\r\nHEAD /api/hello HTTP/1.0\r\nA: \r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: [::1]:8787\r\nExpect: 100-continue\r\n\r\n",
 ];
-const SPICE: [&[u8]; 9] = [b"\r\n", b"\n", b"\r", b"\0", b": ", b"chunked", b"Content-Length: 0", b"\x16\x03\x01", b"99999999999999999999"];
+const SPICE: [&[u8]; 9] =
+    [b"\r\n", b"\n", b"\r", b"\0", b": ", b"chunked", b"Content-Length: 0", b"\x16\x03\x01", b"99999999999999999999"];
 
 fn mutate(dice: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
     for _ in 0..dice.usize(1..6) {
