@@ -176,3 +176,27 @@ async fn an_idle_connection_is_closed_after_its_own_clock() {
     let closed = tokio::time::timeout(LIMIT, idle.read(&mut byte)).await.expect("closed within the limit");
     assert_eq!(closed.expect("a FIN, not an RST"), 0);
 }
+
+/// A connection that rests gives its buffers back and is as good as before, also in the middle of slow reading.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_rests_goes_on() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.client.rest = Duration::from_millis(20));
+    let mut stream = TcpStream::connect(engine.address).await.unwrap();
+    let body = message(false).to_string();
+    let request =
+        format!("POST /v1/messages HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n{body}", engine.address, body.len());
+    for pause in [0, 10, 45, 90, 30, 0, 60] {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert!(raw::read_response(&mut stream).await.starts_with("HTTP/1.1 200"), "after {pause} ms");
+        // The pause is the subject: it lets the connection rest once, twice, or not at all.
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    assert_eq!(engine.health().await["listener"]["accepted"], 2, "one connection all along, and this one");
+    // 8 MiB that the client reads later than any rest: none of it is lost.
+    let get = format!("GET /bytes/8388608 HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", engine.address);
+    stream.write_all(get.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let all = raw::read_all(&mut stream, LIMIT).await;
+    assert!(all.len() > 8_388_608, "{}", all.len());
+}

@@ -115,6 +115,8 @@ pub struct Limits {
 pub struct ClientTimes {
     /// An idle keep-alive connection stays open this long; agents pool for 300 s.
     pub idle: Duration,
+    /// A connection that has not asked for this long gives its buffers back; its client sees nothing of it.
+    pub rest: Duration,
     /// A request head that has begun must be complete within this.
     pub head: Duration,
     /// A request body may pause this long.

@@ -265,7 +265,7 @@ fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Origin<'_>) -> 
         return Err(origin.refuse("extra_ca", format!("cannot read {}: {e}; name a readable PEM file", file.display())));
     }
     let RawLimits { header_bytes, header_count, body_bytes, connections, replay_body_bytes, replay_total_bytes } = raw.limits;
-    let RawClient { idle, head, body_idle, linger } = raw.client;
+    let RawClient { idle, rest, head, body_idle, linger } = raw.client;
     let RawConnect { timeout, tls_timeout, dns_timeout, stagger, parallel } = raw.connect;
     let RawPool { size, idle: pool_idle, keepalive } = raw.pool;
     let RawRetry { replays, total, base, cap, budget, budget_floor } = raw.retry;
@@ -290,6 +290,7 @@ fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Origin<'_>) -> 
         },
         client: ClientTimes {
             idle: span_or(idle, seconds(330)),
+            rest: span_or(rest, seconds(5)),
             head: span_or(head, seconds(30)),
             body_idle: span_or(body_idle, seconds(120)),
             linger: span_or(linger, seconds(2)),

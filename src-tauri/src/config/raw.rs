@@ -97,6 +97,8 @@ section! {
     RawClient {
         /// An idle connection of an agent stays open this long; agents keep theirs for 300 s. Default "330s".
         idle: Span,
+        /// A connection that has not asked for this long gives its buffers back, unseen. Default "5s".
+        rest: Span,
         /// A request whose headers have begun must complete them within this. Default "30s".
         head: Span,
         /// A request body may pause this long. Default "120s".

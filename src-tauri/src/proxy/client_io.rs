@@ -16,7 +16,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool,
+            AtomicBool, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -39,8 +39,32 @@ pub(super) struct Said {
     pub(super) busy: AtomicBool,
     /// The client asked for the close and waits for it.
     pub(super) client_closes: AtomicBool,
+    /// Requests so far.
+    requests: AtomicU64,
+    /// True while hyper has bytes that the socket has not taken.
+    unflushed: AtomicBool,
+    /// True between the first byte of a message and its last.
+    amid: AtomicBool,
     /// Set while the next request's head waits for the present answer to end.
     pub(super) next: AtomicWaker,
+}
+
+impl Said {
+    /// A request has begun.
+    pub(super) fn begin(&self) {
+        self.requests.fetch_add(1, Relaxed);
+        self.busy.store(true, Relaxed);
+    }
+
+    /// Requests that have begun.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// True when no request is under way, nothing of the next one has come, and all that was said is sent.
+    pub(super) fn rests(&self) -> bool {
+        !self.busy.load(Relaxed) && !self.unflushed.load(Relaxed) && !self.amid.load(Relaxed) && !self.client_closes.load(Relaxed)
+    }
 }
 
 /// Where the client's byte stream stands.
@@ -119,6 +143,15 @@ impl ClientIo {
             lingered: 0,
             wrote: false,
         }
+    }
+
+    /// The socket without its history; only for a connection that rests.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
+    }
+
+    fn note_place(&self) {
+        self.said.amid.store(!matches!(self.at, At::Head) || !self.pending.is_empty() || self.eof, Relaxed);
     }
 
     fn arm(&mut self, wait: Wait) {
@@ -245,7 +278,15 @@ impl ClientIo {
 
 impl AsyncRead for ClientIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
+        let read = self.poll_next(cx, buf);
+        self.note_place();
+        read
+    }
+}
+
+impl ClientIo {
+    fn poll_next(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self;
         loop {
             if this.released > 0 {
                 let n = this.released.min(buf.remaining());
@@ -324,11 +365,13 @@ impl AsyncRead for ClientIo {
 impl AsyncWrite for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.wrote = true;
+        self.said.unflushed.store(true, Relaxed);
         Pin::new(self.stream.get_mut()).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.wrote = true;
+        self.said.unflushed.store(true, Relaxed);
         Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs)
     }
 
@@ -337,7 +380,12 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.stream.get_mut()).poll_flush(cx)
+        // hyper flushes the socket once its own buffer is empty, and not before.
+        let flushed = Pin::new(self.stream.get_mut()).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.said.unflushed.store(false, Relaxed);
+        }
+        flushed
     }
 
     /// Closes so that the client can read everything: answer, grace, FIN, linger. Unread input would make it an RST.

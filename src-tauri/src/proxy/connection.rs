@@ -12,52 +12,90 @@ use crate::status::traffic::Outcome;
 use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use std::{convert::Infallible, pin::pin, sync::Arc};
-use tokio::net::TcpStream;
+use std::{convert::Infallible, sync::Arc};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
 
 /// Serves a connection to its end. `shed`: it is one too many, and every request on it is told so.
-pub(super) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, shed: bool) {
+pub(super) async fn serve(proxy: Arc<Proxy>, mut stream: TcpStream, shed: bool) {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!("a client's socket could not be tuned: {e}");
     }
-    // A connection that waits for its first byte costs a socket and a small task: hyper's part is made when it speaks.
-    if matches!(tokio::time::timeout(proxy.config.client.idle, stream.readable()).await, Ok(Ok(()))) {
-        Box::pin(speak(proxy, stream, shed)).await;
+    let mut mode = proxy.mode.clone();
+    let mut first_byte = [0u8; 1];
+    loop {
+        // Agents keep many connections that say nothing: each costs a socket and a small task, until it speaks.
+        tokio::select! {
+            // Peeked, because tokio takes a new socket for readable until a read has failed.
+            first = timeout(proxy.config.client.idle, stream.peek(&mut first_byte)) => match first {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return, // the client has left
+                Err(_) => return close(&proxy, stream).await,
+            },
+            () = Mode::reaches(&mut mode, Mode::Closing) => return close(&proxy, stream).await,
+        }
+        match Box::pin(speak(&proxy, stream, shed)).await {
+            Some(resting) => stream = resting,
+            None => return,
+        }
     }
 }
 
-async fn speak(proxy: Arc<Proxy>, stream: TcpStream, shed: bool) {
+/// Closes an idle connection: FIN, then time for the client's own.
+async fn close(proxy: &Proxy, mut stream: TcpStream) {
+    // A socket that is gone already needs no farewell.
+    stream.shutdown().await.ok();
+    timeout(proxy.config.client.linger, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await.ok();
+}
+
+/// Serves requests until the connection ends, or rests: then the bare socket comes back.
+async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool) -> Option<TcpStream> {
     let config = &proxy.config;
     let said = Arc::<Said>::default();
     let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
     let io = ClientIo::new(stream, said.clone(), limits, config.client.clone(), error::respond_raw);
     let service = {
-        let proxy = proxy.clone();
+        let (proxy, said) = (proxy.clone(), said.clone());
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
         service_fn(move |request| {
             let (proxy, busy) = (proxy.clone(), Busy::new(&said));
             Box::pin(async move { Ok::<_, Infallible>(respond(&proxy, request, busy, shed).await) })
         })
     };
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .preserve_header_case(true)
         .auto_date_header(false)
         .header_read_timeout(None) // it would also end idle keep-alive connections; `ClientIo` has clocks of its own
         .max_headers(config.limits.header_count)
         .max_buf_size(config.limits.header_bytes.saturating_add(8 << 10).max(64 << 10))
         .serve_connection(TokioIo::new(io), service);
-    let mut connection = pin!(connection);
     let mut mode = proxy.mode.clone();
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = Mode::reaches(&mut mode, Mode::Closing) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut look = Instant::now() + config.client.rest;
+    let mut asked = 0;
+    let ended = loop {
+        tokio::select! {
+            ended = &mut connection => break ended,
+            () = Mode::reaches(&mut mode, Mode::Closing) => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                break connection.await;
+            }
+            () = sleep_until(look) => {
+                let now = said.requests();
+                if now == asked && said.rests() {
+                    // Between polls, with nothing read and nothing left to write, hyper's parts hold no byte of anybody's.
+                    return Some(connection.into_parts().io.into_inner().into_stream());
+                }
+                (asked, look) = (now, Instant::now() + config.client.rest);
+            }
         }
     };
     if let Err(e) = ended {
         tracing::debug!("a client connection ended early: {e}");
     }
+    None
 }
 
 async fn respond(proxy: &Arc<Proxy>, request: Request<Incoming>, busy: Busy, shed: bool) -> Response<Answer> {

@@ -68,7 +68,7 @@ pub(super) struct Busy(Arc<Said>);
 
 impl Busy {
     pub(super) fn new(said: &Arc<Said>) -> Self {
-        said.busy.store(true, Relaxed);
+        said.begin();
         Self(said.clone())
     }
 
