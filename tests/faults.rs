@@ -262,7 +262,9 @@ async fn u6_other_requests_are_never_sent_twice() {
             let upstream = Upstream::plain(Plan::none()).unwrap();
             let engine = TestEngine::start(&upstream);
             let ask = || {
-                client().request(method.parse().unwrap(), engine.url(path)).body(if method == "GET" { "" } else { "{}" }).send()
+                let body = if method == "GET" { "" } else { "{}" };
+                // An empty value is written in fewer bytes than others: the request must not look as if some were missing.
+                client().request(method.parse().unwrap(), engine.url(path)).header("x-empty", "").body(body).send()
             };
             if reused {
                 ask().await.unwrap().bytes().await.unwrap();
@@ -278,6 +280,28 @@ async fn u6_other_requests_are_never_sent_twice() {
             assert_eq!(engine.stats().await["replays"], u64::from(replayed), "{method} {path}");
         }
     }
+}
+
+/// A replay waits for a fresh connection; a full pool of used ones must make room for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u6_a_replay_gets_its_place_in_a_full_pool() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.pool.size = 1);
+    let (client, url) = (client(), engine.url("/v1/messages"));
+    let ask = || async { client.post(&url).json(&message(false)).send().await.unwrap().status().as_u16() };
+    assert_eq!(ask().await, 200);
+    upstream.follow(Plan::times(1, Fault::ResetOnReuse));
+    let answers = futures_util::future::join_all((0..20).map(|_| ask())).await;
+    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+}
+
+/// Who wants no retries still gets his request served.
+#[tokio::test]
+async fn without_any_time_for_retries_the_first_attempt_is_made() {
+    let upstream = Upstream::tls(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.retry.total = Duration::ZERO);
+    let response = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
+    assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
 }
 
 /// The budget bounds replays whatever happens: a storm is not amplified.

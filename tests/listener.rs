@@ -202,7 +202,10 @@ async fn l7_a_taken_port_is_named_and_stepped_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l8_over_the_cap_clients_are_told() {
     let upstream = upstream();
-    let engine = TestEngine::tuned(&upstream, |c| c.limits.connections = 10);
+    let engine = TestEngine::tuned(&upstream, |c| {
+        c.limits.connections = 10;
+        c.watch.probe = Duration::from_millis(20);
+    });
     let request = format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", engine.address);
     let mut idle = Vec::new();
     for _ in 0..10 {
@@ -220,6 +223,15 @@ async fn l8_over_the_cap_clients_are_told() {
             "{answer}"
         );
     }
+    // The self-probe is one of those too many, and knows that nothing is wrong with the engine.
+    let status = engine.engine.status();
+    let seen = status.borrow().probe.as_ref().map(|p| p.at_unix_ms);
+    eventually("three more probes", async || {
+        let now = status.borrow().probe.as_ref().map(|p| p.at_unix_ms);
+        now > seen.map(|t| t + 100)
+    })
+    .await;
+    assert_eq!((status.borrow().generation, status.borrow().probe.as_ref().map(|p| p.misses)), (1, Some(0)));
     drop(idle);
     eventually("there is room again", async || is_healthy(engine.address).await).await;
     assert!(engine.health().await["listener"]["over_cap"].as_u64().unwrap() >= 50);

@@ -165,6 +165,31 @@ async fn idle_connections_stay_and_half_heads_are_cut() {
     assert!(raw::read_response(&mut idle).await.contains("200 OK"));
 }
 
+/// The clock of an idle connection counts from the end of the last answer, however long that took.
+#[tokio::test]
+async fn a_long_answer_leaves_the_idle_clock_whole() {
+    const IDLE: Duration = Duration::from_secs(1);
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.client.idle = IDLE);
+    let mut stream = TcpStream::connect(engine.address).await.unwrap();
+    // Silence from the upstream until the agent's own deadline: an answer that takes nearly two of the clock's turns.
+    upstream.follow(Plan::times(1, Fault::StallBeforeHeaders));
+    let body = message(false).to_string();
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: {}\r\nx-stainless-timeout: 1.8\r\ncontent-length: {}\r\n\r\n",
+        engine.address,
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    assert!(raw::read_response(&mut stream).await.contains("response-timeout"));
+    let answered = std::time::Instant::now();
+    let mut byte = [0u8; 1];
+    let closed = tokio::time::timeout(LIMIT, stream.read(&mut byte)).await.expect("closed within the limit");
+    assert_eq!(closed.expect("a FIN, not an RST"), 0);
+    // The answer was read a moment after it was written.
+    assert!(answered.elapsed() > IDLE - Duration::from_millis(200), "closed {:?} after the answer", answered.elapsed());
+}
+
 #[tokio::test]
 async fn an_idle_connection_is_closed_after_its_own_clock() {
     let upstream = Upstream::plain(Plan::none()).unwrap();

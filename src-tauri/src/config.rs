@@ -5,6 +5,7 @@
 
 mod load;
 mod paths;
+mod ranges;
 mod raw;
 mod schema;
 mod units;

@@ -327,38 +327,8 @@ fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Origin<'_>) -> 
         workers: raw.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, |n| n.get().min(4))),
         paths,
     };
-    ranges(&config).map_err(|(key, message)| origin.refuse(key, message))?;
+    ranges::check(&config).map_err(|(key, message)| origin.refuse(key, message))?;
     Ok(config)
-}
-
-/// Values that are valid one by one and make no sense for the engine.
-fn ranges(c: &Config) -> Result<(), (&'static str, String)> {
-    let at_least_one = [
-        ("limits.header_count", c.limits.header_count),
-        ("limits.connections", c.limits.connections),
-        ("connect.parallel", c.connect.parallel),
-        ("pool.size", c.pool.size),
-        ("workers", c.workers),
-    ];
-    for (key, value) in at_least_one {
-        if value == 0 {
-            return Err((key, "must be at least 1".into()));
-        }
-    }
-    // hyper refuses smaller buffers than this, and a browser's or agent's headers fit in it.
-    if c.limits.header_bytes < 8192 {
-        return Err(("limits.header_bytes", "must be at least 8KiB".into()));
-    }
-    if !(0.0..=1.0).contains(&c.retry.budget) {
-        return Err(("retry.budget", format!("is a share of all requests, so between 0 and 1, and this is {}", c.retry.budget)));
-    }
-    if c.retry.base > c.retry.cap {
-        return Err(("retry.base", "the first pause is longer than the longest one (retry.cap)".into()));
-    }
-    if c.watch.probe.is_zero() || c.watch.probe_timeout.is_zero() {
-        return Err(("watch.probe", "a self-probe needs a pause and a limit above zero".into()));
-    }
-    Ok(())
 }
 
 /// True when the name can stand in `/@NAME/`.
@@ -384,7 +354,12 @@ pub(crate) fn check_upstream(text: &str, listen: SocketAddr) -> Result<Url, Stri
         return Err("an upstream URL must not carry a user or password; the agent sends its own credentials".into());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("`{text}` has a query or fragment; an upstream is a host and, if need be, a path"));
+        // A key may stand in a query, and this sentence may end in a log.
+        let mut plain = url.clone();
+        plain.set_query(None);
+        plain.set_fragment(None);
+        let what = "has a query or fragment; an upstream is a host and, if need be, a path";
+        return Err(format!("`{plain}` {what}"));
     }
     let host = host.trim_matches(['[', ']']);
     let local = host.eq_ignore_ascii_case("localhost")

@@ -187,7 +187,9 @@ impl ClientIo {
         loop {
             let Some(timer) = &mut self.timer else { return Poll::Pending };
             ready!(timer.as_mut().poll(cx));
-            let in_use = std::mem::take(&mut self.active) || self.said.busy.load(Relaxed);
+            let busy = self.said.busy.load(Relaxed);
+            // An answer that is still on its way ends later than now: the clock runs once more in full behind it.
+            let in_use = std::mem::replace(&mut self.active, busy) || busy;
             if wait == Wait::Idle && in_use {
                 self.arm(wait);
             } else {

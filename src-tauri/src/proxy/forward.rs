@@ -219,11 +219,15 @@ impl Attempts<'_> {
     ) -> Result<(Response<Incoming>, super::upstream::Wire), Failure> {
         let traffic = &self.proxy.shared.traffic;
         let waiting = Instant::now();
-        let give_up = self.deadline.min(self.began + self.limit);
+        // The first attempt may take what a connection takes, also where nothing is tried again (`retry.total = "0s"`).
+        let connect = &self.proxy.config.connect;
+        let first = connect.dns_timeout + connect.timeout + connect.tls_timeout;
+        let limit = if self.number == 1 { self.limit.max(first) } else { self.limit };
+        let give_up = self.deadline.min(self.began + limit);
         let leased = timeout_at(give_up, self.upstream.origin.checkout(fresh)).await;
         self.waited += waiting.elapsed();
         let Ok(Lease { wire, stale }) = leased else {
-            let detail = format!("no connection to {} became free within {:?}", self.upstream.origin.place, self.limit);
+            let detail = format!("no connection to {} became free within {limit:?}", self.upstream.origin.place);
             return Err(Failure { cause: Cause::Connect, detail });
         };
         for _ in 0..stale {

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Asks `/livez`; true when it is answered with 200 within the limit. Also tells how long it took.
+/// Asks `/livez`; true when it is answered within the limit. Also tells how long it took.
 pub(super) async fn probe(config: &Config, address: SocketAddr) -> (bool, Duration) {
     let began = Instant::now();
     let answered = timeout(config.watch.probe_timeout, ask(config, reachable(address))).await;
@@ -31,7 +31,14 @@ async fn ask(config: &Config, address: SocketAddr) -> std::io::Result<bool> {
         }
         filled += n;
     }
-    Ok(answer[..filled].starts_with(b"HTTP/1.1 200"))
+    Ok(is_alive(&answer[..filled]))
+}
+
+/// A connection too many is told so by an engine that works; replacing it would help nobody.
+fn is_alive(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    text.starts_with("HTTP/1.1 200")
+        || (text.starts_with("HTTP/1.1 503") && text.contains("x-leeward-error: too-many-connections"))
 }
 
 /// The unspecified address is not one to connect to.

@@ -58,6 +58,17 @@ fn bad_input_is_named_with_its_place() {
         ("[retry]\nbase = '3s'", "HOME/config.toml:2: retry.base: the first pause is longer"),
         ("extra_ca = '/nonexistent.pem'", "HOME/config.toml:1: extra_ca: cannot read /nonexistent.pem"),
         ("[pool]\nsize = 0", "HOME/config.toml:2: pool.size: must be at least 1"),
+        ("[pool]\nkeepalive = '500ms'", "HOME/config.toml:2: pool.keepalive: must be between 1s and 9h"),
+        ("[pool]\nkeepalive = '1day'", "HOME/config.toml:2: pool.keepalive: must be between 1s and 9h"),
+        ("[watch]\nstall = '100ms'", "HOME/config.toml:2: watch.stall: must be at least 1s"),
+        ("[connect]\ntimeout = '0s'", "HOME/config.toml:2: connect.timeout: must be above zero"),
+        ("[retry]\nbase = '0s'", "HOME/config.toml:2: retry.base: must be above zero"),
+        ("[retry]\nbudget_floor = 4000000000", "HOME/config.toml:2: retry.budget_floor: must be at most 1000000"),
+        ("[retry]\ncap = '18446744073709551615s'", "HOME/config.toml:2: retry.cap: must be at most a year"),
+        ("response_timeout = '0s'", "HOME/config.toml:1: response_timeout: must be above zero"),
+        ("workers = 100000", "HOME/config.toml:1: workers: must be at most 256"),
+        ("[limits]\nheader_count = 100000", "HOME/config.toml:2: limits.header_count: must be at most 10000"),
+        ("upstream = 'https://x/?key=hidden'", "upstream: `https://x/` has a query or fragment"),
         ("a = [", "HOME/config.toml:1:"),
     ];
     for (text, want) in cases {

@@ -161,6 +161,16 @@ impl Origin {
         let mut inner = self.lock();
         let younger = std::mem::replace(&mut inner.idle, kept);
         inner.idle.extend(younger);
+        // Requests that came meanwhile found none of them, and in a full pool nobody dials for them.
+        while !inner.idle.is_empty()
+            && let Some(at) = inner.waiters.iter().position(|w| !w.fresh)
+        {
+            if let (Some(waiter), Some(Idle { wire, since })) = (inner.waiters.remove(at), inner.idle.pop())
+                && let Err(Ok(wire)) = waiter.give.send(Ok(wire))
+            {
+                inner.idle.push(Idle { wire, since }); // that request is gone
+            }
+        }
     }
 
     /// Idle connections now.
@@ -189,6 +199,13 @@ impl Origin {
                 Err(Ok(back)) => wire = back, // that request is gone
                 Err(Err(_)) => return,
             }
+        }
+        inner.waiters.retain(|w| !w.give.is_closed());
+        if inner.waiters.len() > inner.dialing && inner.open + inner.dialing >= self.config.pool.size {
+            // Who still waits takes only a fresh connection, and the pool is full: this one makes room for a dial.
+            drop(inner);
+            drop(wire);
+            return;
         }
         inner.idle.push(Idle { wire, since: Instant::now() });
     }

@@ -321,6 +321,9 @@ fn describe(error: &hyper::Error) -> String {
 pub(in crate::proxy) fn head_length<B>(request: &Request<B>) -> u64 {
     let target = request.uri().path_and_query().map_or(1, |t| t.as_str().len());
     let line = request.method().as_str().len() + 1 + target + " HTTP/1.1\r\n".len();
-    let fields: usize = request.headers().iter().map(|(n, v)| n.as_str().len() + 2 + v.len() + 2).sum();
+    // hyper leaves out the blank before an empty value; counting it would make a request look incomplete that was sent whole.
+    let field =
+        |(n, v): (&http::HeaderName, &http::HeaderValue)| n.as_str().len() + 2 + v.len() + if v.is_empty() { 1 } else { 2 };
+    let fields: usize = request.headers().iter().map(field).sum();
     (line + fields + 2) as u64
 }

@@ -1,0 +1,98 @@
+//! Values that are valid by themselves and make no sense for the engine. Reads nothing, decides no default.
+
+use super::Config;
+use std::time::Duration;
+
+/// Longer than any wait that somebody means; clocks cannot count without end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// A generation shows that it lives every half second, and the supervisor looks as often.
+const SHORTEST_STALL: Duration = Duration::from_secs(1);
+/// Linux refuses longer keep-alive intervals, and every system shorter ones (in whole seconds).
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(32_767));
+/// A header list of the `http` crate holds 24,576 fields at most; no client sends a hundredth of that.
+const MOST_FIELDS: usize = 10_000;
+/// Threads beyond this only cost memory.
+const MOST_WORKERS: usize = 256;
+/// More replays a second than any machine makes.
+const MOST_REPLAYS: u32 = 1_000_000;
+
+/// Checks all of them.
+///
+/// # Errors
+/// The key and a sentence for the user.
+pub(super) fn check(c: &Config) -> Result<(), (&'static str, String)> {
+    counts(c)?;
+    durations(c)?;
+    // hyper refuses smaller buffers than this, and a browser's or agent's headers fit in it.
+    if c.limits.header_bytes < 8192 {
+        return Err(("limits.header_bytes", "must be at least 8KiB".into()));
+    }
+    if !(0.0..=1.0).contains(&c.retry.budget) {
+        return Err(("retry.budget", format!("is a share of all requests, so between 0 and 1, and this is {}", c.retry.budget)));
+    }
+    if c.retry.base > c.retry.cap {
+        return Err(("retry.base", "the first pause is longer than the longest one (retry.cap)".into()));
+    }
+    if c.watch.stall < SHORTEST_STALL {
+        return Err(("watch.stall", "must be at least 1s: the accept loop gives a sign of life every half second".into()));
+    }
+    if !(KEEPALIVE.0..=KEEPALIVE.1).contains(&c.pool.keepalive) {
+        return Err(("pool.keepalive", "must be between 1s and 9h, which is what systems take".into()));
+    }
+    Ok(())
+}
+
+fn counts(c: &Config) -> Result<(), (&'static str, String)> {
+    let bounds = [
+        ("limits.header_count", c.limits.header_count, MOST_FIELDS),
+        ("limits.connections", c.limits.connections, usize::MAX),
+        ("connect.parallel", c.connect.parallel, usize::MAX),
+        ("pool.size", c.pool.size, usize::MAX),
+        ("workers", c.workers, MOST_WORKERS),
+    ];
+    for (key, value, most) in bounds {
+        if value == 0 {
+            return Err((key, "must be at least 1".into()));
+        }
+        if value > most {
+            return Err((key, format!("must be at most {most}")));
+        }
+    }
+    if c.retry.budget_floor > MOST_REPLAYS {
+        return Err(("retry.budget_floor", format!("must be at most {MOST_REPLAYS}")));
+    }
+    Ok(())
+}
+
+fn durations(c: &Config) -> Result<(), (&'static str, String)> {
+    // Without any time nothing of this kind ever succeeds.
+    let needed = [
+        ("client.idle", c.client.idle),
+        ("client.head", c.client.head),
+        ("client.body_idle", c.client.body_idle),
+        ("connect.timeout", c.connect.timeout),
+        ("connect.tls_timeout", c.connect.tls_timeout),
+        ("connect.dns_timeout", c.connect.dns_timeout),
+        ("retry.base", c.retry.base),
+        ("response_timeout", c.response_timeout),
+        ("watch.probe", c.watch.probe),
+        ("watch.probe_timeout", c.watch.probe_timeout),
+    ];
+    // Zero switches these off.
+    let optional = [
+        ("client.linger", c.client.linger),
+        ("connect.stagger", c.connect.stagger),
+        ("pool.idle", c.pool.idle),
+        ("retry.total", c.retry.total),
+        ("retry.cap", c.retry.cap),
+        ("drain", c.drain),
+        ("watch.stall", c.watch.stall),
+    ];
+    if let Some((key, _)) = needed.iter().find(|(_, d)| d.is_zero()) {
+        return Err((key, "must be above zero".into()));
+    }
+    match needed.iter().chain(&optional).find(|(_, d)| *d > LONGEST) {
+        Some((key, _)) => Err((key, "must be at most a year".into())),
+        None => Ok(()),
+    }
+}
