@@ -152,7 +152,7 @@ fn output_that_nobody_reads_is_no_failure() {
 #[test]
 fn serve_says_one_line_and_answers_the_commands() {
     let home = Home::new();
-    let mut serving = home.serve(&[]);
+    let serving = home.serve(&[]);
     assert_eq!(home.record().unwrap().pid, serving.pid());
     assert!(get(serving.address, "/livez").unwrap().starts_with("HTTP/1.1 200"));
 
@@ -178,13 +178,42 @@ fn serve_says_one_line_and_answers_the_commands() {
     let second = home.run(&["serve"]);
     assert_eq!(second.code, Some(75));
     assert!(second.stderr.contains("another Leeward is already serving") && second.stderr.contains(&serving.address.to_string()));
+}
 
+/// A GET that the upstream never answers.
+#[cfg(unix)]
+fn hang(home: &Home, upstream: &TcpListener, address: std::net::SocketAddr) -> std::thread::JoinHandle<Option<String>> {
+    let client = std::thread::spawn(move || get(address, "/v1/models"));
+    let (mut stream, _) = upstream.accept().unwrap();
+    stream.read_exact(&mut [0u8; 3]).unwrap();
+    until("the request is in flight", || home.status()["stats"]["in_flight"] == 1);
+    // Kept open, and silent, for as long as the test's process lives.
+    std::mem::forget(stream);
+    client
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_after_its_requests_and_a_second_one_at_once() {
+    let home = Home::new();
+    let mut serving = home.serve(&[]);
     crate::home::kill(serving.pid(), "TERM");
     assert_eq!(serving.ended(), Some(0));
     let mut rest = String::new();
     serving.stdout.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "", "one line is all");
+    assert_eq!(rest, "", "one line is all that it says");
     assert_eq!(home.record(), None);
+
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    home.configure(&format!("upstream = 'http://{}'", upstream.local_addr().unwrap()));
+    let mut serving = home.serve(&[]);
+    let client = hang(&home, &upstream, serving.address);
+    crate::home::kill(serving.pid(), "TERM");
+    until("nobody is accepted any more", || std::net::TcpStream::connect(serving.address).is_err());
+    assert!(serving.child.try_wait().unwrap().is_none(), "the request in flight may finish");
+    crate::home::kill(serving.pid(), "INT");
+    assert_eq!(serving.ended(), Some(0));
+    client.join().unwrap();
 }
 
 #[test]

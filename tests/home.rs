@@ -221,10 +221,15 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Sends a signal by name.
+/// Sends a signal by name; on Windows, which has none, ends the process.
 pub fn kill(pid: u32, signal: &str) {
-    let status = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).stderr(Stdio::null()).status();
-    assert!(status.is_ok(), "there is no `kill` program");
+    let mut command = if cfg!(windows) { Command::new("taskkill") } else { Command::new("kill") };
+    match cfg!(windows) {
+        true => command.args(["/F", "/PID", &pid.to_string()]),
+        false => command.args([format!("-{signal}"), pid.to_string()]),
+    };
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(status.is_ok(), "there is no program that ends processes");
 }
 
 /// GET over a connection of its own: the whole answer, or nothing.

@@ -16,6 +16,7 @@ mod relay;
 mod reply;
 pub mod retry;
 pub mod route;
+mod said;
 mod upstream;
 
 pub use body::HeldBytes;

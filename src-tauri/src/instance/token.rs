@@ -63,10 +63,8 @@ pub fn read_or_create_token(paths: &Paths) -> Result<Secret, TokenError> {
             let io = |why| TokenError::Io { path: path.clone(), why };
             platform::create_private_dir(&paths.state_dir).map_err(io)?;
             let mut bytes = [0u8; 32];
-            rustls::crypto::aws_lc_rs::default_provider()
-                .secure_random
-                .fill(&mut bytes)
-                .map_err(|_| io(io::Error::other("the system gave no random bytes")))?;
+            // From the system itself: the TLS library's generator takes 50 ms to gather entropy for its first bytes.
+            getrandom::fill(&mut bytes).map_err(|e| io(io::Error::other(format!("the system gave no random bytes: {e}"))))?;
             let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
             super::write_atomically(&path, text.as_bytes()).map_err(io)?;
             Ok(Secret::new(text))

@@ -3,69 +3,36 @@
 //! hyper's own `header_read_timeout` also ends idle keep-alive connections, which agents pool for 300 s; here a head
 //! that has begun and a connection that is idle have clocks of their own.
 
-use super::guard::{
-    chunks::Chunks,
-    head::{self, Framing, HeadLimits, Refusal},
+mod close;
+
+use super::{
+    guard::{
+        chunks::Chunks,
+        head::{self, Framing, HeadLimits, Refusal},
+    },
+    said::Said,
 };
 use crate::config::ClientTimes;
 use bytes::{Buf, BytesMut};
-use futures_util::task::AtomicWaker;
+use close::Closing;
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{
-            AtomicBool, AtomicU64,
-            Ordering::{Relaxed, SeqCst},
-        },
+        atomic::Ordering::{Relaxed, SeqCst},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, Take},
+    io::{AsyncRead, ReadBuf, Take},
     net::TcpStream,
     time::{Instant, Sleep},
 };
 
 /// Writes the answer to a head that hyper never sees.
 pub(super) type Refuse = fn(Refusal) -> bytes::Bytes;
-
-/// What the requests of a connection tell its socket.
-#[derive(Debug, Default)]
-pub(super) struct Said {
-    /// True while a request is being answered.
-    pub(super) busy: AtomicBool,
-    /// The client asked for the close and waits for it.
-    pub(super) client_closes: AtomicBool,
-    /// Requests so far.
-    requests: AtomicU64,
-    /// True while hyper has bytes that the socket has not taken.
-    unflushed: AtomicBool,
-    /// True between the first byte of a message and its last.
-    amid: AtomicBool,
-    /// Set while the next request's head waits for the present answer to end.
-    pub(super) next: AtomicWaker,
-}
-
-impl Said {
-    /// A request has begun.
-    pub(super) fn begin(&self) {
-        self.requests.fetch_add(1, Relaxed);
-        self.busy.store(true, Relaxed);
-    }
-
-    /// Requests that have begun.
-    pub(super) fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
-    }
-
-    /// True when no request is under way, nothing of the next one has come, and all that was said is sent.
-    pub(super) fn rests(&self) -> bool {
-        !self.busy.load(Relaxed) && !self.unflushed.load(Relaxed) && !self.amid.load(Relaxed) && !self.client_closes.load(Relaxed)
-    }
-}
 
 /// Where the client's byte stream stands.
 #[derive(Clone, Copy, Debug)]
@@ -84,23 +51,6 @@ enum Wait {
     Head,
     Body,
 }
-
-/// How far a polite close has come.
-#[derive(Debug)]
-enum Closing {
-    Open,
-    Reply(bytes::Bytes),
-    /// The client may close first, so that no FIN rides behind the last bytes.
-    Grace,
-    Shutdown,
-    Linger,
-    Done,
-}
-
-/// A client may close first for this long; the clients that mind a FIN behind the last bytes need milliseconds.
-const GRACE: Duration = Duration::from_millis(250);
-/// What a lingering close reads and forgets at most.
-const LINGER_BYTES: usize = 1 << 20;
 
 /// The socket.
 pub(super) struct ClientIo {
@@ -252,32 +202,6 @@ impl ClientIo {
         self.pending.reserve(room);
         tokio_util::io::poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.pending)
     }
-
-    /// Reads and forgets until the client closes, the limit is reached or the timer ends.
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [0u8; 2048];
-        loop {
-            let mut buf = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    self.lingered += buf.filled().len();
-                    if self.lingered > LINGER_BYTES {
-                        return Poll::Ready(());
-                    }
-                }
-                Poll::Ready(_) => {
-                    self.eof = true;
-                    return Poll::Ready(());
-                }
-                Poll::Pending => {
-                    return match &mut self.timer {
-                        Some(timer) => timer.as_mut().poll(cx),
-                        None => Poll::Ready(()),
-                    };
-                }
-            }
-        }
-    }
 }
 
 impl AsyncRead for ClientIo {
@@ -365,74 +289,6 @@ impl ClientIo {
                 Wait::Head => this.reject(Refusal::TooSlow),
                 Wait::Body => return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's body stalled"))),
                 Wait::Idle => this.eof = true,
-            }
-        }
-    }
-}
-
-impl AsyncWrite for ClientIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.wrote = true;
-        self.said.unflushed.store(true, Relaxed);
-        Pin::new(self.stream.get_mut()).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.wrote = true;
-        self.said.unflushed.store(true, Relaxed);
-        Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes the socket once its own buffer is empty, and not before.
-        let flushed = Pin::new(self.stream.get_mut()).poll_flush(cx);
-        if matches!(flushed, Poll::Ready(Ok(()))) {
-            self.said.unflushed.store(false, Relaxed);
-        }
-        flushed
-    }
-
-    /// Closes so that the client can read everything: answer, grace, FIN, linger. Unread input would make it an RST.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        // A farewell is part of the last message: cut short, the client would wait for a FIN that never comes.
-        this.said.amid.store(true, Relaxed);
-        loop {
-            match &mut this.closing {
-                Closing::Open if this.eof || !this.wrote || this.said.client_closes.load(Relaxed) => {
-                    this.closing = Closing::Shutdown
-                }
-                Closing::Open => {
-                    this.arm_for(GRACE);
-                    this.closing = Closing::Grace;
-                }
-                Closing::Reply(bytes) => {
-                    while !bytes.is_empty() {
-                        let n = ready!(Pin::new(this.stream.get_mut()).poll_write(cx, bytes))?;
-                        bytes.advance(n);
-                    }
-                    this.eof = false;
-                    this.arm_for(GRACE);
-                    this.closing = Closing::Grace;
-                }
-                Closing::Grace => {
-                    ready!(this.poll_discard(cx));
-                    this.closing = Closing::Shutdown;
-                }
-                Closing::Shutdown => {
-                    ready!(Pin::new(this.stream.get_mut()).poll_shutdown(cx))?;
-                    this.arm_for(this.times.linger);
-                    this.closing = if this.eof { Closing::Done } else { Closing::Linger };
-                }
-                Closing::Linger => {
-                    ready!(this.poll_discard(cx));
-                    this.closing = Closing::Done;
-                }
-                Closing::Done => return Poll::Ready(Ok(())),
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use super::{
     Mode, Proxy,
-    client_io::{ClientIo, Said},
+    client_io::ClientIo,
     error::{self, Dialect, Error},
     forward, guard, headers, own,
     reply::{Answer, Busy, Reply},
     route::{self, Route},
+    said::Said,
 };
 use crate::status::traffic::Outcome;
 use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
@@ -104,7 +105,9 @@ async fn respond(proxy: &Arc<Proxy>, request: Request<Incoming>, busy: Busy, she
     }
     let has_body = !http_body::Body::is_end_stream(request.body());
     let mut response = dispatch(proxy, request, shed).await;
-    let unread = has_body && response.headers().contains_key("x-leeward-error");
+    // A request that was refused before an attempt may have left its body unread.
+    let told = response.headers();
+    let unread = has_body && told.contains_key("x-leeward-error") && !told.contains_key("x-leeward-attempts");
     if shed || unread || *proxy.mode.borrow() != Mode::Serving {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -1,6 +1,6 @@
 //! Response bodies: Leeward's own words, an upstream's answer passed through, or a session's open stream.
 
-use super::{client_io::Said, relay::Relay};
+use super::{relay::Relay, said::Said};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::{

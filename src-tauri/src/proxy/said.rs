@@ -1,0 +1,39 @@
+//! What a connection's requests, its socket and its life cycle tell each other: a few flags, no decisions.
+
+use futures_util::task::AtomicWaker;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// What the requests of a connection tell its socket.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// True while a request is being answered.
+    pub(super) busy: AtomicBool,
+    /// The client asked for the close and waits for it.
+    pub(super) client_closes: AtomicBool,
+    /// Requests so far.
+    requests: AtomicU64,
+    /// True while hyper has bytes that the socket has not taken.
+    pub(super) unflushed: AtomicBool,
+    /// True between the first byte of a message and its last.
+    pub(super) amid: AtomicBool,
+    /// Set while the next request's head waits for the present answer to end.
+    pub(super) next: AtomicWaker,
+}
+
+impl Said {
+    /// A request has begun.
+    pub(super) fn begin(&self) {
+        self.requests.fetch_add(1, Relaxed);
+        self.busy.store(true, Relaxed);
+    }
+
+    /// Requests that have begun.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// True when no request is under way, nothing of the next one has come, and all that was said is sent.
+    pub(super) fn rests(&self) -> bool {
+        !self.busy.load(Relaxed) && !self.unflushed.load(Relaxed) && !self.amid.load(Relaxed) && !self.client_closes.load(Relaxed)
+    }
+}
