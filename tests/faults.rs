@@ -338,14 +338,41 @@ async fn u6_other_requests_are_never_sent_twice() {
 /// A replay waits for a fresh connection; a full pool of used ones must make room for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u6_a_replay_gets_its_place_in_a_full_pool() {
-    let upstream = Upstream::plain(Plan::none()).unwrap();
-    let engine = TestEngine::tuned(&upstream, |c| c.pool.size = 1);
-    let (client, url) = (client(), engine.url("/v1/messages"));
-    let ask = || async { client.post(&url).json(&message(false)).send().await.unwrap().status().as_u16() };
-    assert_eq!(ask().await, 200);
-    upstream.follow(Plan::times(1, Fault::ResetOnReuse));
-    let answers = futures_util::future::join_all((0..20).map(|_| ask())).await;
-    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let engine = TestEngine::with(
+        None,
+        |c| {
+            c.upstream = url.parse().unwrap();
+            c.pool.size = 1;
+        },
+        Seams::default(),
+    );
+    let ask = || async { client().get(engine.url("/v1/models")).send().await.unwrap().status().as_u16() };
+    let upstream = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+        first.write_all(ANSWER).await.unwrap();
+        // The second request meets its end here, once the third one waits for its connection.
+        assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+        eventually("two requests are under way", async || engine.engine.traffic().in_flight() == 2).await;
+        drop(first);
+        loop {
+            let (mut next, _) = listener.accept().await.unwrap();
+            while next.read(&mut [0; 4096]).await.unwrap() > 0 {
+                next.write_all(ANSWER).await.unwrap();
+            }
+        }
+    };
+    let asks = async {
+        assert_eq!(ask().await, 200);
+        assert_eq!(tokio::join!(ask(), ask()), (200, 200));
+    };
+    tokio::select! {
+        () = asks => {}
+        () = upstream => unreachable!("it answers for ever"),
+    }
 }
 
 /// Who wants no retries still gets his request served.
