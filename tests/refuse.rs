@@ -108,19 +108,40 @@ async fn a_circle_is_refused() {
 #[tokio::test]
 async fn an_endless_body_is_refused_at_the_limit() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
-    let engine = TestEngine::tuned(&upstream, |c| c.limits.body_bytes = 100_000);
-    let mut stream = TcpStream::connect(engine.address).await.unwrap();
-    let head = format!("POST /v1/messages HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\r\n", engine.address);
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
-    for _ in 0..7 {
-        // Leeward may have answered and stopped reading already.
-        if stream.write_all(chunk.as_bytes()).await.is_err() {
-            break;
+    // Held for replay, or streamed because it is too large for that.
+    for replay_body_bytes in [32 << 20, 20_000] {
+        let engine = TestEngine::tuned(&upstream, |c| {
+            c.limits.body_bytes = 100_000;
+            c.limits.replay_body_bytes = replay_body_bytes;
+        });
+        let mut stream = TcpStream::connect(engine.address).await.unwrap();
+        let head = format!("POST /v1/messages HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\r\n", engine.address);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+        for _ in 0..7 {
+            // Leeward may have answered and stopped reading already.
+            if stream.write_all(chunk.as_bytes()).await.is_err() {
+                break;
+            }
         }
+        let answer = String::from_utf8(raw::read_all(&mut stream, LIMIT).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("connection: close"), "{answer}");
     }
-    let answer = String::from_utf8(raw::read_all(&mut stream, LIMIT).await).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("connection: close"), "{answer}");
+}
+
+/// An agent that stops in the middle of a streamed body is told so; the API is not blamed.
+#[tokio::test]
+async fn a_streamed_body_that_stalls_is_the_agents_fault() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| {
+        c.limits.replay_body_bytes = 100;
+        c.client.body_idle = Duration::from_millis(200);
+    });
+    let head = format!("POST /v1/messages HTTP/1.1\r\nhost: {}\r\ncontent-length: 1000\r\n\r\nhalf of it", engine.address);
+    let answer = raw::talk(engine.address, head.as_bytes(), LIMIT).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body-broken"), "{answer}");
+    let stats = engine.stats().await;
+    assert_eq!(stats["passed_on"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum::<u64>(), 0, "{stats}");
 }
 
 /// The session path refuses what would be a circle or a built-in's name, and knows a session's gateway after a restart.

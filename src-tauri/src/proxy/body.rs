@@ -1,5 +1,6 @@
 //! Request bodies: read whole where they can be replayed, streamed where not, and handed out again without a copy.
 
+use super::reply::Broken;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -9,10 +10,10 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// Bytes that all requests together hold for replay.
@@ -56,9 +57,36 @@ pub(super) enum Payload {
     /// In memory, for as many attempts as it takes.
     Held(Arc<Held>),
     /// Too large for that: what has been read, and the rest.
-    Stream { prefix: VecDeque<Bytes>, rest: Incoming },
+    Stream(Streamed),
     /// A streamed one that has been handed out.
     Spent,
+}
+
+/// A body too large for memory: what has been read, and the rest.
+#[derive(Debug)]
+pub(super) struct Streamed {
+    prefix: VecDeque<Bytes>,
+    rest: Incoming,
+    /// Bytes that `rest` may still bring.
+    left: u64,
+    fault: ClientFault,
+}
+
+/// What went wrong on the client's side while its body was streamed: set by the body, asked by whoever sends it, so that
+/// the API is not blamed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ClientFault(Arc<Mutex<Option<ReadError>>>);
+
+impl ClientFault {
+    /// What it was, once.
+    pub(super) fn take(&self) -> Option<ReadError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, why: ReadError) -> Broken {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        "the agent's body did not arrive whole".into()
+    }
 }
 
 /// A body in memory, in the pieces in which it came.
@@ -76,7 +104,7 @@ pub(super) enum ReadError {
     /// Over `limits.body_bytes`.
     TooLarge,
     /// The client stopped sending, or sent broken chunks.
-    Client(hyper::Error),
+    Client(String),
 }
 
 /// Caps for reading.
@@ -98,11 +126,11 @@ pub(super) async fn read(mut body: Incoming, held: &HeldBytes, caps: Caps) -> Re
         return Ok(Payload::Held(Arc::new(Held { chunks, len, trailers, _permit: permit })));
     }
     if body.size_hint().exact().is_some_and(|n| n > caps.replay_body || !permit.grow(n, caps.replay_total)) {
-        return Ok(Payload::Stream { prefix: VecDeque::new(), rest: body });
+        return Ok(Payload::stream(Vec::new(), body, caps.body));
     }
     let reserved = permit.bytes;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(ReadError::Client)?;
+        let frame = frame.map_err(|e| ReadError::Client(e.to_string()))?;
         match frame.into_data() {
             Ok(data) => {
                 len += data.len() as u64;
@@ -112,7 +140,7 @@ pub(super) async fn read(mut body: Incoming, held: &HeldBytes, caps: Caps) -> Re
                 let fits = len <= caps.replay_body && (len <= reserved || permit.grow(data.len() as u64, caps.replay_total));
                 chunks.push(data);
                 if !fits {
-                    return Ok(Payload::Stream { prefix: chunks.into(), rest: body });
+                    return Ok(Payload::stream(chunks, body, caps.body - len));
                 }
                 if chunks.len() >= MAX_CHUNKS {
                     chunks = vec![join(&chunks)];
@@ -131,12 +159,24 @@ fn join(chunks: &[Bytes]) -> Bytes {
 }
 
 impl Payload {
+    fn stream(read: Vec<Bytes>, rest: Incoming, left: u64) -> Self {
+        Self::Stream(Streamed { prefix: read.into(), rest, left, fault: ClientFault::default() })
+    }
+
+    /// Where a streamed body will tell of its client's faults.
+    pub(super) fn client_fault(&self) -> ClientFault {
+        match self {
+            Self::Stream(streamed) => streamed.fault.clone(),
+            Self::Held(_) | Self::Spent => ClientFault::default(),
+        }
+    }
+
     /// A body to send: of a held one as often as asked, of a streamed one once.
     pub(super) fn take(&mut self) -> Option<Outgoing> {
         match self {
             Self::Held(held) => Some(Outgoing::of(held)),
-            Self::Stream { .. } | Self::Spent => match std::mem::replace(self, Self::Spent) {
-                Self::Stream { prefix, rest } => Some(Outgoing::Stream { prefix, rest }),
+            Self::Stream(_) | Self::Spent => match std::mem::replace(self, Self::Spent) {
+                Self::Stream(streamed) => Some(Outgoing::Stream(streamed)),
                 Self::Held(_) | Self::Spent => None,
             },
         }
@@ -161,7 +201,7 @@ pub(super) enum Outgoing {
     /// One of possibly several readings of a held body.
     Held { held: Arc<Held>, next: usize, left: u64, trailers_sent: bool },
     /// The only reading of a streamed one.
-    Stream { prefix: VecDeque<Bytes>, rest: Incoming },
+    Stream(Streamed),
 }
 
 impl Outgoing {
@@ -173,9 +213,9 @@ impl Outgoing {
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Held { held, next, left, trailers_sent } => {
                 if let Some(chunk) = held.chunks.get(*next) {
@@ -191,10 +231,17 @@ impl Body for Outgoing {
                     _ => Poll::Ready(None),
                 }
             }
-            Self::Stream { prefix, rest } => match prefix.pop_front() {
-                Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
-                None => Pin::new(rest).poll_frame(cx),
-            },
+            Self::Stream(Streamed { prefix, rest, left, fault }) => {
+                if let Some(chunk) = prefix.pop_front() {
+                    return Poll::Ready(Some(Ok(Frame::data(chunk))));
+                }
+                Poll::Ready(ready!(Pin::new(rest).poll_frame(cx)).map(|frame| {
+                    let frame = frame.map_err(|e| fault.set(ReadError::Client(e.to_string())))?;
+                    let bytes = frame.data_ref().map_or(0, |d| d.len() as u64);
+                    *left = left.checked_sub(bytes).ok_or_else(|| fault.set(ReadError::TooLarge))?;
+                    Ok(frame)
+                }))
+            }
         }
     }
 
@@ -203,14 +250,14 @@ impl Body for Outgoing {
             Self::Held { held, next, trailers_sent, .. } => {
                 *next == held.chunks.len() && (held.trailers.is_none() || *trailers_sent)
             }
-            Self::Stream { prefix, rest } => prefix.is_empty() && rest.is_end_stream(),
+            Self::Stream(Streamed { prefix, rest, .. }) => prefix.is_empty() && rest.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Held { left, .. } => SizeHint::with_exact(*left),
-            Self::Stream { prefix, rest } => {
+            Self::Stream(Streamed { prefix, rest, .. }) => {
                 let before: u64 = prefix.iter().map(|c| c.len() as u64).sum();
                 rest.size_hint().exact().map_or_else(SizeHint::default, |n| SizeHint::with_exact(n + before))
             }

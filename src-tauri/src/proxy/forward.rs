@@ -18,7 +18,7 @@ use http::{
     Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
 };
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tower::retry::budget::Budget as _;
@@ -55,9 +55,9 @@ pub(super) async fn forward(
     let reading = Instant::now();
     let payload = match body::read(incoming, &proxy.shared.held, caps).await {
         Ok(payload) => payload,
-        Err(ReadError::TooLarge) => return refuse(ticket, Error::BodyTooLarge),
-        Err(ReadError::Client(e)) => return refuse(ticket, Error::BodyBroken(e.to_string())),
+        Err(why) => return refuse(ticket, why.into()),
     };
+    let fault = payload.client_fault();
     let mut message = Message {
         method: parts.method,
         target,
@@ -97,10 +97,22 @@ pub(super) async fn forward(
             Response::from_parts(parts, Reply::Relay(Box::new(relay)))
         }
         Err(failure) => {
+            if let Some(why) = fault.take() {
+                return refuse(ticket, why.into());
+            }
             ticket.ends_as(Outcome::Failed);
             proxy.shared.traffic.pass_on(failure.cause, &upstream.traffic);
             tracing::warn!(origin = %upstream.origin.place, cause = failure.cause.as_str(), attempts = attempts.number, "passed on: {}", failure.detail);
             error::respond(&Error::Upstream(failure), dialect, attempts.number)
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(why: ReadError) -> Self {
+        match why {
+            ReadError::TooLarge => Self::BodyTooLarge,
+            ReadError::Client(why) => Self::BodyBroken(why),
         }
     }
 }
@@ -142,7 +154,12 @@ impl Message {
                 }
                 Some(length)
             }
-            Outgoing::Stream { .. } => None,
+            // Without this hyper would send a GET without its body.
+            Outgoing::Stream(_) if request.body().size_hint().exact().is_none() => {
+                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                None
+            }
+            Outgoing::Stream(_) => None,
         };
         let length = body_length.map(|n| head_length(&request) + n);
         (request, length)
@@ -171,7 +188,7 @@ impl Attempts<'_> {
         let (mut fresh, mut pause) = (false, Duration::ZERO);
         let mut state = match payload {
             Payload::Held(_) => retry::Body::Held,
-            Payload::Stream { .. } | Payload::Spent => retry::Body::Untouched,
+            Payload::Stream(_) | Payload::Spent => retry::Body::Untouched,
         };
         loop {
             self.number += 1;
