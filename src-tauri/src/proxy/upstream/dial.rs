@@ -23,12 +23,21 @@ pub(super) struct Dial<'a> {
     pub(super) roots: &'a Roots,
     /// Leeward's own address, which must not be dialled.
     pub(super) own: SocketAddr,
+    /// Where the last connection went, for when its name cannot be resolved (U1).
+    pub(super) last_good: Option<SocketAddr>,
 }
 
 impl Dial<'_> {
     /// Connects.
     pub(super) async fn run(self) -> Result<(Io, Socket), Failure> {
-        let addresses = self.resolve().await?;
+        let addresses = match (self.resolve().await, self.last_good) {
+            (Ok(addresses), _) => addresses,
+            (Err(failure), Some(address)) => {
+                tracing::info!("{}; trying {address}, where it was before", failure.detail);
+                vec![address]
+            }
+            (Err(failure), None) => return Err(failure),
+        };
         if addresses.iter().any(|a| self.is_own(*a)) {
             return Err(self.own_address());
         }
@@ -144,6 +153,21 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_name_without_an_answer_is_looked_for_where_it_was() {
+        let home = tempfile::tempdir().unwrap();
+        let config = crate::config::Config::under(home.path()).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let place = Place { tls: false, host: "name.invalid".into(), port: address.port() };
+        let roots = Roots::new(config.trust.clone());
+        let connect = Connect { dns_timeout: Duration::from_millis(500), ..config.connect.clone() };
+        let dial =
+            Dial { place: &place, connect: &connect, pool: &config.pool, roots: &roots, own: config.listen, last_good: None };
+        assert_eq!(dial.run().await.err().map(|f| f.cause), Some(Cause::Dns));
+        assert!(Dial { last_good: Some(address), ..dial }.run().await.is_ok());
+    }
 
     #[test]
     fn families_take_turns() {

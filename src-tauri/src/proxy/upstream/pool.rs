@@ -41,6 +41,7 @@ struct Inner {
     waiters: VecDeque<Waiter>,
     dialing: usize,
     open: usize,
+    last_good: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -227,12 +228,14 @@ impl Origin {
     }
 
     async fn dial_one(self: Arc<Self>) {
+        let last_good = self.lock().last_good;
         let dial = Dial {
             place: &self.place,
             connect: &self.config.connect,
             pool: &self.config.pool,
             roots: &self.roots,
             own: self.own,
+            last_good,
         };
         let dialled = dial.run().await;
         let made = match dialled {
@@ -245,6 +248,7 @@ impl Origin {
                     let mut inner = self.lock();
                     inner.dialing -= 1;
                     inner.open += 1;
+                    inner.last_good = socket.peer().or(inner.last_good);
                     Slot(Arc::downgrade(&self))
                 };
                 Wire::new(io, socket, slot, self.config.limits.header_count)

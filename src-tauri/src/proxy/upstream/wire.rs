@@ -15,6 +15,7 @@ use std::{
     future::Future,
     io,
     mem::MaybeUninit,
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -47,6 +48,11 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
         Self { stream: Arc::new(stream), direct: Arc::default() }
+    }
+
+    /// The address of the other side.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
     }
 
     fn peek(&self) -> io::Result<usize> {
