@@ -120,9 +120,6 @@ async fn dispatch(proxy: &Arc<Proxy>, request: Request<Incoming>, shed: bool) ->
         proxy.shared.traffic.begin().ends_as(Outcome::Refused);
         error::respond(error, Dialect::of(target.split('?').next().unwrap_or_default(), request.headers()), 0)
     };
-    if shed {
-        return refuse(&Error::OverCap(proxy.config.limits.connections));
-    }
     if let Err(refusal) = guard::check(&proxy.config, proxy.local, request.method(), request.uri(), request.headers()) {
         return refuse(&Error::Guard(refusal));
     }
@@ -132,6 +129,10 @@ async fn dispatch(proxy: &Arc<Proxy>, request: Request<Incoming>, shed: bool) ->
         Route::Named { name, rest } => (Some(name), rest),
         Route::Default => (None, target.as_str()),
     };
+    // After Leeward's own paths: `leeward status` and `restart` are wanted most when there are too many connections.
+    if shed {
+        return refuse(&Error::OverCap(proxy.config.limits.connections));
+    }
     let Some(upstream) = proxy.upstream(name) else {
         return refuse(&Error::UnknownUpstream(name.unwrap_or_default().to_owned()));
     };

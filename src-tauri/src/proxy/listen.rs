@@ -209,7 +209,8 @@ impl Listen {
                 () = Mode::reaches(&mut mode, Mode::Draining) => return,
                 Some(socket) = self.replacements.recv() => {
                     match (self.adopt)(socket) {
-                        Ok(listener) => (self.listener, in_a_row, resume_at) = (listener, 0, None),
+                        // The pause stays: should this socket fail as well, the two of us must not spin.
+                        Ok(listener) => (self.listener, in_a_row) = (listener, 0),
                         Err(e) => tracing::error!("a new socket could not be adopted: {e}"),
                     }
                     continue;

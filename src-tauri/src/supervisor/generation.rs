@@ -50,6 +50,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 impl Generation {
     pub(super) fn start(start: Start) -> std::io::Result<Self> {
         let (mode, watched) = watch::channel(Mode::Serving);
+        let closing = mode.clone();
         let (replace, replacements) = mpsc::channel(4);
         let beat = Arc::<AtomicU64>::default();
         let number = start.number;
@@ -57,7 +58,7 @@ impl Generation {
             let beat = beat.clone();
             std::thread::Builder::new()
                 .name(format!("leeward-gen-{number}"))
-                .spawn(move || live(start, watched, replacements, beat))?
+                .spawn(move || live(start, closing, watched, replacements, beat))?
         };
         Ok(Self { number, mode, replace, beat, seen: (0, Instant::now()), thread })
     }
@@ -105,7 +106,13 @@ impl Generation {
 }
 
 /// The generation's thread.
-fn live(start: Start, mode: watch::Receiver<Mode>, replacements: mpsc::Receiver<TcpListener>, beat: Arc<AtomicU64>) {
+fn live(
+    start: Start,
+    closing: watch::Sender<Mode>,
+    mode: watch::Receiver<Mode>,
+    replacements: mpsc::Receiver<TcpListener>,
+    beat: Arc<AtomicU64>,
+) {
     let Start { number, config, shared, socket, address, adopt, events } = start;
     let ended = |why: String| {
         if let Err(e) = events.try_send(Event::Ended { generation: number, why }) {
@@ -141,15 +148,14 @@ fn live(start: Start, mode: watch::Receiver<Mode>, replacements: mpsc::Receiver<
         let mut mode = mode;
         // Whoever ends it, its streams may finish; without a supervisor there is nobody to finish for.
         if mode.wait_for(|m| *m != Mode::Serving).await.is_ok() {
-            let limit = async {
-                // Told to close, or left alone: only farewells are still due.
-                if timeout(drain, mode.wait_for(|m| *m == Mode::Closing)).await.is_ok() {
-                    tokio::time::sleep(farewell).await;
-                }
-            };
             tokio::select! {
                 () = proxy.drained() => {}
-                () = limit => tracing::warn!(generation = number, "the drain's limit is over; what is left is cut"),
+                _ = timeout(drain, mode.wait_for(|m| *m == Mode::Closing)) => {}
+            }
+            // Told to close, or out of time: idle connections get their farewell before anything is cut.
+            closing.send_replace(Mode::Closing);
+            if timeout(farewell, proxy.drained()).await.is_err() {
+                tracing::warn!(generation = number, "the drain's limit is over; what is left is cut");
             }
         }
         tasks.abort_all();

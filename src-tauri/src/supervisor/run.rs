@@ -46,6 +46,8 @@ const SLOW_TICKS: u64 = 4;
 const GENERATION_LIMIT: Duration = Duration::from_secs(3);
 /// Pauses between attempts to bind a lost socket again.
 const REBIND: Duration = Duration::from_millis(10);
+/// So often in a row, without one success, may a socket that looks alive be suspected before it is bound again.
+const SUSPICIONS: u32 = 3;
 /// Generations that are started on our own account keep at least this distance, so that a fault cannot make a storm.
 const AUTO_DISTANCE: Duration = Duration::from_millis(200);
 /// Idle connections get this long to be closed when the engine ends.
@@ -114,6 +116,8 @@ struct Run {
     /// Accepted and failed connections when connections were seen waiting.
     stuck: Option<(u64, u64, Instant)>,
     last_auto: Option<Instant>,
+    /// Suspicions against the socket in a row, and the connections accepted when the first of them came.
+    suspected: (u32, u64),
     file_seen: Option<SystemTime>,
 }
 
@@ -145,6 +149,7 @@ impl Run {
             ticks: 0,
             stuck: None,
             last_auto: None,
+            suspected: (0, 0),
             file_seen,
         }
     }

@@ -12,6 +12,9 @@ pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_address(true)
 }
 
+/// `is_listening` is the kernel's own word.
+pub(super) const KNOWS_LISTENING: bool = true;
+
 /// True while the socket still listens.
 pub(super) fn is_listening(socket: &TcpListener) -> bool {
     socket2::SockRef::from(socket).is_listener().unwrap_or(false)

@@ -8,6 +8,9 @@ pub(super) fn prepare(_socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
+/// `is_listening` sees a socket that was closed and not one that no longer listens.
+pub(super) const KNOWS_LISTENING: bool = false;
+
 /// True while the socket is one: SO_ACCEPTCONN is not exposed here, and a socket that was closed has no address.
 pub(super) fn is_listening(socket: &TcpListener) -> bool {
     socket.local_addr().is_ok()

@@ -59,13 +59,14 @@ async fn serve(engine: Engine, lock: Lock, config: &Config, args: &args::Serve, 
         Requests::register().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
     let mut status = engine.status();
     let mut address = engine.address();
+    // Before anybody can find this instance and ask it to stay.
+    let mut idle = args.exit_when_idle.map(|limit| Idle::new(limit, &engine, config.paths.clone()));
     record(&config.paths, address)?;
     // That nobody reads the line does not keep anybody from being served.
     out.line(format!("leeward is accepting on {}", wrap::base_url(address))).ok();
     if !args.detached && address.port() != config.listen.port() && config.listen.port() != 0 {
         say(format!("{} is taken, so this is the next free port; programs started by `leeward wrap` find it", config.listen));
     }
-    let mut idle = args.exit_when_idle.map(|limit| Idle::new(limit, &engine, config.paths.clone()));
     let drain = loop {
         tokio::select! {
             request = requests.next() => match request {

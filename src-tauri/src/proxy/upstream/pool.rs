@@ -78,6 +78,18 @@ impl Drop for Slot {
     }
 }
 
+/// A dial's place in the count, given back also when the dial's task ends in a panic or is stopped.
+#[derive(Debug)]
+struct Dialing(Weak<Origin>);
+
+impl Drop for Dialing {
+    fn drop(&mut self) {
+        if let Some(origin) = self.0.upgrade() {
+            origin.lock().dialing -= 1;
+        }
+    }
+}
+
 /// What an origin shares with its proxy.
 pub(in crate::proxy) struct Parts {
     pub(in crate::proxy) config: Arc<Config>,
@@ -224,10 +236,11 @@ impl Origin {
     fn dial(self: &Arc<Self>, inner: &mut Inner) {
         inner.dialing += 1;
         let origin = self.clone();
-        self.tasks.spawn(async move { origin.dial_one().await });
+        let dialing = Dialing(Arc::downgrade(self));
+        self.tasks.spawn(async move { origin.dial_one(dialing).await });
     }
 
-    async fn dial_one(self: Arc<Self>) {
+    async fn dial_one(self: Arc<Self>, dialing: Dialing) {
         let last_good = self.lock().last_good;
         let dial = Dial {
             place: &self.place,
@@ -240,13 +253,13 @@ impl Origin {
         let dialled = dial.run().await;
         let made = match dialled {
             Err(failure) => {
-                self.lock().dialing -= 1;
+                drop(dialing);
                 Err(failure)
             }
             Ok((io, socket)) => {
+                drop(dialing);
                 let slot = {
                     let mut inner = self.lock();
-                    inner.dialing -= 1;
                     inner.open += 1;
                     inner.last_good = socket.peer().or(inner.last_good);
                     Slot(Arc::downgrade(&self))

@@ -1,10 +1,10 @@
 //! What the supervisor looks after between events: the socket, heartbeats, the backlog, its own probe, files.
 
-use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, TICK, Tick, modified};
+use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, TICK, Tick, modified};
 use crate::{
     health::{Code, unix_ms},
     status::Probe,
-    supervisor::{generation::Generation, probe},
+    supervisor::{generation::Generation, platform, probe},
 };
 use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
@@ -14,7 +14,12 @@ impl Run {
 
     /// Accepting failed: is it the socket? If it is sound, the loop gets a fresh handle of it.
     pub(super) fn check_socket(&mut self, why: &str) {
-        if !self.socket.is_alive() {
+        // Where the system does not tell whether a socket listens, one that yields nothing but errors counts as gone.
+        let accepted = self.shared.counters.accepted();
+        self.suspected = if self.suspected.1 == accepted { (self.suspected.0 + 1, accepted) } else { (1, accepted) };
+        let condemned = !platform::KNOWS_LISTENING && self.suspected.0 > SUSPICIONS;
+        if condemned || !self.socket.is_alive() {
+            self.suspected.0 = 0;
             tracing::error!("the listening socket is gone ({why}); binding {} again", self.socket.address());
             self.shared.counters.set_accepting(false);
             self.rebind();
@@ -44,6 +49,10 @@ impl Run {
             }
             Err(e) => {
                 let address = self.socket.address();
+                if e.kind() == std::io::ErrorKind::AddrInUse {
+                    // A generation's own handle of the old socket keeps the address: they let go and finish their streams.
+                    self.retire_below(u64::MAX);
+                }
                 self.shared.health.set(
                     Code::ListenerLost,
                     None,

@@ -8,6 +8,9 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
+/// File times come from a coarser clock than ours and lag behind it by some milliseconds.
+const FILE_CLOCK: Duration = Duration::from_millis(50);
+
 /// Watches an engine for use.
 #[derive(Debug)]
 pub(super) struct Idle {
@@ -23,7 +26,7 @@ pub(super) struct Idle {
 impl Idle {
     pub(super) fn new(limit: Duration, engine: &Engine, paths: Paths) -> Self {
         let (sessions, traffic) = (engine.sessions(), engine.traffic());
-        Self { limit, sessions, traffic, paths, started: SystemTime::now(), requests: 0, since: Instant::now() }
+        Self { limit, sessions, traffic, paths, started: SystemTime::now() - FILE_CLOCK, requests: 0, since: Instant::now() }
     }
 
     /// Ends when nobody has used the engine for the limit; never without a limit.
