@@ -3,7 +3,8 @@
 use socket2::Socket;
 use std::{io, net::TcpListener};
 
-/// SO_REUSEADDR would let two programs share the port here; without it a port is bound once, TIME_WAIT or not.
+/// Without SO_REUSEADDR a port is bound once, TIME_WAIT or not, among programs that do not set it themselves.
+/// SO_EXCLUSIVEADDRUSE would shut those out as well; socket2 has no setter for it, and this crate no unsafe code.
 pub(super) fn prepare(_socket: &Socket) -> io::Result<()> {
     Ok(())
 }
