@@ -65,24 +65,29 @@ fn large_message(stream: bool) -> String {
 async fn strikes_once(fault: Fault) {
     let promised = promise(&fault);
     let upstream = Upstream::tls(Plan::none()).unwrap();
-    let engine = TestEngine::tuned(&upstream, |c| c.connect.tls_timeout = Duration::from_millis(300));
+    let engine = TestEngine::tuned(&upstream, |c| c.connect.tls_timeout = Duration::from_secs(1));
     let body = if matches!(fault, Fault::ResetMidRequest(_)) { large_message(true) } else { message(true).to_string() };
+    // The agent's own deadline, where it is what ends the request; else far off, for machines that are busy.
+    let patience = if fault == Fault::StallBeforeHeaders { "1" } else { "30" };
     let ask = || {
         client()
             .post(engine.url("/v1/messages?beta=true"))
             .header("content-type", "application/json")
-            .header("x-stainless-timeout", "1")
+            .header("x-stainless-timeout", patience)
             .body(body.clone())
     };
     let mut before = 0;
+    let mut cut_before = 0;
     if fault.when() == When::Reused {
         assert_eq!(ask().send().await.unwrap().text().await.map(|t| t.contains("message_stop")).ok(), Some(true));
         before = 1;
     }
     upstream.follow(Plan::times(1, fault.clone()));
     if matches!(fault, Fault::CloseIdle(_) | Fault::ResetIdle(_)) {
-        ask().send().await.unwrap().bytes().await.unwrap();
+        // An RST right behind the answer may overtake its end; then this request was cut, and the next one is what counts.
+        ask().send().await.unwrap().bytes().await.ok();
         upstream.log().wait_for(|r| r.open() == 0, LIMIT).await.unwrap();
+        cut_before = engine.stats().await["passed_on"]["cut-mid-stream"].as_u64().unwrap();
         before = 1;
     }
     let began = Instant::now();
@@ -120,7 +125,7 @@ async fn strikes_once(fault: Fault) {
         assert!(stats["absorbed_total"].as_u64().unwrap() <= 1, "{fault:?}: {stats}");
         assert_eq!(
             stats["passed_on"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum::<u64>(),
-            0,
+            cut_before,
             "{fault:?}: {stats}"
         );
         let attempts = if idle { "1" } else { "2" };

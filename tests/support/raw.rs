@@ -16,6 +16,14 @@ pub async fn talk(address: SocketAddr, bytes: &[u8], quiet: Duration) -> String 
     String::from_utf8_lossy(&read_all(&mut stream, quiet).await).into_owned()
 }
 
+/// Sends bytes and reads one answer that states its length.
+pub async fn ask(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // A refusal may come before the last byte is out; the answer is what counts.
+    stream.write_all(bytes).await.ok();
+    read_response(&mut stream).await
+}
+
 /// Reads until the end, an error, or silence.
 pub async fn read_all(stream: &mut TcpStream, quiet: Duration) -> Vec<u8> {
     let mut out = Vec::new();
