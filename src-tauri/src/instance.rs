@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, TryLockError},
     io::{self, Write},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
 };
 
@@ -98,6 +98,17 @@ pub fn remove_record(paths: &Paths) {
     {
         tracing::warn!("cannot remove {}: {e}", paths.instance_file().display());
     }
+}
+
+/// A listener on the unspecified address is reached over loopback.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut address = address;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 /// Write beside, flush to disk, rename over: never half a file.

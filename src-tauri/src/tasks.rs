@@ -35,18 +35,6 @@ impl Tasks {
         set.spawn_on(task, &self.runtime);
     }
 
-    /// How many tasks have not been seen to end yet.
-    pub fn len(&self) -> usize {
-        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        while set.try_join_next().is_some() {}
-        set.len()
-    }
-
-    /// True when no task runs.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Stops all of them.
     pub fn abort_all(&self) {
         self.set.lock().unwrap_or_else(PoisonError::into_inner).abort_all();

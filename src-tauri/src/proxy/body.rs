@@ -20,13 +20,6 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub struct HeldBytes(Arc<AtomicU64>);
 
-impl HeldBytes {
-    /// Bytes held now.
-    pub fn current(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
 /// Gives back what it took when it goes.
 #[derive(Debug)]
 struct Permit {

@@ -104,11 +104,6 @@ impl Counters {
         self.errors.load(Relaxed)
     }
 
-    /// Client connections open now.
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Relaxed)
-    }
-
     /// The socket was bound again.
     pub fn rebound(&self) {
         self.rebinds.fetch_add(1, Relaxed);

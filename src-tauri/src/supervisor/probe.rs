@@ -1,10 +1,7 @@
 //! The self-probe: a real HTTP request over the real port, as any client would make it (L9).
 
-use crate::config::Config;
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use crate::{config::Config, instance::reachable};
+use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -31,22 +28,6 @@ async fn ask(config: &Config, address: SocketAddr) -> std::io::Result<bool> {
         }
         filled += n;
     }
-    Ok(is_alive(&answer[..filled]))
-}
-
-/// A connection too many is told so by an engine that works; replacing it would help nobody.
-fn is_alive(answer: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(answer);
-    text.starts_with("HTTP/1.1 200")
-        || (text.starts_with("HTTP/1.1 503") && text.contains("x-leeward-error: too-many-connections"))
-}
-
-/// The unspecified address is not one to connect to.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
+    // Own paths are answered over the connection cap as well, so nothing but a 200 is a sign of life.
+    Ok(answer[..filled].starts_with(b"HTTP/1.1 200"))
 }

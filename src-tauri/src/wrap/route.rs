@@ -1,6 +1,6 @@
 //! From the base URL an agent would use to the one behind Leeward. Pure: URLs in, URLs out.
 
-use crate::config::Config;
+use crate::{config::Config, instance::reachable};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -105,17 +105,6 @@ impl<'a> Router<'a> {
 /// The URL of a listener as a client on this machine reaches it.
 pub fn base_url(address: SocketAddr) -> String {
     format!("http://{}", reachable(address))
-}
-
-/// A listener on the unspecified address is reached over loopback.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    let mut address = address;
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(std::net::Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(std::net::Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
 }
 
 /// Address and port of an http URL that names this machine by number or as localhost.

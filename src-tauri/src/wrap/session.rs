@@ -4,10 +4,9 @@
 
 use super::{
     plan::Plan,
-    route::reachable,
     start::{Background, StartError, running, running_or_start},
 };
-use crate::instance::{Client, ClientError};
+use crate::instance::{Client, ClientError, reachable};
 use serde_json::{Value, json};
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 use tokio::time::sleep;

@@ -2,10 +2,10 @@
 //!
 //! The lock of the state folder decides between several starters: whoever loses finds the winner.
 
-use super::{platform, route::reachable};
+use super::platform;
 use crate::{
     config::Config,
-    instance::{CLIENT_TOKEN_HEADER, Client, ClientError, Record, read_record},
+    instance::{CLIENT_TOKEN_HEADER, Client, ClientError, Record, reachable, read_record},
 };
 use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{

@@ -16,7 +16,7 @@ use leeward::{
     supervisor::{Engine, StartError},
     wrap,
 };
-use platform::{Request, Requests};
+use platform::Requests;
 use std::{net::SocketAddr, time::Duration};
 use tokio::sync::{oneshot, watch};
 
@@ -27,6 +27,15 @@ mod platform;
 #[cfg(windows)]
 #[path = "serve/windows.rs"]
 mod platform;
+
+/// What is asked of a process that serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    /// To end: Ctrl-C or SIGTERM; on Windows also when the console is closed or the system shuts down.
+    End,
+    /// To read the config again: SIGHUP; on Windows Ctrl-Break.
+    Reload,
+}
 
 /// Runs `leeward serve`.
 pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {

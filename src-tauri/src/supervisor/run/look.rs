@@ -3,6 +3,7 @@
 use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, TICK, Tick, modified};
 use crate::{
     health::{Code, unix_ms},
+    instance::reachable,
     status::Probe,
     supervisor::{generation::Generation, platform, probe},
 };
@@ -120,7 +121,7 @@ impl Run {
         if let Some(address) = self.socket.wanted() {
             let limit = self.config.watch.probe_timeout;
             self.work.spawn(async move {
-                let connected = tokio::time::timeout(limit, tokio::net::TcpStream::connect(probe::reachable(address))).await;
+                let connected = tokio::time::timeout(limit, tokio::net::TcpStream::connect(reachable(address))).await;
                 Tick::Free(address, matches!(connected, Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused))
             });
         }

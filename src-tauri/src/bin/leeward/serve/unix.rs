@@ -1,16 +1,8 @@
 //! Unix half of `serve`: what the system asks by signal.
 
+use super::Request;
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
-    /// To end: Ctrl-C, SIGTERM.
-    End,
-    /// To read the config again: SIGHUP.
-    Reload,
-}
 
 /// The signals that are listened to.
 #[derive(Debug)]

@@ -1,16 +1,8 @@
 //! Windows half of `serve`: what the console and the system ask.
 
+use super::Request;
 use std::io;
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
-
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
-    /// To end: Ctrl-C, the console is closed, the system shuts down.
-    End,
-    /// To read the config again: Ctrl-Break.
-    Reload,
-}
 
 /// The events that are listened to.
 #[derive(Debug)]
