@@ -13,6 +13,15 @@ use tokio::{
     time::Instant,
 };
 
+/// The network as this machine sees it; a new value is published whenever it has changed or the machine has slept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Counts the changes, from 0.
+    pub epoch: u64,
+    /// The same for the same addresses and default routes, so that a network can be known again; 0: not known.
+    pub fingerprint: u64,
+}
+
 /// What somebody asks for.
 #[derive(Debug)]
 pub enum Wish {

@@ -40,6 +40,14 @@ pub enum Code {
     ConfigInvalid,
     /// The state folder cannot be written.
     StateUnwritable,
+    /// The company proxy cannot be reached, refuses, or wants a login.
+    CompanyProxy,
+    /// A stream of an upstream has been silent for long.
+    StreamSilent,
+    /// Answers are gathered before they are passed on, because several were cut.
+    StreamsHeld,
+    /// The history of faults cannot be kept.
+    LedgerUnusable,
 }
 
 impl Code {
@@ -47,11 +55,13 @@ impl Code {
     pub fn traits(self) -> (Severity, Duration) {
         match self {
             Self::PortTaken | Self::ConfigInvalid | Self::StateUnwritable => (Severity::Degraded, Duration::ZERO),
-            Self::CertificateUntrusted => (Severity::Degraded, Duration::ZERO),
+            Self::CertificateUntrusted | Self::StreamSilent | Self::StreamsHeld | Self::LedgerUnusable => {
+                (Severity::Degraded, Duration::ZERO)
+            }
             Self::ListenerLost => (Severity::Broken, Duration::ZERO),
             Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
             Self::ResourcesExhausted => (Severity::Degraded, Duration::from_millis(500)),
-            Self::UpstreamUnreachable => (Severity::Degraded, Duration::from_secs(2)),
+            Self::UpstreamUnreachable | Self::CompanyProxy => (Severity::Degraded, Duration::from_secs(2)),
         }
     }
 
@@ -66,6 +76,10 @@ impl Code {
             Self::CertificateUntrusted => "certificate-untrusted",
             Self::ConfigInvalid => "config-invalid",
             Self::StateUnwritable => "state-unwritable",
+            Self::CompanyProxy => "company-proxy",
+            Self::StreamSilent => "stream-silent",
+            Self::StreamsHeld => "streams-held",
+            Self::LedgerUnusable => "ledger-unusable",
         }
     }
 }
@@ -177,6 +191,10 @@ mod tests {
             Code::CertificateUntrusted,
             Code::ConfigInvalid,
             Code::StateUnwritable,
+            Code::CompanyProxy,
+            Code::StreamSilent,
+            Code::StreamsHeld,
+            Code::LedgerUnusable,
         ] {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));
         }

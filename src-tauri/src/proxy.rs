@@ -24,7 +24,7 @@ pub use listen::{Accept, Adopt, Counters, Event, Listen};
 
 use crate::{
     config::{Config, Secret},
-    control::{Sessions, Wishes},
+    control::{Network, Sessions, Wishes},
     health::{Code, Tracker},
     status::{Status, traffic::Traffic},
     tasks::Tasks,
@@ -56,6 +56,8 @@ pub struct Shared {
     pub wishes: Wishes,
     /// The picture that the supervisor publishes.
     pub status: watch::Receiver<Status>,
+    /// The network this machine is in.
+    pub network: watch::Receiver<Network>,
     /// The listener's counters.
     pub counters: Arc<Counters>,
     /// Bytes held for replay.
@@ -85,18 +87,21 @@ pub struct Ends {
     pub sessions: Sessions,
     /// What is wrong.
     pub health: Tracker,
+    /// The network this machine is in.
+    pub network: watch::Receiver<Network>,
 }
 
 impl Shared {
     /// Counters at zero; the replay budget as the config says.
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
-        let Ends { wishes, status, sessions, health } = ends;
+        let Ends { wishes, status, sessions, health, network } = ends;
         Self {
             health,
             traffic: Arc::default(),
             sessions,
             wishes,
             status,
+            network,
             counters: Arc::default(),
             held: HeldBytes::default(),
             token,

@@ -17,7 +17,7 @@ mod platform;
 
 use crate::{
     config::{Config, Paths},
-    control::{Sessions, Wish, Wishes},
+    control::{Network, Sessions, Wish, Wishes},
     health::Tracker,
     instance::{self, Holder, TokenError},
     proxy::{Adopt, Ends, Shared, listen},
@@ -126,7 +126,8 @@ impl Engine {
         let (wishes, wished) = mpsc::channel(WISHES);
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();
-        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health };
+        let (network, networks) = watch::channel(Network::default());
+        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network: networks };
         let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
         let traffic = shared.traffic.clone();
@@ -134,7 +135,7 @@ impl Engine {
         let (ready, wait) = std_mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("leeward-supervisor".into())
-            .spawn(move || run::run(run::Parts { config, reload, shared, socket, publish, wished, adopt, ready }))
+            .spawn(move || run::run(run::Parts { config, reload, shared, socket, publish, wished, network, adopt, ready }))
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {
             Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, thread: Some(thread) }),

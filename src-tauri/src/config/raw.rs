@@ -1,6 +1,9 @@
 //! The config file as it is written: every key optional, unknown keys refused. No defaults and no checks here.
 
-use super::units::{Size, Span};
+use super::{
+    KeyShare, StreamMode, UnknownFate,
+    units::{Size, Span},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -54,6 +57,21 @@ pub struct Raw {
     /// What is tried again, how often and for how long.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) retry: RawRetry,
+    /// How streamed answers reach the agent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) stream: RawStream,
+    /// What happens while no connection to an upstream can be made.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) circuit: RawCircuit,
+    /// TLS towards the upstream.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) tls: RawTls,
+    /// The company proxy between Leeward and the upstream.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) proxy: RawProxy,
+    /// The history of faults on disk.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) ledger: RawLedger,
     /// The self-probe.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) watch: RawWatch,
@@ -121,6 +139,10 @@ section! {
         stagger: Span,
         /// Dials at once per upstream. Default 4.
         parallel: usize,
+        /// An address or address family that failed is tried last for this long; "0s" switches it off. Default "60s".
+        quarantine: Span,
+        /// A request of which the network takes no byte for this long is sent again on a new connection. Default "20s".
+        write_stall: Span,
     }
 }
 
@@ -139,7 +161,7 @@ section! {
 section! {
     /// `[retry]`
     RawRetry {
-        /// Replays of one request whose reused connection died before any answer. Default 2.
+        /// Replays of one request whose connection died before any answer that the agent saw. Default 2.
         replays: u32,
         /// All retrying of one request together; at most half of the client's own deadline. Default "45s".
         total: Span,
@@ -151,6 +173,87 @@ section! {
         budget: f32,
         /// Replays a second that are allowed whatever the share. Default 10.
         budget_floor: u32,
+        /// "replay" or "pass": a request that a new connection lost after it was sent, so that its fate is unknown. An
+        /// inference that ran twice costs its tokens twice. Default "replay".
+        unknown_fate: UnknownFate,
+        /// Try again after 502, 503, 504 and 529 whose retry-after is short, instead of passing them on. Default false.
+        absorb: bool,
+        /// Longest retry-after of an answer that is absorbed. Default "5s".
+        absorb_within: Span,
+    }
+}
+
+section! {
+    /// `[stream]`
+    RawStream {
+        /// "pass": events go to the agent as they come, once the first content is there. "hold": the whole answer is
+        /// gathered first, so that a cut can be repaired. "adaptive": hold while cuts are frequent. Default "pass".
+        mode: StreamMode,
+        /// Bytes of an answer that may be held back while it has no content yet. Default "64KiB".
+        commit_bytes: Size,
+        /// An answer held back for this long begins towards the agent with a ping. Default "10s".
+        commit_wait: Span,
+        /// Interval of the pings that keep the agent waiting while an answer is gathered. Default "10s".
+        hold_ping: Span,
+        /// Memory for one gathered answer; beyond it a temporary file is used. Default "64MiB".
+        hold_memory: Size,
+        /// Cut answers within `adaptive_within` from which on "adaptive" gathers. Default 2.
+        adaptive_cuts: u32,
+        /// How long a cut answer counts for "adaptive". Default "10m".
+        adaptive_within: Span,
+        /// Send a ping when the upstream is silent in the middle of a stream. Default false.
+        ping: bool,
+        /// Silence before such a ping. Default "20s".
+        ping_after: Span,
+        /// Silence in a stream after which a condition is raised; agents give up at 300 s. Default "290s".
+        stall_alarm: Span,
+    }
+}
+
+section! {
+    /// `[circuit]`
+    RawCircuit {
+        /// Dials that fail in a row until requests are parked instead of tried one by one. Default 5.
+        failures: u32,
+        /// How long a request is parked at most. Default "20s".
+        park: Span,
+        /// Pause between two probes of an upstream that cannot be reached. Default "1s".
+        probe: Span,
+    }
+}
+
+section! {
+    /// `[tls]`
+    RawTls {
+        /// Certificate that Leeward shows the upstream (mTLS), a PEM file with its chain. Default none.
+        client_cert: PathBuf,
+        /// The certificate's private key, a PEM file. Default none.
+        client_key: PathBuf,
+        /// "auto": post-quantum key shares, and classical ones where a network breaks them; or "classical". Default "auto".
+        key_share: KeyShare,
+    }
+}
+
+section! {
+    /// `[proxy]`
+    RawProxy {
+        /// "auto" (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, else the system's settings), "none", or a URL that begins with
+        /// http://, https://, socks5:// or socks5h:// and may carry user and password. Default "auto".
+        url: String,
+        /// Hosts that are reached directly, as in NO_PROXY; adds to the variable. Default none.
+        no_proxy: Vec<String>,
+    }
+}
+
+section! {
+    /// `[ledger]`
+    RawLedger {
+        /// Keep a history of faults in the state folder. Default true.
+        enabled: bool,
+        /// How long entries are kept. Default "90d".
+        keep: Span,
+        /// Size of the file; the oldest entries go first. Default "64MiB".
+        size: Size,
     }
 }
 

@@ -53,9 +53,9 @@ pub fn default_file() -> String {
             text.push_str(&format!("\n[{group}]\n"));
             section = group.to_owned();
         }
-        text.push_str(&format!("\n# {description}\n"));
+        text.push_str(&format!("\n# {}\n", description.replace('\n', "\n# ")));
         let default = description.rsplit_once("Default ").map_or("", |(_, d)| d.trim_end_matches('.'));
-        let is_value = default.starts_with('"') || default.parse::<f64>().is_ok();
+        let is_value = default.starts_with('"') || default.parse::<f64>().is_ok() || default.parse::<bool>().is_ok();
         text.push_str(&format!("# {leaf} = {}\n", if is_value { default } else { "…" }));
     }
     text.push_str("\n# More upstreams, reached as /@NAME/…\n[upstreams]\n# work = \"https://gateway.example.com/anthropic\"\n");

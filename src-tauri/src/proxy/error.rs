@@ -195,6 +195,28 @@ fn upstream(Failure { cause, detail }: &Failure) -> Meaning {
         ),
         Cause::BadResponse => m(502, "bad-response", true, format!("The API's edge: {detail}.")),
         Cause::CutMidStream => m(502, "cut", true, format!("The API's edge broke off the answer: {detail}.")),
+        Cause::CutBeforeContent | Cause::CutWhileHeld => {
+            m(502, "cut", true, format!("The API's edge broke off the answer before anything of it was passed on: {detail}."))
+        }
+        Cause::Declined => m(503, "declined", true, format!("The API: {detail}.")),
+        Cause::WriteStalled => m(
+            503,
+            "write-stalled",
+            true,
+            format!(
+                "The network between this machine and the API: {detail}. Large packets may be lost on the way (VPN, PPPoE): a smaller MTU helps."
+            ),
+        ),
+        Cause::CompanyProxy => m(503, "company-proxy", true, format!("The company proxy: {detail}.")),
+        Cause::ProxyLogin => m(
+            502,
+            "proxy-login",
+            false,
+            format!(
+                "The company proxy: {detail}. Put user and password into proxy.url in Leeward's config, or into HTTPS_PROXY."
+            ),
+        ),
+        Cause::CircuitOpen => m(503, "circuit-open", true, format!("The network between this machine and the API: {detail}.")),
         Cause::ResponseTimeout => m(504, "response-timeout", true, format!("The API: {detail}.")),
     }
 }

@@ -74,26 +74,29 @@ pub(super) async fn forward(
         message,
         number: 0,
         replays: 0,
+        ticket: &ticket,
         began: Instant::now(),
         deadline: Instant::now() + deadline,
         limit: proxy.config.retry.total.min(deadline / 2),
         waited: reading.elapsed(),
     };
-    match attempts.run(payload).await {
+    let result = attempts.run(payload).await;
+    let (number, waited) = (attempts.number, attempts.waited);
+    match result {
         Ok((response, wire)) => {
-            let own = ticket.elapsed().saturating_sub(attempts.waited);
+            let own = ticket.elapsed().saturating_sub(waited);
             ticket.first_byte(own);
             let reused = wire.is_reused();
             let (mut parts, incoming) = response.into_parts();
             parts.headers = headers::strip(&parts.headers, &[]);
-            parts.headers.insert("x-leeward-attempts", HeaderValue::from(attempts.number));
+            parts.headers.insert("x-leeward-attempts", HeaderValue::from(number));
             parts.headers.insert("x-leeward-connection", HeaderValue::from_static(if reused { "reused" } else { "fresh" }));
             if let Ok(timing) = HeaderValue::try_from(format!("leeward;dur={:.3}", own.as_secs_f64() * 1e3)) {
                 parts.headers.append("server-timing", timing);
             }
             parts.headers.insert("keep-alive", KEEP_ALIVE);
             let outcome = if parts.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined };
-            let relay = Relay::new(incoming, wire, upstream.origin.clone(), upstream.traffic.clone(), ticket, outcome);
+            let relay = Relay::new(incoming, wire, upstream.origin.clone(), number, ticket, outcome);
             Response::from_parts(parts, Reply::Relay(Box::new(relay)))
         }
         Err(failure) => {
@@ -101,9 +104,9 @@ pub(super) async fn forward(
                 return refuse(ticket, why.into());
             }
             ticket.ends_as(Outcome::Failed);
-            proxy.shared.traffic.pass_on(failure.cause, &upstream.traffic);
-            tracing::warn!(origin = %upstream.origin.place, cause = failure.cause.as_str(), attempts = attempts.number, "passed on: {}", failure.detail);
-            error::respond(&Error::Upstream(failure), dialect, attempts.number)
+            ticket.pass_on(failure.cause, number);
+            tracing::warn!(origin = %upstream.origin.place, cause = failure.cause.as_str(), attempts = number, "passed on: {}", failure.detail);
+            error::respond(&Error::Upstream(failure), dialect, number)
         }
     }
 }
@@ -174,6 +177,7 @@ struct Attempts<'a> {
     message: Message,
     number: u32,
     replays: u32,
+    ticket: &'a Ticket,
     began: Instant,
     /// When the client itself gives up.
     deadline: Instant,
@@ -211,10 +215,10 @@ impl Attempts<'_> {
             match retry::decide(&attempt, &self.proxy.config.retry, || shared.may_replay(), fastrand::f64()) {
                 Verdict::Pass => return Err(failure),
                 Verdict::Retry { after, fresh: on_fresh, replay } => {
-                    shared.traffic.absorb(failure.cause, &self.upstream.traffic);
+                    self.ticket.absorb(failure.cause, self.number);
                     if replay {
                         self.replays += 1;
-                        shared.traffic.replay();
+                        shared.traffic.replay(failure.cause == Cause::FreshReset);
                     }
                     tracing::debug!(origin = %self.upstream.origin.place, cause = failure.cause.as_str(), attempt = self.number, "trying again: {}", failure.detail);
                     // Once a fresh connection is due it stays due, also when dialling it fails.
@@ -248,7 +252,7 @@ impl Attempts<'_> {
             return Err(Failure { cause: Cause::Connect, detail });
         };
         for _ in 0..stale {
-            traffic.absorb(Cause::StalePooled, &self.upstream.traffic);
+            self.ticket.absorb(Cause::StalePooled, self.number);
         }
         let wire = wire?;
         traffic.exchange(wire.will_reuse());

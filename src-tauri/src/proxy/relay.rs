@@ -7,7 +7,7 @@ use super::{
     reply::Broken,
     upstream::{Origin, Wire},
 };
-use crate::status::traffic::{Cause, Outcome, Ticket, UpstreamTraffic};
+use crate::status::traffic::{Cause, Outcome, Ticket};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -23,7 +23,7 @@ pub(super) struct Relay {
     body: Incoming,
     wire: Option<Wire>,
     origin: Arc<Origin>,
-    traffic: Arc<UpstreamTraffic>,
+    attempts: u32,
     ticket: Ticket,
     /// How the request will have ended if the body comes to its end.
     outcome: Outcome,
@@ -32,15 +32,8 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(
-        body: Incoming,
-        wire: Wire,
-        origin: Arc<Origin>,
-        traffic: Arc<UpstreamTraffic>,
-        ticket: Ticket,
-        outcome: Outcome,
-    ) -> Self {
-        let mut relay = Self { body, wire: Some(wire), origin, traffic, ticket, outcome, broken: None };
+    pub(super) fn new(body: Incoming, wire: Wire, origin: Arc<Origin>, attempts: u32, ticket: Ticket, outcome: Outcome) -> Self {
+        let mut relay = Self { body, wire: Some(wire), origin, attempts, ticket, outcome, broken: None };
         if relay.body.is_end_stream() {
             relay.end();
         }
@@ -58,7 +51,7 @@ impl Relay {
     fn cut(&mut self, error: hyper::Error) -> Broken {
         self.wire = None;
         self.ticket.ends_as(Outcome::Cut);
-        self.ticket.traffic().pass_on(Cause::CutMidStream, &self.traffic);
+        self.ticket.pass_on(Cause::CutMidStream, self.attempts);
         tracing::warn!(origin = %self.origin.place, "an answer was cut after it had begun: {error}");
         Box::new(error)
     }

@@ -67,7 +67,7 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl FnOnce() -> bool, 
     let sendable = attempt.body != Body::Spent;
     match attempt.cause {
         // U1, U2: not reached.
-        Cause::Dns | Cause::Connect | Cause::Tls if sendable && in_time(pause) => {
+        Cause::Dns | Cause::Connect | Cause::Tls | Cause::CompanyProxy if sendable && in_time(pause) => {
             Verdict::Retry { after: pause, fresh: false, replay: false }
         }
         // U4: the pool has already looked for another connection.
@@ -75,7 +75,7 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl FnOnce() -> bool, 
             Verdict::Retry { after: Duration::ZERO, fresh: true, replay: false }
         }
         // U5: a truncated request cannot be processed. The first time at once, as one reset is the common case.
-        Cause::WriteFailed if attempt.body == Body::Held && attempt.number < MAX_UNSENT => {
+        Cause::WriteFailed | Cause::WriteStalled if attempt.body == Body::Held && attempt.number < MAX_UNSENT => {
             let after = if attempt.number == 1 { Duration::ZERO } else { pause };
             if in_time(after) { Verdict::Retry { after, fresh: true, replay: false } } else { Verdict::Pass }
         }
@@ -96,12 +96,23 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl FnOnce() -> bool, 
         Cause::Dns
         | Cause::Connect
         | Cause::Tls
+        | Cause::CompanyProxy
         | Cause::StalePooled
         | Cause::WriteFailed
+        | Cause::WriteStalled
         | Cause::ReusedReset
         | Cause::FreshReset => Verdict::Pass,
         // U3, U13 and faults after the first byte: permanent, running, or shown.
-        Cause::Certificate | Cause::ResponseTimeout | Cause::BadResponse | Cause::CutMidStream | Cause::Loop => Verdict::Pass,
+        Cause::Certificate
+        | Cause::ResponseTimeout
+        | Cause::BadResponse
+        | Cause::CutMidStream
+        | Cause::Loop
+        | Cause::ProxyLogin
+        | Cause::CutBeforeContent
+        | Cause::CutWhileHeld
+        | Cause::Declined
+        | Cause::CircuitOpen => Verdict::Pass,
     }
 }
 
@@ -122,6 +133,9 @@ mod tests {
         cap: Duration::from_secs(2),
         budget: 0.2,
         budget_floor: 10,
+        unknown_fate: crate::config::UnknownFate::Replay,
+        absorb: false,
+        absorb_within: Duration::from_secs(5),
     };
 
     fn attempt(cause: Cause) -> Attempt {
@@ -158,6 +172,13 @@ mod tests {
             (Cause::BadResponse, false, false, false, false, false),
             (Cause::CutMidStream, false, false, false, false, false),
             (Cause::Loop, false, false, false, false, false),
+            (Cause::CompanyProxy, true, true, true, false, true),
+            (Cause::ProxyLogin, false, false, false, false, false),
+            (Cause::WriteStalled, true, true, false, false, true),
+            (Cause::CutBeforeContent, false, false, false, false, false),
+            (Cause::CutWhileHeld, false, false, false, false, false),
+            (Cause::Declined, false, false, false, false, false),
+            (Cause::CircuitOpen, false, false, false, false, false),
         ] {
             let base = attempt(cause);
             assert_eq!(retried(&base), held, "{cause:?} held");
@@ -166,7 +187,7 @@ mod tests {
             assert_eq!(retried(&Attempt { body: Body::Spent, ..base }), spent, "{cause:?} spent");
             assert_eq!(retried(&Attempt { idempotent: true, ..base }), get, "{cause:?} get");
         }
-        assert_eq!(Cause::ALL.len(), 12, "a new cause needs a row");
+        assert_eq!(Cause::ALL.len(), 19, "a new cause needs a row");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Counters and latencies of everything that passes. Written by the proxy, read as one snapshot; never content.
 
+mod names;
 mod stats;
 
+pub use names::{Cause, Fault, Outcome, Phase, Whose};
 pub use stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats};
 
 use hdrhistogram::Histogram;
@@ -13,72 +15,12 @@ use std::{
     },
     time::Duration,
 };
-
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-        impl $name {
-            /// All of them, in the order in which they are counted.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-            /// The name in JSON, metrics and logs; public and stable.
-            pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
-        }
-    };
-}
-
-named! {
-    /// How a request ended.
-    Outcome {
-        /// Answered by the upstream with a status below 400.
-        Answered = "answered",
-        /// Answered by the upstream with a status of 400 or more, passed on unchanged.
-        Declined = "declined",
-        /// Refused by the guard before it reached an upstream.
-        Refused = "refused",
-        /// Failed for good; the client got an error in its own dialect.
-        Failed = "failed",
-        /// Cut after the answer had begun; the client's stream was aborted.
-        Cut = "cut",
-        /// The client went away first.
-        ClientGone = "client-gone",
-    }
-}
-
-named! {
-    /// What went wrong on the upstream side.
-    Cause {
-        /// The name could not be resolved.
-        Dns = "dns",
-        /// No TCP connection.
-        Connect = "connect",
-        /// The TLS handshake was reset or timed out.
-        Tls = "tls",
-        /// The certificate is not trusted.
-        Certificate = "certificate",
-        /// A pooled connection was found dead before it was used.
-        StalePooled = "stale-pooled",
-        /// The connection broke before the whole request was out.
-        WriteFailed = "write-failed",
-        /// A reused connection broke after the request, before any byte of the answer.
-        ReusedReset = "reused-reset",
-        /// A fresh connection broke after the request, before any byte of the answer.
-        FreshReset = "fresh-reset",
-        /// No response headers within the client's own deadline.
-        ResponseTimeout = "response-timeout",
-        /// The answer was not HTTP.
-        BadResponse = "bad-response",
-        /// The answer broke off in the middle.
-        CutMidStream = "cut-mid-stream",
-        /// The upstream is Leeward itself.
-        Loop = "loop",
-    }
-}
+use tokio::sync::broadcast;
 
 /// Counters of one upstream; shared with whoever forwards to it.
 #[derive(Debug, Default)]
 pub struct UpstreamTraffic {
+    name: String,
     requests: AtomicU64,
     absorbed: AtomicU64,
     passed_on: AtomicU64,
@@ -102,14 +44,18 @@ pub struct Traffic {
     absorbed: [AtomicU64; Cause::ALL.len()],
     passed_on: [AtomicU64; Cause::ALL.len()],
     replays: AtomicU64,
+    replays_unknown: AtomicU64,
     reused: AtomicU64,
     fresh: AtomicU64,
     dials: AtomicU64,
     dial_failures: AtomicU64,
     recorded: Mutex<Recorded>,
     upstreams: Mutex<BTreeMap<String, Arc<UpstreamTraffic>>>,
+    faults: broadcast::Sender<Fault>,
 }
 
+/// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
+const FAULTS_KEPT: usize = 4096;
 /// Agents that are counted by name; a client that invents names cannot grow the table.
 const MAX_AGENTS: usize = 64;
 
@@ -128,6 +74,7 @@ impl Default for Traffic {
             absorbed: Default::default(),
             passed_on: Default::default(),
             replays: AtomicU64::new(0),
+            replays_unknown: AtomicU64::new(0),
             reused: AtomicU64::new(0),
             fresh: AtomicU64::new(0),
             dials: AtomicU64::new(0),
@@ -139,6 +86,7 @@ impl Default for Traffic {
                 agents: BTreeMap::new(),
             }),
             upstreams: Mutex::default(),
+            faults: broadcast::Sender::new(FAULTS_KEPT),
         }
     }
 }
@@ -164,25 +112,24 @@ impl Traffic {
         let mut map = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         match map.get(name) {
             Some(found) => found.clone(),
-            None => map.entry(name.to_owned()).or_default().clone(),
+            None => {
+                let made = UpstreamTraffic { name: name.to_owned(), ..UpstreamTraffic::default() };
+                map.entry(name.to_owned()).or_insert(Arc::new(made)).clone()
+            }
         }
     }
 
-    /// A fault that the client never saw.
-    pub fn absorb(&self, cause: Cause, upstream: &UpstreamTraffic) {
-        self.absorbed[cause as usize].fetch_add(1, Relaxed);
-        upstream.absorbed.fetch_add(1, Relaxed);
+    /// Every fault from now on, absorbed or passed on.
+    pub fn faults(&self) -> broadcast::Receiver<Fault> {
+        self.faults.subscribe()
     }
 
-    /// A fault that the client was told of.
-    pub fn pass_on(&self, cause: Cause, upstream: &UpstreamTraffic) {
-        self.passed_on[cause as usize].fetch_add(1, Relaxed);
-        upstream.passed_on.fetch_add(1, Relaxed);
-    }
-
-    /// A request that was sent a second time.
-    pub fn replay(&self) {
+    /// A request that was sent a second time; `unknown`: the first one may have been processed (U7).
+    pub fn replay(&self, unknown: bool) {
         self.replays.fetch_add(1, Relaxed);
+        if unknown {
+            self.replays_unknown.fetch_add(1, Relaxed);
+        }
     }
 
     /// A request went out on a reused or a fresh connection.
@@ -232,6 +179,7 @@ impl Traffic {
             absorbed,
             passed_on: count(&self.passed_on, |i| Cause::ALL[i].as_str()),
             replays: self.replays.load(Relaxed),
+            replays_unknown: self.replays_unknown.load(Relaxed),
             pool: PoolStats {
                 reused: self.reused.load(Relaxed),
                 fresh: self.fresh.load(Relaxed),
@@ -288,6 +236,34 @@ impl Ticket {
     pub fn first_byte(&mut self, own: Duration) {
         self.first_byte = Some(self.started.elapsed());
         self.own = Some(own);
+    }
+
+    /// A fault of its `attempt` that the client never sees.
+    pub fn absorb(&self, cause: Cause, attempt: u32) {
+        self.fault(cause, attempt, true);
+    }
+
+    /// A fault that the client is told of, after so many attempts.
+    pub fn pass_on(&self, cause: Cause, attempt: u32) {
+        self.fault(cause, attempt, false);
+    }
+
+    fn fault(&self, cause: Cause, attempt: u32, absorbed: bool) {
+        let all = if absorbed { &self.traffic.absorbed } else { &self.traffic.passed_on };
+        all[cause as usize].fetch_add(1, Relaxed);
+        if let Some(upstream) = &self.upstream {
+            if absorbed { &upstream.absorbed } else { &upstream.passed_on }.fetch_add(1, Relaxed);
+        }
+        let fault = Fault {
+            at_unix_ms: crate::health::unix_ms(),
+            agent: self.agent.clone(),
+            upstream: self.upstream.as_ref().map(|u| u.name.clone()).unwrap_or_default(),
+            cause,
+            absorbed,
+            attempt,
+            took: self.started.elapsed(),
+        };
+        self.traffic.faults.send(fault).ok(); // nobody may be listening
     }
 
     /// How it will have ended unless something else is said before it is dropped.
@@ -349,9 +325,14 @@ mod tests {
     #[test]
     fn faults_are_counted_by_cause_and_upstream() {
         let traffic = Arc::new(Traffic::default());
-        let api = traffic.upstream("api");
-        traffic.absorb(Cause::StalePooled, &api);
-        traffic.pass_on(Cause::Certificate, &api);
+        let mut faults = traffic.faults();
+        let mut ticket = traffic.begin();
+        ticket.toward(traffic.upstream("api"));
+        ticket.absorb(Cause::StalePooled, 1);
+        ticket.pass_on(Cause::Certificate, 2);
+        let (first, second) = (faults.try_recv().unwrap(), faults.try_recv().unwrap());
+        assert_eq!((first.cause, first.absorbed, first.attempt), (Cause::StalePooled, true, 1));
+        assert_eq!((second.cause, second.absorbed, second.upstream.as_str()), (Cause::Certificate, false, "api"));
         let stats = traffic.snapshot();
         assert_eq!((stats.absorbed["stale-pooled"], stats.absorbed_total, stats.passed_on["certificate"]), (1, 1, 1));
         assert_eq!((stats.upstreams["api"].absorbed, stats.upstreams["api"].passed_on), (1, 1));

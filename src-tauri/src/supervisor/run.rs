@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Restarted, Wish},
+    control::{Network, Restarted, Wish},
     health::Code,
     proxy::{Adopt, Event, Shared},
     status::{Probe, Status},
@@ -34,6 +34,7 @@ pub(super) struct Parts {
     pub(super) socket: Socket,
     pub(super) publish: watch::Sender<Status>,
     pub(super) wished: mpsc::Receiver<Wish>,
+    pub(super) network: watch::Sender<Network>,
     pub(super) adopt: Adopt,
     pub(super) ready: std_mpsc::SyncSender<Result<(), String>>,
 }
@@ -97,6 +98,8 @@ struct Run {
     socket: Socket,
     publish: watch::Sender<Status>,
     wished: mpsc::Receiver<Wish>,
+    /// Tells the generations of changes of the network.
+    network: watch::Sender<Network>,
     adopt: Adopt,
     ready: Option<std_mpsc::SyncSender<Result<(), String>>>,
     events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
@@ -123,7 +126,7 @@ struct Run {
 
 impl Run {
     fn new(parts: Parts) -> Self {
-        let Parts { config, reload, shared, socket, publish, wished, adopt, ready } = parts;
+        let Parts { config, reload, shared, socket, publish, wished, network, adopt, ready } = parts;
         let file_seen = modified(&config);
         let probe_at = Instant::now() + config.watch.probe;
         Self {
@@ -133,6 +136,7 @@ impl Run {
             socket,
             publish,
             wished,
+            network,
             adopt,
             ready: Some(ready),
             events: mpsc::channel(64),

@@ -67,6 +67,11 @@ fn as_file(config: &Config) -> String {
         connect,
         pool,
         retry,
+        stream,
+        circuit,
+        tls,
+        proxy,
+        ledger,
         response_timeout,
         drain,
         watch,
@@ -113,6 +118,8 @@ fn as_file(config: &Config) -> String {
     set("connect.dns_timeout", span(connect.dns_timeout));
     set("connect.stagger", span(connect.stagger));
     set("connect.parallel", count(connect.parallel));
+    set("connect.quarantine", span(connect.quarantine));
+    set("connect.write_stall", span(connect.write_stall));
     set("pool.size", count(pool.size));
     set("pool.idle", span(pool.idle));
     set("pool.keepalive", span(pool.keepalive));
@@ -123,6 +130,32 @@ fn as_file(config: &Config) -> String {
     // Through its text: 0.2 as f32 is not 0.2 as f64.
     set("retry.budget", retry.budget.to_string().parse::<f64>().unwrap_or_default().into());
     set("retry.budget_floor", i64::from(retry.budget_floor).into());
+    set("retry.unknown_fate", name(&retry.unknown_fate));
+    set("retry.absorb", retry.absorb.into());
+    set("retry.absorb_within", span(retry.absorb_within));
+    set("stream.mode", name(&stream.mode));
+    set("stream.commit_bytes", size(stream.commit_bytes));
+    set("stream.commit_wait", span(stream.commit_wait));
+    set("stream.hold_ping", span(stream.hold_ping));
+    set("stream.hold_memory", size(stream.hold_memory));
+    set("stream.adaptive_cuts", i64::from(stream.adaptive_cuts).into());
+    set("stream.adaptive_within", span(stream.adaptive_within));
+    set("stream.ping", stream.ping.into());
+    set("stream.ping_after", span(stream.ping_after));
+    set("stream.stall_alarm", span(stream.stall_alarm));
+    set("circuit.failures", i64::from(circuit.failures).into());
+    set("circuit.park", span(circuit.park));
+    set("circuit.probe", span(circuit.probe));
+    if let Some(client) = &tls.client {
+        set("tls.client_cert", text(client.cert.display()));
+        set("tls.client_key", text(client.key.display()));
+    }
+    set("tls.key_share", name(&tls.key_share));
+    set("proxy.url", text(&proxy.url));
+    set("proxy.no_proxy", proxy.no_proxy.clone().into());
+    set("ledger.enabled", ledger.enabled.into());
+    set("ledger.keep", span(ledger.keep));
+    set("ledger.size", size(ledger.size));
     set("watch.probe", span(watch.probe));
     set("watch.probe_timeout", span(watch.probe_timeout));
     set("watch.stall", span(watch.stall));
@@ -138,6 +171,11 @@ fn as_file(config: &Config) -> String {
 
 fn text(value: impl std::fmt::Display) -> Value {
     Value::String(value.to_string())
+}
+
+/// A choice by its name in the file.
+fn name(choice: &impl serde::Serialize) -> Value {
+    Value::try_from(choice).unwrap_or_else(|e| unreachable!("a name is a string: {e}"))
 }
 
 fn span(duration: Duration) -> Value {
@@ -174,8 +212,9 @@ mod tests {
     fn every_key_of_the_schema_is_shown() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("ca.pem"), "").unwrap();
-        std::fs::write(home.path().join("config.toml"), format!("extra_ca = '{}'", home.path().join("ca.pem").display()))
-            .unwrap();
+        let file = home.path().join("ca.pem").display().to_string();
+        let set = format!("extra_ca = '{file}'\n[tls]\nclient_cert = '{file}'\nclient_key = '{file}'\n");
+        std::fs::write(home.path().join("config.toml"), set).unwrap();
         let shown: Table = as_file(&Config::under(home.path()).unwrap()).parse().unwrap();
         let template = config::default_file();
         let mut section = String::new();

@@ -23,6 +23,8 @@ pub struct Stats {
     pub passed_on: BTreeMap<&'static str, u64>,
     /// Requests that were sent again after they had reached the upstream.
     pub replays: u64,
+    /// Those of them whose first sending may have been processed (U7).
+    pub replays_unknown: u64,
     /// Upstream connections.
     pub pool: PoolStats,
     /// Latencies in milliseconds.
