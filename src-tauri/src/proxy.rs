@@ -3,6 +3,7 @@
 //! Sees config, health, status and control; never who supervises it, the terminal, the environment or the process.
 //! `error` is the only place that turns an error into an answer.
 
+mod attempts;
 mod body;
 mod client_io;
 mod connection;
@@ -11,6 +12,7 @@ mod forward;
 pub mod guard;
 mod headers;
 pub mod listen;
+mod message;
 mod own;
 mod relay;
 mod reply;
