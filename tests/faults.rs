@@ -128,8 +128,13 @@ async fn strikes_once(fault: Fault) {
             cut_before,
             "{fault:?}: {stats}"
         );
-        let attempts = if idle { "1" } else { "2" };
-        assert_eq!(headers["x-leeward-attempts"], attempts, "{fault:?}");
+        // What breaks while a connection is made is mended there, where there is another way to make it (U2).
+        let attempts = headers["x-leeward-attempts"].to_str().unwrap();
+        match (idle, fault.when()) {
+            (true, _) => assert_eq!(attempts, "1", "{fault:?}"),
+            (false, When::Connecting) => assert!(["1", "2"].contains(&attempts), "{fault:?}: {attempts}"),
+            (false, _) => assert_eq!(attempts, "2", "{fault:?}"),
+        }
         assert!(began.elapsed() < LIMIT, "{fault:?}");
         let record = upstream.log().record();
         assert_eq!(record.processed() - before, 1, "{fault:?}: the upstream did the work once: {record:?}");

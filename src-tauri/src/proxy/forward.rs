@@ -254,7 +254,10 @@ impl Attempts<'_> {
         for _ in 0..stale {
             self.ticket.absorb(Cause::StalePooled, self.number);
         }
-        let wire = wire?;
+        let mut wire = wire?;
+        for cause in wire.take_absorbed() {
+            self.ticket.absorb(cause, self.number);
+        }
         traffic.exchange(wire.will_reuse());
         let Some(outgoing) = payload.take() else {
             return Err(Failure {
