@@ -5,12 +5,16 @@
 use super::{
     Proxy,
     body::Payload,
+    error::Dialect,
     message::Message,
     retry::{self, Attempt, Kind, Verdict},
     upstream::{Failure, Lease, Upstream, Wire},
 };
-use crate::status::traffic::{Cause, Ticket};
-use http::{HeaderMap, HeaderName, Response, header::RETRY_AFTER};
+use crate::status::traffic::{Cause, Outcome, Ticket};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response,
+    header::{ACCEPT_ENCODING, RETRY_AFTER},
+};
 use hyper::body::Incoming;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
@@ -25,6 +29,8 @@ pub(super) struct Attempts {
     pub(super) upstream: Arc<Upstream>,
     pub(super) ticket: Ticket,
     pub(super) kind: Kind,
+    /// How the client wants to be told.
+    pub(super) dialect: Dialect,
     /// Attempts made so far.
     pub(super) number: u32,
     /// Time spent waiting for the client or the upstream: not Leeward's own.
@@ -52,7 +58,7 @@ impl Attempts {
     pub(super) fn new(
         (proxy, upstream, ticket): (Arc<Proxy>, Arc<Upstream>, Ticket),
         (message, payload): (Message, Payload),
-        kind: Kind,
+        (kind, dialect): (Kind, Dialect),
         patience: Duration,
         waited: Duration,
     ) -> Self {
@@ -67,6 +73,7 @@ impl Attempts {
             upstream,
             ticket,
             kind,
+            dialect,
             number: 0,
             waited,
             deadline: now + patience,
@@ -106,6 +113,13 @@ impl Attempts {
         self.body == retry::Body::Held && self.kind != Kind::Once && self.proxy.config.retry.replays > 0
     }
 
+    /// An answer that is to be gathered must be readable: pings cannot stand in a compressed stream.
+    pub(super) fn ask_for_plain_text(&mut self) {
+        if let Some(accepted) = self.message.headers.get_mut(ACCEPT_ENCODING) {
+            *accepted = HeaderValue::from_static("identity");
+        }
+    }
+
     /// Asks whether the request is tried again after this failure; when it is, counts it and waits out the pause.
     pub(super) async fn may_retry(&mut self, failure: &Failure, retry_after: Option<Duration>) -> bool {
         let first_failure = *self.first_failure.get_or_insert_with(Instant::now);
@@ -139,6 +153,13 @@ impl Attempts {
             self.waited += waiting.elapsed();
         }
         true
+    }
+
+    /// The request has failed for good: counted and logged; the client is told by the caller.
+    pub(super) fn fail(mut self, failure: &Failure) {
+        self.ticket.ends_as(Outcome::Failed);
+        self.ticket.pass_on(failure.cause, self.number);
+        tracing::warn!(origin = %self.upstream.origin.place, cause = failure.cause.as_str(), attempts = self.number, "passed on: {}", failure.detail);
     }
 
     /// One attempt: a connection, the request, the response's head.
@@ -214,7 +235,6 @@ pub(super) fn seconds(headers: &HeaderMap, name: impl Into<HeaderName>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn a_clients_own_retries_are_heard() {

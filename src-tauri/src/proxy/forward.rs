@@ -8,20 +8,22 @@ use super::{
     body::{self, Caps, ReadError},
     error::{self, Dialect, Error},
     headers,
+    hold::{self, Gathered, Gathering, Later, Way},
     message::Message,
-    relay::Relay,
+    relay::{Relay, Source},
     reply::Reply,
     route,
-    upstream::Upstream,
+    upstream::{Failure, Upstream},
 };
 use crate::status::traffic::{Outcome, Ticket};
 use http::{
     HeaderName, HeaderValue, Request, Response,
     header::{EXPECT, HOST},
+    response,
 };
 use hyper::body::Incoming;
 use std::sync::Arc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tower::retry::budget::Budget as _;
 
 const TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
@@ -72,35 +74,82 @@ pub(super) async fn forward(
         message.headers.insert(HOST, host);
     }
     let request = (proxy.clone(), upstream, ticket);
-    let mut attempts = Attempts::new(request, (message, payload), kind, patience, reading.elapsed());
-    match attempts.answer().await {
-        Ok((response, wire)) => {
-            let own = attempts.ticket.elapsed().saturating_sub(attempts.waited);
-            attempts.ticket.first_byte(own);
-            let reused = wire.is_reused();
-            let (mut parts, incoming) = response.into_parts();
-            parts.headers = headers::strip(&parts.headers, &[]);
-            parts.headers.insert("x-leeward-attempts", HeaderValue::from(attempts.number));
-            parts.headers.insert("x-leeward-connection", HeaderValue::from_static(if reused { "reused" } else { "fresh" }));
-            if let Ok(timing) = HeaderValue::try_from(format!("leeward;dur={:.3}", own.as_secs_f64() * 1e3)) {
-                parts.headers.append("server-timing", timing);
-            }
-            parts.headers.insert("keep-alive", KEEP_ALIVE);
-            let outcome = if parts.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined };
-            let relay = Relay::new(incoming, wire, attempts.upstream.origin.clone(), attempts.number, attempts.ticket, outcome);
-            Response::from_parts(parts, Reply::Relay(Box::new(relay)))
-        }
-        Err(failure) => {
+    let mut attempts = Attempts::new(request, (message, payload), (kind, dialect), patience, reading.elapsed());
+    if hold::holds(&attempts) {
+        attempts.ask_for_plain_text();
+    }
+    match answer(attempts).await {
+        Ok(response) => response,
+        Err((attempts, failure)) => {
             if let Some(why) = fault.take() {
                 return refuse(attempts.ticket, why.into());
             }
-            let Attempts { mut ticket, number, upstream, .. } = attempts;
-            ticket.ends_as(Outcome::Failed);
-            ticket.pass_on(failure.cause, number);
-            tracing::warn!(origin = %upstream.origin.place, cause = failure.cause.as_str(), attempts = number, "passed on: {}", failure.detail);
+            let number = attempts.number;
+            attempts.fail(&failure);
             error::respond(&Error::Upstream(failure), dialect, number)
         }
     }
+}
+
+/// Gets an answer that its client may see, as far as that takes; what breaks off before is asked for again.
+async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts>, Failure)> {
+    let mut speak_by = None;
+    loop {
+        let (response, wire) = match attempts.answer().await {
+            Ok(answered) => answered,
+            Err(failure) => return Err((Box::new(attempts), failure)),
+        };
+        let reused = wire.is_reused();
+        let (head, body) = response.into_parts();
+        let way = Way::of(&attempts, &head, &body);
+        if way == Way::AsItComes {
+            let (head, outcome) = dress(head, &mut attempts, reused);
+            let events = hold::is_plain_event_stream(&head.headers);
+            let relay = Relay::new(Source::new(body, wire), attempts, outcome, events);
+            return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
+        }
+        let mut gathering = Gathering::new(way, body, wire, &attempts);
+        let waiting = Instant::now();
+        let speak_by = match way {
+            Way::WholeBody => attempts.deadline,
+            _ => *speak_by.get_or_insert(waiting + attempts.proxy.config.stream.commit_wait),
+        };
+        let gathered = timeout_at(speak_by, gathering.run()).await;
+        attempts.waited += waiting.elapsed();
+        let whole = matches!(gathered, Ok(Gathered::Whole));
+        match gathered {
+            Ok(Gathered::Cut(failure)) => {
+                drop(gathering); // with its connection: a request must not run twice at the same time
+                if !attempts.may_retry(&failure, None).await {
+                    return Err((Box::new(attempts), failure));
+                }
+            }
+            Err(_) if way.is_stream() => {
+                let (head, _) = dress(head, &mut attempts, reused);
+                return Ok(Response::from_parts(head, Reply::Later(Box::new(Later::new(gathering, attempts)))));
+            }
+            Ok(Gathered::Commit | Gathered::Whole) | Err(_) => {
+                let (head, outcome) = dress(head, &mut attempts, reused);
+                let relay = gathering.relay(attempts, outcome, whole);
+                return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
+            }
+        }
+    }
+}
+
+/// The head as the client gets it, and how the request will have ended.
+fn dress(mut head: response::Parts, attempts: &mut Attempts, reused: bool) -> (response::Parts, Outcome) {
+    let own = attempts.ticket.elapsed().saturating_sub(attempts.waited);
+    attempts.ticket.first_byte(own);
+    head.headers = headers::strip(&head.headers, &[]);
+    head.headers.insert("x-leeward-attempts", HeaderValue::from(attempts.number));
+    head.headers.insert("x-leeward-connection", HeaderValue::from_static(if reused { "reused" } else { "fresh" }));
+    if let Ok(timing) = HeaderValue::try_from(format!("leeward;dur={:.3}", own.as_secs_f64() * 1e3)) {
+        head.headers.append("server-timing", timing);
+    }
+    head.headers.insert("keep-alive", KEEP_ALIVE);
+    let outcome = if head.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined };
+    (head, outcome)
 }
 
 impl From<ReadError> for Error {
