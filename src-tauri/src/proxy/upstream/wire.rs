@@ -249,7 +249,9 @@ impl Wire {
             return Err(self.stalled("the other side acknowledged nothing of the request"));
         }
         let cause = match (answered, incomplete, self.is_reused()) {
-            (true, ..) => Cause::BadResponse,
+            (true, ..) if error.is_parse() => Cause::BadResponse,
+            // A head that broke off has told nobody anything.
+            (true, ..) => Cause::CutBeforeContent,
             (false, true, _) => Cause::WriteFailed,
             (false, false, true) => Cause::ReusedReset,
             (false, false, false) => Cause::FreshReset,
