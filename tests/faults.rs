@@ -47,7 +47,10 @@ fn promise(fault: &Fault) -> Promise {
         Fault::GarbageStatusLine => Told(502, "bad-response"),
         // U8: the first three events of a stream announce its content, and have none.
         Fault::ResetAfter(mark) | Fault::TruncateAfter(mark) if !has_content(*mark) => Repaired(&["cut-before-content"]),
+<<<<<<< HEAD
         Fault::BadChunk => Repaired(&["cut-before-content"]),
+=======
+>>>>>>> paths
         // U9
         Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) => Aborted,
         // U13
@@ -140,8 +143,13 @@ async fn strikes_once(fault: Fault) {
             cut_before,
             "{fault:?}: {stats}"
         );
-        let attempts = if idle { "1" } else { "2" };
-        assert_eq!(headers["x-leeward-attempts"], attempts, "{fault:?}");
+        // What breaks while a connection is made is mended there, where there is another way to make it (U2).
+        let attempts = headers["x-leeward-attempts"].to_str().unwrap();
+        match (idle, fault.when()) {
+            (true, _) => assert_eq!(attempts, "1", "{fault:?}"),
+            (false, When::Connecting) => assert!(["1", "2"].contains(&attempts), "{fault:?}: {attempts}"),
+            (false, _) => assert_eq!(attempts, "2", "{fault:?}"),
+        }
         assert!(began.elapsed() < LIMIT, "{fault:?}");
         let record = upstream.log().record();
         let twice = usize::from(causes == ["cut-before-content"]);

@@ -44,7 +44,7 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tower::retry::budget::{Budget, TpsBudget};
-use upstream::{Origin, Parts, Place, Roots, Upstream};
+use upstream::{Memory, Origin, Parts, Place, Upstream, Ways};
 use url::Url;
 
 /// Writes the upstreams that sessions brought along to where a restarted engine finds them.
@@ -74,6 +74,8 @@ pub struct Shared {
     pub silent: Silent,
     /// The bearer token of the control paths.
     pub token: Secret,
+    /// What is known of the ways to the upstreams.
+    paths: Arc<Memory>,
     budget: TpsBudget,
     session_upstreams: RwLock<BTreeMap<String, Url>>,
     /// One writer at a time: two would share a temporary file, and the older list could win.
@@ -106,6 +108,7 @@ impl Shared {
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
         let Ends { wishes, status, sessions, health, network } = ends;
         Self {
+            paths: Arc::new(Memory::new(network.clone())),
             health,
             traffic: Arc::default(),
             sessions,
@@ -167,7 +170,7 @@ pub struct Proxy {
     mode: watch::Receiver<Mode>,
     /// The connections of this generation, for the drain to wait for.
     open: TaskTracker,
-    roots: Arc<Roots>,
+    ways: Arc<Ways>,
     origins: Mutex<HashMap<Place, Arc<Origin>>>,
     upstreams: Mutex<HashMap<String, (Url, Arc<Upstream>)>>,
 }
@@ -184,7 +187,7 @@ impl Proxy {
         tasks: Tasks,
         mode: watch::Receiver<Mode>,
     ) -> Arc<Self> {
-        let roots = Arc::new(Roots::new(config.trust.clone()));
+        let ways = Arc::new(Ways::new(&config, shared.paths.clone(), local));
         Arc::new(Self {
             config,
             shared,
@@ -192,7 +195,7 @@ impl Proxy {
             tasks,
             mode,
             open: TaskTracker::new(),
-            roots,
+            ways,
             origins: Mutex::default(),
             upstreams: Mutex::default(),
         })
@@ -228,8 +231,7 @@ impl Proxy {
         let made = || {
             let parts = Parts {
                 config: self.config.clone(),
-                roots: self.roots.clone(),
-                own: self.local,
+                ways: self.ways.clone(),
                 tasks: self.tasks.clone(),
                 traffic: self.shared.traffic.clone(),
                 health: self.shared.health.clone(),

@@ -184,7 +184,10 @@ impl Attempts {
         for _ in 0..stale {
             self.ticket.absorb(Cause::StalePooled, self.number);
         }
-        let wire = wire?;
+        let mut wire = wire?;
+        for cause in wire.take_absorbed() {
+            self.ticket.absorb(cause, self.number);
+        }
         self.proxy.shared.traffic.exchange(wire.will_reuse());
         let Some(outgoing) = self.payload.take() else {
             return Err(Failure {

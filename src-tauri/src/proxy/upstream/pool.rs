@@ -3,7 +3,7 @@
 //! A request takes the first connection that becomes free, whoever dialled it. Locks are held for bookkeeping only,
 //! never while waiting, and no connection is dropped under the lock: its slot takes it again.
 
-use super::{Failure, Place, Roots, dial::Dial, wire::Wire};
+use super::{Failure, Place, Ways, dial::Dial, wire::Wire};
 use crate::{
     config::Config,
     health::{Code, Tracker},
@@ -12,7 +12,6 @@ use crate::{
 };
 use std::{
     collections::VecDeque,
-    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -25,8 +24,7 @@ use tokio::{sync::oneshot, time::Instant};
 pub(in crate::proxy) struct Origin {
     pub(in crate::proxy) place: Place,
     config: Arc<Config>,
-    roots: Arc<Roots>,
-    own: SocketAddr,
+    ways: Arc<Ways>,
     tasks: Tasks,
     traffic: Arc<Traffic>,
     health: Tracker,
@@ -41,7 +39,6 @@ struct Inner {
     waiters: VecDeque<Waiter>,
     dialing: usize,
     open: usize,
-    last_good: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -93,8 +90,7 @@ impl Drop for Dialing {
 /// What an origin shares with its proxy.
 pub(in crate::proxy) struct Parts {
     pub(in crate::proxy) config: Arc<Config>,
-    pub(in crate::proxy) roots: Arc<Roots>,
-    pub(in crate::proxy) own: SocketAddr,
+    pub(in crate::proxy) ways: Arc<Ways>,
     pub(in crate::proxy) tasks: Tasks,
     pub(in crate::proxy) traffic: Arc<Traffic>,
     pub(in crate::proxy) health: Tracker,
@@ -102,18 +98,8 @@ pub(in crate::proxy) struct Parts {
 
 impl Origin {
     pub(in crate::proxy) fn new(place: Place, parts: Parts) -> Arc<Self> {
-        let Parts { config, roots, own, tasks, traffic, health } = parts;
-        Arc::new(Self {
-            place,
-            config,
-            roots,
-            own,
-            tasks,
-            traffic,
-            health,
-            unwell: AtomicBool::new(false),
-            inner: Mutex::default(),
-        })
+        let Parts { config, ways, tasks, traffic, health } = parts;
+        Arc::new(Self { place, config, ways, tasks, traffic, health, unwell: AtomicBool::new(false), inner: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -241,30 +227,21 @@ impl Origin {
     }
 
     async fn dial_one(self: Arc<Self>, dialing: Dialing) {
-        let last_good = self.lock().last_good;
-        let dial = Dial {
-            place: &self.place,
-            connect: &self.config.connect,
-            pool: &self.config.pool,
-            roots: &self.roots,
-            own: self.own,
-            last_good,
-        };
+        let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways };
         let dialled = dial.run().await;
         let made = match dialled {
             Err(failure) => {
                 drop(dialing);
                 Err(failure)
             }
-            Ok((io, socket)) => {
+            Ok(dialled) => {
                 drop(dialing);
                 let slot = {
                     let mut inner = self.lock();
                     inner.open += 1;
-                    inner.last_good = socket.peer().or(inner.last_good);
                     Slot(Arc::downgrade(&self))
                 };
-                Wire::new(io, socket, slot, self.config.limits.header_count)
+                Wire::new(dialled, slot, self.config.limits.header_count)
                     .await
                     .map_err(|e| Failure::new(Cause::Connect, format!("the connection to {} broke at once ({e})", self.place)))
             }
