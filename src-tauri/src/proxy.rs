@@ -4,6 +4,7 @@
 //! `error` is the only place that turns an error into an answer.
 
 mod body;
+mod budget;
 mod client_io;
 mod connection;
 mod error;
@@ -29,6 +30,7 @@ use crate::{
     status::{Status, traffic::Traffic},
     tasks::Tasks,
 };
+use budget::Budget;
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
@@ -37,7 +39,6 @@ use std::{
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use tower::retry::budget::{Budget, TpsBudget};
 use upstream::{Origin, Parts, Place, Roots, Upstream};
 use url::Url;
 
@@ -64,7 +65,7 @@ pub struct Shared {
     pub held: HeldBytes,
     /// The bearer token of the control paths.
     pub token: Secret,
-    budget: TpsBudget,
+    budget: Arc<Budget>,
     session_upstreams: RwLock<BTreeMap<String, Url>>,
     /// One writer at a time: two would share a temporary file, and the older list could win.
     remember: Mutex<Remember>,
@@ -105,8 +106,7 @@ impl Shared {
             counters: Arc::default(),
             held: HeldBytes::default(),
             token,
-            // Deposits live for 10 s, as in Finagle's and tower's own defaults.
-            budget: TpsBudget::new(Duration::from_secs(10), config.retry.budget_floor, config.retry.budget),
+            budget: Arc::new(Budget::new(&config.retry)),
             session_upstreams: RwLock::new(known),
             remember: Mutex::new(remember),
         }
@@ -220,6 +220,7 @@ impl Proxy {
                 own: self.local,
                 tasks: self.tasks.clone(),
                 traffic: self.shared.traffic.clone(),
+                budget: self.shared.budget.clone(),
                 health: self.shared.health.clone(),
             };
             Origin::new(place.clone(), parts)
@@ -260,10 +261,24 @@ impl Proxy {
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            let origins: Vec<_> = self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-            for origin in origins.iter().filter(|o| o.idle() > 0) {
+            for origin in self.all_origins().iter().filter(|o| o.idle() > 0) {
                 origin.sweep();
             }
         }
+    }
+
+    /// Tells every origin when the network is another one (L10); ends with the generation.
+    pub async fn follow_network(self: Arc<Self>) {
+        let mut network = self.shared.network.clone();
+        // Without a supervisor nobody tells of changes any more.
+        while network.changed().await.is_ok() {
+            for origin in self.all_origins() {
+                origin.network_changed();
+            }
+        }
+    }
+
+    fn all_origins(&self) -> Vec<Arc<Origin>> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

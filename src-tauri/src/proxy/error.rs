@@ -5,6 +5,7 @@ use crate::status::traffic::Cause;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::json;
+use std::time::Duration;
 
 /// Everything that Leeward itself can have to say to a client instead of an answer.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) enum Error {
     OverCap(usize),
     /// The upstream could not be reached, or broke; all that could be tried was tried.
     Upstream(Failure),
+    /// No connection could be made for as long as a request may be parked; the next one is tried after this time.
+    Parked(Failure, Duration),
     /// A control path without or with a wrong token.
     Unauthorized,
     /// A control path that does not exist.
@@ -159,7 +162,7 @@ fn meaning(error: &Error) -> Meaning {
         Error::WrongMethod(method) => m(405, "wrong-method", false, format!("This control path is for {method}.")),
         Error::BadRequest(why) => m(400, "bad-request", false, why.clone()),
         Error::Undone(why) => m(500, "not-done", true, why.clone()),
-        Error::Upstream(failure) => upstream(failure),
+        Error::Upstream(failure) | Error::Parked(failure, _) => upstream(failure),
     }
 }
 
@@ -271,7 +274,8 @@ pub(super) fn respond(error: &Error, dialect: Dialect, attempts: u32) -> Respons
         headers.insert("x-should-retry", HeaderValue::from_static(if meaning.retry { "true" } else { "false" }));
     }
     if meaning.retry {
-        headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let seconds = if let Error::Parked(_, next) = error { next.as_secs_f64().ceil().max(1.0) as u64 } else { 1 };
+        headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if attempts > 0 {
         headers.insert("x-leeward-attempts", HeaderValue::from(attempts));
@@ -341,6 +345,18 @@ mod tests {
         assert_eq!(response.status(), 503);
         for (name, value) in [("retry-after", "1"), ("x-should-retry", "true"), ("x-leeward-attempts", "3")] {
             assert_eq!(response.headers()[name], value, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_was_parked_is_told_when_the_next_probe_is_due() {
+        let failure = Failure { cause: Cause::CircuitOpen, detail: "no connection to h for 23 s".into() };
+        for (next, seconds) in [(0, "1"), (300, "1"), (1000, "1"), (1001, "2"), (30_000, "30")] {
+            let error = Error::Parked(failure.clone(), Duration::from_millis(next));
+            let response = respond(&error, Dialect::OpenAi, 1);
+            assert_eq!(response.status(), 503);
+            assert_eq!(response.headers()["retry-after"], seconds);
+            assert_eq!(response.headers()["x-should-retry"], "true");
         }
     }
 

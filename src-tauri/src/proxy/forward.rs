@@ -21,7 +21,6 @@ use http::{
 use hyper::body::{Body as _, Incoming};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
-use tower::retry::budget::Budget as _;
 
 /// How long agents may keep an idle connection to us; undici believes it, Bun keeps 300 s whatever it says.
 const KEEP_ALIVE: HeaderValue = HeaderValue::from_static("timeout=300");
@@ -106,7 +105,11 @@ pub(super) async fn forward(
             ticket.ends_as(Outcome::Failed);
             ticket.pass_on(failure.cause, number);
             tracing::warn!(origin = %upstream.origin.place, cause = failure.cause.as_str(), attempts = number, "passed on: {}", failure.detail);
-            error::respond(&Error::Upstream(failure), dialect, number)
+            let error = match failure.cause {
+                Cause::CircuitOpen => Error::Parked(failure, upstream.origin.next_dial_in()),
+                _ => Error::Upstream(failure),
+            };
+            error::respond(&error, dialect, number)
         }
     }
 }
@@ -245,16 +248,15 @@ impl Attempts<'_> {
         let first = connect.dns_timeout + connect.timeout + connect.tls_timeout;
         let limit = if self.number == 1 { self.limit.max(first) } else { self.limit };
         let give_up = self.deadline.min(self.began + limit);
-        let leased = timeout_at(give_up, self.upstream.origin.checkout(fresh)).await;
+        let Lease { wire, stale, parked } = self.upstream.origin.checkout(fresh, self.began, give_up).await;
         self.waited += waiting.elapsed();
-        let Ok(Lease { wire, stale }) = leased else {
-            let detail = format!("no connection to {} became free within {limit:?}", self.upstream.origin.place);
-            return Err(Failure { cause: Cause::Connect, detail });
-        };
         for _ in 0..stale {
             self.ticket.absorb(Cause::StalePooled, self.number);
         }
         let wire = wire?;
+        if parked {
+            self.ticket.absorb(Cause::CircuitOpen, self.number);
+        }
         traffic.exchange(wire.will_reuse());
         let Some(outgoing) = payload.take() else {
             return Err(Failure {

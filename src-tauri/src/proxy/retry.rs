@@ -77,7 +77,8 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl FnOnce() -> bool, 
         // U5: a truncated request cannot be processed. The first time at once, as one reset is the common case.
         Cause::WriteFailed | Cause::WriteStalled if attempt.body == Body::Held && attempt.number < MAX_UNSENT => {
             let after = if attempt.number == 1 { Duration::ZERO } else { pause };
-            if in_time(after) { Verdict::Retry { after, fresh: true, replay: false } } else { Verdict::Pass }
+            // The upstream has seen a part of it: it costs budget, though it is no replay.
+            if in_time(after) && budget() { Verdict::Retry { after, fresh: true, replay: false } } else { Verdict::Pass }
         }
         // U6: very probably not processed. Safe methods may be repeated whatever became of them (U7).
         Cause::ReusedReset | Cause::FreshReset

@@ -207,7 +207,7 @@ pub(in crate::proxy) struct Wire {
     tls: bool,
     uses: u64,
     /// Its place in the pool's count.
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl std::fmt::Debug for Wire {
@@ -225,7 +225,7 @@ impl Wire {
             .max_headers(max_fields)
             .handshake(TokioIo::new(Counted { io, meter: meter.clone() }))
             .await?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, _slot: slot })
+        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, slot })
     }
 
     /// True when the next request on it will not be its first.
@@ -236,6 +236,11 @@ impl Wire {
     /// True when it has served a request before the present one.
     pub(in crate::proxy) fn is_reused(&self) -> bool {
         self.uses > 1
+    }
+
+    /// The network in which it was made.
+    pub(super) fn network(&self) -> u64 {
+        self.slot.network()
     }
 
     /// Drives the connection; forgets it when it has ended.
@@ -292,10 +297,16 @@ impl Wire {
             .await
         };
         match result {
-            Ok(response) => Ok((response, self)),
+            Ok(response) => {
+                self.slot.answered();
+                Ok((response, self))
+            }
             Err(error) => {
                 let written = self.meter.written.load(Relaxed) - written;
                 let answered = self.meter.read.load(Relaxed) > read;
+                if !answered {
+                    self.slot.broke();
+                }
                 let incomplete = self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n);
                 let cause = match (answered, incomplete, self.is_reused()) {
                     (true, ..) => Cause::BadResponse,
