@@ -27,7 +27,10 @@ use crate::{
     config::{Config, Secret},
     control::{Network, Sessions, Wishes},
     health::{Code, Tracker},
-    status::{Status, traffic::Traffic},
+    status::{
+        Status,
+        traffic::{OriginStats, Traffic},
+    },
     tasks::Tasks,
 };
 use budget::Budget;
@@ -276,6 +279,10 @@ impl Proxy {
                 origin.network_changed();
             }
         }
+    }
+
+    fn origin_stats(&self) -> BTreeMap<String, OriginStats> {
+        self.all_origins().iter().map(|o| (o.place.to_string(), o.stats())).collect()
     }
 
     fn all_origins(&self) -> Vec<Arc<Origin>> {

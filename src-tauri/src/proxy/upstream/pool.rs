@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     health::{Code, Tracker},
     proxy::budget::Budget,
-    status::traffic::{Cause, Traffic},
+    status::traffic::{Cause, OriginStats, Traffic},
     tasks::Tasks,
 };
 use places::Dialing;
@@ -183,6 +183,19 @@ impl Origin {
                 inner.idle.push(Idle { wire, since });
                 break;
             }
+        }
+    }
+
+    /// Its connections now.
+    pub(in crate::proxy) fn stats(&self) -> OriginStats {
+        let mut inner = self.lock();
+        OriginStats {
+            idle: inner.idle.len(),
+            open: inner.open,
+            dialing: inner.dialing,
+            waiting: inner.waiters.count(),
+            circuit: if inner.circuit.opened().is_some() { "open" } else { "closed" },
+            last_failure: inner.circuit.last().map(|f| f.detail.clone()),
         }
     }
 
