@@ -2,15 +2,18 @@
 //!
 //! A request sent again takes from it or is not sent. A dial that failed takes from it whether there is something or not,
 //! but when less than half is left the next dial waits: half of the bucket is kept for what an agent would otherwise see.
-//! So in any ten seconds attempts <= (1 + share) x requests + floor x time + what the bucket held.
+//! So attempts <= (1 + share) x requests + floor x time + what the bucket holds at most.
 
 use crate::config::Retry;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// Seconds of `floor` that the bucket holds, as in Finagle's and tower's defaults (deposits live for 10 s).
 const SECONDS: f64 = 10.0;
-/// Requests whose share the bucket holds besides.
+/// Requests whose share it holds where that is more.
 const REQUESTS: f64 = 100.0;
 
 /// Shared by all upstreams of an engine and by its generations.
@@ -47,15 +50,15 @@ impl Budget {
         self.with(Bucket::withdraw)
     }
 
-    /// Counts a dial that failed; true when there is enough for more of them.
-    pub(super) fn charge(&self) -> bool {
+    /// Counts a dial that failed; how long the next one shall wait.
+    pub(super) fn charge(&self) -> Duration {
         self.with(Bucket::charge)
     }
 }
 
 impl Bucket {
     fn new(share: f64, floor: f64, now: Instant) -> Self {
-        Self { tokens: floor * SECONDS, capacity: floor * SECONDS + share * REQUESTS, share, floor, at: now }
+        Self { tokens: floor * SECONDS, capacity: (floor * SECONDS).max(share * REQUESTS), share, floor, at: now }
     }
 
     fn refill(&mut self, now: Instant) {
@@ -76,11 +79,12 @@ impl Bucket {
         enough
     }
 
-    fn charge(&mut self) -> bool {
+    fn charge(&mut self) -> Duration {
         let left = self.tokens - 1.0;
         // A long time without a network must not cost the requests after it their replays.
         self.tokens = left.max(-self.capacity).min(self.tokens);
-        left >= self.capacity / 2.0
+        let missing = (self.capacity / 2.0 - left).max(0.0);
+        if missing > 0.0 { Duration::try_from_secs_f64(missing / self.floor).unwrap_or(Duration::MAX) } else { Duration::ZERO }
     }
 }
 
@@ -105,14 +109,17 @@ mod tests {
         }
         assert_eq!(taken(&mut bucket), 10, "one for five requests");
         bucket.refill(now + Duration::from_secs(10_000));
-        assert_eq!(taken(&mut bucket), 120, "it does not grow without end");
+        assert_eq!(taken(&mut bucket), 100, "it does not grow without end");
     }
 
     #[test]
     fn failed_dials_leave_half_of_it_to_replays() {
         let mut bucket = Bucket::new(0.2, 10.0, Instant::now());
-        let dials = (0..1000).take_while(|_| bucket.charge()).count() as u32 + 1;
-        assert_eq!((dials, taken(&mut bucket)), (41, 59));
+        let dials = (0..1000).take_while(|_| bucket.charge().is_zero()).count() as u32;
+        assert_eq!(dials, 50);
+        assert_eq!(bucket.charge(), Duration::from_millis(200), "until half is there again");
+        assert_eq!(taken(&mut bucket), 48);
+        assert_eq!(bucket.charge(), Duration::from_millis(5100));
     }
 
     #[test]
@@ -134,7 +141,7 @@ mod tests {
         let mut bucket = Bucket::new(0.0, 0.0, now);
         bucket.deposit();
         bucket.refill(now + Duration::from_secs(100));
-        assert!(!bucket.withdraw() && !bucket.charge() && !bucket.charge());
+        assert_eq!((bucket.withdraw(), bucket.charge(), bucket.charge()), (false, Duration::MAX, Duration::MAX));
         assert!(bucket.tokens.abs() < f64::EPSILON);
     }
 }

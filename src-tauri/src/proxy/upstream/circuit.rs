@@ -107,8 +107,8 @@ impl Circuit {
         (self.pause, self.next) = (Duration::ZERO, None);
     }
 
-    /// A dial failed. `plenty`: the budget allows more of them without a pause.
-    pub(super) fn failed(&mut self, now: Instant, failure: &Failure, plenty: bool) -> Tell {
+    /// A dial failed. `pause`: how long the budget wants the next one to wait; never longer than a probe would.
+    pub(super) fn failed(&mut self, now: Instant, failure: &Failure, pause: Duration) -> Tell {
         if is_permanent(failure.cause) {
             // The path works as far as it goes; nobody gains by waiting for what will not change.
             self.succeeded();
@@ -127,8 +127,8 @@ impl Circuit {
             self.next = Some(now + self.pause);
             return Tell::Nobody;
         }
-        if !plenty {
-            self.next = Some(now + self.policy.probe);
+        if !pause.is_zero() {
+            self.next = Some(now + pause.min(self.policy.probe));
         }
         Tell::One
     }
@@ -195,7 +195,7 @@ mod tests {
     fn open(now: Instant) -> Circuit {
         let mut circuit = Circuit::new(POLICY);
         for _ in 0..5 {
-            circuit.failed(now, &failure(), true);
+            circuit.failed(now, &failure(), Duration::ZERO);
         }
         assert!(circuit.opened().is_some());
         circuit
@@ -216,7 +216,7 @@ mod tests {
         for ok in [false, false, false, true, true, true, true, true] {
             match ok {
                 true => circuit.succeeded(),
-                false => assert_eq!(circuit.failed(now, &failure(), true), Tell::One),
+                false => assert_eq!(circuit.failed(now, &failure(), Duration::ZERO), Tell::One),
             }
             widths.push((0..9).take_while(|n| circuit.turn(now, *n) == Turn::Now).count());
         }
@@ -231,7 +231,7 @@ mod tests {
         for cause in Cause::ALL {
             let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());
             let failure = Failure::new(*cause, "reason");
-            let told: Vec<_> = (0..6).map(|_| circuit.failed(now, &failure, true)).collect();
+            let told: Vec<_> = (0..6).map(|_| circuit.failed(now, &failure, Duration::ZERO)).collect();
             if matches!(cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin) {
                 assert_eq!((told, circuit.opened()), (vec![Tell::Everybody; 6], None), "{cause:?}");
             } else {
@@ -246,7 +246,7 @@ mod tests {
         let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());
         for _ in 0..10 {
             for _ in 0..4 {
-                circuit.failed(now, &failure(), true);
+                circuit.failed(now, &failure(), Duration::ZERO);
             }
             circuit.succeeded();
         }
@@ -265,7 +265,7 @@ mod tests {
             assert_eq!(circuit.turn(next, 0), Turn::Now);
             pauses.push((next - now).as_millis());
             now = next;
-            assert_eq!(circuit.failed(now, &failure(), true), Tell::Nobody);
+            assert_eq!(circuit.failed(now, &failure(), Duration::ZERO), Tell::Nobody);
         }
         assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 1000]);
         circuit.succeeded();
@@ -277,16 +277,18 @@ mod tests {
     fn a_permanent_failure_closes_it() {
         let now = Instant::now();
         let mut circuit = open(now);
-        assert_eq!(circuit.failed(now, &Failure::new(Cause::Certificate, "not trusted"), true), Tell::Everybody);
+        assert_eq!(circuit.failed(now, &Failure::new(Cause::Certificate, "not trusted"), Duration::ZERO), Tell::Everybody);
         assert_eq!((circuit.opened(), circuit.turn(now, 0)), (None, Turn::Now));
     }
 
     #[test]
     fn without_budget_a_failure_is_followed_by_a_pause() {
         let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());
-        assert_eq!(circuit.failed(now, &failure(), false), Tell::One);
-        assert_eq!(circuit.turn(now, 0), Turn::At(now + POLICY.probe));
-        assert_eq!(circuit.turn(now + POLICY.probe, 0), Turn::Now);
+        assert_eq!(circuit.failed(now, &failure(), ms(200)), Tell::One);
+        assert_eq!(circuit.turn(now, 0), Turn::At(now + ms(200)));
+        assert_eq!(circuit.turn(now + ms(200), 0), Turn::Now);
+        assert_eq!(circuit.failed(now, &failure(), Duration::MAX), Tell::One);
+        assert_eq!(circuit.turn(now, 0), Turn::At(now + POLICY.probe), "there is always a dial some time");
         circuit.succeeded();
         assert_eq!(circuit.turn(now, 0), Turn::Now);
     }
@@ -297,7 +299,7 @@ mod tests {
         let mut circuit = open(now);
         circuit.reset();
         assert_eq!((circuit.opened(), circuit.last().is_none(), circuit.turn(now, 3)), (None, true, Turn::Now));
-        assert_eq!((circuit.failed(now, &failure(), true), circuit.openings()), (Tell::One, 1));
+        assert_eq!((circuit.failed(now, &failure(), Duration::ZERO), circuit.openings()), (Tell::One, 1));
     }
 
     #[test]
@@ -314,10 +316,10 @@ mod tests {
     fn absurd_numbers_do_no_harm() {
         let odd = Policy { failures: 1, probe: ms(1), base: ms(5000), parallel: 1 };
         let (mut circuit, now) = (Circuit::new(odd), Instant::now());
-        assert_eq!(circuit.failed(now, &failure(), true), Tell::Nobody);
+        assert_eq!(circuit.failed(now, &failure(), Duration::ZERO), Tell::Nobody);
         assert_eq!(circuit.turn(now, 0), Turn::At(now + ms(1)), "the pause is bounded by the probe's");
         for _ in 0..100 {
-            circuit.failed(now, &failure(), true);
+            circuit.failed(now, &failure(), Duration::ZERO);
         }
         assert_eq!(circuit.next_in(now), ms(1));
     }

@@ -328,10 +328,10 @@ impl Origin {
             Err(failure) => {
                 tracing::debug!(origin = %self.place, cause = failure.cause.as_str(), "{}", failure.detail);
                 settled = None;
-                let plenty = self.budget.charge();
+                let pause = self.budget.charge();
                 let mut inner = self.lock();
                 dialing.done(&mut inner);
-                match inner.circuit.failed(Instant::now(), &failure, plenty) {
+                match inner.circuit.failed(Instant::now(), &failure, pause) {
                     Tell::One => inner.waiters.tell(&failure, 1),
                     Tell::Everybody => inner.waiters.tell(&failure, usize::MAX),
                     Tell::Nobody => {}
