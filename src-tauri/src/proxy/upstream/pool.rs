@@ -5,6 +5,8 @@
 //! again.
 
 mod places;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod waiters;
 
