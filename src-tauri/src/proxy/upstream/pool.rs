@@ -43,7 +43,7 @@ use waiters::Waiters;
 
 /// A plain connection counts as being made until it has answered or this has passed: the system accepts it before the
 /// upstream does, and one that has too many resets it only then. TLS needs no such time, as its handshake is an answer.
-const SETTLE: Duration = Duration::from_millis(100);
+const SETTLE: Duration = Duration::from_millis(250);
 /// An origin that was used within this is dialled at once in another network.
 const RECENT: Duration = Duration::from_secs(5 * 60);
 
