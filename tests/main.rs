@@ -7,6 +7,8 @@
     reason = "a test fails by panicking and ends with its process"
 )]
 
+mod burst;
+mod circuit;
 mod cli;
 mod clients;
 mod demo;
@@ -18,6 +20,7 @@ mod process;
 mod refuse;
 mod request;
 mod restart;
+mod storm;
 mod stream;
 mod support;
 mod terminal;

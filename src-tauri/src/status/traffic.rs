@@ -4,7 +4,7 @@ mod names;
 mod stats;
 
 pub use names::{Cause, Fault, Outcome, Phase, Whose};
-pub use stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats};
+pub use stats::{LatencyMs, OriginStats, Percentiles, PoolStats, Stats, UpstreamStats};
 
 use hdrhistogram::Histogram;
 use std::{
@@ -187,6 +187,7 @@ impl Traffic {
                 dial_failures: self.dial_failures.load(Relaxed),
             },
             latency_ms,
+            origins: BTreeMap::new(),
             upstreams: upstreams
                 .iter()
                 .map(|(name, u)| {
