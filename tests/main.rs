@@ -13,6 +13,7 @@ mod demo;
 mod faults;
 mod home;
 mod listener;
+mod network;
 mod process;
 mod refuse;
 mod request;
