@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("tasks", &[], "an owner of tasks must not know what they do"),
     ("logging", &[], "the log starts first and takes everybody's lines"),
     ("control", &["config", "health"], "wishes are a vocabulary; only the supervisor acts on them"),
+    ("network", &["control"], "it watches the machine and tells; it knows nobody who listens"),
     ("status", &["control", "health"], "the picture that others see holds data, it decides nothing"),
     ("instance", &["config", "control"], "who holds the port is a question about files and processes, not about the engine"),
     (
@@ -23,7 +24,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "supervisor",
-        &["config", "control", "health", "instance", "proxy", "status", "tasks"],
+        &["config", "control", "health", "instance", "network", "proxy", "status", "tasks"],
         "it owns the socket and the state, and knows neither wrap nor any painting of them",
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),

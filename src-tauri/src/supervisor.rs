@@ -20,6 +20,7 @@ use crate::{
     control::{Network, NetworkNews, NetworkWhy, Sessions, Wish, Wishes},
     health::Tracker,
     instance::{self, Holder, TokenError},
+    network,
     proxy::{Adopt, Ends, Shared, listen},
     status::{Status, traffic::Traffic},
 };
@@ -135,19 +136,32 @@ impl Engine {
         let (wishes, wished) = mpsc::channel(WISHES);
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();
-        let (network, networks) = watch::channel(Network::default());
-        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network: networks };
+        let (networks, network) = watch::channel(Network::default());
+        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network };
         let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
         let traffic = shared.traffic.clone();
         let (told, news) = mpsc::channel(NEWS);
-        let source = seams.network.map(|start| start(told.clone()));
+        let source = seams.network.unwrap_or_else(|| Arc::new(|news| Box::pin(network::watch(news))));
+        let source = source(told.clone());
         let adopt = seams.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
         let (ready, wait) = std_mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("leeward-supervisor".into())
             .spawn(move || {
-                run::run(run::Parts { config, reload, shared, socket, publish, wished, network, news, source, adopt, ready })
+                run::run(run::Parts {
+                    config,
+                    reload,
+                    shared,
+                    socket,
+                    publish,
+                    wished,
+                    network: networks,
+                    news,
+                    source,
+                    adopt,
+                    ready,
+                })
             })
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {

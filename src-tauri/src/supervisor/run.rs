@@ -38,7 +38,7 @@ pub(super) struct Parts {
     pub(super) network: watch::Sender<Network>,
     pub(super) news: mpsc::Receiver<NetworkNews>,
     /// Tells of changes of the network.
-    pub(super) source: Option<Source>,
+    pub(super) source: Source,
     pub(super) adopt: Adopt,
     pub(super) ready: std_mpsc::SyncSender<Result<(), String>>,
 }
@@ -113,7 +113,7 @@ struct Run {
     /// Tells of changes of the network, from the loop's beginning on.
     source: Option<Source>,
     /// The changes so far, as others see them.
-    networks: crate::status::Network,
+    changes: crate::status::Network,
     adopt: Adopt,
     ready: Option<std_mpsc::SyncSender<Result<(), String>>>,
     events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
@@ -152,8 +152,8 @@ impl Run {
             wished,
             network,
             news,
-            source,
-            networks: crate::status::Network::default(),
+            source: Some(source),
+            changes: crate::status::Network::default(),
             adopt,
             ready: Some(ready),
             events: mpsc::channel(64),

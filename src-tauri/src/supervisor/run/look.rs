@@ -140,6 +140,7 @@ impl Run {
     pub(super) fn network_news(&mut self, news: NetworkNews) {
         let (why, fingerprint) = match news {
             NetworkNews::Known { fingerprint } => {
+                tracing::debug!("the network is known");
                 self.network.send_modify(|network| network.fingerprint = fingerprint);
                 return;
             }
@@ -149,7 +150,7 @@ impl Run {
             network.epoch += 1;
             network.fingerprint = fingerprint.unwrap_or(network.fingerprint);
         });
-        self.networks = Network { changes: self.networks.changes + 1, last_unix_ms: Some(unix_ms()), last_why: Some(why) };
+        self.changes = Network { changes: self.changes.changes + 1, last_unix_ms: Some(unix_ms()), last_why: Some(why) };
         tracing::info!("the network changed: {}", why.sentence());
         self.probe_at = Instant::now();
     }
