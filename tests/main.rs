@@ -13,6 +13,7 @@ mod demo;
 mod faults;
 mod home;
 mod listener;
+mod namespace;
 mod network;
 mod process;
 mod refuse;
