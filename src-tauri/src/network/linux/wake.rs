@@ -30,3 +30,18 @@ fn arm(timer: &OwnedFd) -> io::Result<()> {
     timerfd_settime(timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &never)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::listen;
+    use std::time::Duration;
+    use tokio::{sync::mpsc, time::timeout};
+
+    /// The clock cannot be made to jump in a test; that the kernel takes the timer and does not cancel it at once can.
+    #[tokio::test]
+    async fn a_clock_that_does_not_jump_tells_nothing() {
+        let (hints, mut hinted) = mpsc::channel(4);
+        assert!(timeout(Duration::from_millis(50), listen(hints)).await.is_err(), "it goes on listening");
+        assert!(hinted.recv().await.is_none());
+    }
+}

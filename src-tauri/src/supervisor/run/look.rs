@@ -141,7 +141,11 @@ impl Run {
         let (why, fingerprint) = match news {
             NetworkNews::Known { fingerprint } => {
                 tracing::debug!("the network is known");
-                self.network.send_modify(|network| network.fingerprint = fingerprint);
+                // Nothing has changed, so nobody is woken; whoever asks sees it.
+                self.network.send_if_modified(|network| {
+                    network.fingerprint = fingerprint;
+                    false
+                });
                 return;
             }
             NetworkNews::Changed { why, fingerprint } => (why, fingerprint),
