@@ -15,6 +15,8 @@ mod demo;
 mod faults;
 mod home;
 mod listener;
+mod namespace;
+mod network;
 mod paths;
 mod process;
 mod refuse;

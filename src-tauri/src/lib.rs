@@ -10,6 +10,7 @@ pub mod demo;
 pub mod health;
 pub mod instance;
 pub mod logging;
+pub mod network;
 pub mod proxy;
 pub mod status;
 pub mod supervisor;
