@@ -8,7 +8,7 @@ use crate::{
 use leeward::{
     health::unix_ms,
     instance::ClientError,
-    view::{age, thousands},
+    view::{age, faults_sentence, thousands},
     wrap,
 };
 use serde_json::Value;
@@ -52,17 +52,20 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
         age(counted_for),
         count("/in_flight")
     ))?;
+    faults(stats, out)?;
     table(stats, "/outcomes", "outcome", out)?;
     table(stats, "/absorbed", "absorbed", out)?;
     table(stats, "/passed_on", "passed on", out)?;
+    phases(stats, out)?;
     out.line(format!(
-        "\n{:<10}  {} reused, {} fresh, {} dials, {} failed dials, {} replays",
+        "\n{:<10}  {} reused, {} fresh, {} dials, {} failed dials, {} replays ({} of unknown fate)",
         "pool",
         count("/pool/reused"),
         count("/pool/fresh"),
         count("/pool/dials"),
         count("/pool/dial_failures"),
-        count("/replays")
+        count("/replays"),
+        count("/replays_unknown")
     ))?;
     out.line(format!("\n{:<10}  {:>9} {:>9} {:>9} {:>9}", "latency ms", "p50", "p90", "p99", "max"))?;
     for (label, name) in [("total", "total"), ("first byte", "first_byte"), ("Leeward", "own")] {
@@ -78,6 +81,29 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
         out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/absorbed"), cell("/passed_on")))?;
     }
     table(stats, "/agents", "agent", out)
+}
+
+/// What became of faults, in one sentence, and how many of them are of today.
+fn faults(stats: &Value, out: &mut Out) -> Outcome<()> {
+    let whose = stats.get("whose").and_then(Value::as_object);
+    let whose: Vec<_> = whose.into_iter().flatten().filter_map(|(name, n)| Some((name.as_str(), n.as_u64()?))).collect();
+    let sentence = faults_sentence(number(stats, "/absorbed_total"), &whose);
+    let today = stats.pointer("/today/absorbed").and_then(Value::as_u64).map(|n| format!("; {} absorbed today", thousands(n)));
+    out.line(format!("{sentence}{}", today.unwrap_or_default()))?;
+    Ok(())
+}
+
+/// The phases in which faults struck.
+fn phases(stats: &Value, out: &mut Out) -> Outcome<()> {
+    let map = stats.get("by_phase").and_then(Value::as_object).into_iter().flatten();
+    let rows = map.map(|(name, count)| (name, number(count, "/absorbed"), number(count, "/passed_on")));
+    for (index, (name, absorbed, passed_on)) in rows.filter(|(_, a, p)| a + p > 0).enumerate() {
+        if index == 0 {
+            out.line(format!("\n{:<14}  {:>9} {:>9}", "phase", "absorbed", "passed on"))?;
+        }
+        out.line(format!("{name:<14}  {:>9} {:>9}", thousands(absorbed), thousands(passed_on)))?;
+    }
+    Ok(())
 }
 
 /// The non-zero counters of a map, most first.
