@@ -26,7 +26,7 @@ use crate::{
     config::{Config, Secret},
     control::{Network, Sessions, Wishes},
     health::{Code, Tracker},
-    status::{Status, traffic::Traffic},
+    status::{Status, history::Questions, traffic::Traffic},
     tasks::Tasks,
 };
 use std::{
@@ -58,6 +58,8 @@ pub struct Shared {
     pub status: watch::Receiver<Status>,
     /// The network this machine is in.
     pub network: watch::Receiver<Network>,
+    /// Where questions about the history go.
+    pub history: Questions,
     /// The listener's counters.
     pub counters: Arc<Counters>,
     /// Bytes held for replay.
@@ -89,12 +91,14 @@ pub struct Ends {
     pub health: Tracker,
     /// The network this machine is in.
     pub network: watch::Receiver<Network>,
+    /// Where questions about the history go.
+    pub history: Questions,
 }
 
 impl Shared {
     /// Counters at zero; the replay budget as the config says.
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
-        let Ends { wishes, status, sessions, health, network } = ends;
+        let Ends { wishes, status, sessions, health, network, history } = ends;
         Self {
             health,
             traffic: Arc::default(),
@@ -102,6 +106,7 @@ impl Shared {
             wishes,
             status,
             network,
+            history,
             counters: Arc::default(),
             held: HeldBytes::default(),
             token,

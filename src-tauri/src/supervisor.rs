@@ -20,6 +20,7 @@ use crate::{
     control::{Network, Sessions, Wish, Wishes},
     health::Tracker,
     instance::{self, Holder, TokenError},
+    ledger::Ledger,
     proxy::{Adopt, Ends, Shared, listen},
     status::{Status, traffic::Traffic},
 };
@@ -103,6 +104,8 @@ pub struct Engine {
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Wishes that may wait.
 const WISHES: usize = 16;
+/// Questions about the history that may wait; each is answered in milliseconds.
+const QUESTIONS: usize = 16;
 
 impl Engine {
     /// Binds and starts; returns once the first generation accepts.
@@ -127,15 +130,26 @@ impl Engine {
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();
         let (network, networks) = watch::channel(Network::default());
-        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network: networks };
+        let (history, questions) = mpsc::channel(QUESTIONS);
+        let ends = Ends {
+            wishes: wishes.clone(),
+            status: status.clone(),
+            sessions: sessions.clone(),
+            health,
+            network: networks,
+            history,
+        };
         let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
         let traffic = shared.traffic.clone();
+        let ledger = Ledger::start(&config, shared.health.clone(), &traffic, questions);
         let adopt = seams.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
         let (ready, wait) = std_mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("leeward-supervisor".into())
-            .spawn(move || run::run(run::Parts { config, reload, shared, socket, publish, wished, network, adopt, ready }))
+            .spawn(move || {
+                run::run(run::Parts { config, reload, shared, socket, publish, wished, network, ledger, adopt, ready })
+            })
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {
             Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, thread: Some(thread) }),

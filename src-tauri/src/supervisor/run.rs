@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     control::{Network, Restarted, Wish},
     health::Code,
+    ledger::Ledger,
     proxy::{Adopt, Event, Shared},
     status::{Probe, Status},
 };
@@ -35,6 +36,7 @@ pub(super) struct Parts {
     pub(super) publish: watch::Sender<Status>,
     pub(super) wished: mpsc::Receiver<Wish>,
     pub(super) network: watch::Sender<Network>,
+    pub(super) ledger: Ledger,
     pub(super) adopt: Adopt,
     pub(super) ready: std_mpsc::SyncSender<Result<(), String>>,
 }
@@ -100,6 +102,8 @@ struct Run {
     wished: mpsc::Receiver<Wish>,
     /// Tells the generations of changes of the network.
     network: watch::Sender<Network>,
+    /// Outlives every generation, so that it hears the last fault.
+    ledger: Ledger,
     adopt: Adopt,
     ready: Option<std_mpsc::SyncSender<Result<(), String>>>,
     events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
@@ -126,7 +130,7 @@ struct Run {
 
 impl Run {
     fn new(parts: Parts) -> Self {
-        let Parts { config, reload, shared, socket, publish, wished, network, adopt, ready } = parts;
+        let Parts { config, reload, shared, socket, publish, wished, network, ledger, adopt, ready } = parts;
         let file_seen = modified(&config);
         let probe_at = Instant::now() + config.watch.probe;
         Self {
@@ -137,6 +141,7 @@ impl Run {
             publish,
             wished,
             network,
+            ledger,
             adopt,
             ready: Some(ready),
             events: mpsc::channel(64),
@@ -265,6 +270,7 @@ impl Run {
             }
             Err(why) => Some(why),
         };
+        self.ledger.configure(&self.config);
         match &refused {
             Some(why) => self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}.")),
             None => self.shared.health.clear(Code::ConfigInvalid, None),

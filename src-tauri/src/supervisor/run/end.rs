@@ -63,5 +63,6 @@ impl Run {
             generation.join();
         }
         self.show_as(Phase::Stopped);
+        self.ledger.end().await;
     }
 }
