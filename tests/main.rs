@@ -11,6 +11,7 @@ mod cli;
 mod clients;
 mod demo;
 mod faults;
+mod history;
 mod home;
 mod listener;
 mod process;
