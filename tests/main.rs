@@ -18,6 +18,7 @@ mod process;
 mod refuse;
 mod request;
 mod restart;
+mod stream;
 mod support;
 mod terminal;
 mod wrap;

@@ -3,6 +3,7 @@
 //! Sees config, health, status and control; never who supervises it, the terminal, the environment or the process.
 //! `error` is the only place that turns an error into an answer.
 
+mod attempts;
 mod body;
 mod client_io;
 mod connection;
@@ -10,17 +11,22 @@ mod error;
 mod forward;
 pub mod guard;
 mod headers;
+mod hold;
 pub mod listen;
+mod message;
 mod own;
 mod relay;
 mod reply;
 pub mod retry;
 pub mod route;
 mod said;
+pub mod sse;
 mod upstream;
 
 pub use body::HeldBytes;
+pub use hold::Cuts;
 pub use listen::{Accept, Adopt, Counters, Event, Listen};
+pub use relay::Silent;
 
 use crate::{
     config::{Config, Secret},
@@ -62,8 +68,12 @@ pub struct Shared {
     pub history: Questions,
     /// The listener's counters.
     pub counters: Arc<Counters>,
-    /// Bytes held for replay.
+    /// Bytes held: of requests for replay, of answers until they are let go.
     pub held: HeldBytes,
+    /// Cut answers, by host.
+    pub cuts: Cuts,
+    /// Streams that are silent.
+    pub silent: Silent,
     /// The bearer token of the control paths.
     pub token: Secret,
     budget: TpsBudget,
@@ -109,6 +119,8 @@ impl Shared {
             history,
             counters: Arc::default(),
             held: HeldBytes::default(),
+            cuts: Cuts::default(),
+            silent: Silent::default(),
             token,
             // Deposits live for 10 s, as in Finagle's and tower's own defaults.
             budget: TpsBudget::new(Duration::from_secs(10), config.retry.budget_floor, config.retry.budget),
@@ -265,6 +277,7 @@ impl Proxy {
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
+            self.shared.cuts.review(&self.config.stream, &self.shared.health);
             let origins: Vec<_> = self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
             for origin in origins.iter().filter(|o| o.idle() > 0) {
                 origin.sweep();
