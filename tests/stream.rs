@@ -50,7 +50,12 @@ async fn u8_a_stream_cut_at_any_byte_is_repaired_or_told() {
             let (status, text) = asked(&engine, "/v1/messages", &message(true)).await;
             assert_eq!(status, 200, "{fault:?}");
             if at < committed || at == last {
-                assert_eq!(text.as_ref().ok().map(String::len), Some(wanted.len()), "{fault:?} of {last}, content whole at {committed} {text:?} {}", engine.stats().await);
+                assert_eq!(
+                    text.as_ref().ok().map(String::len),
+                    Some(wanted.len()),
+                    "{fault:?} of {last}, content whole at {committed} {text:?} {}",
+                    engine.stats().await
+                );
             } else {
                 assert!(text.is_err(), "{fault:?} of {last}: looked whole");
             }

@@ -30,7 +30,13 @@ use crate::{
     },
 };
 use keeper::{Keeper, Tempo};
-use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -75,8 +81,12 @@ impl Ledger {
         let (settings, watched) = watch::channel(Settings::of(config));
         let keeper = Keeper::new(tempo, watched, health.clone(), traffic.clone(), questions);
         let (done, ended) = oneshot::channel();
+        let told = health.clone();
         let thread = std::thread::Builder::new().name("leeward-ledger".into()).spawn(move || {
-            keeper.run();
+            if catch_unwind(AssertUnwindSafe(|| keeper.run())).is_err() {
+                let why = "its thread has failed (see the log)";
+                told.set(Code::LedgerUnusable, None, format!("The history of faults is not kept any more: {why}. Requests are served as ever; start Leeward again to keep it."));
+            }
             done.send(()).ok(); // nobody may wait for it
         });
         let thread = match thread {
@@ -111,8 +121,8 @@ impl Ledger {
         let Some((thread, ended)) = thread else { return };
         if timeout(END_LIMIT, ended).await.is_err() {
             tracing::warn!("the ledger does not end within {END_LIMIT:?}; its last entries may be missing");
-        } else if thread.join().is_err() {
-            tracing::error!("the ledger's thread panicked");
+        } else {
+            thread.join().ok(); // a panic of its has been told
         }
     }
 }

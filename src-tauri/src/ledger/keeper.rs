@@ -1,11 +1,8 @@
 //! The ledger's thread: collects faults, writes them in batches, answers questions, and begins anew when its file fails.
 
-use super::{
-    Settings,
-    file::{self, Trouble},
-    period::Period,
-    read, store,
-};
+mod upkeep;
+
+use super::{Settings, period::Period, read, store};
 use crate::{
     health::{Code, Tracker, unix_ms},
     status::{
@@ -161,8 +158,6 @@ impl Keeper {
         }
     }
 
-    // === faults ===
-
     fn take(&mut self, fault: Result<Fault, RecvError>) {
         match fault {
             Ok(_) if !self.settings.ledger.enabled => {}
@@ -234,98 +229,6 @@ impl Keeper {
         }
     }
 
-    // === the file ===
-
-    fn open(&mut self) {
-        self.db = None;
-        if !self.settings.ledger.enabled {
-            self.trouble = None;
-            self.health.clear(Code::LedgerUnusable, None);
-            return;
-        }
-        match file::open(&self.settings.file) {
-            Ok(db) => {
-                self.db = Some(db);
-                if self.trouble.take().is_some() {
-                    tracing::info!("the ledger can be used again");
-                }
-                self.health.clear(Code::LedgerUnusable, None);
-                self.tell_today();
-                self.prune();
-            }
-            Err(trouble) => self.fail(trouble),
-        }
-    }
-
-    /// The file has failed: a damaged one is replaced, any other is tried again at the next tick.
-    fn fail(&mut self, trouble: Trouble) {
-        self.db = None;
-        let why = match trouble {
-            Trouble::Damaged(why) if self.set_aside.is_none_or(|at| at.elapsed() >= self.tempo.tick) => {
-                self.set_aside = Some(Instant::now());
-                match file::set_aside(&self.settings.file, unix_ms()) {
-                    Ok(kept) => {
-                        tracing::warn!("the ledger is damaged ({why}); it is kept as {}, and a new one begun", kept.display());
-                        return self.open();
-                    }
-                    Err(e) => format!("it is damaged ({why}) and cannot be set aside ({e})"),
-                }
-            }
-            Trouble::Damaged(why) => format!("it is damaged ({why})"),
-            Trouble::Unusable(why) => why,
-        };
-        let file = self.settings.file.display();
-        if self.trouble.is_none() {
-            tracing::warn!("the ledger {file} cannot be used: {why}");
-        }
-        self.health.set(
-            Code::LedgerUnusable,
-            None,
-            format!("The history of faults in {file} is not kept: {why}. Requests are served as ever; Leeward tries again every minute."),
-        );
-        self.trouble = Some(why);
-    }
-
-    fn prune(&mut self) {
-        let Some(db) = &self.db else { return };
-        self.pruned = Instant::now();
-        let ledger = &self.settings.ledger;
-        if let Err(trouble) = store::prune(db, ledger.keep, ledger.size, unix_ms()) {
-            self.fail(trouble);
-        }
-    }
-
-    fn configure(&mut self) {
-        self.catch_up();
-        let old = std::mem::replace(&mut self.settings, self.watched.borrow_and_update().clone());
-        if !old.ledger.enabled {
-            // What happened while nothing was kept stays out of it.
-            self.written = self.traffic.totals();
-        }
-        if !self.settings.ledger.enabled {
-            (self.waiting, self.lost) = (VecDeque::new(), 0);
-        }
-        if (old.file, old.ledger.enabled) == (self.settings.file.clone(), self.settings.ledger.enabled) {
-            self.prune();
-        } else {
-            self.open();
-        }
-    }
-
-    fn look(&mut self) {
-        self.look_at_the_day();
-        // Without its name the file goes with the last handle, and everything written to it.
-        if self.db.is_none() || !self.settings.file.exists() {
-            self.open();
-        }
-        self.flush();
-        if self.pruned.elapsed() >= self.tempo.prune {
-            self.prune();
-        }
-    }
-
-    // === what others know of it ===
-
     fn answer(&mut self, question: Question) {
         self.catch_up();
         let Question { span, reply } = question;
@@ -342,31 +245,5 @@ impl Keeper {
             (None, None) => Err("No history is kept: `ledger.enabled` is false in the config.".to_owned()),
         };
         reply.send(answer).ok(); // whoever asked may be gone
-    }
-
-    /// What earlier processes counted today; ours has written nothing before it is told for the first time.
-    fn tell_today(&mut self) {
-        if let (false, Some(db)) = (self.told_today || self.day == 0, &self.db) {
-            match read::faults_since(db, self.day) {
-                Ok(before) => {
-                    self.told_today = true;
-                    self.traffic.counted_before_today(before);
-                }
-                Err(trouble) => self.fail(trouble),
-            }
-        }
-    }
-
-    fn look_at_the_day(&mut self) {
-        match read::day_began() {
-            Ok(began) if self.day == 0 => self.day = began,
-            Ok(began) if began > self.day => {
-                self.day = began;
-                self.told_today = true; // nothing has been before this day's begin
-                self.traffic.begin_day();
-            }
-            Ok(_) => {}
-            Err(trouble) => tracing::debug!("the begin of the day is not known: {trouble}"),
-        }
     }
 }

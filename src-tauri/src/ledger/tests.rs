@@ -104,11 +104,11 @@ fn what_happened_is_told_now_and_after_the_end() {
     ticket.pass_on(Cause::Certificate, 2);
     drop(ticket);
     let now = kept.ask().unwrap();
-    let file = kept.config.paths.ledger_file();
     #[cfg(unix)]
-    for file in [file.clone(), file.with_extension("sqlite-wal"), file.with_extension("sqlite-shm")] {
+    for name in kept.files() {
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+        let file = kept.config.paths.state_dir.join(&name);
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
     let (_home, config) = kept.end();
     assert_eq!(names(&config.paths.state_dir), ["ledger.sqlite"], "closed, and nothing beside it");

@@ -63,13 +63,7 @@ impl Relay {
     }
 
     /// Passes on what was held back, then what is still to come.
-    pub(super) fn after(
-        held: Buffer,
-        scanner: Option<Scanner>,
-        source: Source,
-        attempts: Attempts,
-        outcome: Outcome,
-    ) -> Self {
+    pub(super) fn after(held: Buffer, scanner: Option<Scanner>, source: Source, attempts: Attempts, outcome: Outcome) -> Self {
         let Attempts { proxy, upstream, ticket, number, dialect, .. } = attempts;
         let events = scanner.map(|mut scanner| {
             scanner.glance(dialect == Dialect::Gemini);
