@@ -120,6 +120,8 @@ pub(super) fn open(file: &Path) -> Result<Connection, Trouble> {
     db.pragma_update(None, "journal_size_limit", 1 << 20)?;
     // In KiB: the memory that idles.
     db.pragma_update(None, "cache_size", -512)?;
+    // Whether it can be written shows now, even when there is nothing to write yet.
+    db.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
     Ok(db)
 }
 

@@ -48,12 +48,9 @@ impl Span {
     /// The last `length` before now.
     pub fn last(length: Duration, now_unix_ms: u64) -> Self {
         let since = now_unix_ms.saturating_sub(millis(length));
-        Self::between(since, now_unix_ms.max(since + 1), None, FAULTS.0).unwrap_or(Self {
-            since_unix_ms: since - since % PERIOD_MS,
-            until_unix_ms: now_unix_ms,
-            step_ms: millis(length).next_multiple_of(PERIOD_MS),
-            faults: FAULTS.0,
-        })
+        let since = since - since % PERIOD_MS;
+        let until = now_unix_ms.max(since + 1);
+        Self { since_unix_ms: since, until_unix_ms: until, step_ms: good_step(until - since), faults: FAULTS.0 }
     }
 
     /// From words.
@@ -85,20 +82,24 @@ impl Span {
             return Err("`until` is beyond all time.".into());
         }
         let since = since - since % PERIOD_MS;
-        let buckets = |step: u64| (until - since).div_ceil(step);
         let step = match step {
             Some(0) => return Err("`step` must be longer than nothing.".into()),
-            Some(step) => step.max(PERIOD_MS).checked_next_multiple_of(PERIOD_MS).ok_or("`step` is too long.")?,
-            None => STEPS_MS.into_iter().find(|step| buckets(*step) <= GOOD_BUCKETS).unwrap_or_else(|| {
-                let longest = STEPS_MS[STEPS_MS.len() - 1];
-                (until - since).div_ceil(GOOD_BUCKETS).next_multiple_of(longest)
-            }),
+            Some(step) => step.checked_next_multiple_of(PERIOD_MS).ok_or("`step` is too long.")?,
+            None => good_step(until - since),
         };
-        if buckets(step) > MOST_BUCKETS {
-            return Err(format!("This makes {} buckets; choose a longer `step`.", buckets(step)));
+        let buckets = (until - since).div_ceil(step);
+        if buckets > MOST_BUCKETS {
+            return Err(format!("This makes {buckets} buckets; choose a longer `step`."));
         }
         Ok(Self { since_unix_ms: since, until_unix_ms: until, step_ms: step, faults })
     }
+}
+
+/// The shortest round step that makes a good chart; whole days where even those are too many.
+fn good_step(length: u64) -> u64 {
+    let day = STEPS_MS[STEPS_MS.len() - 1];
+    let good = STEPS_MS.into_iter().find(|step| length.div_ceil(*step) <= GOOD_BUCKETS);
+    good.unwrap_or_else(|| length.div_ceil(GOOD_BUCKETS).div_ceil(day).saturating_mul(day))
 }
 
 fn duration(name: &str, text: &str) -> Result<u64, String> {

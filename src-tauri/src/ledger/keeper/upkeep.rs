@@ -21,12 +21,16 @@ impl Keeper {
         match file::open(&self.settings.file) {
             Ok(db) => {
                 self.db = Some(db);
-                if self.trouble.take().is_some() {
-                    tracing::info!("the ledger can be used again");
-                }
-                self.health.clear(Code::LedgerUnusable, None);
                 self.tell_today();
                 self.prune();
+                self.flush();
+                // Well again is what can be written, and not what can be opened.
+                if self.db.is_some() {
+                    if self.trouble.take().is_some() {
+                        tracing::info!("the ledger can be used again");
+                    }
+                    self.health.clear(Code::LedgerUnusable, None);
+                }
             }
             Err(trouble) => self.fail(trouble),
         }
