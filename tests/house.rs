@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("network", &["control"], "it watches the machine and tells; it knows nobody who listens"),
     ("status", &["control", "health"], "the picture that others see holds data, it decides nothing"),
     ("instance", &["config", "control"], "who holds the port is a question about files and processes, not about the engine"),
+    ("ledger", &["config", "health", "status"], "the history listens to the traffic; nobody waits for it"),
     (
         "proxy",
         &["config", "control", "health", "status", "tasks"],
@@ -24,7 +25,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "supervisor",
-        &["config", "control", "health", "instance", "network", "proxy", "status", "tasks"],
+        &["config", "control", "health", "instance", "ledger", "network", "proxy", "status", "tasks"],
         "it owns the socket and the state, and knows neither wrap nor any painting of them",
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),
@@ -36,7 +37,20 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
 const PROGRAMS: &[(&str, &[&str], &str)] = &[
     (
         "leeward",
-        &["config", "control", "demo", "health", "instance", "logging", "status", "supervisor", "tasks", "view", "wrap"],
+        &[
+            "config",
+            "control",
+            "demo",
+            "health",
+            "instance",
+            "ledger",
+            "logging",
+            "status",
+            "supervisor",
+            "tasks",
+            "view",
+            "wrap",
+        ],
         "a program asks the supervisor; the proxy is nobody's to call",
     ),
     (

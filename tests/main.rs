@@ -13,6 +13,7 @@ mod cli;
 mod clients;
 mod demo;
 mod faults;
+mod history;
 mod home;
 mod listener;
 mod namespace;

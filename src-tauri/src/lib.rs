@@ -9,6 +9,7 @@ pub mod control;
 pub mod demo;
 pub mod health;
 pub mod instance;
+pub mod ledger;
 pub mod logging;
 pub mod network;
 pub mod proxy;

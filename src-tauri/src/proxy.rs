@@ -35,6 +35,7 @@ use crate::{
     health::{Code, Tracker},
     status::{
         Status,
+        history::Questions,
         traffic::{OriginStats, Traffic},
     },
     tasks::Tasks,
@@ -68,6 +69,8 @@ pub struct Shared {
     pub status: watch::Receiver<Status>,
     /// The network this machine is in.
     pub network: watch::Receiver<Network>,
+    /// Where questions about the history go.
+    pub history: Questions,
     /// The listener's counters.
     pub counters: Arc<Counters>,
     /// Bytes held: of requests for replay, of answers until they are let go.
@@ -105,12 +108,14 @@ pub struct Ends {
     pub health: Tracker,
     /// The network this machine is in.
     pub network: watch::Receiver<Network>,
+    /// Where questions about the history go.
+    pub history: Questions,
 }
 
 impl Shared {
     /// Counters at zero; the replay budget as the config says.
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
-        let Ends { wishes, status, sessions, health, network } = ends;
+        let Ends { wishes, status, sessions, health, network, history } = ends;
         Self {
             paths: Arc::new(Memory::new(network.clone())),
             health,
@@ -119,6 +124,7 @@ impl Shared {
             wishes,
             status,
             network,
+            history,
             counters: Arc::default(),
             held: HeldBytes::default(),
             cuts: Cuts::default(),

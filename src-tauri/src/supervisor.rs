@@ -20,6 +20,7 @@ use crate::{
     control::{Network, NetworkNews, NetworkWhy, Sessions, Wish, Wishes},
     health::Tracker,
     instance::{self, Holder, TokenError},
+    ledger::Ledger,
     network,
     proxy::{Adopt, Ends, Shared, listen},
     status::{Status, traffic::Traffic},
@@ -113,6 +114,8 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 const WISHES: usize = 16;
 /// News of the network that may wait; one that waits covers those that come meanwhile.
 const NEWS: usize = 4;
+/// Questions about the history that may wait; each is answered in milliseconds.
+const QUESTIONS: usize = 16;
 
 impl Engine {
     /// Binds and starts; returns once the first generation accepts.
@@ -137,10 +140,12 @@ impl Engine {
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();
         let (networks, network) = watch::channel(Network::default());
-        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network };
+        let (history, questions) = mpsc::channel(QUESTIONS);
+        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network, history };
         let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
         let traffic = shared.traffic.clone();
+        let ledger = Ledger::start(&config, shared.health.clone(), &traffic, questions);
         let (told, news) = mpsc::channel(NEWS);
         let source = seams.network.unwrap_or_else(|| Arc::new(|news| Box::pin(network::watch(news))));
         let source = source(told.clone());
@@ -159,6 +164,7 @@ impl Engine {
                     network: networks,
                     news,
                     source,
+                    ledger,
                     adopt,
                     ready,
                 })

@@ -17,6 +17,10 @@ const LONGEST_PARK: Duration = Duration::from_secs(10 * 60);
 const MOST_WORKERS: usize = 256;
 /// More replays a second than any machine makes.
 const MOST_REPLAYS: u32 = 1_000_000;
+/// Some 10,000 faults; below it, the pages that a database needs anyway are most of the file.
+const SMALLEST_LEDGER: u64 = 1 << 20;
+/// Counts are kept for periods of five minutes, and old ones are removed once an hour.
+const SHORTEST_KEEP: Duration = Duration::from_secs(60 * 60);
 
 /// Checks all of them.
 ///
@@ -43,6 +47,12 @@ pub(super) fn check(c: &Config) -> Result<(), (&'static str, String)> {
     }
     if !(KEEPALIVE.0..=KEEPALIVE.1).contains(&c.pool.keepalive) {
         return Err(("pool.keepalive", "must be between 1s and 9h, which is what systems take".into()));
+    }
+    if c.ledger.size < SMALLEST_LEDGER {
+        return Err(("ledger.size", "must be at least 1MiB; `ledger.enabled = false` keeps no history at all".into()));
+    }
+    if c.ledger.keep < SHORTEST_KEEP {
+        return Err(("ledger.keep", "must be at least 1h; `ledger.enabled = false` keeps no history at all".into()));
     }
     Ok(())
 }
@@ -96,6 +106,7 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
         ("circuit.park", c.circuit.park),
         ("drain", c.drain),
         ("watch.stall", c.watch.stall),
+        ("ledger.keep", c.ledger.keep),
     ];
     if let Some((key, _)) = needed.iter().find(|(_, d)| d.is_zero()) {
         return Err((key, "must be above zero".into()));

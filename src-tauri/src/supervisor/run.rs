@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     control::{Network, NetworkNews, Restarted, Wish},
     health::Code,
+    ledger::Ledger,
     proxy::{Adopt, Event, Shared},
     status::{Probe, Status},
 };
@@ -39,6 +40,7 @@ pub(super) struct Parts {
     pub(super) news: mpsc::Receiver<NetworkNews>,
     /// Tells of changes of the network.
     pub(super) source: Source,
+    pub(super) ledger: Ledger,
     pub(super) adopt: Adopt,
     pub(super) ready: std_mpsc::SyncSender<Result<(), String>>,
 }
@@ -114,6 +116,8 @@ struct Run {
     source: Option<Source>,
     /// The changes so far, as others see them.
     changes: crate::status::Network,
+    /// Outlives every generation, so that it hears the last fault.
+    ledger: Ledger,
     adopt: Adopt,
     ready: Option<std_mpsc::SyncSender<Result<(), String>>>,
     events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
@@ -140,7 +144,7 @@ struct Run {
 
 impl Run {
     fn new(parts: Parts) -> Self {
-        let Parts { config, reload, shared, socket, publish, wished, network, news, source, adopt, ready } = parts;
+        let Parts { config, reload, shared, socket, publish, wished, network, news, source, ledger, adopt, ready } = parts;
         let file_seen = modified(&config);
         let probe_at = Instant::now() + config.watch.probe;
         Self {
@@ -154,6 +158,7 @@ impl Run {
             news,
             source: Some(source),
             changes: crate::status::Network::default(),
+            ledger,
             adopt,
             ready: Some(ready),
             events: mpsc::channel(64),
@@ -288,6 +293,7 @@ impl Run {
             }
             Err(why) => Some(why),
         };
+        self.ledger.configure(&self.config);
         match &refused {
             Some(why) => self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}.")),
             None => self.shared.health.clear(Code::ConfigInvalid, None),

@@ -64,5 +64,6 @@ impl Run {
             generation.join();
         }
         self.show_as(Phase::Stopped);
+        self.ledger.end().await;
     }
 }
