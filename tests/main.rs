@@ -9,6 +9,7 @@
 
 mod cli;
 mod clients;
+mod company_proxy;
 mod demo;
 mod faults;
 mod home;
