@@ -3,7 +3,7 @@
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
 use leeward::supervisor::Seams;
 use leeward::{
-    config::Trust,
+    config::{Trust, UnknownFate},
     demo::upstream::{Fault, Mark, Plan, Upstream, When},
 };
 use std::time::{Duration, Instant};
@@ -41,9 +41,12 @@ fn promise(fault: &Fault) -> Promise {
         // U6
         Fault::ResetOnReuse | Fault::CloseOnReuse => Repaired(&["reused-reset"]),
         // U7: fate unknown.
-        Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => Told(502, "reset"),
-        // Any byte of an answer ends the licence to repeat.
-        Fault::GarbageStatusLine | Fault::ResetInHead(_) => Told(502, "bad-response"),
+        Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => Repaired(&["fresh-reset"]),
+        // U8: a head that never was complete has shown nobody anything; one that is not HTTP will be no better next time.
+        Fault::ResetInHead(_) => Repaired(&["cut-before-content"]),
+        Fault::GarbageStatusLine => Told(502, "bad-response"),
+        // U8: the first three events of a stream announce its content, and have none.
+        Fault::ResetAfter(mark) | Fault::TruncateAfter(mark) if !has_content(*mark) => Repaired(&["cut-before-content"]),
         // U9
         Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) | Fault::BadChunk => Aborted,
         // U13
@@ -52,6 +55,14 @@ fn promise(fault: &Fault) -> Promise {
         Fault::HeadersThenSilence | Fault::StallAfter(_) | Fault::NeverEnds => Untouched,
         // U12
         Fault::Status(status, _) => Passed(*status),
+    }
+}
+
+/// Whether content has come at this point of the scripted stream.
+fn has_content(mark: Mark) -> bool {
+    match mark {
+        Mark::Events(events) => events > 3,
+        Mark::Bytes(bytes) => bytes > 600,
     }
 }
 
@@ -132,7 +143,8 @@ async fn strikes_once(fault: Fault) {
         assert_eq!(headers["x-leeward-attempts"], attempts, "{fault:?}");
         assert!(began.elapsed() < LIMIT, "{fault:?}");
         let record = upstream.log().record();
-        assert_eq!(record.processed() - before, 1, "{fault:?}: the upstream did the work once: {record:?}");
+        let twice = usize::from(causes == ["cut-before-content"]);
+        assert_eq!(record.processed() - before, 1 + twice, "{fault:?}: the upstream did the work once: {record:?}");
     }
     eventually("nothing is left in flight", async || engine.stats().await["in_flight"] == 0).await;
 }
@@ -155,6 +167,8 @@ async fn the_table() {
         Fault::GarbageStatusLine,
         Fault::ResetInHead(12),
         Fault::ResetAfter(Mark::Events(3)),
+        Fault::ResetAfter(Mark::Events(4)),
+        Fault::TruncateAfter(Mark::Events(4)),
         Fault::ResetAfter(Mark::Bytes(1)),
         Fault::TruncateAfter(Mark::Events(3)),
         Fault::TruncateAfter(Mark::Bytes(0)),
@@ -448,4 +462,42 @@ async fn a_start_up_burst_shares_few_connections() {
     assert_eq!((&stats["requests"], &stats["outcomes"]["failed"]), (&200.into(), &0.into()), "{stats}");
     assert!(stats["absorbed"]["tls"].as_u64().unwrap() > 0, "{stats}");
     assert!(upstream.log().record().connections.len() <= 64 * 2, "one pool, not one connection a request");
+}
+
+/// U7: an inference of unknown fate is sent again and counted as such, unless the config or the client says no.
+#[tokio::test]
+async fn u7_an_inference_of_unknown_fate_is_sent_again_unless_somebody_objects() {
+    for (fate, retries, replayed) in
+        [(UnknownFate::Replay, "0", true), (UnknownFate::Replay, "1", false), (UnknownFate::Pass, "0", false)]
+    {
+        let upstream = Upstream::plain(Plan::times(1, Fault::ResetBeforeHeaders)).unwrap();
+        let engine = TestEngine::tuned(&upstream, |c| c.retry.unknown_fate = fate);
+        let request = client().post(engine.url("/v1/messages")).header("x-stainless-retry-count", retries);
+        let response = request.json(&message(true)).send().await.unwrap();
+        let status = response.status().as_u16();
+        assert_eq!(status, if replayed { 200 } else { 502 }, "{fate:?} {retries}");
+        let stats = engine.stats().await;
+        let counted = u64::from(replayed);
+        assert_eq!((&stats["replays"], &stats["replays_unknown"]), (&counted.into(), &counted.into()), "{fate:?} {retries}");
+    }
+}
+
+/// U12: what the API declines for a moment is waited out where the user wants it, and only then.
+#[tokio::test]
+async fn u12_a_short_refusal_is_absorbed_where_it_is_wanted() {
+    let refusal = |after: &str| Fault::Status(529, vec![("retry-after".into(), after.into())]);
+    for (absorb, fault, wanted) in [
+        (true, refusal("0"), 200),
+        (false, refusal("0"), 529),
+        (true, refusal("60"), 529),
+        (true, Fault::Status(529, vec![]), 529),
+        (true, Fault::Status(429, vec![("retry-after".into(), "0".into())]), 429),
+        (true, Fault::Status(503, vec![("retry-after".into(), "0".into()), ("x-should-retry".into(), "false".into())]), 503),
+    ] {
+        let upstream = Upstream::plain(Plan::times(1, fault.clone())).unwrap();
+        let engine = TestEngine::tuned(&upstream, |c| c.retry.absorb = absorb);
+        let response = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
+        assert_eq!(response.status(), wanted, "{fault:?} absorb: {absorb}");
+        assert_eq!(engine.stats().await["absorbed"]["declined"], u64::from(wanted == 200), "{fault:?} absorb: {absorb}");
+    }
 }

@@ -20,6 +20,7 @@ mod refuse;
 mod request;
 mod restart;
 mod storm;
+mod stream;
 mod support;
 mod terminal;
 mod wrap;

@@ -3,6 +3,7 @@
 //! Sees config, health, status and control; never who supervises it, the terminal, the environment or the process.
 //! `error` is the only place that turns an error into an answer.
 
+mod attempts;
 mod body;
 mod budget;
 mod client_io;
@@ -11,17 +12,22 @@ mod error;
 mod forward;
 pub mod guard;
 mod headers;
+mod hold;
 pub mod listen;
+mod message;
 mod own;
 mod relay;
 mod reply;
 pub mod retry;
 pub mod route;
 mod said;
+pub mod sse;
 mod upstream;
 
 pub use body::HeldBytes;
+pub use hold::Cuts;
 pub use listen::{Accept, Adopt, Counters, Event, Listen};
+pub use relay::Silent;
 
 use crate::{
     config::{Config, Secret},
@@ -64,8 +70,12 @@ pub struct Shared {
     pub network: watch::Receiver<Network>,
     /// The listener's counters.
     pub counters: Arc<Counters>,
-    /// Bytes held for replay.
+    /// Bytes held: of requests for replay, of answers until they are let go.
     pub held: HeldBytes,
+    /// Cut answers, by host.
+    pub cuts: Cuts,
+    /// Streams that are silent.
+    pub silent: Silent,
     /// The bearer token of the control paths.
     pub token: Secret,
     budget: Arc<Budget>,
@@ -108,6 +118,8 @@ impl Shared {
             network,
             counters: Arc::default(),
             held: HeldBytes::default(),
+            cuts: Cuts::default(),
+            silent: Silent::default(),
             token,
             budget: Arc::new(Budget::new(&config.retry)),
             session_upstreams: RwLock::new(known),
@@ -264,6 +276,7 @@ impl Proxy {
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
+            self.shared.cuts.review(&self.config.stream, &self.shared.health);
             for origin in self.all_origins().iter().filter(|o| o.idle() > 0) {
                 origin.sweep();
             }

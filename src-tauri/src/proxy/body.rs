@@ -20,21 +20,41 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub struct HeldBytes(Arc<AtomicU64>);
 
+impl HeldBytes {
+    /// Room for nothing yet.
+    pub(super) fn permit(&self) -> Permit {
+        Permit { held: self.clone(), bytes: 0 }
+    }
+
+    /// Bytes held now.
+    pub fn now(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// Gives back what it took when it goes.
 #[derive(Debug)]
-struct Permit {
+pub(super) struct Permit {
     held: HeldBytes,
     bytes: u64,
 }
 
 impl Permit {
-    fn grow(&mut self, by: u64, limit: u64) -> bool {
+    /// Takes room for more bytes, if all permits together stay within the limit.
+    pub(super) fn grow(&mut self, by: u64, limit: u64) -> bool {
         let fits = |now: u64| now.checked_add(by).filter(|sum| *sum <= limit);
         let grown = self.held.0.fetch_update(Relaxed, Relaxed, fits).is_ok();
         if grown {
             self.bytes += by;
         }
         grown
+    }
+
+    /// Gives some of it back early.
+    pub(super) fn shrink(&mut self, by: u64) {
+        let by = by.min(self.bytes);
+        self.bytes -= by;
+        self.held.0.fetch_sub(by, Relaxed);
     }
 }
 
@@ -113,7 +133,7 @@ const MAX_CHUNKS: usize = 4096;
 
 /// Reads a body whole if it fits, else as far as it fitted.
 pub(super) async fn read(mut body: Incoming, held: &HeldBytes, caps: Caps) -> Result<Payload, ReadError> {
-    let mut permit = Permit { held: held.clone(), bytes: 0 };
+    let mut permit = held.permit();
     let (mut chunks, mut len, mut trailers) = (Vec::new(), 0u64, None);
     if body.is_end_stream() {
         return Ok(Payload::Held(Arc::new(Held { chunks, len, trailers, _permit: permit })));

@@ -1,10 +1,13 @@
 //! The only place that turns an error into an HTTP answer: status, sentence, whose fault, in the client's dialect.
 
+mod dialect;
+
+pub(super) use dialect::Dialect;
+
 use super::{guard, guard::head, reply::Reply, upstream::Failure};
 use crate::status::traffic::Cause;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use serde_json::json;
+use http::{HeaderValue, Response, StatusCode};
 use std::time::Duration;
 
 /// Everything that Leeward itself can have to say to a client instead of an answer.
@@ -36,41 +39,6 @@ pub(super) enum Error {
     BadRequest(String),
     /// A wish was not carried out.
     Undone(String),
-}
-
-/// How a client wants to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
-    /// `{"type":"error","error":{…}}`
-    Anthropic,
-    /// `{"error":{"message",…}}`
-    OpenAi,
-    /// `{"error":{"code","message","status"}}`
-    Gemini,
-    /// Leeward's own paths.
-    Own,
-}
-
-impl Dialect {
-    /// From the path, else from the headers that only one kind of client sends.
-    pub(super) fn of(path: &str, headers: &HeaderMap) -> Self {
-        if path.contains("/v1/messages") || headers.contains_key("anthropic-version") {
-            Self::Anthropic
-        } else if path.contains("enerateContent")
-            || headers.contains_key("x-goog-api-key")
-            || path.contains("/v1beta/")
-            || path.contains("/v1internal")
-        {
-            Self::Gemini
-        } else if ["/responses", "/chat/completions", "/completions", "/embeddings"].iter().any(|p| path.ends_with(p))
-            || path.contains("@openai/")
-            || path.contains("@chatgpt/")
-        {
-            Self::OpenAi
-        } else {
-            Self::Anthropic
-        }
-    }
 }
 
 /// What an error means, before it is put into a dialect.
@@ -224,47 +192,10 @@ fn upstream(Failure { cause, detail }: &Failure) -> Meaning {
     }
 }
 
-fn body(meaning: &Meaning, dialect: Dialect) -> String {
-    let Meaning { status, code, sentence, retry } = meaning;
-    match dialect {
-        Dialect::Own => json!({ "error": { "code": code, "message": sentence } }),
-        Dialect::Anthropic => {
-            let kind = match status.as_u16() {
-                400 | 405 | 408 | 421 => "invalid_request_error",
-                401 => "authentication_error",
-                403 => "permission_error",
-                404 => "not_found_error",
-                413 => "request_too_large",
-                504 => "timeout_error",
-                503 if *retry => "overloaded_error",
-                _ => "api_error",
-            };
-            json!({ "type": "error", "error": { "type": kind, "message": format!("Leeward: {sentence}") }, "request_id": null })
-        }
-        Dialect::OpenAi => {
-            let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
-            json!({ "error": { "message": format!("Leeward: {sentence}"), "type": kind, "param": null, "code": code } })
-        }
-        Dialect::Gemini => {
-            let kind = match status.as_u16() {
-                401 => "UNAUTHENTICATED",
-                403 => "PERMISSION_DENIED",
-                404 => "NOT_FOUND",
-                500 | 501 | 508 => "INTERNAL",
-                502 | 503 => "UNAVAILABLE",
-                504 => "DEADLINE_EXCEEDED",
-                _ => "INVALID_ARGUMENT",
-            };
-            json!({ "error": { "code": status.as_u16(), "message": format!("Leeward: {sentence}"), "status": kind } })
-        }
-    }
-    .to_string()
-}
-
 /// The answer. `attempts` is what was tried upstream.
 pub(super) fn respond(error: &Error, dialect: Dialect, attempts: u32) -> Response<Reply> {
     let meaning = meaning(error);
-    let text = body(&meaning, dialect);
+    let text = dialect.error(&meaning);
     let mut response = Response::new(Reply::full(text));
     *response.status_mut() = meaning.status;
     let headers = response.headers_mut();
@@ -284,6 +215,16 @@ pub(super) fn respond(error: &Error, dialect: Dialect, attempts: u32) -> Respons
         headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+/// The same as an event, for a stream whose head is out and whose content never came.
+pub(super) fn event(failure: Failure, dialect: Dialect, attempts: u32) -> Bytes {
+    let response = respond(&Error::Upstream(failure), dialect, attempts);
+    let status = response.status();
+    match response.into_body() {
+        Reply::Full(Some(text)) => dialect.error_event(status, &text),
+        _ => dialect.error_event(status, b""),
+    }
 }
 
 /// The answer to a head that no parser has seen; the connection ends with it.
@@ -319,7 +260,7 @@ pub(super) fn respond_raw(refusal: head::Refusal) -> Bytes {
             m(408, "head-too-slow", true, "The request's headers did not arrive in time (client.head in Leeward's config).")
         }
     };
-    let text = body(&meaning, Dialect::Anthropic);
+    let text = Dialect::Anthropic.error(&meaning);
     let reason = meaning.status.canonical_reason().unwrap_or("Error");
     Bytes::from(format!(
         "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\nx-leeward-error: {}\r\nx-should-retry: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
@@ -337,7 +278,7 @@ mod tests {
     #[test]
     fn each_client_is_told_in_its_own_dialect() {
         let error = Error::Upstream(Failure { cause: Cause::Connect, detail: "no connection to x (refused)".into() });
-        let parsed = |d| serde_json::from_str::<serde_json::Value>(&body(&meaning(&error), d)).unwrap();
+        let parsed = |d: Dialect| serde_json::from_str::<serde_json::Value>(&d.error(&meaning(&error))).unwrap();
         assert_eq!(parsed(Dialect::Anthropic)["error"]["type"], "overloaded_error");
         assert_eq!(parsed(Dialect::OpenAi)["error"]["code"], "connect");
         assert_eq!(parsed(Dialect::Gemini)["error"]["status"], "UNAVAILABLE");
@@ -372,20 +313,6 @@ mod tests {
             let m = upstream(&Failure { cause: *cause, detail: "detail".into() });
             assert!(m.sentence.ends_with('.') && m.sentence.contains("detail"), "{cause:?}: {}", m.sentence);
             assert!(m.status.is_server_error());
-        }
-    }
-
-    #[test]
-    fn dialects_are_told_apart() {
-        let none = HeaderMap::new();
-        for (path, want) in [
-            ("/v1/messages", Dialect::Anthropic),
-            ("/@openai/v1/responses", Dialect::OpenAi),
-            ("/v1/chat/completions", Dialect::OpenAi),
-            ("/v1beta/models/g:streamGenerateContent", Dialect::Gemini),
-            ("/api/hello", Dialect::Anthropic),
-        ] {
-            assert_eq!(Dialect::of(path, &none), want, "{path}");
         }
     }
 

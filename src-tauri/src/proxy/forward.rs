@@ -4,30 +4,34 @@
 
 use super::{
     Proxy,
-    body::{self, Caps, Outgoing, Payload, ReadError},
+    attempts::{self, Attempts},
+    body::{self, Caps, ReadError},
     error::{self, Dialect, Error},
     headers,
-    relay::Relay,
+    hold::{self, Gathered, Gathering, Later, Way},
+    message::Message,
+    relay::{Relay, Source},
     reply::Reply,
-    retry::{self, Attempt, Verdict},
     route,
-    upstream::{Failure, Lease, Upstream, head_length},
+    upstream::{Failure, Upstream},
 };
 use crate::status::traffic::{Cause, Outcome, Ticket};
 use http::{
-    Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version,
-    header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING},
+    HeaderName, HeaderValue, Request, Response,
+    header::{EXPECT, HOST},
+    response,
 };
-use hyper::body::{Body as _, Incoming};
-use std::{sync::Arc, time::Duration};
+use hyper::body::Incoming;
+use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
+const TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
 /// How long agents may keep an idle connection to us; undici believes it, Bun keeps 300 s whatever it says.
 const KEEP_ALIVE: HeaderValue = HeaderValue::from_static("timeout=300");
 
 /// Sends a request to an upstream and answers with whatever comes of it.
 pub(super) async fn forward(
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     upstream: Arc<Upstream>,
     rest: &str,
     request: Request<Incoming>,
@@ -50,13 +54,15 @@ pub(super) async fn forward(
     };
     let limits = &proxy.config.limits;
     let caps = Caps { body: limits.body_bytes, replay_body: limits.replay_body_bytes, replay_total: limits.replay_total_bytes };
-    let deadline = client_deadline(&parts.headers).unwrap_or(proxy.config.response_timeout);
+    // The client's own patience: the SDKs state it.
+    let patience = attempts::seconds(&parts.headers, TIMEOUT).filter(|p| !p.is_zero()).unwrap_or(proxy.config.response_timeout);
     let reading = Instant::now();
     let payload = match body::read(incoming, &proxy.shared.held, caps).await {
         Ok(payload) => payload,
         Err(why) => return refuse(ticket, why.into()),
     };
     let fault = payload.client_fault();
+    let kind = route::kind(&parts.method, path);
     let mut message = Message {
         method: parts.method,
         target,
@@ -66,52 +72,87 @@ pub(super) async fn forward(
     if let Ok(host) = HeaderValue::try_from(authority.as_str()) {
         message.headers.insert(HOST, host);
     }
-    let mut attempts = Attempts {
-        proxy,
-        upstream: &upstream,
-        replayable: route::is_replayable(&message.method, path),
-        message,
-        number: 0,
-        replays: 0,
-        ticket: &ticket,
-        began: Instant::now(),
-        deadline: Instant::now() + deadline,
-        limit: proxy.config.retry.total.min(deadline / 2),
-        waited: reading.elapsed(),
-    };
-    let result = attempts.run(payload).await;
-    let (number, waited) = (attempts.number, attempts.waited);
-    match result {
-        Ok((response, wire)) => {
-            let own = ticket.elapsed().saturating_sub(waited);
-            ticket.first_byte(own);
-            let reused = wire.is_reused();
-            let (mut parts, incoming) = response.into_parts();
-            parts.headers = headers::strip(&parts.headers, &[]);
-            parts.headers.insert("x-leeward-attempts", HeaderValue::from(number));
-            parts.headers.insert("x-leeward-connection", HeaderValue::from_static(if reused { "reused" } else { "fresh" }));
-            if let Ok(timing) = HeaderValue::try_from(format!("leeward;dur={:.3}", own.as_secs_f64() * 1e3)) {
-                parts.headers.append("server-timing", timing);
-            }
-            parts.headers.insert("keep-alive", KEEP_ALIVE);
-            let outcome = if parts.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined };
-            let relay = Relay::new(incoming, wire, upstream.origin.clone(), number, ticket, outcome);
-            Response::from_parts(parts, Reply::Relay(Box::new(relay)))
-        }
-        Err(failure) => {
+    let request = (proxy.clone(), upstream, ticket);
+    let mut attempts = Attempts::new(request, (message, payload), (kind, dialect), patience, reading.elapsed());
+    if hold::holds(&attempts) {
+        attempts.ask_for_plain_text();
+    }
+    match answer(attempts).await {
+        Ok(response) => response,
+        Err((attempts, failure)) => {
             if let Some(why) = fault.take() {
-                return refuse(ticket, why.into());
+                return refuse(attempts.ticket, why.into());
             }
-            ticket.ends_as(Outcome::Failed);
-            ticket.pass_on(failure.cause, number);
-            tracing::warn!(origin = %upstream.origin.place, cause = failure.cause.as_str(), attempts = number, "passed on: {}", failure.detail);
+            let (number, next) = (attempts.number, attempts.upstream.origin.next_dial_in());
+            attempts.fail(&failure);
             let error = match failure.cause {
-                Cause::CircuitOpen => Error::Parked(failure, upstream.origin.next_dial_in()),
+                Cause::CircuitOpen => Error::Parked(failure, next),
                 _ => Error::Upstream(failure),
             };
             error::respond(&error, dialect, number)
         }
     }
+}
+
+/// Gets an answer that its client may see, as far as that takes; what breaks off before is asked for again.
+async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts>, Failure)> {
+    let mut speak_by = None;
+    loop {
+        let (response, wire) = match attempts.answer().await {
+            Ok(answered) => answered,
+            Err(failure) => return Err((Box::new(attempts), failure)),
+        };
+        let reused = wire.is_reused();
+        let (head, body) = response.into_parts();
+        let way = Way::of(&attempts, &head, &body);
+        if way == Way::AsItComes {
+            let (head, outcome) = dress(head, &mut attempts, reused);
+            let events = hold::is_plain_event_stream(&head.headers);
+            let relay = Relay::new(Source::new(body, wire), attempts, outcome, events);
+            return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
+        }
+        let mut gathering = Gathering::new(way, body, wire, &attempts);
+        let waiting = Instant::now();
+        let speak_by = match way {
+            Way::WholeBody => attempts.deadline,
+            _ => *speak_by.get_or_insert(waiting + attempts.proxy.config.stream.commit_wait),
+        };
+        let gathered = timeout_at(speak_by, gathering.run()).await;
+        attempts.waited += waiting.elapsed();
+        let whole = matches!(gathered, Ok(Gathered::Whole));
+        match gathered {
+            Ok(Gathered::Cut(failure)) => {
+                drop(gathering); // with its connection: a request must not run twice at the same time
+                if !attempts.may_retry(&failure, None).await {
+                    return Err((Box::new(attempts), failure));
+                }
+            }
+            Err(_) if way.is_stream() => {
+                let (head, _) = dress(head, &mut attempts, reused);
+                return Ok(Response::from_parts(head, Reply::Later(Box::new(Later::new(gathering, attempts)))));
+            }
+            Ok(Gathered::Commit | Gathered::Whole) | Err(_) => {
+                let (head, outcome) = dress(head, &mut attempts, reused);
+                let relay = gathering.relay(attempts, outcome, whole);
+                return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
+            }
+        }
+    }
+}
+
+/// The head as the client gets it, and how the request will have ended.
+fn dress(mut head: response::Parts, attempts: &mut Attempts, reused: bool) -> (response::Parts, Outcome) {
+    let own = attempts.ticket.elapsed().saturating_sub(attempts.waited);
+    attempts.ticket.first_byte(own);
+    head.headers = headers::strip(&head.headers, &[]);
+    head.headers.insert("x-leeward-attempts", HeaderValue::from(attempts.number));
+    head.headers.insert("x-leeward-connection", HeaderValue::from_static(if reused { "reused" } else { "fresh" }));
+    if let Ok(timing) = HeaderValue::try_from(format!("leeward;dur={:.3}", own.as_secs_f64() * 1e3)) {
+        head.headers.append("server-timing", timing);
+    }
+    head.headers.insert("keep-alive", KEEP_ALIVE);
+    let outcome = if head.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined };
+    (head, outcome)
 }
 
 impl From<ReadError> for Error {
@@ -120,160 +161,5 @@ impl From<ReadError> for Error {
             ReadError::TooLarge => Self::BodyTooLarge,
             ReadError::Client(why) => Self::BodyBroken(why),
         }
-    }
-}
-
-/// The client's own patience: the SDKs state it in seconds.
-fn client_deadline(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: f64 = headers.get("x-stainless-timeout")?.to_str().ok()?.trim().parse().ok()?;
-    (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds.min(86_400.0)).ok())?
-}
-
-/// A request without its body, as it goes out.
-struct Message {
-    method: Method,
-    target: Uri,
-    headers: HeaderMap,
-    /// Holds the spelling of the header names, which hyper writes again.
-    extensions: Extensions,
-}
-
-impl Message {
-    /// The request with a body, and its length on the wire where that is known.
-    fn with(&self, body: Outgoing) -> (Request<Outgoing>, Option<u64>) {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.target.clone();
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = self.headers.clone();
-        *request.extensions_mut() = self.extensions.clone();
-        let body_length = match request.body() {
-            Outgoing::Held { held, .. } if held.has_trailers() => {
-                request.headers_mut().remove(CONTENT_LENGTH);
-                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                None
-            }
-            Outgoing::Held { held, .. } => {
-                let length = held.len();
-                if length > 0 && !request.headers().contains_key(CONTENT_LENGTH) {
-                    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-                }
-                Some(length)
-            }
-            // Without this hyper would send a GET without its body.
-            Outgoing::Stream(_) if request.body().size_hint().exact().is_none() => {
-                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                None
-            }
-            Outgoing::Stream(_) => None,
-        };
-        let length = body_length.map(|n| head_length(&request) + n);
-        (request, length)
-    }
-}
-
-/// The attempts of one request.
-struct Attempts<'a> {
-    proxy: &'a Proxy,
-    upstream: &'a Upstream,
-    replayable: bool,
-    message: Message,
-    number: u32,
-    replays: u32,
-    ticket: &'a Ticket,
-    began: Instant,
-    /// When the client itself gives up.
-    deadline: Instant,
-    /// How long retrying may take in all.
-    limit: Duration,
-    /// Time spent waiting for the client or the upstream: not Leeward's own.
-    waited: Duration,
-}
-
-impl Attempts<'_> {
-    async fn run(&mut self, mut payload: Payload) -> Result<(Response<Incoming>, super::upstream::Wire), Failure> {
-        let (mut fresh, mut pause) = (false, Duration::ZERO);
-        let mut state = match payload {
-            Payload::Held(_) => retry::Body::Held,
-            Payload::Stream(_) | Payload::Spent => retry::Body::Untouched,
-        };
-        loop {
-            self.number += 1;
-            let failure = match self.once(&mut payload, &mut state, fresh).await {
-                Ok(answered) => return Ok(answered),
-                Err(failure) => failure,
-            };
-            let attempt = Attempt {
-                number: self.number,
-                replays: self.replays,
-                cause: failure.cause,
-                body: state,
-                replayable: self.replayable,
-                idempotent: self.message.method.is_safe(),
-                elapsed: self.began.elapsed(),
-                limit: self.limit,
-                last_pause: pause,
-            };
-            let shared = &self.proxy.shared;
-            match retry::decide(&attempt, &self.proxy.config.retry, || shared.may_replay(), fastrand::f64()) {
-                Verdict::Pass => return Err(failure),
-                Verdict::Retry { after, fresh: on_fresh, replay } => {
-                    self.ticket.absorb(failure.cause, self.number);
-                    if replay {
-                        self.replays += 1;
-                        shared.traffic.replay(failure.cause == Cause::FreshReset);
-                    }
-                    tracing::debug!(origin = %self.upstream.origin.place, cause = failure.cause.as_str(), attempt = self.number, "trying again: {}", failure.detail);
-                    // Once a fresh connection is due it stays due, also when dialling it fails.
-                    (fresh, pause) = (fresh || on_fresh, after);
-                    if !after.is_zero() {
-                        tokio::time::sleep(after).await;
-                    }
-                }
-            }
-        }
-    }
-
-    /// One attempt: a connection, the request, the response's head.
-    async fn once(
-        &mut self,
-        payload: &mut Payload,
-        state: &mut retry::Body,
-        fresh: bool,
-    ) -> Result<(Response<Incoming>, super::upstream::Wire), Failure> {
-        let traffic = &self.proxy.shared.traffic;
-        let waiting = Instant::now();
-        // The first attempt may take what a connection takes, also where nothing is tried again (`retry.total = "0s"`).
-        let connect = &self.proxy.config.connect;
-        let first = connect.dns_timeout + connect.timeout + connect.tls_timeout;
-        let limit = if self.number == 1 { self.limit.max(first) } else { self.limit };
-        let give_up = self.deadline.min(self.began + limit);
-        let Lease { wire, stale, parked } = self.upstream.origin.checkout(fresh, self.began, give_up).await;
-        self.waited += waiting.elapsed();
-        for _ in 0..stale {
-            self.ticket.absorb(Cause::StalePooled, self.number);
-        }
-        let wire = wire?;
-        if parked {
-            self.ticket.absorb(Cause::CircuitOpen, self.number);
-        }
-        traffic.exchange(wire.will_reuse());
-        let Some(outgoing) = payload.take() else {
-            return Err(Failure {
-                cause: Cause::WriteFailed,
-                detail: "the request's body was streamed and cannot be sent twice".into(),
-            });
-        };
-        if *state == retry::Body::Untouched {
-            *state = retry::Body::Spent;
-        }
-        let (request, length) = self.message.with(outgoing);
-        let waiting = Instant::now();
-        let answered = timeout_at(self.deadline, wire.exchange(request, length)).await;
-        self.waited += waiting.elapsed();
-        answered.unwrap_or_else(|_| {
-            let detail = format!("no response from {} before the agent's own deadline", self.upstream.origin.place);
-            Err(Failure { cause: Cause::ResponseTimeout, detail })
-        })
     }
 }

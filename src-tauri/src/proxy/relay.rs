@@ -1,16 +1,27 @@
-//! An upstream's answer on its way to the client: passed frame by frame, never gathered, never looked into.
+//! An answer on its way to the client: first what was held back of it, then frame by frame as it comes.
 //!
 //! Holds the upstream connection and drives it. At the clean end it goes back to the pool; dropped earlier (the client
 //! left) it closes, which cancels the request upstream at once.
 
+mod silence;
+mod source;
+
+pub use silence::Silent;
+pub(super) use source::Source;
+
 use super::{
+    Proxy,
+    attempts::Attempts,
+    error::Dialect,
+    hold::Buffer,
     reply::Broken,
-    upstream::{Origin, Wire},
+    sse::{GLIMPSE, Scanner},
+    upstream::Upstream,
 };
 use crate::status::traffic::{Cause, Outcome, Ticket};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use silence::{Due, Silence};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -20,21 +31,58 @@ use std::{
 /// The body of a proxied response.
 #[derive(Debug)]
 pub(super) struct Relay {
-    body: Incoming,
-    wire: Option<Wire>,
-    origin: Arc<Origin>,
-    attempts: u32,
+    proxy: Arc<Proxy>,
+    upstream: Arc<Upstream>,
     ticket: Ticket,
+    attempts: u32,
+    dialect: Dialect,
     /// How the request will have ended if the body comes to its end.
     outcome: Outcome,
+    /// What was held back, and comes first.
+    held: Buffer,
+    source: Source,
+    /// Nothing comes from the source any more.
+    ended: bool,
     /// What the client learns once everything before it has been written.
     broken: Option<Broken>,
+    /// Only for streams of events.
+    events: Option<Box<Events>>,
+}
+
+/// What is followed of a stream of events.
+#[derive(Debug)]
+struct Events {
+    scanner: Scanner,
+    silence: Silence,
 }
 
 impl Relay {
-    pub(super) fn new(body: Incoming, wire: Wire, origin: Arc<Origin>, attempts: u32, ticket: Ticket, outcome: Outcome) -> Self {
-        let mut relay = Self { body, wire: Some(wire), origin, attempts, ticket, outcome, broken: None };
-        if relay.body.is_end_stream() {
+    /// Passes on an answer as it comes. `events`: it is a stream of events, not compressed.
+    pub(super) fn new(source: Source, attempts: Attempts, outcome: Outcome, events: bool) -> Self {
+        Self::after(Buffer::default(), events.then(|| Scanner::new(GLIMPSE)), source, attempts, outcome)
+    }
+
+    /// Passes on what was held back, then what is still to come.
+    pub(super) fn after(held: Buffer, scanner: Option<Scanner>, source: Source, attempts: Attempts, outcome: Outcome) -> Self {
+        let Attempts { proxy, upstream, ticket, number, dialect, .. } = attempts;
+        let events = scanner.map(|mut scanner| {
+            scanner.glance(dialect == Dialect::Gemini);
+            Box::new(Events { scanner, silence: Silence::new(&proxy.config.stream) })
+        });
+        let mut relay = Self {
+            proxy,
+            upstream,
+            ticket,
+            attempts: number,
+            dialect,
+            outcome,
+            held,
+            source,
+            ended: false,
+            broken: None,
+            events,
+        };
+        if relay.source.is_end() || !relay.source.is_open() {
             relay.end();
         }
         relay
@@ -42,18 +90,38 @@ impl Relay {
 
     /// The answer is complete: the connection may serve the next request.
     fn end(&mut self) {
-        if let Some(wire) = self.wire.take() {
+        self.ended = true;
+        self.events = None;
+        if self.held.is_empty() {
             self.ticket.ends_as(self.outcome);
-            self.origin.put_back(wire);
+        }
+        if let Some(wire) = self.source.take_wire() {
+            self.upstream.origin.put_back(wire);
         }
     }
 
-    fn cut(&mut self, error: hyper::Error) -> Broken {
-        self.wire = None;
+    fn cut(&mut self, why: Broken) {
+        self.source.take_wire();
+        self.ended = true;
+        self.events = None;
         self.ticket.ends_as(Outcome::Cut);
         self.ticket.pass_on(Cause::CutMidStream, self.attempts);
-        tracing::warn!(origin = %self.origin.place, "an answer was cut after it had begun: {error}");
-        Box::new(error)
+        let place = &self.upstream.origin.place;
+        self.proxy.shared.cuts.note(&place.host);
+        tracing::warn!(origin = %place, "an answer was cut after it had begun: {why}");
+        self.broken = Some(why);
+    }
+
+    /// True when the last event has been passed on: whatever happens behind it, the answer is whole (U10).
+    fn has_last_event(&self) -> bool {
+        self.events.as_ref().is_some_and(|e| e.scanner.is_complete())
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        let Some(events) = &mut self.events else { return Poll::Pending };
+        let shared = &self.proxy.shared;
+        let between = events.scanner.at_boundary();
+        events.silence.poll_due(cx, between, &shared.silent, &shared.health, &self.upstream.origin.place.host)
     }
 }
 
@@ -63,50 +131,75 @@ impl Body for Relay {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
+        if let Some(held) = this.held.pop() {
+            if this.ended && this.held.is_empty() {
+                this.ticket.ends_as(this.outcome);
+            }
+            return Poll::Ready(Some(held.map_err(Broken::from)));
+        }
         if let Some(broken) = this.broken.take() {
             return Poll::Ready(Some(Err(broken)));
         }
-        let mut frame = Pin::new(&mut this.body).poll_frame(cx);
-        if frame.is_pending()
-            && let Some(wire) = &mut this.wire
-        {
-            // Driving the connection may have read what the body waits for.
-            wire.poll_drive(cx);
-            frame = Pin::new(&mut this.body).poll_frame(cx);
+        if this.ended {
+            return Poll::Ready(None);
         }
-        match std::task::ready!(frame) {
-            Some(Ok(frame)) => {
-                if this.body.is_end_stream() {
+        let broken: Broken = match this.source.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(events), Some(data)) = (&mut this.events, frame.data_ref()) {
+                    events.silence.ends();
+                    events.scanner.feed(data, |_| {});
+                }
+                if this.source.is_end() {
                     this.end();
                 }
-                Poll::Ready(Some(Ok(frame)))
+                return Poll::Ready(Some(Ok(frame)));
             }
-            Some(Err(error)) => {
-                // hyper drops what it has not written yet when a body fails: one turn lets it write what did arrive.
-                this.broken = Some(this.cut(error));
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            None => {
+            Poll::Ready(Some(Err(_))) if this.has_last_event() => {
+                this.source.take_wire();
                 this.end();
-                Poll::Ready(None)
+                return Poll::Ready(None);
             }
-        }
+            Poll::Ready(Some(Err(error))) => Box::new(error),
+            Poll::Ready(None) => {
+                this.end();
+                return Poll::Ready(None);
+            }
+            Poll::Pending => match std::task::ready!(this.poll_silence(cx)) {
+                Due::Ping => return Poll::Ready(Some(Ok(Frame::data(this.dialect.ping())))),
+                Due::End => "the upstream has been silent for too long".into(),
+            },
+        };
+        this.cut(broken);
+        // hyper drops what it has not written yet when a body fails: one turn lets it write what did arrive.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.held.is_empty() && self.broken.is_none() && (self.ended || self.source.is_end())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = if self.ended { SizeHint::with_exact(0) } else { self.source.size_hint() };
+        let mut all = SizeHint::new();
+        all.set_lower(rest.lower().saturating_add(self.held.len()));
+        if let Some(upper) = rest.upper() {
+            all.set_upper(upper.saturating_add(self.held.len()));
+        }
+        all
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if self.body.is_end_stream() {
+        if self.ended {
+            return;
+        }
+        if self.source.is_end() {
             self.end();
+        } else if self.has_last_event() {
+            // SDKs leave at the last event, without waiting for the end of the body.
+            self.ticket.ends_as(self.outcome);
         }
     }
 }

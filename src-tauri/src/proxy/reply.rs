@@ -1,6 +1,6 @@
 //! Response bodies: Leeward's own words, an upstream's answer passed through, or a session's open stream.
 
-use super::{relay::Relay, said::Said};
+use super::{hold::Later, relay::Relay, said::Said};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::{
@@ -23,6 +23,8 @@ pub(super) enum Reply {
     Full(Option<Bytes>),
     /// From the upstream.
     Relay(Box<Relay>),
+    /// From the upstream, once it is let go.
+    Later(Box<Later>),
     /// Lines as they come, until the sender is dropped.
     Open(mpsc::Receiver<Bytes>),
 }
@@ -41,6 +43,7 @@ impl Body for Reply {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::Relay(relay) => Pin::new(relay.as_mut()).poll_frame(cx),
+            Self::Later(later) => Pin::new(later.as_mut()).poll_frame(cx),
             Self::Open(lines) => lines.poll_recv(cx).map(|line| line.map(|l| Ok(Frame::data(l)))),
         }
     }
@@ -49,6 +52,7 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Relay(relay) => relay.is_end_stream(),
+            Self::Later(later) => later.is_end_stream(),
             Self::Open(_) => false,
         }
     }
@@ -57,7 +61,7 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Relay(relay) => relay.size_hint(),
-            Self::Open(_) => SizeHint::default(),
+            Self::Later(_) | Self::Open(_) => SizeHint::default(),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Whether a failed attempt is made again: one pure decision from what is known. Waits and sends nothing itself.
 //!
-//! The rows are U1, U3, U5, U6 and U7 of the design's section 4. A proxy may repeat what provably never reached the
-//! origin; RFC 9110 section 9.2.2 forbids it to repeat anything else that is not idempotent on its own account, and the
-//! licence for U6 is that an inference request has no effect but its answer.
+//! The rows are U1 to U13 of the design's section 4. A proxy may repeat what provably never reached the origin; RFC 9110
+//! section 9.2.2 forbids it to repeat anything else that is not idempotent on its own account. The licence for U6 to U8
+//! is that an inference has no effect but its answer, of which the client has seen nothing yet.
 
-use crate::{config::Retry, status::traffic::Cause};
+use crate::{
+    config::{Retry, UnknownFate},
+    status::traffic::Cause,
+};
 use std::time::Duration;
 
 /// What became of the request's body.
@@ -18,6 +21,17 @@ pub enum Body {
     Spent,
 }
 
+/// What a request is, as far as sending it again goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A safe method (RFC 9110 section 9.2.1): repeating it changes nothing.
+    Safe,
+    /// Has no effect but its answer, and its tokens (`route::is_replayable`).
+    Inference,
+    /// Anything else: never sent twice once it may have arrived.
+    Once,
+}
+
 /// What is known about a failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
@@ -29,16 +43,20 @@ pub struct Attempt {
     pub cause: Cause,
     /// The request's body.
     pub body: Body,
-    /// A safe method, or an inference path (`route::is_replayable`).
-    pub replayable: bool,
-    /// A safe method.
-    pub idempotent: bool,
+    /// What the request is.
+    pub kind: Kind,
+    /// The client says that it is retrying by itself already.
+    pub client_retries: bool,
     /// Time since the first attempt began.
     pub elapsed: Duration,
-    /// Time that retrying may take in all.
-    pub limit: Duration,
+    /// Time since the first attempt failed.
+    pub retrying: Duration,
+    /// How long the client waits for this request in all.
+    pub deadline: Duration,
     /// The pause before this attempt.
     pub last_pause: Duration,
+    /// What the upstream asked to wait, where it declined.
+    pub retry_after: Option<Duration>,
 }
 
 /// What to do.
@@ -61,39 +79,51 @@ pub enum Verdict {
 const MAX_UNSENT: u32 = 8;
 
 /// Decides. `budget` is asked only when a replay is otherwise due; `roll` is a random number in 0..1.
-pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl FnOnce() -> bool, roll: f64) -> Verdict {
+pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll: f64) -> Verdict {
+    let held = attempt.body == Body::Held;
+    let again = |after: Duration, fresh: bool| {
+        let in_time = attempt.retrying + after < policy.total && attempt.elapsed + after < attempt.deadline / 2;
+        if in_time { Verdict::Retry { after, fresh, replay: false } } else { Verdict::Pass }
+    };
+    let replay = |after: Duration, patience: Duration| {
+        let in_time = attempt.elapsed + after < patience;
+        if held && attempt.replays < policy.replays && in_time && budget() {
+            Verdict::Retry { after, fresh: true, replay: true }
+        } else {
+            Verdict::Pass
+        }
+    };
     let pause = jitter(policy, attempt.last_pause, roll);
-    let in_time = |after: Duration| attempt.elapsed + after < attempt.limit;
-    let sendable = attempt.body != Body::Spent;
     match attempt.cause {
         // U1, U2: not reached.
-        Cause::Dns | Cause::Connect | Cause::Tls | Cause::CompanyProxy if sendable && in_time(pause) => {
-            Verdict::Retry { after: pause, fresh: false, replay: false }
-        }
+        Cause::Dns | Cause::Connect | Cause::Tls | Cause::CompanyProxy if attempt.body != Body::Spent => again(pause, false),
         // U4: the pool has already looked for another connection.
-        Cause::StalePooled if sendable && in_time(Duration::ZERO) => {
-            Verdict::Retry { after: Duration::ZERO, fresh: true, replay: false }
-        }
+        Cause::StalePooled if attempt.body != Body::Spent => again(Duration::ZERO, true),
         // U5: a truncated request cannot be processed. The first time at once, as one reset is the common case.
-        Cause::WriteFailed | Cause::WriteStalled if attempt.body == Body::Held && attempt.number < MAX_UNSENT => {
-            let after = if attempt.number == 1 { Duration::ZERO } else { pause };
+        Cause::WriteFailed | Cause::WriteStalled if held && attempt.number < MAX_UNSENT => {
+            let verdict = again(if attempt.number == 1 { Duration::ZERO } else { pause }, true);
             // The upstream has seen a part of it: it costs budget, though it is no replay.
-            if in_time(after) && budget() { Verdict::Retry { after, fresh: true, replay: false } } else { Verdict::Pass }
+            if verdict != Verdict::Pass && budget() { verdict } else { Verdict::Pass }
         }
-        // U6: very probably not processed. Safe methods may be repeated whatever became of them (U7).
-        Cause::ReusedReset | Cause::FreshReset
-            if attempt.body == Body::Held
-                && (attempt.cause == Cause::ReusedReset || attempt.idempotent)
-                && attempt.replayable
-                && attempt.replays < policy.replays
-                && in_time(Duration::ZERO) =>
-        {
-            if budget() {
-                Verdict::Retry { after: Duration::ZERO, fresh: true, replay: true }
-            } else {
-                Verdict::Pass
+        // U6: very probably not processed.
+        Cause::ReusedReset if attempt.kind != Kind::Once && attempt.retrying < policy.total => {
+            replay(Duration::ZERO, attempt.deadline / 2)
+        }
+        // U7: nobody knows.
+        Cause::FreshReset if may_run_twice(attempt, policy) && attempt.retrying < policy.total => {
+            replay(Duration::ZERO, attempt.deadline / 2)
+        }
+        // U8: processed, and nothing of it was shown. U11: the same after a long time, in which the client was kept waiting.
+        Cause::CutBeforeContent if attempt.kind != Kind::Once => replay(Duration::ZERO, attempt.deadline / 2),
+        Cause::CutWhileHeld if attempt.kind != Kind::Once => replay(Duration::ZERO, attempt.deadline),
+        // U12: declined; only where the user wants it, and only for as long as the API asks.
+        Cause::Declined if policy.absorb && attempt.kind != Kind::Once && !attempt.client_retries => match attempt.retry_after {
+            Some(after) if after <= policy.absorb_within && attempt.retrying + after < policy.total => {
+                replay(after.max(policy.base), attempt.deadline / 2)
             }
-        }
+            _ => Verdict::Pass,
+        },
+        // The same causes where a row above does not allow it.
         Cause::Dns
         | Cause::Connect
         | Cause::Tls
@@ -102,18 +132,28 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl FnOnce() -> bool, 
         | Cause::WriteFailed
         | Cause::WriteStalled
         | Cause::ReusedReset
-        | Cause::FreshReset => Verdict::Pass,
-        // U3, U13 and faults after the first byte: permanent, running, or shown.
-        Cause::Certificate
-        | Cause::ResponseTimeout
-        | Cause::BadResponse
-        | Cause::CutMidStream
-        | Cause::Loop
-        | Cause::ProxyLogin
+        | Cause::FreshReset
         | Cause::CutBeforeContent
         | Cause::CutWhileHeld
-        | Cause::Declined
+        | Cause::Declined => Verdict::Pass,
+        // U3, U9, U13, U16: permanent, shown, still running, or waited for already.
+        Cause::Certificate
+        | Cause::ProxyLogin
+        | Cause::Loop
+        | Cause::BadResponse
+        | Cause::CutMidStream
+        | Cause::ResponseTimeout
         | Cause::CircuitOpen => Verdict::Pass,
+    }
+}
+
+/// Whether a request whose fate is unknown may be sent again (U7): safe methods always; an inference unless the config or
+/// the client's own retrying says no.
+fn may_run_twice(attempt: &Attempt, policy: &Retry) -> bool {
+    match attempt.kind {
+        Kind::Safe => true,
+        Kind::Inference => policy.unknown_fate == UnknownFate::Replay && !attempt.client_retries,
+        Kind::Once => false,
     }
 }
 
@@ -124,108 +164,4 @@ fn jitter(policy: &Retry, last: Duration, roll: f64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: Retry = Retry {
-        replays: 2,
-        total: Duration::from_secs(45),
-        base: Duration::from_millis(50),
-        cap: Duration::from_secs(2),
-        budget: 0.2,
-        budget_floor: 10,
-        unknown_fate: crate::config::UnknownFate::Replay,
-        absorb: false,
-        absorb_within: Duration::from_secs(5),
-    };
-
-    fn attempt(cause: Cause) -> Attempt {
-        Attempt {
-            number: 1,
-            replays: 0,
-            cause,
-            body: Body::Held,
-            replayable: true,
-            idempotent: false,
-            elapsed: Duration::from_millis(10),
-            limit: POLICY.total,
-            last_pause: Duration::ZERO,
-        }
-    }
-
-    fn retried(a: &Attempt) -> bool {
-        decide(a, &POLICY, || true, 0.5) != Verdict::Pass
-    }
-
-    #[test]
-    fn the_table() {
-        // cause, held inference POST, not replayable POST, untouched stream, spent stream, GET
-        for (cause, held, other, untouched, spent, get) in [
-            (Cause::Dns, true, true, true, false, true),
-            (Cause::Connect, true, true, true, false, true),
-            (Cause::Tls, true, true, true, false, true),
-            (Cause::Certificate, false, false, false, false, false),
-            (Cause::StalePooled, true, true, true, false, true),
-            (Cause::WriteFailed, true, true, false, false, true),
-            (Cause::ReusedReset, true, false, false, false, true),
-            (Cause::FreshReset, false, false, false, false, true),
-            (Cause::ResponseTimeout, false, false, false, false, false),
-            (Cause::BadResponse, false, false, false, false, false),
-            (Cause::CutMidStream, false, false, false, false, false),
-            (Cause::Loop, false, false, false, false, false),
-            (Cause::CompanyProxy, true, true, true, false, true),
-            (Cause::ProxyLogin, false, false, false, false, false),
-            (Cause::WriteStalled, true, true, false, false, true),
-            (Cause::CutBeforeContent, false, false, false, false, false),
-            (Cause::CutWhileHeld, false, false, false, false, false),
-            (Cause::Declined, false, false, false, false, false),
-            (Cause::CircuitOpen, false, false, false, false, false),
-        ] {
-            let base = attempt(cause);
-            assert_eq!(retried(&base), held, "{cause:?} held");
-            assert_eq!(retried(&Attempt { replayable: false, ..base }), other, "{cause:?} other");
-            assert_eq!(retried(&Attempt { body: Body::Untouched, ..base }), untouched, "{cause:?} untouched");
-            assert_eq!(retried(&Attempt { body: Body::Spent, ..base }), spent, "{cause:?} spent");
-            assert_eq!(retried(&Attempt { idempotent: true, ..base }), get, "{cause:?} get");
-        }
-        assert_eq!(Cause::ALL.len(), 19, "a new cause needs a row");
-    }
-
-    #[test]
-    fn replays_are_few_and_budgeted_and_on_a_fresh_connection() {
-        let base = attempt(Cause::ReusedReset);
-        assert_eq!(decide(&base, &POLICY, || true, 0.5), Verdict::Retry { after: Duration::ZERO, fresh: true, replay: true });
-        assert_eq!(decide(&base, &POLICY, || false, 0.5), Verdict::Pass, "no budget");
-        assert_eq!(decide(&Attempt { replays: 2, ..base }, &POLICY, || true, 0.5), Verdict::Pass, "two are enough");
-        let mut asked = false;
-        decide(
-            &attempt(Cause::Connect),
-            &POLICY,
-            || {
-                asked = true;
-                true
-            },
-            0.5,
-        );
-        assert!(!asked, "a connection that was never made costs no budget");
-    }
-
-    #[test]
-    fn nothing_is_tried_past_the_limit() {
-        for cause in [Cause::Dns, Cause::Connect, Cause::Tls, Cause::WriteFailed, Cause::ReusedReset] {
-            assert!(!retried(&Attempt { elapsed: POLICY.total, ..attempt(cause) }), "{cause:?}");
-        }
-        assert!(!retried(&Attempt { number: MAX_UNSENT, ..attempt(Cause::WriteFailed) }));
-        assert!(retried(&Attempt { number: 99, ..attempt(Cause::Connect) }), "U1 goes on until the limit");
-    }
-
-    #[test]
-    fn pauses_grow_and_stay_within_bounds() {
-        let mut last = Duration::ZERO;
-        for roll in [0.0, 0.3, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0] {
-            last = jitter(&POLICY, last, roll);
-            assert!((POLICY.base..=POLICY.cap).contains(&last), "{last:?}");
-        }
-        assert_eq!(last, POLICY.cap);
-    }
-}
+mod tests;

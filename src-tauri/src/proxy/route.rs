@@ -1,5 +1,7 @@
 //! Where a request goes, from its path alone. Pure.
 
+use super::retry::Kind;
+
 /// The kinds of path that Leeward tells apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -55,20 +57,18 @@ pub fn route(target: &str) -> Route<'_> {
     Route::Default
 }
 
-/// What a request may be retried for, from method and path (design: "Replayable").
-pub fn is_replayable(method: &http::Method, path: &str) -> bool {
+/// What a request is, as far as sending it again goes (design: "Replayable").
+pub fn kind(method: &http::Method, path: &str) -> Kind {
     use http::Method;
     if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
-        return true;
+        return Kind::Safe;
     }
     const INFERENCE: [&str; 4] = ["/v1/messages", "/v1/messages/count_tokens", "/v1/responses", "/v1/chat/completions"];
     // Gateways and ChatGPT's own API put the same operations below other prefixes: `/backend-api/codex/responses`.
-    const SUFFIXES: [&str; 2] = ["/codex/responses", ":generateContent"];
+    const SUFFIXES: [&str; 3] = ["/codex/responses", ":generateContent", ":streamGenerateContent"];
     let path = path.trim_end_matches('/');
-    *method == Method::POST
-        && (INFERENCE.iter().any(|p| path.ends_with(p))
-            || SUFFIXES.iter().any(|p| path.ends_with(p))
-            || path.ends_with(":streamGenerateContent"))
+    let inference = INFERENCE.iter().chain(&SUFFIXES).any(|p| path.ends_with(p));
+    if *method == Method::POST && inference { Kind::Inference } else { Kind::Once }
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_inference_and_safe_methods_are_replayable() {
+    fn only_inference_and_safe_methods_are_sent_twice() {
         for path in [
             "/v1/messages",
             "/v1/messages/count_tokens",
@@ -107,13 +107,13 @@ mod tests {
             "/api/v1/chat/completions",
             "/backend-api/codex/responses",
         ] {
-            assert!(is_replayable(&Method::POST, path), "{path}");
+            assert_eq!(kind(&Method::POST, path), Kind::Inference, "{path}");
         }
         for path in ["/v1/oauth/token", "/v1/files", "/v1/messages/batches", "/v1/mcp/x", "/v1/code/sessions", "/", "/responses"]
         {
-            assert!(!is_replayable(&Method::POST, path), "{path}");
+            assert_eq!(kind(&Method::POST, path), Kind::Once, "{path}");
         }
-        assert!(is_replayable(&Method::HEAD, "/api/hello") && is_replayable(&Method::GET, "/v1/models"));
-        assert!(!is_replayable(&Method::PUT, "/v1/messages") && !is_replayable(&Method::DELETE, "/v1/messages"));
+        assert_eq!((kind(&Method::HEAD, "/api/hello"), kind(&Method::GET, "/v1/models")), (Kind::Safe, Kind::Safe));
+        assert_eq!((kind(&Method::PUT, "/v1/messages"), kind(&Method::DELETE, "/v1/messages")), (Kind::Once, Kind::Once));
     }
 }

@@ -309,7 +309,9 @@ impl Wire {
                 }
                 let incomplete = self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n);
                 let cause = match (answered, incomplete, self.is_reused()) {
-                    (true, ..) => Cause::BadResponse,
+                    (true, ..) if error.is_parse() => Cause::BadResponse,
+                    // A head that broke off has told nobody anything.
+                    (true, ..) => Cause::CutBeforeContent,
                     (false, true, _) => Cause::WriteFailed,
                     (false, false, true) => Cause::ReusedReset,
                     (false, false, false) => Cause::FreshReset,

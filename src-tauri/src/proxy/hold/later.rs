@@ -1,0 +1,158 @@
+//! An answer that is still held back when its client must hear something: the head has gone out, pings keep the client
+//! waiting, and what breaks off meanwhile is asked for again. What fails for good is told as an event in the dialect.
+
+use super::{Gathered, Gathering, Way};
+use crate::{
+    proxy::{
+        attempts::{Answered, Attempts},
+        error,
+        relay::{Relay, Source},
+        reply::Broken,
+        upstream::Failure,
+    },
+    status::traffic::Outcome,
+};
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::sleep};
+
+/// What the future leads to: the answer's own body, or words of ours and the end.
+enum End {
+    Relay(Relay),
+    Words(Bytes),
+}
+
+/// The body of an answer whose head went out before its content was let go.
+pub(in crate::proxy) struct Later {
+    pings: mpsc::Receiver<Bytes>,
+    future: Option<Pin<Box<dyn Future<Output = End> + Send>>>,
+    relay: Option<Relay>,
+}
+
+impl std::fmt::Debug for Later {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Later").field("gathering", &self.future.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Later {
+    /// Begins with a ping and goes on gathering as the body is polled: no task of its own, and dropping it ends everything.
+    pub(in crate::proxy) fn new(gathering: Gathering, attempts: Attempts) -> Self {
+        let (ping, pings) = mpsc::channel(1);
+        Self { pings, future: Some(Box::pin(go_on(gathering, attempts, ping))), relay: None }
+    }
+}
+
+impl Body for Later {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        if let Some(relay) = &mut this.relay {
+            return Pin::new(relay).poll_frame(cx);
+        }
+        let Some(future) = &mut this.future else { return Poll::Ready(None) };
+        let end = match future.as_mut().poll(cx) {
+            Poll::Ready(end) => end,
+            Poll::Pending => {
+                let ping = std::task::ready!(this.pings.poll_recv(cx));
+                return Poll::Ready(ping.map(|p| Ok(Frame::data(p))));
+            }
+        };
+        this.future = None;
+        match end {
+            End::Words(words) => Poll::Ready(Some(Ok(Frame::data(words)))),
+            End::Relay(relay) => Pin::new(this.relay.insert(relay)).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.future.is_none() && self.relay.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+/// An error that the API answers instead of a stream is one small object.
+const ERROR_BODY: usize = 64 << 10;
+
+async fn go_on(mut gathering: Gathering, mut attempts: Attempts, pings: mpsc::Sender<Bytes>) -> End {
+    let pinger = Pinger { every: attempts.proxy.config.stream.hold_ping, ping: attempts.dialect.ping(), pings };
+    pinger.ping();
+    loop {
+        let failure = match pinger.during(gathering.run()).await {
+            Gathered::Commit => return End::Relay(gathering.relay(attempts, Outcome::Answered, false)),
+            Gathered::Whole => return End::Relay(gathering.relay(attempts, Outcome::Answered, true)),
+            Gathered::Cut(failure) => failure,
+        };
+        drop(gathering); // with its connection: the client's request must not run twice at the same time
+        gathering = match pinger.during(next(&mut attempts, failure)).await {
+            Ok((response, wire)) => {
+                let (head, body) = response.into_parts();
+                match Way::of(&attempts, &head, &body) {
+                    way if way.is_stream() => Gathering::new(way, body, wire, &attempts),
+                    _ => return pinger.during(instead(attempts, head.status, Source::new(body, wire))).await,
+                }
+            }
+            Err(failure) => return failed(attempts, failure),
+        };
+    }
+}
+
+async fn next(attempts: &mut Attempts, failure: Failure) -> Result<Answered, Failure> {
+    if attempts.may_retry(&failure, None).await { attempts.answer().await } else { Err(failure) }
+}
+
+/// Leeward's own error, as the event that the dialect has for it.
+fn failed(attempts: Attempts, failure: Failure) -> End {
+    let (dialect, number) = (attempts.dialect, attempts.number);
+    attempts.fail(&failure);
+    End::Words(error::event(failure, dialect, number))
+}
+
+/// What came instead of a stream: the API's own error, whose body is what its dialect puts into an error event.
+async fn instead(mut attempts: Attempts, status: StatusCode, mut source: Source) -> End {
+    let mut body = Vec::new();
+    while let Some(Ok(frame)) = poll_fn(|cx| source.poll_frame(cx)).await {
+        body.extend(frame.into_data().unwrap_or_default());
+        if body.len() > ERROR_BODY {
+            break;
+        }
+    }
+    attempts.ticket.ends_as(Outcome::Declined);
+    End::Words(attempts.dialect.error_event(status, &body))
+}
+
+/// Keeps the client waiting.
+struct Pinger {
+    every: Duration,
+    ping: Bytes,
+    pings: mpsc::Sender<Bytes>,
+}
+
+impl Pinger {
+    fn ping(&self) {
+        // A ping that the client has not read yet is enough.
+        self.pings.try_send(self.ping.clone()).ok();
+    }
+
+    async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = sleep(self.every) => self.ping(),
+            }
+        }
+    }
+}

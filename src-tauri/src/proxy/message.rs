@@ -1,0 +1,52 @@
+//! A request as it goes out: its head once, a body for each attempt. Framing follows the body, nothing else is changed.
+
+use super::{body::Outgoing, upstream::head_length};
+use http::{
+    Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use hyper::body::Body as _;
+
+/// A request without its body, as it goes out.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) method: Method,
+    pub(super) target: Uri,
+    pub(super) headers: HeaderMap,
+    /// Holds the spelling of the header names, which hyper writes again.
+    pub(super) extensions: Extensions,
+}
+
+impl Message {
+    /// The request with a body, and its length on the wire where that is known.
+    pub(super) fn with(&self, body: Outgoing) -> (Request<Outgoing>, Option<u64>) {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.target.clone();
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = self.headers.clone();
+        *request.extensions_mut() = self.extensions.clone();
+        let body_length = match request.body() {
+            Outgoing::Held { held, .. } if held.has_trailers() => {
+                request.headers_mut().remove(CONTENT_LENGTH);
+                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                None
+            }
+            Outgoing::Held { held, .. } => {
+                let length = held.len();
+                if length > 0 && !request.headers().contains_key(CONTENT_LENGTH) {
+                    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+                }
+                Some(length)
+            }
+            // Without this hyper would send a GET without its body.
+            Outgoing::Stream(_) if request.body().size_hint().exact().is_none() => {
+                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                None
+            }
+            Outgoing::Stream(_) => None,
+        };
+        let length = body_length.map(|n| head_length(&request) + n);
+        (request, length)
+    }
+}

@@ -1,0 +1,336 @@
+//! Answers that break off: the commit window (U8), the end behind the last event (U10), gathered answers (U11), silence (U14).
+
+use crate::support::{LIMIT, TestEngine, client, eventually, message};
+use leeward::supervisor::Seams;
+use leeward::{
+    config::StreamMode,
+    demo::upstream::{Fault, Mark, Plan, Upstream},
+};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+async fn asked(engine: &TestEngine, path: &str, body: &serde_json::Value) -> (u16, Result<String, reqwest::Error>) {
+    let response = client().post(engine.url(path)).json(body).send().await.unwrap();
+    (response.status().as_u16(), response.text().await)
+}
+
+async fn whole(upstream: &Upstream, path: &str, body: &serde_json::Value) -> String {
+    client().post(upstream.url().join(path).unwrap()).json(body).send().await.unwrap().text().await.unwrap()
+}
+
+/// Every dialect: path, and how the request asks for a stream.
+fn dialects() -> [(&'static str, serde_json::Value); 4] {
+    [
+        ("/v1/messages", message(true)),
+        ("/v1/chat/completions", message(true)),
+        ("/v1/responses", message(true)),
+        ("/v1beta/models/g:streamGenerateContent?alt=sse", message(true)),
+    ]
+}
+
+/// U8: a stream cut at any byte before its first content is whole for the client, and at any byte behind it is seen to be cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_a_stream_cut_at_any_byte_is_repaired_or_told() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::start(&upstream);
+    let wanted = whole(&upstream, "/v1/messages", &message(true)).await;
+    let content = wanted.find("event: content_block_delta").unwrap();
+    let committed = content + wanted[content..].find("\n\n").unwrap() + 2;
+    let last = wanted.len();
+    // Around every boundary of the first events, the commit point and the end; a few in the middle.
+    let boundaries = wanted[..committed].match_indices("\n\n").map(|(at, _)| at + 2).chain([0, committed, last - 30, last]);
+    let near = boundaries.flat_map(|at| at.saturating_sub(2)..=(at + 2).min(last));
+    let offsets: std::collections::BTreeSet<usize> = near.chain([50, 333, committed + 500]).collect();
+    for at in offsets {
+        for fault in [Fault::ResetAfter(Mark::Bytes(at as u64)), Fault::TruncateAfter(Mark::Bytes(at as u64))] {
+            upstream.follow(Plan::times(1, fault.clone()));
+            let (status, text) = asked(&engine, "/v1/messages", &message(true)).await;
+            assert_eq!(status, 200, "{fault:?}");
+            if at < committed || at == last {
+                assert_eq!(
+                    text.as_ref().ok().map(String::len),
+                    Some(wanted.len()),
+                    "{fault:?} of {last}, content whole at {committed} {text:?} {}",
+                    engine.stats().await
+                );
+            } else {
+                assert!(text.is_err(), "{fault:?} of {last}: looked whole");
+            }
+        }
+    }
+    let stats = engine.stats().await;
+    assert_eq!(stats["absorbed"]["cut-before-content"], stats["replays"], "{stats}");
+    assert_eq!(stats["passed_on"]["cut-mid-stream"], stats["outcomes"]["cut"], "{stats}");
+}
+
+/// U8 in the other dialects, and of answers that are no streams: nothing of them is shown before they are whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_every_dialect_is_repaired_before_its_first_content() {
+    for (path, body) in dialects() {
+        let mut asks = vec![(path, body.clone(), Mark::Bytes(0)), (path, body.clone(), Mark::Bytes(9))];
+        let (plain, mut question) = (path.replace("streamGenerateContent?alt=sse", "generateContent"), body);
+        question["stream"] = false.into();
+        asks.push((&plain, question, Mark::Bytes(20)));
+        for (path, body, mark) in asks {
+            let upstream = Upstream::tls(Plan::none()).unwrap();
+            let engine = TestEngine::start(&upstream);
+            let (_, wanted) = asked(&engine, path, &body).await;
+            upstream.follow(Plan::times(1, Fault::TruncateAfter(mark)));
+            let (status, text) = asked(&engine, path, &body).await;
+            assert_eq!((status, text.ok()), (200, wanted.ok()), "{path} {mark:?}");
+            assert_eq!(engine.stats().await["absorbed"]["cut-before-content"], 1, "{path} {mark:?}");
+        }
+    }
+}
+
+/// U10: behind its last event an answer is whole, whatever happens to the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u10_behind_the_last_event_every_dialect_ends_cleanly() {
+    for (path, body) in dialects() {
+        let upstream = Upstream::plain(Plan::none()).unwrap();
+        let engine = TestEngine::start(&upstream);
+        let (_, wanted) = asked(&engine, path, &body).await;
+        let wanted = wanted.unwrap();
+        for fault in [Fault::ResetAfter, Fault::TruncateAfter] {
+            upstream.follow(Plan::times(1, fault(Mark::Bytes(wanted.len() as u64))));
+            let (status, text) = asked(&engine, path, &body).await;
+            assert_eq!((status, text.ok().as_deref()), (200, Some(&wanted[..])), "{path}");
+        }
+        let stats = engine.stats().await;
+        assert_eq!((&stats["outcomes"]["answered"], &stats["replays"]), (&3.into(), &0.into()), "{path}: {stats}");
+    }
+}
+
+/// A request that must not be sent twice gets its answer as it comes, cut or not.
+#[tokio::test]
+async fn u8_what_must_not_be_sent_twice_is_passed_on_as_it_comes() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.retry.replays = 0);
+    upstream.follow(Plan::times(1, Fault::TruncateAfter(Mark::Events(1))));
+    let (status, text) = asked(&engine, "/v1/messages", &message(true)).await;
+    assert!(status == 200 && text.is_err());
+    assert_eq!(engine.stats().await["replays"], 0);
+}
+
+/// U8: when nothing repairs it, the client is told in its dialect, because it has seen nothing yet.
+#[tokio::test]
+async fn u8_cuts_without_end_are_told_with_an_error() {
+    let upstream = Upstream::plain(Plan::always(Fault::TruncateAfter(Mark::Events(2)))).unwrap();
+    let engine = TestEngine::start(&upstream);
+    let (status, text) = asked(&engine, "/v1/messages", &message(true)).await;
+    let text = text.unwrap();
+    assert!(status == 502 && text.contains("edge") && text.starts_with("{\"type\":\"error\""), "{status} {text}");
+    assert_eq!(upstream.log().record().requests.len(), 3, "two replays at most");
+}
+
+/// An upstream made by hand: each connection's answer comes in two parts, the second when the test says so.
+struct ByHand {
+    listener: tokio::net::TcpListener,
+    engine: TestEngine,
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+const START: &str = "event: message_start\ndata: {\"type\":\"message_start\"}\n\n";
+const DELTA: &str = "event: content_block_delta\ndata: {\"delta\":{\"text\":\"calm\"}}\n\n";
+const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+
+/// An answer up to its first content.
+fn begun() -> String {
+    format!("{HEAD}{}{}", chunk(START), chunk(DELTA))
+}
+
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+impl ByHand {
+    async fn new(tune: impl FnOnce(&mut leeward::config::Config)) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let tune = |c: &mut leeward::config::Config| {
+            c.upstream = url.parse().unwrap();
+            c.stream.commit_wait = Duration::from_millis(20);
+            c.stream.hold_ping = Duration::from_millis(20);
+            tune(c);
+        };
+        Self { engine: TestEngine::with(None, tune, Seams::default()), listener }
+    }
+
+    /// The next request's connection, with this much of an answer sent on it.
+    async fn answer(&self, text: impl AsRef<str>) -> TcpStream {
+        let (mut stream, _) = self.listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 8192]).await.unwrap() > 0);
+        stream.write_all(text.as_ref().as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn ask(&self) -> reqwest::Response {
+        client().post(self.engine.url("/v1/messages")).json(&message(true)).send().await.unwrap()
+    }
+}
+
+async fn read_until(response: &mut reqwest::Response, text: &mut String, enough: impl Fn(&str) -> bool) {
+    while !enough(text) {
+        let chunk = response.chunk().await.unwrap().unwrap_or_else(|| panic!("ended with {text}"));
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+}
+
+const PING: &str = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+/// U8 and U11: an answer held back for long begins with pings; what is cut behind them is repaired all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_u11_an_answer_held_for_long_begins_with_pings_and_is_repaired_behind_them() {
+    for mode in [StreamMode::Pass, StreamMode::Hold] {
+        let by_hand = ByHand::new(|c| c.stream.mode = mode).await;
+        let held = if mode == StreamMode::Hold { format!("{}{}", chunk(START), chunk(DELTA)) } else { chunk(START) };
+        let upstream = async {
+            let first = by_hand.answer(format!("{HEAD}{held}")).await;
+            (first, by_hand.listener.accept().await.unwrap().0)
+        };
+        let client = async {
+            let mut response = by_hand.ask().await;
+            let mut text = String::new();
+            read_until(&mut response, &mut text, |t| t.matches(PING).count() > 2).await;
+            assert_eq!(text.replace(PING, ""), "", "{mode:?}: nothing but pings");
+            response
+        };
+        let mut response = tokio::select! {
+            response = client => response,
+            _ = upstream => unreachable!("nobody has given up yet"),
+        };
+        // Dropping the future has closed the first connection; the request comes again.
+        let rest = format!("{HEAD}{}0\r\n\r\n", [START, DELTA, STOP].map(chunk).concat());
+        let second = by_hand.answer(rest).await;
+        let mut text = String::new();
+        read_until(&mut response, &mut text, |t| t.contains(STOP)).await;
+        assert_eq!(text.replace(PING, ""), [START, DELTA, STOP].concat(), "{mode:?}");
+        assert_eq!(response.chunk().await.unwrap(), None, "{mode:?}: a clean end");
+        let cause = if mode == StreamMode::Hold { "cut-while-held" } else { "cut-before-content" };
+        assert_eq!(by_hand.engine.stats().await["absorbed"][cause], 1, "{mode:?}");
+        drop(second);
+    }
+}
+
+/// The same when nothing helps: an error event with the sentence, and the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_u11_behind_pings_a_failure_is_told_as_an_event() {
+    let refusal =
+        "HTTP/1.1 529 Overloaded\r\ncontent-length: 50\r\n\r\n{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}";
+    let refusal = refusal.replace("50", &(refusal.len() - refusal.find('{').unwrap()).to_string());
+    for (second, wanted, outcome) in
+        [(HEAD, "Leeward: The API's edge broke off", "failed"), (&refusal[..], "overloaded_error", "declined")]
+    {
+        let by_hand = ByHand::new(|c| c.retry.replays = 1).await;
+        let upstream = async {
+            let first = by_hand.answer(format!("{HEAD}{}", chunk(START))).await;
+            std::future::pending::<()>().await;
+            drop(first);
+        };
+        let client = async {
+            let mut response = by_hand.ask().await;
+            assert!(response.chunk().await.unwrap().is_some());
+            response
+        };
+        let response = tokio::select! {
+            response = client => response,
+            () = upstream => unreachable!("it waits for ever"),
+        };
+        drop(by_hand.answer(second).await);
+        let text = response.text().await.unwrap().replace(PING, "");
+        assert!(text.starts_with("event: error\ndata: {") && text.contains(wanted), "{text}");
+        assert_eq!(by_hand.engine.stats().await["outcomes"][outcome], 1, "{text}");
+    }
+}
+
+/// U11: gathered answers survive cuts at any point; beyond the memory they wait in a file; and the order stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u11_gathered_answers_survive_every_cut() {
+    for memory in [64 << 20, 1000, 0] {
+        let upstream = Upstream::tls(Plan::none()).unwrap();
+        let engine = TestEngine::tuned(&upstream, |c| {
+            c.stream.mode = StreamMode::Hold;
+            c.stream.hold_memory = memory;
+        });
+        for (path, body) in dialects() {
+            let (_, wanted) = asked(&engine, path, &body).await;
+            let wanted = wanted.unwrap();
+            for at in [0, 9, wanted.len() / 2, wanted.len() - 3] {
+                upstream.follow(Plan::queue([
+                    Fault::ResetAfter(Mark::Bytes(at as u64)),
+                    Fault::TruncateAfter(Mark::Bytes(at as u64)),
+                ]));
+                let (status, text) = asked(&engine, path, &body).await;
+                assert_eq!((status, text.ok().as_deref()), (200, Some(&wanted[..])), "{path} at {at}, memory {memory}");
+            }
+        }
+        let stats = engine.stats().await;
+        assert_eq!((&stats["absorbed"]["cut-while-held"], &stats["replays"]), (&32.into(), &32.into()), "{stats}");
+        eventually("nothing is held any more", async || engine.stats().await["in_flight"] == 0).await;
+    }
+}
+
+/// U11: after two cuts "adaptive" gathers, says so, and then repairs what it passed on cut before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u11_adaptive_gathers_after_two_cuts() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| {
+        c.stream.mode = StreamMode::Adaptive;
+        c.pool.idle = Duration::from_millis(200); // the sweep that reviews the cuts goes by it
+    });
+    for whole in [false, false, true, true] {
+        upstream.follow(Plan::times(1, Fault::TruncateAfter(Mark::Events(9))));
+        let (status, text) = asked(&engine, "/v1/messages", &message(true)).await;
+        assert_eq!((status, text.is_ok()), (200, whole));
+    }
+    eventually("the condition is shown", async || engine.health().await["conditions"][0]["code"] == "streams-held").await;
+    assert_eq!(engine.health().await["status"], "degraded");
+}
+
+/// U14: a ping between two events when the user wants one; never inside an event; and an end of our own when it lasts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u14_a_silent_stream_is_kept_alive_between_events_and_not_for_ever() {
+    let by_hand = ByHand::new(|c| {
+        c.stream.ping = true;
+        c.stream.ping_after = Duration::from_millis(20);
+        c.stream.stall_alarm = Duration::from_secs(1);
+        c.stream.commit_wait = LIMIT;
+    })
+    .await;
+    let (mut upstream, mut response) = tokio::join!(by_hand.answer(begun()), by_hand.ask());
+    let mut text = String::new();
+    read_until(&mut response, &mut text, |t| t.matches(PING).count() > 1).await;
+    let (half, ended) = STOP.split_at(20);
+    upstream.write_all(chunk(half).as_bytes()).await.unwrap();
+    read_until(&mut response, &mut text, |t| t.ends_with(half)).await;
+    upstream.write_all(chunk(ended).as_bytes()).await.unwrap();
+    read_until(&mut response, &mut text, |t| t.contains(ended)).await;
+    assert_eq!(text.replace(PING, ""), [START, DELTA, STOP].concat(), "no ping inside an event");
+
+    let by_hand = ByHand::new(|c| {
+        c.stream.ping = true;
+        c.stream.ping_after = Duration::from_millis(20);
+        c.stream.stall_alarm = Duration::from_millis(200);
+        c.stream.commit_wait = LIMIT;
+    })
+    .await;
+    let (_upstream, response) = tokio::join!(by_hand.answer(begun()), by_hand.ask());
+    assert!(response.text().await.is_err(), "aborted, so that the client knows");
+    assert_eq!(by_hand.engine.stats().await["passed_on"]["cut-mid-stream"], 1);
+}
+
+/// U14: without pings the client's own clocks decide; Leeward only says that there is silence, as long as there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u14_a_long_silence_is_a_condition() {
+    let by_hand = ByHand::new(|c| c.stream.stall_alarm = Duration::from_millis(50)).await;
+    let (mut upstream, mut response) = tokio::join!(by_hand.answer(begun()), by_hand.ask());
+    assert!(response.chunk().await.unwrap().is_some());
+    let code = async || by_hand.engine.health().await["conditions"][0]["code"].clone();
+    eventually("the silence is shown", async || code().await == "stream-silent").await;
+    upstream.write_all(format!("{}0\r\n\r\n", chunk(STOP)).as_bytes()).await.unwrap();
+    eventually("and is over", async || code().await.is_null()).await;
+    while response.chunk().await.unwrap().is_some() {}
+}
