@@ -83,10 +83,11 @@ pub(super) async fn forward(
             if let Some(why) = fault.take() {
                 return refuse(attempts.ticket, why.into());
             }
-            let number = attempts.number;
+            let (number, next) = (attempts.number, attempts.upstream.origin.next_dial_in());
+            attempts.fail(&failure);
             let error = match failure.cause {
-                Cause::CircuitOpen => Error::Parked(failure.clone(), attempts.upstream.origin.next_dial_in()),
-                _ => Error::Upstream(failure.clone()),
+                Cause::CircuitOpen => Error::Parked(failure, next),
+                _ => Error::Upstream(failure),
             };
             attempts.fail(&failure);
             error::respond(&error, dialect, number)

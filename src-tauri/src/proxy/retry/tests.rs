@@ -115,6 +115,15 @@ fn what_never_arrived_costs_no_budget() {
     }
 }
 
+/// U5 is no replay, but the upstream has seen a part of it: a storm of them has an end.
+#[test]
+fn what_arrived_in_part_costs_budget() {
+    for cause in [Cause::WriteFailed, Cause::WriteStalled] {
+        assert!(matches!(decided(&attempt(cause)), Verdict::Retry { replay: false, .. }), "{cause:?}");
+        assert_eq!(decide(&attempt(cause), &POLICY, || false, 0.5), Verdict::Pass, "{cause:?}: no budget");
+    }
+}
+
 #[test]
 fn what_arrived_in_part_costs_budget_and_is_no_replay() {
     for cause in [Cause::WriteFailed, Cause::WriteStalled] {
