@@ -47,8 +47,9 @@ fn promise(fault: &Fault) -> Promise {
         Fault::GarbageStatusLine => Told(502, "bad-response"),
         // U8: the first three events of a stream announce its content, and have none.
         Fault::ResetAfter(mark) | Fault::TruncateAfter(mark) if !has_content(*mark) => Repaired(&["cut-before-content"]),
+        Fault::BadChunk => Repaired(&["cut-before-content"]),
         // U9
-        Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) | Fault::BadChunk => Aborted,
+        Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) => Aborted,
         // U13
         Fault::StallBeforeHeaders => Told(504, "response-timeout"),
         // U14: the client's own clocks end it; see `silence_is_passed_on`.
@@ -139,8 +140,13 @@ async fn strikes_once(fault: Fault) {
             cut_before,
             "{fault:?}: {stats}"
         );
-        let attempts = if idle { "1" } else { "2" };
-        assert_eq!(headers["x-leeward-attempts"], attempts, "{fault:?}");
+        // What breaks while a connection is made is mended there, where there is another way to make it (U2).
+        let attempts = headers["x-leeward-attempts"].to_str().unwrap();
+        match (idle, fault.when()) {
+            (true, _) => assert_eq!(attempts, "1", "{fault:?}"),
+            (false, When::Connecting) => assert!(["1", "2"].contains(&attempts), "{fault:?}: {attempts}"),
+            (false, _) => assert_eq!(attempts, "2", "{fault:?}"),
+        }
         assert!(began.elapsed() < LIMIT, "{fault:?}");
         let record = upstream.log().record();
         let twice = usize::from(causes == ["cut-before-content"]);
@@ -266,6 +272,7 @@ async fn u16_when_all_is_spent_each_client_is_told_in_its_dialect() {
     let engine = TestEngine::tuned(&upstream, |c| {
         c.upstream = format!("http://{dead}").parse().unwrap();
         c.retry.total = Duration::from_millis(300);
+        c.circuit.failures = 1000; // what an open circuit says is tested in `circuit`
     });
     for (path, pointer, wanted) in [
         ("/v1/messages", "/error/type", "overloaded_error"),

@@ -3,6 +3,7 @@
 //! The only room that reads the environment. A `Config` never changes: a reload makes a new one, and
 //! running streams finish on the one they started with. Order: defaults < file < `LEEWARD_*` < flags.
 
+mod certificates;
 mod check;
 mod load;
 mod paths;
@@ -12,6 +13,7 @@ mod schema;
 mod types;
 mod units;
 
+pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
 pub use load::{Error, Flags, Sources, environment, load};
 pub use paths::Paths;

@@ -11,6 +11,7 @@ pub mod health;
 pub mod instance;
 pub mod ledger;
 pub mod logging;
+pub mod network;
 pub mod proxy;
 pub mod status;
 pub mod supervisor;

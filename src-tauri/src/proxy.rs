@@ -5,6 +5,7 @@
 
 mod attempts;
 mod body;
+mod budget;
 mod client_io;
 mod connection;
 mod error;
@@ -32,9 +33,14 @@ use crate::{
     config::{Config, Secret},
     control::{Network, Sessions, Wishes},
     health::{Code, Tracker},
-    status::{Status, history::Questions, traffic::Traffic},
+    status::{
+        Status,
+        history::Questions,
+        traffic::{OriginStats, Traffic},
+    },
     tasks::Tasks,
 };
+use budget::Budget;
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
@@ -43,8 +49,7 @@ use std::{
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use tower::retry::budget::{Budget, TpsBudget};
-use upstream::{Origin, Parts, Place, Roots, Upstream};
+use upstream::{Memory, Origin, Parts, Place, Upstream, Ways};
 use url::Url;
 
 /// Writes the upstreams that sessions brought along to where a restarted engine finds them.
@@ -76,7 +81,9 @@ pub struct Shared {
     pub silent: Silent,
     /// The bearer token of the control paths.
     pub token: Secret,
-    budget: TpsBudget,
+    /// What is known of the ways to the upstreams.
+    paths: Arc<Memory>,
+    budget: Arc<Budget>,
     session_upstreams: RwLock<BTreeMap<String, Url>>,
     /// One writer at a time: two would share a temporary file, and the older list could win.
     remember: Mutex<Remember>,
@@ -110,6 +117,7 @@ impl Shared {
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
         let Ends { wishes, status, sessions, health, network, history } = ends;
         Self {
+            paths: Arc::new(Memory::new(network.clone())),
             health,
             traffic: Arc::default(),
             sessions,
@@ -122,8 +130,7 @@ impl Shared {
             cuts: Cuts::default(),
             silent: Silent::default(),
             token,
-            // Deposits live for 10 s, as in Finagle's and tower's own defaults.
-            budget: TpsBudget::new(Duration::from_secs(10), config.retry.budget_floor, config.retry.budget),
+            budget: Arc::new(Budget::new(&config.retry)),
             session_upstreams: RwLock::new(known),
             remember: Mutex::new(remember),
         }
@@ -172,7 +179,7 @@ pub struct Proxy {
     mode: watch::Receiver<Mode>,
     /// The connections of this generation, for the drain to wait for.
     open: TaskTracker,
-    roots: Arc<Roots>,
+    ways: Arc<Ways>,
     origins: Mutex<HashMap<Place, Arc<Origin>>>,
     upstreams: Mutex<HashMap<String, (Url, Arc<Upstream>)>>,
 }
@@ -189,7 +196,7 @@ impl Proxy {
         tasks: Tasks,
         mode: watch::Receiver<Mode>,
     ) -> Arc<Self> {
-        let roots = Arc::new(Roots::new(config.trust.clone()));
+        let ways = Arc::new(Ways::new(&config, shared.paths.clone(), local));
         Arc::new(Self {
             config,
             shared,
@@ -197,7 +204,7 @@ impl Proxy {
             tasks,
             mode,
             open: TaskTracker::new(),
-            roots,
+            ways,
             origins: Mutex::default(),
             upstreams: Mutex::default(),
         })
@@ -233,10 +240,10 @@ impl Proxy {
         let made = || {
             let parts = Parts {
                 config: self.config.clone(),
-                roots: self.roots.clone(),
-                own: self.local,
+                ways: self.ways.clone(),
                 tasks: self.tasks.clone(),
                 traffic: self.shared.traffic.clone(),
+                budget: self.shared.budget.clone(),
                 health: self.shared.health.clone(),
             };
             Origin::new(place.clone(), parts)
@@ -278,10 +285,28 @@ impl Proxy {
         loop {
             every.tick().await;
             self.shared.cuts.review(&self.config.stream, &self.shared.health);
-            let origins: Vec<_> = self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-            for origin in origins.iter().filter(|o| o.idle() > 0) {
+            for origin in self.all_origins().iter().filter(|o| o.idle() > 0) {
                 origin.sweep();
             }
         }
+    }
+
+    /// Tells every origin when the network is another one (L10); ends with the generation.
+    pub async fn follow_network(self: Arc<Self>) {
+        let mut network = self.shared.network.clone();
+        // Without a supervisor nobody tells of changes any more.
+        while network.changed().await.is_ok() {
+            for origin in self.all_origins() {
+                origin.network_changed();
+            }
+        }
+    }
+
+    fn origin_stats(&self) -> BTreeMap<String, OriginStats> {
+        self.all_origins().iter().map(|o| (o.place.to_string(), o.stats())).collect()
+    }
+
+    fn all_origins(&self) -> Vec<Arc<Origin>> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

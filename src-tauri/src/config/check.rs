@@ -57,10 +57,8 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         let url = check_upstream(&url, listen).map_err(|m| origin.refuse(&key, m))?;
         upstreams.insert(name, url);
     }
-    if let Some(file) = &raw.extra_ca
-        && let Err(e) = std::fs::File::open(file)
-    {
-        return Err(origin.refuse("extra_ca", format!("cannot read {}: {e}; name a readable PEM file", file.display())));
+    if let Some(file) = &raw.extra_ca {
+        certificates::check_roots(file).map_err(|why| origin.refuse("extra_ca", why))?;
     }
     let RawLimits { header_bytes, header_count, body_bytes, connections, replay_body_bytes, replay_total_bytes } = raw.limits;
     let RawClient { idle, rest, head, body_idle, linger } = raw.client;
@@ -193,6 +191,9 @@ fn tls(raw: RawTls, origin: &Origin<'_>) -> Result<Tls, Error> {
         (Some(_), None) => return Err(origin.refuse("tls.client_cert", "is set without tls.client_key; name both, or none")),
         (None, Some(_)) => return Err(origin.refuse("tls.client_key", "is set without tls.client_cert; name both, or none")),
     };
+    if let Some(client) = &client {
+        client.read().map_err(|(key, why)| origin.refuse(key, why))?;
+    }
     Ok(Tls { client, key_share: raw.key_share.unwrap_or_default() })
 }
 

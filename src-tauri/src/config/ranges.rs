@@ -11,6 +11,8 @@ const SHORTEST_STALL: Duration = Duration::from_secs(1);
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(32_767));
 /// A header list of the `http` crate holds 24,576 fields at most; no client sends a hundredth of that.
 const MOST_FIELDS: usize = 10_000;
+/// No agent waits longer than this for an answer's first byte, so nobody would be there to be released.
+const LONGEST_PARK: Duration = Duration::from_secs(10 * 60);
 /// Threads beyond this only cost memory.
 const MOST_WORKERS: usize = 256;
 /// More replays a second than any machine makes.
@@ -37,6 +39,9 @@ pub(super) fn check(c: &Config) -> Result<(), (&'static str, String)> {
     if c.retry.base > c.retry.cap {
         return Err(("retry.base", "the first pause is longer than the longest one (retry.cap)".into()));
     }
+    if c.circuit.park > LONGEST_PARK {
+        return Err(("circuit.park", "must be at most 10m: by then every agent has given up".into()));
+    }
     if c.watch.stall < SHORTEST_STALL {
         return Err(("watch.stall", "must be at least 1s: the accept loop gives a sign of life every half second".into()));
     }
@@ -57,6 +62,7 @@ fn counts(c: &Config) -> Result<(), (&'static str, String)> {
         ("limits.header_count", c.limits.header_count, MOST_FIELDS),
         ("limits.connections", c.limits.connections, usize::MAX),
         ("connect.parallel", c.connect.parallel, usize::MAX),
+        ("circuit.failures", c.circuit.failures as usize, usize::MAX),
         ("pool.size", c.pool.size, usize::MAX),
         ("workers", c.workers, MOST_WORKERS),
     ];
@@ -85,6 +91,7 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
         ("connect.tls_timeout", c.connect.tls_timeout),
         ("connect.dns_timeout", c.connect.dns_timeout),
         ("retry.base", c.retry.base),
+        ("circuit.probe", c.circuit.probe),
         ("response_timeout", c.response_timeout),
         ("watch.probe", c.watch.probe),
         ("watch.probe_timeout", c.watch.probe_timeout),
@@ -96,6 +103,7 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
         ("pool.idle", c.pool.idle),
         ("retry.total", c.retry.total),
         ("retry.cap", c.retry.cap),
+        ("circuit.park", c.circuit.park),
         ("drain", c.drain),
         ("watch.stall", c.watch.stall),
         ("ledger.keep", c.ledger.keep),

@@ -141,7 +141,8 @@ section! {
         parallel: usize,
         /// An address or address family that failed is tried last for this long; "0s" switches it off. Default "60s".
         quarantine: Span,
-        /// A request of which the network takes no byte for this long is sent again on a new connection. Default "20s".
+        /// A request of which the network takes no byte for this long is sent again on a new connection; "0s" switches it
+        /// off. Default "20s".
         write_stall: Span,
     }
 }

@@ -132,7 +132,7 @@ pub struct Connect {
     pub parallel: usize,
     /// How long an address or family that failed is tried last; zero: never.
     pub quarantine: Duration,
-    /// A request of which the network takes no byte for this long has failed.
+    /// A request of which the network takes no byte for this long has failed; zero: never.
     pub write_stall: Duration,
 }
 

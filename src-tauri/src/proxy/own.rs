@@ -74,7 +74,9 @@ pub(super) fn show(proxy: &Proxy, own: Own, method: &Method) -> Response<Reply> 
             )
         }
         Own::Stats => {
-            answer(StatusCode::OK, "application/json", serde_json::to_vec(&shared.traffic.snapshot()).unwrap_or_default())
+            let mut stats = shared.traffic.snapshot();
+            stats.origins = proxy.origin_stats();
+            answer(StatusCode::OK, "application/json", serde_json::to_vec(&stats).unwrap_or_default())
         }
         Own::Metrics => {
             answer(StatusCode::OK, "text/plain; version=0.0.4", metrics::text(&shared.live_status(), &shared.traffic.snapshot()))

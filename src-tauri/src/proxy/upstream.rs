@@ -3,19 +3,26 @@
 //! An `Origin` is a scheme, host and port with one pool; several named upstreams may share it. Decides nothing about
 //! retries (`retry`) and answers no client (`error`).
 
+mod circuit;
 mod dial;
+mod paths;
 mod pool;
+mod socket;
 mod tls;
+mod tune;
 mod wire;
 
+pub(super) use paths::Memory;
 pub(super) use pool::{Lease, Origin, Parts};
-pub(super) use tls::Roots;
 pub(super) use wire::{Wire, head_length};
 
 use super::Proxy;
-use crate::status::traffic::{Cause, UpstreamTraffic};
+use crate::{
+    config::Config,
+    status::traffic::{Cause, UpstreamTraffic},
+};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use url::Url;
 
 /// Why an attempt failed, and what follows for the origin.
@@ -30,6 +37,31 @@ pub(super) struct Failure {
 impl Failure {
     fn new(cause: Cause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into() }
+    }
+}
+
+/// How the upstreams of one generation are reached.
+#[derive(Debug)]
+pub(super) struct Ways {
+    connectors: tls::Connectors,
+    memory: Arc<Memory>,
+    /// Leeward's own address, which must not be dialled.
+    own: SocketAddr,
+    /// How long nothing of a request may move; `None`: for ever.
+    write_stall: Option<Duration>,
+    /// Interval of keep-alive probes.
+    keepalive: Duration,
+}
+
+impl Ways {
+    pub(super) fn new(config: &Config, memory: Arc<Memory>, own: SocketAddr) -> Self {
+        Self {
+            connectors: tls::Connectors::new(config.trust.clone(), config.tls.clone()),
+            memory,
+            own,
+            write_stall: Some(config.connect.write_stall).filter(|d| !d.is_zero()),
+            keepalive: config.pool.keepalive,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod stats;
 mod totals;
 
 pub use names::{Cause, Fault, Outcome, Phase, Whose};
-pub use stats::{FaultCount, LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats};
+pub use stats::{FaultCount, LatencyMs, OriginStats, Percentiles, PoolStats, Stats, UpstreamStats};
 pub use totals::Totals;
 
 use hdrhistogram::Histogram;
@@ -199,6 +199,7 @@ impl Traffic {
                 dial_failures: self.dial_failures.load(Relaxed),
             },
             latency_ms,
+            origins: BTreeMap::new(),
             upstreams: upstreams
                 .iter()
                 .map(|(name, u)| {

@@ -211,8 +211,10 @@ mod tests {
     #[test]
     fn every_key_of_the_schema_is_shown() {
         let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("ca.pem"), "").unwrap();
-        let file = home.path().join("ca.pem").display().to_string();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let cert = rcgen::CertificateParams::new(vec!["me".into()]).unwrap().self_signed(&key).unwrap();
+        std::fs::write(home.path().join("both.pem"), cert.pem() + &key.serialize_pem()).unwrap();
+        let file = home.path().join("both.pem").display().to_string();
         let set = format!("extra_ca = '{file}'\n[tls]\nclient_cert = '{file}'\nclient_key = '{file}'\n");
         std::fs::write(home.path().join("config.toml"), set).unwrap();
         let shown: Table = as_file(&Config::under(home.path()).unwrap()).parse().unwrap();

@@ -1,55 +1,129 @@
-//! Whom to trust upstream, made once and only when the first https connection is needed.
+//! TLS towards upstreams: whom to trust, whom to be, which key shares to offer. Made when first needed, and again when a
+//! file of it has changed.
 //!
 //! A refused certificate is reported with its issuer, because the issuer tells TLS inspection from a broken server.
 
-use super::Failure;
-use crate::{config::Trust, status::traffic::Cause};
+use super::{Failure, paths::Share};
+use crate::{
+    config::{self, KeyShare, Trust, read_certificates},
+    status::traffic::Cause,
+};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, NamedGroup, OtherError, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use rustls_platform_verifier::Verifier;
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 use tokio_rustls::TlsConnector;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The trust of one generation.
+/// The connectors of one generation.
 #[derive(Debug)]
-pub(in crate::proxy) struct Roots {
+pub(super) struct Connectors {
     trust: Trust,
-    config: OnceLock<Result<Arc<ClientConfig>, String>>,
+    tls: config::Tls,
+    made: Mutex<Option<Made>>,
 }
 
-impl Roots {
-    pub(in crate::proxy) fn new(trust: Trust) -> Self {
-        Self { trust, config: OnceLock::new() }
+#[derive(Debug)]
+struct Made {
+    files: Vec<Seen>,
+    pair: Result<Pair, String>,
+}
+
+/// What a file was when it was read; `None`: it was not there.
+type Seen = Option<(SystemTime, u64)>;
+
+#[derive(Debug)]
+struct Pair {
+    post_quantum: Arc<ClientConfig>,
+    classical: Arc<ClientConfig>,
+}
+
+impl Connectors {
+    pub(super) fn new(trust: Trust, tls: config::Tls) -> Self {
+        Self { trust, tls, made: Mutex::default() }
+    }
+
+    /// True when post-quantum hellos may be sent at all.
+    pub(super) fn may_offer_post_quantum(&self) -> bool {
+        self.tls.key_share == KeyShare::Auto
     }
 
     /// The connector; reading the platform's store takes some milliseconds the first time.
-    pub(super) fn connector(&self) -> Result<TlsConnector, Failure> {
-        match self.config.get_or_init(|| build(&self.trust).map(Arc::new)) {
-            Ok(config) => Ok(TlsConnector::from(config.clone())),
-            Err(why) => Err(Failure::new(Cause::Certificate, why.clone())),
+    pub(super) fn connector(&self, share: Share) -> Result<TlsConnector, Failure> {
+        let files = self.files();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        match made.as_mut() {
+            Some(made) if made.files == files => {}
+            Some(Made { files: known, pair: Ok(_) }) => match make(&self.trust, &self.tls) {
+                Ok(pair) => *made = Some(Made { files, pair: Ok(pair) }),
+                Err(why) => {
+                    tracing::warn!("{why}; the certificates that were read before stay in use");
+                    *known = files;
+                }
+            },
+            _ => *made = Some(Made { files, pair: make(&self.trust, &self.tls) }),
         }
+        match made.as_ref().map(|m| &m.pair) {
+            Some(Ok(pair)) => Ok(TlsConnector::from(match share {
+                Share::PostQuantum => pair.post_quantum.clone(),
+                Share::Classical => pair.classical.clone(),
+            })),
+            Some(Err(why)) => Err(Failure::new(Cause::Certificate, why.clone())),
+            None => Err(Failure::new(Cause::Certificate, "no certificates were read")),
+        }
+    }
+
+    /// The files that the connectors are made from, as they are now.
+    fn files(&self) -> Vec<Seen> {
+        let extra = if let Trust::Platform { extra: Some(file) } = &self.trust { Some(file) } else { None };
+        let own = self.tls.client.iter().flat_map(|c| [&c.cert, &c.key]);
+        extra.into_iter().chain(own).map(|f| seen(f)).collect()
     }
 }
 
-fn build(trust: &Trust) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = verifier(trust, &provider)?;
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| format!("TLS cannot be set up: {e}"))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Naming(verifier)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+fn seen(file: &Path) -> Seen {
+    let data = std::fs::metadata(file).ok()?;
+    Some((data.modified().ok()?, data.len()))
+}
+
+fn make(trust: &Trust, tls: &config::Tls) -> Result<Pair, String> {
+    let full = rustls::crypto::aws_lc_rs::default_provider();
+    let mut classical = full.clone();
+    classical.kx_groups.retain(|group| is_classical(group.name()));
+    let verifier = Arc::new(Naming(verifier(trust, &Arc::new(full.clone()))?));
+    let identity = tls.client.as_ref().map(config::ClientIdentity::read).transpose();
+    let identity = identity.map_err(|(key, why)| format!("{key}: {why}"))?;
+    let client = |provider: CryptoProvider| -> Result<Arc<ClientConfig>, String> {
+        let unusable = |e: rustls::Error| format!("TLS cannot be set up: {e}");
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone());
+        let mut config = match &identity {
+            Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(unusable)?,
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    };
+    Ok(Pair { post_quantum: client(full)?, classical: client(classical)? })
+}
+
+/// A key share that fits, with everything else, into one segment.
+fn is_classical(group: NamedGroup) -> bool {
+    matches!(group, NamedGroup::X25519 | NamedGroup::X448 | NamedGroup::secp256r1 | NamedGroup::secp384r1 | NamedGroup::secp521r1)
 }
 
 fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
@@ -66,12 +140,7 @@ fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn Ser
         }
         Trust::Platform { extra: None } => Arc::new(Verifier::new(provider.clone()).map_err(store)?),
         Trust::Platform { extra: Some(file) } => {
-            let unusable = |why: &dyn std::fmt::Display| format!("extra_ca: {} is not a usable PEM file: {why}", file.display());
-            let extra: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-            let extra = extra.map_err(|e| unusable(&e))?;
-            if extra.is_empty() {
-                return Err(unusable(&"it holds no certificate"));
-            }
+            let extra = read_certificates(file).map_err(|why| format!("extra_ca: {why}"))?;
             Arc::new(Verifier::new_with_extra_roots(extra, provider.clone()).map_err(store)?)
         }
     })

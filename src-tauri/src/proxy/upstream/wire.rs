@@ -3,7 +3,7 @@
 //! hyper's connection is polled by the request that holds it, not by a task of its own: no hand-over between tasks on
 //! the hot path, and dropping the request closes the connection at once.
 
-use super::{Failure, pool::Slot};
+use super::{Failure, Ways, dial::Made, pool::Slot, socket::Socket, tune};
 use crate::{proxy::body::Outgoing, status::traffic::Cause};
 use http::{Request, Response};
 use hyper::{
@@ -14,18 +14,17 @@ use hyper_util::rt::TokioIo;
 use std::{
     future::Future,
     io,
-    mem::MaybeUninit,
-    net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    time::Instant,
 };
 use tokio_rustls::client::TlsStream;
 
@@ -35,91 +34,15 @@ struct Meter {
     written: AtomicU64,
     read: AtomicU64,
     write_failed: AtomicBool,
+    /// The system gave the connection up because nobody acknowledged.
+    timed_out: AtomicBool,
 }
 
-/// The plain socket below TLS; shared, so that the pool can look at it without hyper.
-#[derive(Debug, Clone)]
-pub(super) struct Socket {
-    stream: Arc<TcpStream>,
-    /// Read past tokio's readiness, which may lag behind the kernel while nobody polls.
-    direct: Arc<AtomicBool>,
-}
-
-impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream: Arc::new(stream), direct: Arc::default() }
-    }
-
-    /// The address of the other side.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
-    }
-
-    fn peek(&self) -> io::Result<usize> {
-        socket2::SockRef::from(&*self.stream).peek(&mut [MaybeUninit::uninit(); 1])
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let direct = self.direct.load(Relaxed);
-            if !direct {
-                std::task::ready!(self.stream.poll_read_ready(cx))?;
-            }
-            let room = buf.initialize_unfilled();
-            let read = if direct {
-                io::Read::read(&mut &*socket2::SockRef::from(&*self.stream), room)
-            } else {
-                self.stream.try_read(room)
-            };
-            match read {
-                Ok(n) => {
-                    buf.advance(n);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock && direct => return Poll::Pending,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
-            }
+impl Meter {
+    fn broke(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.timed_out.store(true, Relaxed);
         }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            std::task::ready!(self.stream.poll_write_ready(cx))?;
-            match self.stream.try_write(buf) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
-    }
-
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        loop {
-            std::task::ready!(self.stream.poll_write_ready(cx))?;
-            match self.stream.try_write_vectored(bufs) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match socket2::SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write) {
-            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
-            done => done,
-        })
     }
 }
 
@@ -150,7 +73,8 @@ impl Counted {
                 self.meter.written.fetch_add(n as u64, Relaxed);
                 Poll::Ready(Ok(n))
             }
-            Poll::Ready(Err(_)) => {
+            Poll::Ready(Err(e)) => {
+                self.meter.broke(&e);
                 self.meter.write_failed.store(true, Relaxed);
                 Poll::Ready(Ok(all))
             }
@@ -167,6 +91,9 @@ impl AsyncRead for Counted {
         let before = buf.filled().len();
         let poll = self.inner().poll_read(cx, buf);
         self.meter.read.fetch_add((buf.filled().len() - before) as u64, Relaxed);
+        if let Poll::Ready(Err(e)) = &poll {
+            self.meter.broke(e);
+        }
         poll
     }
 }
@@ -206,8 +133,11 @@ pub(in crate::proxy) struct Wire {
     socket: Socket,
     tls: bool,
     uses: u64,
+    /// What failed while it was made, for the first request on it to count.
+    absorbed: Vec<Cause>,
+    ways: Arc<Ways>,
     /// Its place in the pool's count.
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl std::fmt::Debug for Wire {
@@ -217,7 +147,8 @@ impl std::fmt::Debug for Wire {
 }
 
 impl Wire {
-    pub(super) async fn new(io: Io, socket: Socket, slot: Slot, max_fields: usize) -> Result<Self, hyper::Error> {
+    pub(super) async fn new(made: Made, slot: Slot, max_fields: usize) -> Result<Self, hyper::Error> {
+        let Made { io, socket, absorbed, ways } = made;
         let meter = Arc::<Meter>::default();
         let tls = matches!(io, Io::Tls(_));
         let (sender, connection) = Builder::new()
@@ -225,7 +156,7 @@ impl Wire {
             .max_headers(max_fields)
             .handshake(TokioIo::new(Counted { io, meter: meter.clone() }))
             .await?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, _slot: slot })
+        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, absorbed, ways, slot })
     }
 
     /// True when the next request on it will not be its first.
@@ -236,6 +167,16 @@ impl Wire {
     /// True when it has served a request before the present one.
     pub(in crate::proxy) fn is_reused(&self) -> bool {
         self.uses > 1
+    }
+
+    /// What failed on the way to this connection, once.
+    pub(in crate::proxy) fn take_absorbed(&mut self) -> Vec<Cause> {
+        std::mem::take(&mut self.absorbed)
+    }
+
+    /// The network in which it was made.
+    pub(super) fn network(&self) -> u64 {
+        self.slot.network()
     }
 
     /// Drives the connection; forgets it when it has ended.
@@ -258,9 +199,9 @@ impl Wire {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
             // TLS has records of its own (session tickets); let it read them and see whether it is still alive.
             Ok(n) if n > 0 && self.tls => {
-                self.socket.direct.store(true, Relaxed);
+                self.socket.read_directly(true);
                 self.poll_drive(&mut cx);
-                self.socket.direct.store(false, Relaxed);
+                self.socket.read_directly(false);
                 self.connection.is_some() && self.sender.is_ready()
             }
             _ => false,
@@ -277,7 +218,11 @@ impl Wire {
         length: Option<u64>,
     ) -> Result<(Response<Incoming>, Self), Failure> {
         self.uses += 1;
+        let began = Instant::now();
+        let limit = self.ways.write_stall;
+        self.socket.limit_unacknowledged(limit);
         let (written, read) = (self.meter.written.load(Relaxed), self.meter.read.load(Relaxed));
+        let mut stall = self.socket.stall(limit);
         let result = {
             let mut answer = pin!(self.sender.send_request(request));
             let connection = &mut self.connection;
@@ -287,27 +232,55 @@ impl Wire {
                 {
                     *connection = None;
                 }
-                answer.as_mut().poll(cx)
+                match answer.as_mut().poll(cx) {
+                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                    Poll::Pending => stall.poll(cx).map(|()| None),
+                }
             })
             .await
         };
-        match result {
-            Ok(response) => Ok((response, self)),
-            Err(error) => {
-                let written = self.meter.written.load(Relaxed) - written;
-                let answered = self.meter.read.load(Relaxed) > read;
-                let incomplete = self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n);
-                let cause = match (answered, incomplete, self.is_reused()) {
-                    (true, ..) if error.is_parse() => Cause::BadResponse,
-                    // A head that broke off has told nobody anything.
-                    (true, ..) => Cause::CutBeforeContent,
-                    (false, true, _) => Cause::WriteFailed,
-                    (false, false, true) => Cause::ReusedReset,
-                    (false, false, false) => Cause::FreshReset,
-                };
-                Err(Failure::new(cause, describe(&error)))
+        let error = match result {
+            Some(Ok(response)) => {
+                self.socket.limit_unacknowledged(None);
+                self.slot.answered();
+                return Ok((response, self));
             }
+            Some(Err(error)) => error,
+            None => return Err(self.stalled("the network took no byte of the request")),
+        };
+        let written = self.meter.written.load(Relaxed) - written;
+        let answered = self.meter.read.load(Relaxed) > read;
+        if !answered {
+            self.slot.broke();
         }
+        let incomplete = self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n);
+        if !answered && self.meter.timed_out.load(Relaxed) && (incomplete || self.is_unacknowledged(began.elapsed())) {
+            return Err(self.stalled("the other side acknowledged nothing of the request"));
+        }
+        let cause = match (answered, incomplete, self.is_reused()) {
+            (true, ..) if error.is_parse() => Cause::BadResponse,
+            // A head that broke off has told nobody anything.
+            (true, ..) => Cause::CutBeforeContent,
+            (false, true, _) => Cause::WriteFailed,
+            (false, false, true) => Cause::ReusedReset,
+            (false, false, false) => Cause::FreshReset,
+        };
+        Err(Failure::new(cause, describe(&error)))
+    }
+
+    /// True when a connection that the system gave up this long after a request was begun had bytes unacknowledged. The
+    /// other way to be given up is keep-alive, and that takes two intervals at least from the last acknowledgement.
+    fn is_unacknowledged(&self, after: Duration) -> bool {
+        tune::KNOWS_UNACKNOWLEDGED && self.ways.write_stall.is_some() && after < self.ways.keepalive * 2
+    }
+
+    /// The failure, and a note that large packets may vanish on this way.
+    fn stalled(&self, what: &str) -> Failure {
+        if let Some(address) = self.socket.peer() {
+            self.ways.memory.stalled(address);
+        }
+        let limit = self.ways.write_stall.unwrap_or_default();
+        Failure::new(Cause::WriteStalled, format!("{what} for {limit:?}"))
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Stats {
     pub latency_ms: LatencyMs,
     /// By upstream.
     pub upstreams: BTreeMap<String, UpstreamStats>,
+    /// Upstream connections by `HOST:PORT`, as they are now.
+    pub origins: BTreeMap<String, OriginStats>,
     /// Requests by the client's program, from its `user-agent`.
     pub agents: BTreeMap<String, u64>,
 }
@@ -84,6 +86,24 @@ pub struct PoolStats {
     pub dials: u64,
     /// Those that failed.
     pub dial_failures: u64,
+}
+
+/// The connections to one host and port.
+#[derive(Clone, Debug, Serialize)]
+pub struct OriginStats {
+    /// Open and unused.
+    pub idle: usize,
+    /// Open, those in use included.
+    pub open: usize,
+    /// Being made.
+    pub dialing: usize,
+    /// Requests that wait for one; parked, while the circuit is open.
+    pub waiting: usize,
+    /// `closed`; `open` while none can be made.
+    pub circuit: &'static str,
+    /// Why the last attempt to make one failed; absent once one has succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
 }
 
 /// One upstream.

@@ -34,6 +34,7 @@ impl Run {
             probe: self.probe.clone(),
             upstream: self.upstream.clone(),
             sessions: self.shared.sessions.list(),
+            network: self.changes.clone(),
             ..self.publish.borrow().clone()
         };
         self.publish.send_if_modified(|old| {
