@@ -89,7 +89,6 @@ pub(super) async fn forward(
                 Cause::CircuitOpen => Error::Parked(failure, next),
                 _ => Error::Upstream(failure),
             };
-            attempts.fail(&failure);
             error::respond(&error, dialect, number)
         }
     }
