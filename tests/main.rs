@@ -11,6 +11,7 @@ mod burst;
 mod circuit;
 mod cli;
 mod clients;
+mod company_proxy;
 mod demo;
 mod faults;
 mod history;

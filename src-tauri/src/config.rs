@@ -5,6 +5,7 @@
 
 mod certificates;
 mod check;
+mod company_proxy;
 mod load;
 mod paths;
 mod ranges;
@@ -15,6 +16,7 @@ mod units;
 
 pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
+pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying, System};
 pub use load::{Error, Flags, Sources, environment, load};
 pub use paths::Paths;
 pub use raw::Raw;

@@ -1,5 +1,6 @@
 //! What the contract tests share: an engine on a free port with millisecond clocks, and clients that misbehave.
 
+pub mod company;
 pub mod edge;
 pub mod middlebox;
 pub mod raw;

@@ -69,6 +69,10 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
     let stream = stream(raw.stream);
     let RawCircuit { failures, park, probe: circuit_probe } = raw.circuit;
     let RawProxy { url: proxy_url, no_proxy } = raw.proxy;
+    let proxy =
+        Proxying::resolve(proxy_url.as_deref(), no_proxy.unwrap_or_default(), sources.env, listen).map_err(|(place, why)| {
+            if place == "proxy.url" { origin.refuse(&place, why) } else { Error::Invalid { place, message: why } }
+        })?;
     let RawLedger { enabled, keep, size: ledger_size } = raw.ledger;
     let RawWatch { probe, probe_timeout, stall } = raw.watch;
     let (seconds, millis) = (Duration::from_secs, Duration::from_millis);
@@ -126,7 +130,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
             probe: span_or(circuit_probe, seconds(1)),
         },
         tls,
-        proxy: Proxying { url: proxy_url.unwrap_or_else(|| "auto".into()), no_proxy: no_proxy.unwrap_or_default() },
+        proxy,
         ledger: Ledger {
             enabled: enabled.unwrap_or(true),
             keep: span_or(keep, seconds(90 * 24 * 60 * 60)),

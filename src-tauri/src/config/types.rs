@@ -1,6 +1,6 @@
 //! The config as the engine sees it: typed, with units, complete. Data only.
 
-use super::Paths;
+use super::{Paths, Proxying};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -282,15 +282,6 @@ pub enum KeyShare {
     Auto,
     /// Only classical ones.
     Classical,
-}
-
-/// The way out through a company proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proxying {
-    /// `auto`, `none` or a URL.
-    pub url: String,
-    /// Hosts that are reached directly.
-    pub no_proxy: Vec<String>,
 }
 
 /// The history of faults on disk.

@@ -10,6 +10,7 @@ mod pool;
 mod socket;
 mod tls;
 mod tune;
+mod tunnel;
 mod wire;
 
 pub(super) use paths::Memory;
@@ -18,7 +19,7 @@ pub(super) use wire::{Wire, head_length};
 
 use super::Proxy;
 use crate::{
-    config::Config,
+    config::{Config, Proxying},
     status::traffic::{Cause, UpstreamTraffic},
 };
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -45,6 +46,8 @@ impl Failure {
 pub(super) struct Ways {
     connectors: tls::Connectors,
     memory: Arc<Memory>,
+    /// Company proxies; none of them is Leeward itself by way of a variable.
+    proxying: Proxying,
     /// Leeward's own address, which must not be dialled.
     own: SocketAddr,
     /// How long nothing of a request may move; `None`: for ever.
@@ -55,9 +58,14 @@ pub(super) struct Ways {
 
 impl Ways {
     pub(super) fn new(config: &Config, memory: Arc<Memory>, own: SocketAddr) -> Self {
+        let mut proxying = config.proxy.clone();
+        for dropped in proxying.without(own) {
+            tracing::warn!("{dropped} is Leeward's own address and is ignored: requests would go round in a circle");
+        }
         Self {
             connectors: tls::Connectors::new(config.trust.clone(), config.tls.clone()),
             memory,
+            proxying,
             own,
             write_stall: Some(config.connect.write_stall).filter(|d| !d.is_zero()),
             keepalive: config.pool.keepalive,

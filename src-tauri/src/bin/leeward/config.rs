@@ -5,7 +5,7 @@ use crate::{
     exit::{Exit, Outcome},
     out::Out,
 };
-use leeward::config::{self, Config, Flags, Sources, Trust, format_size};
+use leeward::config::{self, Config, Flags, ProxyChoice, Sources, Trust, format_size};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -151,7 +151,12 @@ fn as_file(config: &Config) -> String {
         set("tls.client_key", text(client.key.display()));
     }
     set("tls.key_share", name(&tls.key_share));
-    set("proxy.url", text(&proxy.url));
+    let (url, login) = match &proxy.url {
+        ProxyChoice::Auto => ("auto".into(), false),
+        ProxyChoice::None => ("none".into(), false),
+        ProxyChoice::Named(proxy) => (proxy.shown(), proxy.login.is_some()),
+    };
+    set("proxy.url", text(url));
     set("proxy.no_proxy", proxy.no_proxy.clone().into());
     set("ledger.enabled", ledger.enabled.into());
     set("ledger.keep", span(ledger.keep));
@@ -166,7 +171,8 @@ fn as_file(config: &Config) -> String {
         }
     }
     let secret = if client_token.is_some() { "# client_token is set and not shown\n" } else { "" };
-    format!("{secret}{file}")
+    let login = if login { "# the user and password of proxy.url are set and not shown\n" } else { "" };
+    format!("{secret}{login}{file}")
 }
 
 fn text(value: impl std::fmt::Display) -> Value {
@@ -206,6 +212,15 @@ mod tests {
         std::fs::write(home.path().join("config.toml"), &shown).unwrap();
         let again = Config::under(home.path()).unwrap();
         assert_eq!(Config { client_token: None, ..config }, again);
+    }
+
+    #[test]
+    fn the_login_of_a_company_proxy_is_not_shown() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("config.toml"), "[proxy]\nurl = 'http://me:hush@gate.corp:3128'").unwrap();
+        let shown = as_file(&Config::under(home.path()).unwrap());
+        assert!(shown.contains("http://gate.corp:3128") && shown.contains("are set and not shown"), "{shown}");
+        assert!(!shown.contains("hush") && !shown.contains("me:"), "{shown}");
     }
 
     #[test]

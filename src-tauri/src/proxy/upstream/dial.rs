@@ -8,13 +8,26 @@ use super::{
     paths::{Ended, Share},
     socket::Socket,
     tls, tune,
+    tunnel::{self, Forwarded, Wanted},
     wire::Io,
 };
-use crate::{config::Config, status::traffic::Cause};
+use crate::{
+    config::{CompanyProxy, Config, ProxyKind},
+    status::traffic::Cause,
+};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use rustls::pki_types::ServerName;
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::time::timeout;
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
 
 /// What a dial needs to know.
 #[derive(Clone, Copy)]
@@ -28,6 +41,8 @@ pub(super) struct Dial<'a> {
 pub(super) struct Made {
     pub(super) io: Io,
     pub(super) socket: Socket,
+    /// Set when the other side is a proxy that forwards requests.
+    pub(super) forwarded: Option<Forwarded>,
     /// What failed on the way to it.
     pub(super) absorbed: Vec<Cause>,
     /// Where its own fate is remembered.
@@ -43,22 +58,50 @@ struct Try {
     instead: bool,
 }
 
+/// Whom a dial connects to: the upstream, or the company proxy before it.
+struct Next<'a> {
+    proxy: Option<CompanyProxy>,
+    host: &'a str,
+    port: u16,
+    /// The upstream's own address, for a proxy that wants one.
+    address: Option<IpAddr>,
+}
+
+impl Next<'_> {
+    fn failure(&self, what: impl std::fmt::Display) -> Failure {
+        match &self.proxy {
+            Some(proxy) => tunnel::failed(proxy, format_args!("was not reached: {what}")),
+            None => Failure::new(Cause::Connect, what.to_string()),
+        }
+    }
+}
+
 impl Dial<'_> {
     /// Connects.
     pub(super) async fn run(self) -> Result<Made, Failure> {
-        let host = (self.place.host.as_str(), self.place.port);
-        let addresses = match (self.resolve().await, self.ways.memory.last_good(host)) {
+        let Place { tls, host, port } = self.place;
+        let proxy = self.ways.proxying.route(*tls, host, *port);
+        let (host, port) = match &proxy {
+            Some(proxy) => (proxy.host.clone(), proxy.port),
+            None => (host.clone(), *port),
+        };
+        let mut next = Next { proxy, host: &host, port, address: None };
+        if next.proxy.as_ref().is_some_and(|p| p.kind == ProxyKind::Socks5) {
+            next.address = self.resolve(&self.place.host, self.place.port).await?.first().map(SocketAddr::ip);
+        }
+        let addresses = match (self.resolve(next.host, port).await, self.ways.memory.last_good((next.host, port))) {
             (Ok(addresses), _) => addresses,
             (Err(failure), Some(address)) => {
                 tracing::info!("{}; trying {address}, where it was before", failure.detail);
                 vec![address]
             }
+            (Err(failure), None) if next.proxy.is_some() => return Err(next.failure(failure.detail)),
             (Err(failure), None) => return Err(failure),
         };
         if addresses.iter().any(|a| self.is_own(*a)) {
-            return Err(self.own_address());
+            return Err(self.own_address(&next));
         }
-        self.race(self.ways.memory.order(host, addresses)).await
+        self.race(&next, self.ways.memory.order((next.host, port), addresses)).await
     }
 
     fn is_own(self, address: SocketAddr) -> bool {
@@ -67,18 +110,18 @@ impl Dial<'_> {
         address.port() == self.ways.own.port() && (ip == own || (local && (ip.is_loopback() || ip.is_unspecified())))
     }
 
-    fn own_address(self) -> Failure {
-        Failure::new(Cause::Loop, format!("{} is Leeward's own address", self.place))
+    fn own_address(self, next: &Next<'_>) -> Failure {
+        let who = next.proxy.as_ref().map_or_else(|| self.place.to_string(), |p| format!("the company proxy {p}"));
+        Failure::new(Cause::Loop, format!("{who} is Leeward's own address"))
     }
 
-    async fn resolve(self) -> Result<Vec<SocketAddr>, Failure> {
-        let Place { host, port, .. } = self.place;
+    async fn resolve(self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         if let Ok(ip) = host.parse() {
-            return Ok(vec![SocketAddr::new(ip, *port)]);
+            return Ok(vec![SocketAddr::new(ip, port)]);
         }
         let limit = self.config.connect.dns_timeout;
         let failed = |why: String| Failure::new(Cause::Dns, format!("the name {host} could not be resolved ({why})"));
-        let addresses = match timeout(limit, tokio::net::lookup_host((host.as_str(), *port))).await {
+        let addresses = match timeout(limit, tokio::net::lookup_host((host, port))).await {
             Err(_) => return Err(failed(format!("no answer within {limit:?}"))),
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Ok(Ok(addresses)) => alternate(addresses.collect()),
@@ -91,7 +134,7 @@ impl Dial<'_> {
     }
 
     /// Starts the next try when the last one failed or has had its head start; the first through TLS wins.
-    async fn race(self, addresses: Vec<SocketAddr>) -> Result<Made, Failure> {
+    async fn race(self, next: &Next<'_>, addresses: Vec<SocketAddr>) -> Result<Made, Failure> {
         let share = if self.place.tls { self.first_share() } else { Share::Classical };
         let mut waiting: VecDeque<Try> = addresses.into_iter().map(|address| Try { address, share, instead: false }).collect();
         let mut running = FuturesUnordered::new();
@@ -100,18 +143,18 @@ impl Dial<'_> {
         loop {
             if running.is_empty() {
                 match waiting.pop_front() {
-                    Some(next) => running.push(self.one(next)),
+                    Some(tried) => running.push(self.one(next, tried)),
                     None => return Err(last),
                 }
             }
             let stagger = tokio::time::sleep(if waiting.is_empty() { Duration::MAX } else { self.config.connect.stagger });
             tokio::select! {
                 Some((tried, done)) = running.next() => match done {
-                    Ok((io, socket)) => {
-                        self.won(tried, &failed);
-                        return Ok(Made { io, socket, absorbed, ways: self.ways.clone() });
+                    Ok((io, socket, forwarded)) => {
+                        self.won(next, tried, &failed);
+                        return Ok(Made { io, socket, forwarded, absorbed, ways: self.ways.clone() });
                     }
-                    Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Loop) => return Err(failure),
+                    Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin) => return Err(failure),
                     Err(failure) => {
                         tracing::debug!(place = %self.place, share = ?tried.share, "{}", failure.detail);
                         failed.push(tried.address);
@@ -121,30 +164,30 @@ impl Dial<'_> {
                         }
                         // A handshake that broke tells more than an address that is unreachable.
                         if last.cause != Cause::Tls { last = failure; }
-                        if let Some(next) = waiting.pop_front() { running.push(self.one(next)); }
+                        if let Some(tried) = waiting.pop_front() { running.push(self.one(next, tried)); }
                     }
                 },
-                () = stagger => if let Some(next) = waiting.pop_front() { running.push(self.one(next)); },
+                () = stagger => if let Some(tried) = waiting.pop_front() { running.push(self.one(next, tried)); },
             }
         }
     }
 
-    fn won(self, tried: Try, failed: &[SocketAddr]) {
+    fn won(self, next: &Next<'_>, tried: Try, failed: &[SocketAddr]) {
         let memory = &self.ways.memory;
         if self.place.tls {
             memory.passed(&self.place.host, tried.share, tried.instead);
         }
-        let host = (self.place.host.as_str(), self.place.port);
+        let host = (next.host, next.port);
         memory.ended(&Ended { host, won: tried.address, failed, quarantine: self.config.connect.quarantine });
     }
 
-    async fn one(self, tried: Try) -> (Try, Result<(Io, Socket), Failure>) {
-        (tried, self.connect(tried).await)
+    async fn one(self, next: &Next<'_>, tried: Try) -> (Try, Result<Reached, Failure>) {
+        (tried, self.reach(next, tried).await)
     }
 
-    async fn connect(self, Try { address, share, .. }: Try) -> Result<(Io, Socket), Failure> {
-        let (connect, Place { host, .. }) = (&self.config.connect, self.place);
-        let failed = |why: String| Failure::new(Cause::Connect, format!("no connection to {host} at {address} ({why})"));
+    async fn reach(self, next: &Next<'_>, Try { address, share, .. }: Try) -> Result<Reached, Failure> {
+        let connect = &self.config.connect;
+        let failed = |why: String| next.failure(format_args!("no connection to {} at {address} ({why})", next.host));
         let stream = match timeout(connect.timeout, tune::connect(address, self.ways.memory.segment(address))).await {
             Err(_) => return Err(failed(format!("no answer within {:?}", connect.timeout))),
             Ok(Err(e)) => return Err(failed(e.to_string())),
@@ -155,25 +198,80 @@ impl Dial<'_> {
             && address.port() == self.ways.own.port()
             && stream.local_addr().is_ok_and(|a| a.ip() == address.ip())
         {
-            return Err(self.own_address());
+            return Err(self.own_address(next));
         }
         tune::tune(&stream, self.config.pool.keepalive).map_err(|e| failed(e.to_string()))?;
         let socket = Socket::new(stream);
-        if !self.place.tls {
-            return Ok((Io::Plain(socket.clone()), socket));
+        match &next.proxy {
+            None if !self.place.tls => Ok((Io::Plain(socket.clone()), socket, None)),
+            None => Ok((Io::Tls(Box::new(self.secure(&self.place.host, share, socket.clone()).await?)), socket, None)),
+            Some(proxy) => self.through(proxy, next.address, share, socket).await,
         }
-        let name = ServerName::try_from(host.clone()).map_err(|e| failed(format!("not a name for TLS: {e}")))?;
+    }
+
+    /// On from a company proxy: a tunnel, or its own forwarding for http upstreams.
+    async fn through(
+        self,
+        proxy: &CompanyProxy,
+        address: Option<IpAddr>,
+        share: Share,
+        socket: Socket,
+    ) -> Result<Reached, Failure> {
+        let (connect, place) = (&self.config.connect, self.place);
+        let wanted = Wanted { proxy, place, address, limit: connect.dns_timeout + connect.timeout };
+        let unusable = || tunnel::failed(proxy, format_args!("cannot be asked for {place}"));
+        match (proxy.kind, place.tls) {
+            (ProxyKind::Http, false) => {
+                let forwarded = Forwarded::new(proxy, place).ok_or_else(unusable)?;
+                Ok((Io::Plain(socket.clone()), socket, Some(forwarded)))
+            }
+            (ProxyKind::Https, tls) => {
+                // Its own handshake carries classical shares only: it is one more path that may break the large hello, and
+                // what must be kept from tomorrow's computers is inside the tunnel.
+                let outer = self.secure(&proxy.host, Share::Classical, socket.clone()).await;
+                let mut outer = outer.map_err(|f| match f.cause {
+                    Cause::Certificate => f,
+                    _ => tunnel::failed(proxy, format_args!("was not reached: {}", f.detail)),
+                })?;
+                if !tls {
+                    let forwarded = Forwarded::new(proxy, place).ok_or_else(unusable)?;
+                    return Ok((Io::Tls(Box::new(outer)), socket, Some(forwarded)));
+                }
+                tunnel::open(&mut outer, &wanted).await?;
+                let inner = self.secure(&place.host, share, outer).await?;
+                Ok((Io::Nested(Box::new(inner)), socket, None))
+            }
+            (ProxyKind::Http | ProxyKind::Socks5 | ProxyKind::Socks5h, tls) => {
+                let mut stream = socket.clone();
+                tunnel::open(&mut stream, &wanted).await?;
+                if !tls {
+                    return Ok((Io::Plain(stream), socket, None));
+                }
+                Ok((Io::Tls(Box::new(self.secure(&place.host, share, stream).await?)), socket, None))
+            }
+        }
+    }
+
+    /// The TLS handshake.
+    async fn secure<S>(self, host: &str, share: Share, stream: S) -> Result<TlsStream<S>, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let failed = |why: String| Failure::new(Cause::Tls, format!("the TLS handshake with {host} {why}"));
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|e| Failure::new(Cause::Connect, format!("{host} is not a name for TLS: {e}")))?;
         let connector = self.ways.connectors.connector(share)?;
-        match timeout(connect.tls_timeout, connector.connect(name, socket.clone())).await {
-            Err(_) => Err(Failure::new(
-                Cause::Tls,
-                format!("the TLS handshake with {host} did not end within {:?}", connect.tls_timeout),
-            )),
+        let limit = self.config.connect.tls_timeout;
+        match timeout(limit, connector.connect(name, stream)).await {
+            Err(_) => Err(failed(format!("did not end within {limit:?}"))),
             Ok(Err(e)) => Err(tls::classify(&e, host)),
-            Ok(Ok(stream)) => Ok((Io::Tls(Box::new(stream)), socket)),
+            Ok(Ok(stream)) => Ok(stream),
         }
     }
 }
+
+/// A connection: its stream, the socket below it, and how requests are written where a proxy forwards them.
+type Reached = (Io, Socket, Option<Forwarded>);
 
 /// The families take turns, beginning with the one that the system put first (RFC 8305 section 4).
 fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {

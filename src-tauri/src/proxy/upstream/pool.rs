@@ -334,23 +334,30 @@ impl Origin {
 
     fn report(&self, failure: Option<&Failure>) {
         let subject = Some(self.place.host.as_str());
-        match failure {
-            None if self.unwell.swap(false, Relaxed) => {
-                self.health.clear(Code::UpstreamUnreachable, subject);
-                self.health.clear(Code::CertificateUntrusted, subject);
+        if failure.is_none() && !self.unwell.swap(false, Relaxed) {
+            return;
+        }
+        // What stands is what the last dial met.
+        let code = failure.map(|f| {
+            self.unwell.store(true, Relaxed);
+            match f.cause {
+                Cause::Certificate => Code::CertificateUntrusted,
+                Cause::CompanyProxy | Cause::ProxyLogin => Code::CompanyProxy,
+                _ => Code::UpstreamUnreachable,
             }
-            None => {}
-            Some(f) => {
-                self.unwell.store(true, Relaxed);
-                match f.cause {
-                    Cause::Certificate => self.health.set(
-                        Code::CertificateUntrusted,
-                        subject,
-                        format!("{}; if a company proxy inspects TLS, name its root certificate with extra_ca", f.detail),
-                    ),
-                    _ => self.health.set(Code::UpstreamUnreachable, subject, format!("{}; Leeward keeps trying", f.detail)),
-                }
+        });
+        for other in [Code::UpstreamUnreachable, Code::CertificateUntrusted, Code::CompanyProxy] {
+            if Some(other) != code {
+                self.health.clear(other, subject);
             }
+        }
+        if let (Some(code), Some(Failure { cause, detail })) = (code, failure) {
+            let what_now = match cause {
+                Cause::Certificate => "if a company proxy inspects TLS, name its root certificate with extra_ca",
+                Cause::ProxyLogin => "put user and password into proxy.url in Leeward's config, or into HTTPS_PROXY",
+                _ => "Leeward keeps trying",
+            };
+            self.health.set(code, subject, format!("{detail}; {what_now}"));
         }
     }
 }

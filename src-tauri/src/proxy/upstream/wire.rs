@@ -3,9 +3,9 @@
 //! hyper's connection is polled by the request that holds it, not by a task of its own: no hand-over between tasks on
 //! the hot path, and dropping the request closes the connection at once.
 
-use super::{Failure, Ways, dial::Made, pool::Slot, socket::Socket, tune};
+use super::{Failure, Ways, dial::Made, pool::Slot, socket::Socket, tune, tunnel::Forwarded};
 use crate::{proxy::body::Outgoing, status::traffic::Cause};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::{
     body::Incoming,
     client::conn::http1::{Builder, Connection, SendRequest},
@@ -50,6 +50,8 @@ impl Meter {
 pub(super) enum Io {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
+    /// TLS to the upstream within TLS to a proxy.
+    Nested(Box<TlsStream<TlsStream<Socket>>>),
 }
 
 struct Counted {
@@ -62,6 +64,7 @@ impl Counted {
         match &mut self.io {
             Io::Plain(s) => Pin::new(s),
             Io::Tls(s) => Pin::new(&mut **s),
+            Io::Nested(s) => Pin::new(&mut **s),
         }
     }
 
@@ -111,6 +114,7 @@ impl AsyncWrite for Counted {
         match &self.io {
             Io::Plain(s) => s.is_write_vectored(),
             Io::Tls(s) => s.is_write_vectored(),
+            Io::Nested(s) => s.is_write_vectored(),
         }
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -133,6 +137,8 @@ pub(in crate::proxy) struct Wire {
     socket: Socket,
     tls: bool,
     uses: u64,
+    /// How requests are written for a proxy that forwards them.
+    forwarded: Option<Forwarded>,
     /// What failed while it was made, for the first request on it to count.
     absorbed: Vec<Cause>,
     ways: Arc<Ways>,
@@ -148,15 +154,15 @@ impl std::fmt::Debug for Wire {
 
 impl Wire {
     pub(super) async fn new(made: Made, slot: Slot, max_fields: usize) -> Result<Self, hyper::Error> {
-        let Made { io, socket, absorbed, ways } = made;
+        let Made { io, socket, forwarded, absorbed, ways } = made;
         let meter = Arc::<Meter>::default();
-        let tls = matches!(io, Io::Tls(_));
+        let tls = matches!(io, Io::Tls(_) | Io::Nested(_));
         let (sender, connection) = Builder::new()
             .preserve_header_case(true)
             .max_headers(max_fields)
             .handshake(TokioIo::new(Counted { io, meter: meter.clone() }))
             .await?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, absorbed, ways, slot })
+        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, forwarded, absorbed, ways, slot })
     }
 
     /// True when the next request on it will not be its first.
@@ -214,10 +220,16 @@ impl Wire {
     /// A `Failure` whose cause says what the origin can have seen.
     pub(in crate::proxy) async fn exchange(
         mut self,
-        request: Request<Outgoing>,
-        length: Option<u64>,
+        mut request: Request<Outgoing>,
+        mut length: Option<u64>,
     ) -> Result<(Response<Incoming>, Self), Failure> {
         self.uses += 1;
+        if let Some(forwarded) = &self.forwarded {
+            let before = head_length(&request);
+            forwarded.address(&mut request);
+            let more = head_length(&request) - before + forwarded.origin.len() as u64;
+            length = length.map(|n| n + more);
+        }
         let began = Instant::now();
         let limit = self.ways.write_stall;
         self.socket.limit_unacknowledged(limit);
@@ -241,6 +253,11 @@ impl Wire {
         };
         let error = match result {
             Some(Ok(response)) => {
+                if let Some(forwarded) = &self.forwarded
+                    && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                {
+                    return Err(forwarded.refused_login());
+                }
                 self.socket.limit_unacknowledged(None);
                 self.slot.answered();
                 return Ok((response, self));

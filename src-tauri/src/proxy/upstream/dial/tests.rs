@@ -157,12 +157,13 @@ async fn u1_a_family_whose_tls_breaks_goes_last_afterwards() {
     let both: Vec<SocketAddr> = vec![six.address, four.address];
     let place = Place { tls: true, host: "localhost".into(), port };
     let dial = Dial { place: &place, config: &bench.config, ways: &bench.ways };
+    let next = Next { proxy: None, host: "localhost", port, address: None };
     // The system's resolver may know only one of them, so the list is given.
-    let made = dial.race(bench.ways.memory.order(("localhost", port), both.clone())).await.unwrap();
+    let made = dial.race(&next, bench.ways.memory.order(("localhost", port), both.clone())).await.unwrap();
     assert_eq!((made.socket.peer(), made.absorbed), (Some(four.address), vec![Cause::Tls]));
     assert_eq!(bench.ways.memory.order(("localhost", port), both.clone()), [four.address, six.address]);
     six.seen();
-    dial.race(bench.ways.memory.order(("localhost", port), both.clone())).await.unwrap();
+    dial.race(&next, bench.ways.memory.order(("localhost", port), both.clone())).await.unwrap();
     assert_eq!(six.seen(), Vec::<bool>::new(), "it was not asked again");
     bench.network.send_replace(Network { epoch: 1, fingerprint: 0 });
     assert_eq!(bench.ways.memory.order(("localhost", port), both.clone()), both, "another network is asked");

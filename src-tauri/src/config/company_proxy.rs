@@ -1,0 +1,230 @@
+//! The way out through a company proxy: `proxy.url`, the variables that other programs use, the system's settings.
+//!
+//! Everything is resolved when the config is loaded; whoever dials only asks `Proxying::route`. A password never shows.
+
+mod no_proxy;
+#[cfg_attr(any(windows, target_os = "macos"), path = "company_proxy/system.rs")]
+#[cfg_attr(not(any(windows, target_os = "macos")), path = "company_proxy/no_system.rs")]
+mod system;
+
+pub use no_proxy::NoProxy;
+pub use system::System;
+
+use super::Secret;
+use percent_encoding::percent_decode_str;
+use std::net::{IpAddr, SocketAddr};
+use url::Url;
+
+/// The way out through a company proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxying {
+    /// What `proxy.url` says.
+    pub url: ProxyChoice,
+    /// Hosts that are reached directly, as `proxy.no_proxy` has them.
+    pub no_proxy: Vec<String>,
+    /// The same with those of `NO_PROXY`.
+    pub direct: NoProxy,
+    /// What the variables say, for https and for http upstreams.
+    pub inherited: [Option<CompanyProxy>; 2],
+    /// What the system says, where no variable does.
+    pub system: System,
+}
+
+/// What `proxy.url` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyChoice {
+    /// The variables, else the system's settings.
+    #[default]
+    Auto,
+    /// No proxy at all.
+    None,
+    /// This one.
+    Named(CompanyProxy),
+}
+
+/// One company proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompanyProxy {
+    /// What it speaks.
+    pub kind: ProxyKind,
+    /// Name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User and password, percent-decoded.
+    pub login: Option<(String, Secret)>,
+    /// Key or variable that named it.
+    pub source: String,
+}
+
+/// What a company proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// HTTP (RFC 9110): CONNECT for https upstreams, absolute targets for http ones.
+    Http,
+    /// The same within TLS.
+    Https,
+    /// SOCKS version 5 (RFC 1928), names resolved here.
+    Socks5,
+    /// SOCKS version 5, names resolved by the proxy.
+    Socks5h,
+}
+
+impl ProxyKind {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Socks5 => "socks5",
+            Self::Socks5h => "socks5h",
+        }
+    }
+
+    /// RFC 9110 section 4.2 and RFC 1928 section 3.
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+            Self::Socks5 | Self::Socks5h => 1080,
+        }
+    }
+}
+
+impl CompanyProxy {
+    /// Reads a URL; without a scheme it is an HTTP proxy.
+    ///
+    /// # Errors
+    /// A sentence that says what to write instead, without user and password.
+    pub fn parse(text: &str, source: &str) -> Result<Self, String> {
+        const FORMS: &str = "write http://, https://, socks5:// or socks5h://, then [USER:PASSWORD@]HOST:PORT";
+        let text = text.trim();
+        let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let url = Url::parse(&full).map_err(|e| format!("is not the URL of a proxy ({e}); {FORMS}"))?;
+        let kind = match url.scheme() {
+            "http" => ProxyKind::Http,
+            "https" => ProxyKind::Https,
+            "socks5" => ProxyKind::Socks5,
+            "socks5h" | "socks" => ProxyKind::Socks5h,
+            other => return Err(format!("names a proxy of the kind `{other}`, which Leeward does not speak; {FORMS}")),
+        };
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+        if host.is_empty() {
+            return Err(format!("names no host; {FORMS}"));
+        }
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("has something behind host and port; {FORMS}"));
+        }
+        let decoded = |part: &str| {
+            percent_decode_str(part)
+                .decode_utf8()
+                .map(|t| t.into_owned())
+                .map_err(|_| "has a user or password that is not UTF-8 when its % signs are decoded".to_owned())
+        };
+        let login = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, password) => Some((decoded(user)?, Secret::new(decoded(password.unwrap_or_default())?))),
+        };
+        // One byte states their length (RFC 1929 section 2).
+        let too_long = |(user, password): &(String, Secret)| user.len() > 255 || password.reveal().len() > 255;
+        if matches!(kind, ProxyKind::Socks5 | ProxyKind::Socks5h) && login.as_ref().is_some_and(too_long) {
+            return Err("has a user or password that is too long for SOCKS 5 (255 bytes)".into());
+        }
+        if login.as_ref().is_some_and(|(user, _)| user.contains(':')) {
+            return Err("has a user with a colon, which no proxy can tell from the password".into());
+        }
+        let port = url.port().unwrap_or(kind.default_port());
+        Ok(Self { kind, host, port, login, source: source.into() })
+    }
+
+    /// The URL without user and password.
+    pub fn shown(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{}://{host}:{}", self.kind.scheme(), self.port)
+    }
+
+    /// True when it is the very address that Leeward listens on.
+    pub fn is_at(&self, own: SocketAddr) -> bool {
+        let local = own.ip().is_loopback() || own.ip().is_unspecified();
+        let here = is_loopback(&self.host) || self.host.parse().is_ok_and(|ip: IpAddr| ip == own.ip() || ip.is_unspecified());
+        own.port() != 0 && self.port == own.port() && here && (local || self.host.parse() == Ok(own.ip()))
+    }
+}
+
+impl std::fmt::Display for CompanyProxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.shown(), self.source)
+    }
+}
+
+/// True for what never leaves this machine.
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    host.eq_ignore_ascii_case("localhost")
+        || host.to_ascii_lowercase().ends_with(".localhost")
+        || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+impl Proxying {
+    /// Resolves key and variables.
+    ///
+    /// # Errors
+    /// Key or variable, and a sentence about its value.
+    pub(super) fn resolve(
+        url: Option<&str>,
+        no_proxy: Vec<String>,
+        env: &dyn Fn(&str) -> Option<String>,
+        listen: SocketAddr,
+    ) -> Result<Self, (String, String)> {
+        let variable = |name: &str| {
+            let names = [name.to_owned(), name.to_ascii_lowercase()];
+            names.into_iter().find_map(|n| env(&n).filter(|v| !v.trim().is_empty()).map(|v| (n, v)))
+        };
+        let mut entries = no_proxy.clone();
+        entries.extend(variable("NO_PROXY").map(|(_, v)| v));
+        let direct = NoProxy::parse(&entries);
+        let mut all = Self { no_proxy, direct, ..Self::default() };
+        match url.map(str::trim) {
+            Some("none") => all.url = ProxyChoice::None,
+            Some(named) if named != "auto" => {
+                let at_key = |why: String| ("proxy.url".to_owned(), why);
+                let proxy = CompanyProxy::parse(named, "proxy.url").map_err(at_key)?;
+                if proxy.is_at(listen) {
+                    return Err(at_key(format!("is Leeward's own address ({listen}); requests would go round in a circle")));
+                }
+                all.url = ProxyChoice::Named(proxy);
+            }
+            _ => {
+                for (slot, name) in all.inherited.iter_mut().zip(["HTTPS_PROXY", "HTTP_PROXY"]) {
+                    if let Some((name, value)) = variable(name).or_else(|| variable("ALL_PROXY")) {
+                        *slot = Some(CompanyProxy::parse(&value, &name).map_err(|why| (name, why))?);
+                    }
+                }
+                if all.inherited.iter().any(Option::is_none) {
+                    all.system = System::read();
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Drops inherited proxies that are Leeward itself, as a shell that tunnels through Leeward has them; answers those.
+    pub fn without(&mut self, own: SocketAddr) -> Vec<CompanyProxy> {
+        self.inherited.iter_mut().filter_map(|slot| slot.take_if(|proxy| proxy.is_at(own))).collect()
+    }
+
+    /// The proxy on the way to an upstream; `None`: the way is direct.
+    pub fn route(&self, tls: bool, host: &str, port: u16) -> Option<CompanyProxy> {
+        if self.direct.contains(host, port) {
+            return None;
+        }
+        match &self.url {
+            ProxyChoice::None => None,
+            ProxyChoice::Named(proxy) => Some(proxy.clone()),
+            ProxyChoice::Auto if is_loopback(host) => None,
+            ProxyChoice::Auto => self.inherited[usize::from(!tls)].clone().or_else(|| self.system.route(tls, host, port)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
