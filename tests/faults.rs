@@ -47,8 +47,9 @@ fn promise(fault: &Fault) -> Promise {
         Fault::GarbageStatusLine => Told(502, "bad-response"),
         // U8: the first three events of a stream announce its content, and have none.
         Fault::ResetAfter(mark) | Fault::TruncateAfter(mark) if !has_content(*mark) => Repaired(&["cut-before-content"]),
+        Fault::BadChunk => Repaired(&["cut-before-content"]),
         // U9
-        Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) | Fault::BadChunk => Aborted,
+        Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) => Aborted,
         // U13
         Fault::StallBeforeHeaders => Told(504, "response-timeout"),
         // U14: the client's own clocks end it; see `silence_is_passed_on`.
@@ -271,6 +272,7 @@ async fn u16_when_all_is_spent_each_client_is_told_in_its_dialect() {
     let engine = TestEngine::tuned(&upstream, |c| {
         c.upstream = format!("http://{dead}").parse().unwrap();
         c.retry.total = Duration::from_millis(300);
+        c.circuit.failures = 1000; // what an open circuit says is tested in `circuit`
     });
     for (path, pointer, wanted) in [
         ("/v1/messages", "/error/type", "overloaded_error"),

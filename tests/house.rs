@@ -14,8 +14,10 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("tasks", &[], "an owner of tasks must not know what they do"),
     ("logging", &[], "the log starts first and takes everybody's lines"),
     ("control", &["config", "health"], "wishes are a vocabulary; only the supervisor acts on them"),
+    ("network", &["control"], "it watches the machine and tells; it knows nobody who listens"),
     ("status", &["control", "health"], "the picture that others see holds data, it decides nothing"),
     ("instance", &["config", "control"], "who holds the port is a question about files and processes, not about the engine"),
+    ("ledger", &["config", "health", "status"], "the history listens to the traffic; nobody waits for it"),
     (
         "proxy",
         &["config", "control", "health", "status", "tasks"],
@@ -23,7 +25,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "supervisor",
-        &["config", "control", "health", "instance", "proxy", "status", "tasks"],
+        &["config", "control", "health", "instance", "ledger", "network", "proxy", "status", "tasks"],
         "it owns the socket and the state, and knows neither wrap nor any painting of them",
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),
@@ -35,7 +37,20 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
 const PROGRAMS: &[(&str, &[&str], &str)] = &[
     (
         "leeward",
-        &["config", "control", "demo", "health", "instance", "logging", "status", "supervisor", "tasks", "view", "wrap"],
+        &[
+            "config",
+            "control",
+            "demo",
+            "health",
+            "instance",
+            "ledger",
+            "logging",
+            "status",
+            "supervisor",
+            "tasks",
+            "view",
+            "wrap",
+        ],
         "a program asks the supervisor; the proxy is nobody's to call",
     ),
     (
@@ -307,6 +322,7 @@ fn the_panel_knows_the_status() {
         probe: Some(status::Probe { at_unix_ms: 1_700_000_060_000, ok: true, took_us: 400, misses: 0 }),
         upstream: "https://api.anthropic.com/".into(),
         sessions: vec![control::Session { agent: "claude".into(), pid: 4712, since_unix_ms: 1_700_000_002_000 }],
+        network: status::Network { changes: 1, last_unix_ms: Some(1_700_000_003_000), last_why: Some(control::NetworkWhy::Woke) },
     };
     let sample = fs::read_to_string(root().join("ui/src/status.sample.json")).unwrap();
     let sample: serde_json::Value = serde_json::from_str(&sample).unwrap();

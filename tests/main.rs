@@ -7,18 +7,24 @@
     reason = "a test fails by panicking and ends with its process"
 )]
 
+mod burst;
+mod circuit;
 mod cli;
 mod clients;
 mod company_proxy;
 mod demo;
 mod faults;
+mod history;
 mod home;
 mod listener;
+mod namespace;
+mod network;
 mod paths;
 mod process;
 mod refuse;
 mod request;
 mod restart;
+mod storm;
 mod stream;
 mod support;
 mod terminal;

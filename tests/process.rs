@@ -131,6 +131,8 @@ fn secrets_leave_no_trace() {
         }
     }
     assert!(seen.contains("passed on"), "the log was written: {seen}");
+    let ledger = String::from_utf8_lossy(&std::fs::read(home.paths().ledger_file()).unwrap()).into_owned();
+    assert!(ledger.contains("CREATE TABLE fault") && ledger.contains("api-edge"), "a fault is in the ledger");
     assert!(!seen.contains("PLANTED"), "{}", seen.lines().filter(|l| l.contains("PLANTED")).collect::<Vec<_>>().join("\n"));
 }
 

@@ -49,6 +49,10 @@ async fn u8_a_stream_cut_at_any_byte_is_repaired_or_told() {
             upstream.follow(Plan::times(1, fault.clone()));
             let (status, text) = asked(&engine, "/v1/messages", &message(true)).await;
             assert_eq!(status, 200, "{fault:?}");
+            // An RST takes along what the sender's kernel has not sent yet, so only a FIN is sure to come behind the last byte.
+            if at == last && matches!(fault, Fault::ResetAfter(_)) {
+                continue;
+            }
             if at < committed || at == last {
                 assert_eq!(
                     text.as_ref().ok().map(String::len),
@@ -94,13 +98,26 @@ async fn u10_behind_the_last_event_every_dialect_ends_cleanly() {
         let engine = TestEngine::start(&upstream);
         let (_, wanted) = asked(&engine, path, &body).await;
         let wanted = wanted.unwrap();
-        for fault in [Fault::ResetAfter, Fault::TruncateAfter] {
-            upstream.follow(Plan::times(1, fault(Mark::Bytes(wanted.len() as u64))));
-            let (status, text) = asked(&engine, path, &body).await;
-            assert_eq!((status, text.ok().as_deref()), (200, Some(&wanted[..])), "{path}");
-        }
+        upstream.follow(Plan::times(1, Fault::TruncateAfter(Mark::Bytes(wanted.len() as u64))));
+        let (status, text) = asked(&engine, path, &body).await;
+        assert_eq!((status, text.ok().as_deref()), (200, Some(&wanted[..])), "{path}");
         let stats = engine.stats().await;
-        assert_eq!((&stats["outcomes"]["answered"], &stats["replays"]), (&3.into(), &0.into()), "{path}: {stats}");
+        assert_eq!((&stats["outcomes"]["answered"], &stats["replays"]), (&2.into(), &0.into()), "{path}: {stats}");
+    }
+}
+
+/// The same with an RST, whichever way the answer is passed on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u10_a_reset_behind_the_last_event_is_a_clean_end() {
+    for mode in [StreamMode::Pass, StreamMode::Hold] {
+        let by_hand = ByHand::new(|c| c.stream.mode = mode).await;
+        let upstream = async {
+            let stream = by_hand.answer(format!("{}{}", begun(), chunk(STOP))).await;
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        };
+        let ((), response) = tokio::join!(upstream, by_hand.ask());
+        assert_eq!(response.text().await.unwrap().replace(PING, ""), [START, DELTA, STOP].concat(), "{mode:?}");
+        assert_eq!(by_hand.engine.stats().await["replays"], 0, "{mode:?}");
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod body;
+mod budget;
 mod client_io;
 mod connection;
 mod error;
@@ -32,9 +33,14 @@ use crate::{
     config::{Config, Secret},
     control::{Network, Sessions, Wishes},
     health::{Code, Tracker},
-    status::{Status, traffic::Traffic},
+    status::{
+        Status,
+        history::Questions,
+        traffic::{OriginStats, Traffic},
+    },
     tasks::Tasks,
 };
+use budget::Budget;
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
@@ -43,7 +49,6 @@ use std::{
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use tower::retry::budget::{Budget, TpsBudget};
 use upstream::{Memory, Origin, Parts, Place, Upstream, Ways};
 use url::Url;
 
@@ -64,6 +69,8 @@ pub struct Shared {
     pub status: watch::Receiver<Status>,
     /// The network this machine is in.
     pub network: watch::Receiver<Network>,
+    /// Where questions about the history go.
+    pub history: Questions,
     /// The listener's counters.
     pub counters: Arc<Counters>,
     /// Bytes held: of requests for replay, of answers until they are let go.
@@ -76,7 +83,7 @@ pub struct Shared {
     pub token: Secret,
     /// What is known of the ways to the upstreams.
     paths: Arc<Memory>,
-    budget: TpsBudget,
+    budget: Arc<Budget>,
     session_upstreams: RwLock<BTreeMap<String, Url>>,
     /// One writer at a time: two would share a temporary file, and the older list could win.
     remember: Mutex<Remember>,
@@ -101,12 +108,14 @@ pub struct Ends {
     pub health: Tracker,
     /// The network this machine is in.
     pub network: watch::Receiver<Network>,
+    /// Where questions about the history go.
+    pub history: Questions,
 }
 
 impl Shared {
     /// Counters at zero; the replay budget as the config says.
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
-        let Ends { wishes, status, sessions, health, network } = ends;
+        let Ends { wishes, status, sessions, health, network, history } = ends;
         Self {
             paths: Arc::new(Memory::new(network.clone())),
             health,
@@ -115,13 +124,13 @@ impl Shared {
             wishes,
             status,
             network,
+            history,
             counters: Arc::default(),
             held: HeldBytes::default(),
             cuts: Cuts::default(),
             silent: Silent::default(),
             token,
-            // Deposits live for 10 s, as in Finagle's and tower's own defaults.
-            budget: TpsBudget::new(Duration::from_secs(10), config.retry.budget_floor, config.retry.budget),
+            budget: Arc::new(Budget::new(&config.retry)),
             session_upstreams: RwLock::new(known),
             remember: Mutex::new(remember),
         }
@@ -234,6 +243,7 @@ impl Proxy {
                 ways: self.ways.clone(),
                 tasks: self.tasks.clone(),
                 traffic: self.shared.traffic.clone(),
+                budget: self.shared.budget.clone(),
                 health: self.shared.health.clone(),
             };
             Origin::new(place.clone(), parts)
@@ -275,10 +285,28 @@ impl Proxy {
         loop {
             every.tick().await;
             self.shared.cuts.review(&self.config.stream, &self.shared.health);
-            let origins: Vec<_> = self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-            for origin in origins.iter().filter(|o| o.idle() > 0) {
+            for origin in self.all_origins().iter().filter(|o| o.idle() > 0) {
                 origin.sweep();
             }
         }
+    }
+
+    /// Tells every origin when the network is another one (L10); ends with the generation.
+    pub async fn follow_network(self: Arc<Self>) {
+        let mut network = self.shared.network.clone();
+        // Without a supervisor nobody tells of changes any more.
+        while network.changed().await.is_ok() {
+            for origin in self.all_origins() {
+                origin.network_changed();
+            }
+        }
+    }
+
+    fn origin_stats(&self) -> BTreeMap<String, OriginStats> {
+        self.all_origins().iter().map(|o| (o.place.to_string(), o.stats())).collect()
+    }
+
+    fn all_origins(&self) -> Vec<Arc<Origin>> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

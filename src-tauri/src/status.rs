@@ -1,8 +1,12 @@
 //! The one picture of the engine that others see. Data only: whoever paints it decides nothing here.
 
+pub mod history;
 pub mod traffic;
 
-use crate::{control::Session, health::Condition};
+use crate::{
+    control::{NetworkWhy, Session},
+    health::Condition,
+};
 use serde::{Deserialize, Serialize};
 
 /// What the engine is doing.
@@ -55,6 +59,17 @@ pub struct Probe {
     pub misses: u32,
 }
 
+/// Changes of this machine's network, sleep included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// How many there were since the start.
+    pub changes: u64,
+    /// When the last one was noticed, in milliseconds since 1970.
+    pub last_unix_ms: Option<u64>,
+    /// What the last one was.
+    pub last_why: Option<NetworkWhy>,
+}
+
 /// Everything about the engine but its traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -79,6 +94,9 @@ pub struct Status {
     pub upstream: String,
     /// Open `wrap` sessions.
     pub sessions: Vec<Session>,
+    /// Changes of this machine's network.
+    #[serde(default)]
+    pub network: Network,
 }
 
 impl Status {
@@ -95,6 +113,7 @@ impl Status {
             probe: None,
             upstream: String::new(),
             sessions: Vec::new(),
+            network: Network::default(),
         }
     }
 

@@ -17,9 +17,11 @@ mod platform;
 
 use crate::{
     config::{Config, Paths},
-    control::{Network, Sessions, Wish, Wishes},
+    control::{Network, NetworkNews, NetworkWhy, Sessions, Wish, Wishes},
     health::Tracker,
     instance::{self, Holder, TokenError},
+    ledger::Ledger,
+    network,
     proxy::{Adopt, Ends, Shared, listen},
     status::{Status, traffic::Traffic},
 };
@@ -27,6 +29,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, mpsc as std_mpsc},
     thread::JoinHandle,
     time::Duration,
@@ -42,11 +45,16 @@ pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
 pub struct Seams {
     /// Stands between the socket and the accept loop.
     pub adopt: Option<Adopt>,
+    /// Tells of changes of the network in this machine's place; one that never speaks keeps the real ones out.
+    pub network: Option<NetworkSource>,
 }
+
+/// What tells of changes of the network: runs beside the supervisor's loop, and may end when it has nothing to tell.
+pub type NetworkSource = Arc<dyn Fn(mpsc::Sender<NetworkNews>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl std::fmt::Debug for Seams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seams").field("adopt", &self.adopt.is_some()).finish()
+        f.debug_struct("Seams").field("adopt", &self.adopt.is_some()).field("network", &self.network.is_some()).finish()
     }
 }
 
@@ -96,6 +104,7 @@ pub struct Engine {
     wishes: Wishes,
     sessions: Sessions,
     traffic: Arc<Traffic>,
+    network: mpsc::Sender<NetworkNews>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -103,6 +112,10 @@ pub struct Engine {
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Wishes that may wait.
 const WISHES: usize = 16;
+/// News of the network that may wait; one that waits covers those that come meanwhile.
+const NEWS: usize = 4;
+/// Questions about the history that may wait; each is answered in milliseconds.
+const QUESTIONS: usize = 16;
 
 impl Engine {
     /// Binds and starts; returns once the first generation accepts.
@@ -126,19 +139,39 @@ impl Engine {
         let (wishes, wished) = mpsc::channel(WISHES);
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();
-        let (network, networks) = watch::channel(Network::default());
-        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network: networks };
+        let (networks, network) = watch::channel(Network::default());
+        let (history, questions) = mpsc::channel(QUESTIONS);
+        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network, history };
         let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
         let traffic = shared.traffic.clone();
+        let ledger = Ledger::start(&config, shared.health.clone(), &traffic, questions);
+        let (told, news) = mpsc::channel(NEWS);
+        let source = seams.network.unwrap_or_else(|| Arc::new(|news| Box::pin(network::watch(news))));
+        let source = source(told.clone());
         let adopt = seams.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
         let (ready, wait) = std_mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("leeward-supervisor".into())
-            .spawn(move || run::run(run::Parts { config, reload, shared, socket, publish, wished, network, adopt, ready }))
+            .spawn(move || {
+                run::run(run::Parts {
+                    config,
+                    reload,
+                    shared,
+                    socket,
+                    publish,
+                    wished,
+                    network: networks,
+                    news,
+                    source,
+                    ledger,
+                    adopt,
+                    ready,
+                })
+            })
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {
-            Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, thread: Some(thread) }),
+            Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, network: told, thread: Some(thread) }),
             failed => {
                 // Its thread must not go on with a port that nobody knows of.
                 wishes.try_send(Wish::Stop { drain: Duration::ZERO }).ok();
@@ -172,6 +205,12 @@ impl Engine {
     /// Counters.
     pub fn traffic(&self) -> Arc<Traffic> {
         self.traffic.clone()
+    }
+
+    /// Treats the network as changed from now on, as after sleep: for whoever knows what the system did not tell us.
+    pub fn network_changed(&self) {
+        // Full: one that waits does the same. Closed: the engine is ending.
+        self.network.try_send(NetworkNews::Changed { why: NetworkWhy::Told, fingerprint: None }).ok();
     }
 
     /// Stops accepting, lets requests in flight finish for at most `drain`, and waits for the end. Blocks.

@@ -3,7 +3,7 @@
 
 use crate::{
     health::{Condition, Severity},
-    status::{Phase, Status},
+    status::{Phase, Status, traffic::Whose},
 };
 
 /// How well it is.
@@ -37,7 +37,7 @@ pub struct Line {
     pub level: Level,
 }
 
-/// Faults since the engine started, from its traffic.
+/// Faults from the engine's traffic: since it started, and today.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Requests in all.
@@ -46,6 +46,8 @@ pub struct Faults {
     pub absorbed: u64,
     /// Faults that an agent was told of.
     pub passed_on: u64,
+    /// Faults of the present day that no agent saw.
+    pub absorbed_today: u64,
 }
 
 /// The whole in one sentence.
@@ -119,13 +121,43 @@ pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<L
 /// What the tray says when pointed at: the truth and its age.
 pub fn tooltip(status: &Status, faults: Faults, now_unix_ms: u64) -> String {
     let mut parts = vec![verdict(status).sentence];
-    if faults.absorbed > 0 {
-        parts.push(format!("{} absorbed", counted(faults.absorbed, "fault", "faults")));
+    if faults.absorbed_today > 0 {
+        parts.push(format!("{} absorbed today", counted(faults.absorbed_today, "fault", "faults")));
     }
     if let Some(probe) = &status.probe {
         parts.push(format!("checked {} ago", age(now_unix_ms.saturating_sub(probe.at_unix_ms))));
     }
     parts.join(" - ")
+}
+
+/// What became of faults: "12 faults absorbed, 1 passed on (API edge)". `whose` has the names and counts of those that
+/// were passed on.
+pub fn faults_sentence(absorbed: u64, whose: &[(&str, u64)]) -> String {
+    let mut told: Vec<_> = whose.iter().filter(|(_, count)| *count > 0).collect();
+    told.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let absorbed = format!("{} absorbed", counted(absorbed, "fault", "faults"));
+    match told.as_slice() {
+        [] => format!("{absorbed}, none passed on"),
+        [(name, count)] => format!("{absorbed}, {} passed on ({})", thousands(*count), whose_words(name)),
+        several => {
+            let sum = several.iter().map(|(_, count)| count).sum();
+            let parts: Vec<_> = several.iter().map(|(name, n)| format!("{} {}", thousands(*n), whose_words(name))).collect();
+            format!("{absorbed}, {} passed on ({})", thousands(sum), parts.join(", "))
+        }
+    }
+}
+
+/// The stable name of whoever has to look at a fault, in words; a name of a newer version as it is.
+fn whose_words(name: &str) -> &str {
+    match Whose::ALL.iter().find(|w| w.as_str() == name) {
+        Some(Whose::Agent) => "the agent",
+        Some(Whose::Leeward) => "Leeward",
+        Some(Whose::Network) => "this machine's network",
+        Some(Whose::CompanyProxy) => "company proxy or TLS inspection",
+        Some(Whose::Edge) => "API edge",
+        Some(Whose::Api) => "API",
+        None => name,
+    }
 }
 
 fn listener_text(status: &Status) -> String {
@@ -150,12 +182,16 @@ fn listener_text(status: &Status) -> String {
 }
 
 fn traffic_text(faults: Faults) -> String {
-    format!(
+    let mut text = format!(
         "{}, {} absorbed, {} passed on",
         counted(faults.requests, "request", "requests"),
         counted(faults.absorbed, "fault", "faults"),
         thousands(faults.passed_on)
-    )
+    );
+    if faults.absorbed_today != faults.absorbed {
+        text.push_str(&format!(" since it started, {} absorbed today", thousands(faults.absorbed_today)));
+    }
+    text
 }
 
 fn condition_line(condition: &Condition, age: &str) -> Line {

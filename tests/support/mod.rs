@@ -1,6 +1,7 @@
 //! What the contract tests share: an engine on a free port with millisecond clocks, and clients that misbehave.
 
 pub mod company;
+pub mod edge;
 pub mod middlebox;
 pub mod raw;
 pub mod seam;
@@ -8,10 +9,11 @@ pub mod seam;
 use leeward::{
     config::{Config, Trust},
     demo::upstream::Upstream,
-    supervisor::{Engine, Seams},
+    supervisor::{Engine, NetworkSource, Seams},
 };
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -47,6 +49,11 @@ pub fn config(home: &std::path::Path, upstream: Option<&Upstream>) -> Config {
     config
 }
 
+/// A network that never changes.
+pub fn silent() -> NetworkSource {
+    Arc::new(|_| Box::pin(std::future::ready(())))
+}
+
 impl TestEngine {
     pub fn start(upstream: &Upstream) -> Self {
         Self::with(Some(upstream), |_| {}, Seams::default())
@@ -61,6 +68,8 @@ impl TestEngine {
         let mut config = config(home.path(), upstream);
         tune(&mut config);
         let again = config.clone();
+        // What the machine's own network does meanwhile is no part of a test.
+        let seams = Seams { network: seams.network.or_else(|| Some(silent())), ..seams };
         let engine = Engine::start_with(config, Box::new(move || Ok(again.clone())), seams).unwrap();
         Self { address: engine.address(), engine, home }
     }

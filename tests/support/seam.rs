@@ -52,7 +52,7 @@ impl Script {
             *script.socket.lock().unwrap() = Some(socket.try_clone()?);
             Ok(Box::new(Scripted { inner: listen::adopt(socket)?, script: script.clone(), hung: false }))
         });
-        Seams { adopt: Some(adopt) }
+        Seams { adopt: Some(adopt), ..Default::default() }
     }
 }
 

@@ -29,6 +29,11 @@ export interface Status {
   probe: { at_unix_ms: number; ok: boolean; took_us: number; misses: number } | null;
   upstream: string;
   sessions: { agent: string; pid: number; since_unix_ms: number }[];
+  network: {
+    changes: number;
+    last_unix_ms: number | null;
+    last_why: "addresses" | "routes" | "woke" | "clock-jumped" | "told" | null;
+  };
 }
 
 export type Verdict = "ok" | "degraded" | "broken";

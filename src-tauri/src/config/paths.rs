@@ -44,6 +44,11 @@ impl Paths {
         self.state_dir.join("session-upstreams.json")
     }
 
+    /// The history of faults.
+    pub fn ledger_file(&self) -> PathBuf {
+        self.state_dir.join("ledger.sqlite")
+    }
+
     /// The rotated log.
     pub fn log_file(&self) -> PathBuf {
         self.state_dir.join("logs").join("leeward.log")

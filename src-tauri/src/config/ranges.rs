@@ -11,10 +11,16 @@ const SHORTEST_STALL: Duration = Duration::from_secs(1);
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(32_767));
 /// A header list of the `http` crate holds 24,576 fields at most; no client sends a hundredth of that.
 const MOST_FIELDS: usize = 10_000;
+/// No agent waits longer than this for an answer's first byte, so nobody would be there to be released.
+const LONGEST_PARK: Duration = Duration::from_secs(10 * 60);
 /// Threads beyond this only cost memory.
 const MOST_WORKERS: usize = 256;
 /// More replays a second than any machine makes.
 const MOST_REPLAYS: u32 = 1_000_000;
+/// Some 10,000 faults; below it, the pages that a database needs anyway are most of the file.
+const SMALLEST_LEDGER: u64 = 1 << 20;
+/// Counts are kept for periods of five minutes, and old ones are removed once an hour.
+const SHORTEST_KEEP: Duration = Duration::from_secs(60 * 60);
 
 /// Checks all of them.
 ///
@@ -33,11 +39,20 @@ pub(super) fn check(c: &Config) -> Result<(), (&'static str, String)> {
     if c.retry.base > c.retry.cap {
         return Err(("retry.base", "the first pause is longer than the longest one (retry.cap)".into()));
     }
+    if c.circuit.park > LONGEST_PARK {
+        return Err(("circuit.park", "must be at most 10m: by then every agent has given up".into()));
+    }
     if c.watch.stall < SHORTEST_STALL {
         return Err(("watch.stall", "must be at least 1s: the accept loop gives a sign of life every half second".into()));
     }
     if !(KEEPALIVE.0..=KEEPALIVE.1).contains(&c.pool.keepalive) {
         return Err(("pool.keepalive", "must be between 1s and 9h, which is what systems take".into()));
+    }
+    if c.ledger.size < SMALLEST_LEDGER {
+        return Err(("ledger.size", "must be at least 1MiB; `ledger.enabled = false` keeps no history at all".into()));
+    }
+    if c.ledger.keep < SHORTEST_KEEP {
+        return Err(("ledger.keep", "must be at least 1h; `ledger.enabled = false` keeps no history at all".into()));
     }
     Ok(())
 }
@@ -47,6 +62,7 @@ fn counts(c: &Config) -> Result<(), (&'static str, String)> {
         ("limits.header_count", c.limits.header_count, MOST_FIELDS),
         ("limits.connections", c.limits.connections, usize::MAX),
         ("connect.parallel", c.connect.parallel, usize::MAX),
+        ("circuit.failures", c.circuit.failures as usize, usize::MAX),
         ("pool.size", c.pool.size, usize::MAX),
         ("workers", c.workers, MOST_WORKERS),
     ];
@@ -75,6 +91,7 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
         ("connect.tls_timeout", c.connect.tls_timeout),
         ("connect.dns_timeout", c.connect.dns_timeout),
         ("retry.base", c.retry.base),
+        ("circuit.probe", c.circuit.probe),
         ("response_timeout", c.response_timeout),
         ("watch.probe", c.watch.probe),
         ("watch.probe_timeout", c.watch.probe_timeout),
@@ -86,8 +103,10 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
         ("pool.idle", c.pool.idle),
         ("retry.total", c.retry.total),
         ("retry.cap", c.retry.cap),
+        ("circuit.park", c.circuit.park),
         ("drain", c.drain),
         ("watch.stall", c.watch.stall),
+        ("ledger.keep", c.ledger.keep),
     ];
     if let Some((key, _)) = needed.iter().find(|(_, d)| d.is_zero()) {
         return Err((key, "must be above zero".into()));

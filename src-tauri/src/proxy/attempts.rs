@@ -175,16 +175,16 @@ impl Attempts {
             }
         };
         let place = &self.upstream.origin.place;
-        let leased = timeout_at(self.deadline.min(give_up), self.upstream.origin.checkout(self.fresh)).await;
+        let checkout = self.upstream.origin.checkout(self.fresh, self.began, self.deadline.min(give_up));
+        let Lease { wire, stale, parked } = checkout.await;
         self.waited += waiting.elapsed();
-        let Ok(Lease { wire, stale }) = leased else {
-            let detail = format!("no connection to {place} became free within {:?}", waiting.elapsed());
-            return Err(Failure { cause: Cause::Connect, detail });
-        };
         for _ in 0..stale {
             self.ticket.absorb(Cause::StalePooled, self.number);
         }
         let mut wire = wire?;
+        if parked {
+            self.ticket.absorb(Cause::CircuitOpen, self.number);
+        }
         for cause in wire.take_absorbed() {
             self.ticket.absorb(cause, self.number);
         }

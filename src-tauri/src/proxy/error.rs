@@ -8,6 +8,7 @@ use super::{guard, guard::head, reply::Reply, upstream::Failure};
 use crate::status::traffic::Cause;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
+use std::time::Duration;
 
 /// Everything that Leeward itself can have to say to a client instead of an answer.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) enum Error {
     OverCap(usize),
     /// The upstream could not be reached, or broke; all that could be tried was tried.
     Upstream(Failure),
+    /// No connection could be made for as long as a request may be parked; the next one is tried after this time.
+    Parked(Failure, Duration),
     /// A control path without or with a wrong token.
     Unauthorized,
     /// A control path that does not exist.
@@ -127,7 +130,7 @@ fn meaning(error: &Error) -> Meaning {
         Error::WrongMethod(method) => m(405, "wrong-method", false, format!("This control path is for {method}.")),
         Error::BadRequest(why) => m(400, "bad-request", false, why.clone()),
         Error::Undone(why) => m(500, "not-done", true, why.clone()),
-        Error::Upstream(failure) => upstream(failure),
+        Error::Upstream(failure) | Error::Parked(failure, _) => upstream(failure),
     }
 }
 
@@ -202,7 +205,8 @@ pub(super) fn respond(error: &Error, dialect: Dialect, attempts: u32) -> Respons
         headers.insert("x-should-retry", HeaderValue::from_static(if meaning.retry { "true" } else { "false" }));
     }
     if meaning.retry {
-        headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let seconds = if let Error::Parked(_, next) = error { next.as_secs_f64().ceil().max(1.0) as u64 } else { 1 };
+        headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if attempts > 0 {
         headers.insert("x-leeward-attempts", HeaderValue::from(attempts));
@@ -282,6 +286,15 @@ mod tests {
         assert_eq!(response.status(), 503);
         for (name, value) in [("retry-after", "1"), ("x-should-retry", "true"), ("x-leeward-attempts", "3")] {
             assert_eq!(response.headers()[name], value, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_was_parked_is_told_when_the_next_probe_is_due() {
+        for (next, seconds) in [(0, "1"), (1000, "1"), (1001, "2")] {
+            let failure = Failure { cause: Cause::CircuitOpen, detail: "d".into() };
+            let response = respond(&Error::Parked(failure, Duration::from_millis(next)), Dialect::OpenAi, 1);
+            assert_eq!(response.headers()["retry-after"], seconds);
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     route,
     upstream::{Failure, Upstream},
 };
-use crate::status::traffic::{Outcome, Ticket};
+use crate::status::traffic::{Cause, Outcome, Ticket};
 use http::{
     HeaderName, HeaderValue, Request, Response,
     header::{EXPECT, HOST},
@@ -24,7 +24,6 @@ use http::{
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
-use tower::retry::budget::Budget as _;
 
 const TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
 /// How long agents may keep an idle connection to us; undici believes it, Bun keeps 300 s whatever it says.
@@ -85,8 +84,12 @@ pub(super) async fn forward(
                 return refuse(attempts.ticket, why.into());
             }
             let number = attempts.number;
+            let error = match failure.cause {
+                Cause::CircuitOpen => Error::Parked(failure.clone(), attempts.upstream.origin.next_dial_in()),
+                _ => Error::Upstream(failure.clone()),
+            };
             attempts.fail(&failure);
-            error::respond(&Error::Upstream(failure), dialect, number)
+            error::respond(&error, dialect, number)
         }
     }
 }

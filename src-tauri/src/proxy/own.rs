@@ -1,5 +1,6 @@
 //! Leeward's own paths: health, stats and metrics for anybody on this machine, control for holders of the token.
 
+mod history;
 mod metrics;
 
 use super::{
@@ -73,7 +74,9 @@ pub(super) fn show(proxy: &Proxy, own: Own, method: &Method) -> Response<Reply> 
             )
         }
         Own::Stats => {
-            answer(StatusCode::OK, "application/json", serde_json::to_vec(&shared.traffic.snapshot()).unwrap_or_default())
+            let mut stats = shared.traffic.snapshot();
+            stats.origins = proxy.origin_stats();
+            answer(StatusCode::OK, "application/json", serde_json::to_vec(&stats).unwrap_or_default())
         }
         Own::Metrics => {
             answer(StatusCode::OK, "text/plain; version=0.0.4", metrics::text(&shared.live_status(), &shared.traffic.snapshot()))
@@ -113,7 +116,7 @@ pub(super) async fn control(proxy: &Proxy, path: &str, request: Request<Incoming
 
 async fn act(proxy: &Proxy, path: &str, request: Request<Incoming>) -> Result<Response<Reply>, Error> {
     let expected = match path {
-        "v1/status" => Method::GET,
+        "v1/status" | "v1/history" => Method::GET,
         "v1/restart" | "v1/stop" | "v1/warm" | "v1/sessions" => Method::POST,
         _ => return Err(Error::NoSuchPath),
     };
@@ -125,6 +128,11 @@ async fn act(proxy: &Proxy, path: &str, request: Request<Incoming>) -> Result<Re
             StatusCode::OK,
             &serde_json::to_value(proxy.shared.live_status()).map_err(|e| Error::Undone(e.to_string()))?,
         )),
+        "v1/history" => {
+            let history = history::ask(proxy, request.uri().query().unwrap_or_default()).await?;
+            let json = serde_json::to_vec(&history).map_err(|e| Error::Undone(e.to_string()))?;
+            Ok(answer(StatusCode::OK, "application/json", json))
+        }
         "v1/restart" => restart(proxy).await,
         "v1/stop" => {
             let StopRequest { drain_ms } = parse(request).await?;

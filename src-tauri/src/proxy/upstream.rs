@@ -3,6 +3,7 @@
 //! An `Origin` is a scheme, host and port with one pool; several named upstreams may share it. Decides nothing about
 //! retries (`retry`) and answers no client (`error`).
 
+mod circuit;
 mod dial;
 mod paths;
 mod pool;

@@ -2,9 +2,11 @@
 
 mod names;
 mod stats;
+mod totals;
 
 pub use names::{Cause, Fault, Outcome, Phase, Whose};
-pub use stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats};
+pub use stats::{FaultCount, LatencyMs, OriginStats, Percentiles, PoolStats, Stats, UpstreamStats};
+pub use totals::Totals;
 
 use hdrhistogram::Histogram;
 use std::{
@@ -52,6 +54,7 @@ pub struct Traffic {
     recorded: Mutex<Recorded>,
     upstreams: Mutex<BTreeMap<String, Arc<UpstreamTraffic>>>,
     faults: broadcast::Sender<Fault>,
+    today: totals::Today,
 }
 
 /// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
@@ -59,8 +62,8 @@ const FAULTS_KEPT: usize = 4096;
 /// Agents that are counted by name; a client that invents names cannot grow the table.
 const MAX_AGENTS: usize = 64;
 
-/// Two significant digits up to an hour, in microseconds: 12 KiB a histogram.
-fn histogram() -> Histogram<u32> {
+/// An empty histogram of microseconds: two significant digits up to an hour, 12 KiB.
+pub fn histogram() -> Histogram<u32> {
     Histogram::new_with_bounds(1, 3_600_000_000, 2).unwrap_or_else(|e| unreachable!("constant bounds are valid: {e}"))
 }
 
@@ -87,6 +90,7 @@ impl Default for Traffic {
             }),
             upstreams: Mutex::default(),
             faults: broadcast::Sender::new(FAULTS_KEPT),
+            today: totals::Today::default(),
         }
     }
 }
@@ -157,10 +161,10 @@ impl Traffic {
 
     /// All of it at one moment.
     pub fn snapshot(&self) -> Stats {
-        let count = |names: &[AtomicU64], name: fn(usize) -> &'static str| {
-            names.iter().enumerate().map(|(i, n)| (name(i), n.load(Relaxed))).collect::<BTreeMap<_, _>>()
-        };
-        let absorbed = count(&self.absorbed, |i| Cause::ALL[i].as_str());
+        let by_cause = |counts: &[u64]| Cause::ALL.iter().map(|c| c.as_str()).zip(counts.iter().copied()).collect();
+        let absorbed = self.absorbed.each_ref().map(|n| n.load(Relaxed));
+        let passed_on = self.passed_on.each_ref().map(|n| n.load(Relaxed));
+        let (absorbed_total, passed_on_total) = (absorbed.iter().sum(), passed_on.iter().sum());
         let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let latency_ms = LatencyMs {
             total: Percentiles::of(&recorded.total),
@@ -174,10 +178,13 @@ impl Traffic {
             since_unix_ms: self.since_unix_ms,
             requests: self.requests.load(Relaxed),
             in_flight: self.in_flight.load(Relaxed),
-            outcomes: count(&self.outcomes, |i| Outcome::ALL[i].as_str()),
-            absorbed_total: absorbed.values().sum(),
-            absorbed,
-            passed_on: count(&self.passed_on, |i| Cause::ALL[i].as_str()),
+            outcomes: Outcome::ALL.iter().zip(&self.outcomes).map(|(o, n)| (o.as_str(), n.load(Relaxed))).collect(),
+            absorbed: by_cause(&absorbed),
+            absorbed_total,
+            passed_on: by_cause(&passed_on),
+            today: self.today.count(absorbed_total, passed_on_total),
+            by_phase: stats::by_phase(&absorbed, &passed_on),
+            whose: stats::by_whose(&passed_on),
             replays: self.replays.load(Relaxed),
             replays_unknown: self.replays_unknown.load(Relaxed),
             pool: PoolStats {
@@ -187,6 +194,7 @@ impl Traffic {
                 dial_failures: self.dial_failures.load(Relaxed),
             },
             latency_ms,
+            origins: BTreeMap::new(),
             upstreams: upstreams
                 .iter()
                 .map(|(name, u)| {

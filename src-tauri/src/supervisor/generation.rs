@@ -137,6 +137,7 @@ fn live(
         let (drain, farewell) = (config.drain, config.client.linger + FAREWELL);
         let proxy = Proxy::new(config, shared, address, tasks.clone(), mode.clone());
         tasks.spawn(proxy.clone().sweep());
+        tasks.spawn(proxy.clone().follow_network());
         let mut accepting = JoinSet::new();
         accepting.spawn(
             Listen { proxy: proxy.clone(), generation: number, listener, replacements, adopt, events: events.clone(), beat }

@@ -10,19 +10,21 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Network, Restarted, Wish},
+    control::{Network, NetworkNews, Restarted, Wish},
     health::Code,
+    ledger::Ledger,
     proxy::{Adopt, Event, Shared},
     status::{Probe, Status},
 };
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, mpsc as std_mpsc},
     time::{Duration, SystemTime},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
@@ -35,6 +37,10 @@ pub(super) struct Parts {
     pub(super) publish: watch::Sender<Status>,
     pub(super) wished: mpsc::Receiver<Wish>,
     pub(super) network: watch::Sender<Network>,
+    pub(super) news: mpsc::Receiver<NetworkNews>,
+    /// Tells of changes of the network.
+    pub(super) source: Source,
+    pub(super) ledger: Ledger,
     pub(super) adopt: Adopt,
     pub(super) ready: std_mpsc::SyncSender<Result<(), String>>,
 }
@@ -77,6 +83,9 @@ struct Coming {
     later: Option<Vec<Reply>>,
 }
 
+/// What tells of changes of the network.
+type Source = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Where somebody waits to hear how a restart went.
 type Reply = oneshot::Sender<Result<Restarted, String>>;
 
@@ -89,6 +98,8 @@ enum Tick {
     Probe,
     Probed(bool, Duration),
     Free(SocketAddr, bool),
+    Network(Option<NetworkNews>),
+    SourceEnded(Result<(), JoinError>),
 }
 
 struct Run {
@@ -100,6 +111,13 @@ struct Run {
     wished: mpsc::Receiver<Wish>,
     /// Tells the generations of changes of the network.
     network: watch::Sender<Network>,
+    news: mpsc::Receiver<NetworkNews>,
+    /// Tells of changes of the network, from the loop's beginning on.
+    source: Option<Source>,
+    /// The changes so far, as others see them.
+    changes: crate::status::Network,
+    /// Outlives every generation, so that it hears the last fault.
+    ledger: Ledger,
     adopt: Adopt,
     ready: Option<std_mpsc::SyncSender<Result<(), String>>>,
     events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
@@ -126,7 +144,7 @@ struct Run {
 
 impl Run {
     fn new(parts: Parts) -> Self {
-        let Parts { config, reload, shared, socket, publish, wished, network, adopt, ready } = parts;
+        let Parts { config, reload, shared, socket, publish, wished, network, news, source, ledger, adopt, ready } = parts;
         let file_seen = modified(&config);
         let probe_at = Instant::now() + config.watch.probe;
         Self {
@@ -137,6 +155,10 @@ impl Run {
             publish,
             wished,
             network,
+            news,
+            source: Some(source),
+            changes: crate::status::Network::default(),
+            ledger,
             adopt,
             ready: Some(ready),
             events: mpsc::channel(64),
@@ -160,6 +182,7 @@ impl Run {
 
     async fn live(mut self) {
         self.start_generation(Vec::new(), None);
+        let mut source: JoinSet<()> = self.source.take().into_iter().collect();
         let mut watch = interval(TICK);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -170,6 +193,8 @@ impl Run {
                 () = sleep_until(self.rebind_at.unwrap_or_else(Instant::now)), if self.rebind_at.is_some() => Tick::Rebind,
                 () = sleep_until(self.probe_at), if !self.probing && self.current > 0 => Tick::Probe,
                 Some(Ok(done)) = self.work.join_next() => done,
+                news = self.news.recv() => Tick::Network(news),
+                Some(ended) = source.join_next() => Tick::SourceEnded(ended),
             };
             match tick {
                 Tick::Wish(Some(Wish::Restart { reply })) => self.restart(vec![reply]),
@@ -182,6 +207,9 @@ impl Run {
                 Tick::Probe => self.start_probe(),
                 Tick::Probed(ok, took) => self.probed(ok, took),
                 Tick::Free(address, free) => self.port_free(address, free),
+                Tick::Network(Some(news)) => self.network_news(news),
+                Tick::Network(None) => return self.stop(Duration::ZERO).await,
+                Tick::SourceEnded(ended) => source_ended(ended),
             }
             self.show();
         }
@@ -265,6 +293,7 @@ impl Run {
             }
             Err(why) => Some(why),
         };
+        self.ledger.configure(&self.config);
         match &refused {
             Some(why) => self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}.")),
             None => self.shared.health.clear(Code::ConfigInvalid, None),
@@ -335,6 +364,13 @@ impl Run {
         if let Some(ready) = self.ready.take() {
             ready.try_send(Err(why.to_owned())).ok();
         }
+    }
+}
+
+fn source_ended(ended: Result<(), JoinError>) {
+    match ended {
+        Ok(()) => tracing::debug!("nothing tells of changes of the network any more"),
+        Err(e) => tracing::error!("what tells of changes of the network failed; they go unnoticed until the next start: {e}"),
     }
 }
 

@@ -80,7 +80,7 @@ fn the_listing_says_everything_once() {
         s.sessions = serde_json::from_value(json!([{"agent": "claude", "pid": 7, "since_unix_ms": 4_000}])).unwrap();
         s.conditions = vec![condition(Code::PortTaken, Severity::Degraded, "nginx holds the port")];
     });
-    let faults = Faults { requests: 1, absorbed: 12, passed_on: 0 };
+    let faults = Faults { requests: 1, absorbed: 12, passed_on: 0, absorbed_today: 12 };
     let listing: Vec<String> = lines(&status, Some(faults), 64_000).iter().map(|l| format!("{} | {}", l.label, l.text)).collect();
     assert_eq!(
         listing,
@@ -110,9 +110,26 @@ fn a_missed_probe_is_worse_the_second_time() {
 #[test]
 fn the_tooltip_is_the_truth_and_its_age() {
     let status = with(|s| s.probe = Some(Probe { at_unix_ms: 1_000, ok: true, took_us: 1, misses: 0 }));
-    let faults = Faults { requests: 9, absorbed: 1, passed_on: 0 };
-    assert_eq!(tooltip(&status, faults, 4_000), "accepting on 127.0.0.1:8787, all is well - 1 fault absorbed - checked 3 s ago");
+    let faults = Faults { requests: 9, absorbed: 100, passed_on: 0, absorbed_today: 1 };
+    assert_eq!(
+        tooltip(&status, faults, 4_000),
+        "accepting on 127.0.0.1:8787, all is well - 1 fault absorbed today - checked 3 s ago"
+    );
+    let traffic = lines(&status, Some(faults), 0).into_iter().find(|l| l.label == "traffic").unwrap();
+    assert_eq!(traffic.text, "9 requests, 100 faults absorbed, 0 passed on since it started, 1 absorbed today");
     assert_eq!(tooltip(&serving(), Faults::default(), 0), "accepting on 127.0.0.1:8787, all is well");
+}
+
+#[test]
+fn a_fault_that_was_passed_on_says_whose_it_is() {
+    for (absorbed, whose, sentence) in [
+        (0, &[][..], "0 faults absorbed, none passed on"),
+        (12, &[("agent", 0), ("api-edge", 1)], "12 faults absorbed, 1 passed on (API edge)"),
+        (1, &[("network", 1), ("api", 2000)], "1 fault absorbed, 2,001 passed on (2,000 API, 1 this machine's network)"),
+        (0, &[("martians", 3)], "0 faults absorbed, 3 passed on (martians)"),
+    ] {
+        assert_eq!(faults_sentence(absorbed, whose), sentence);
+    }
 }
 
 #[test]

@@ -160,13 +160,17 @@ pub(crate) struct Status {
     pub(crate) watch: bool,
 }
 
-/// Show counters and latencies since the engine started
+/// Show counters and latencies since the engine started, or the history
+///
+/// With --since the history of faults is shown, from whoever serves or else from its file. It is kept in steps of five
+/// minutes, for 90 days unless the config says otherwise.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  leeward stats\n  leeward stats --since 7d")]
 pub(crate) struct Stats {
     /// Print JSON; its form is stable, see docs/json.md
     #[arg(long)]
     pub(crate) json: bool,
-    /// Only what happened within this time, such as 24h
+    /// What happened within this time, such as 24h or 7d, earlier processes included
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) since: Option<Duration>,
 }

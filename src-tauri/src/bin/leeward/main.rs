@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod env;
 mod exit;
+mod history;
 mod launch;
 mod logs;
 mod out;

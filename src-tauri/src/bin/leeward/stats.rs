@@ -2,13 +2,14 @@
 
 use crate::{
     args, block_on, config,
-    exit::{Exit, Failure, Outcome},
+    exit::{Exit, Outcome},
+    history,
     out::Out,
 };
 use leeward::{
     health::unix_ms,
     instance::ClientError,
-    view::{age, thousands},
+    view::{age, faults_sentence, thousands},
     wrap,
 };
 use serde_json::Value;
@@ -19,27 +20,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// Runs `leeward stats`.
 pub(crate) fn run(args: &args::Stats, out: &mut Out) -> Outcome {
     let config = config::load(None)?;
+    if let Some(since) = args.since {
+        return history::run(&config, since, args.json, out);
+    }
     let stats = block_on(async {
         let client = wrap::running(&config).await?.ok_or(ClientError::NotRunning(None))?;
         client.get("/stats", ANSWER_WITHIN).await
     })??;
-    let counted_for = unix_ms().saturating_sub(number(&stats, "/since_unix_ms"));
-    if let Some(since) = args.since
-        && Duration::from_millis(counted_for) > since
-    {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!(
-                "the running Leeward has counted for {} and keeps no history to take the last {} from; leave --since out",
-                age(counted_for),
-                humantime::format_duration(since)
-            ),
-        ));
-    }
     if args.json {
         out.json(&stats)?;
     } else {
-        print(&stats, counted_for, out)?;
+        print(&stats, unix_ms().saturating_sub(number(&stats, "/since_unix_ms")), out)?;
     }
     Ok(Exit::Ok as i32)
 }
@@ -52,23 +43,19 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
         age(counted_for),
         count("/in_flight")
     ))?;
-    table(stats, "/outcomes", "outcome", out)?;
-    table(stats, "/absorbed", "absorbed", out)?;
-    table(stats, "/passed_on", "passed on", out)?;
+    faults(stats, out)?;
+    what_happened(stats, out)?;
     out.line(format!(
-        "\n{:<10}  {} reused, {} fresh, {} dials, {} failed dials, {} replays",
+        "\n{:<10}  {} reused, {} fresh, {} dials, {} failed dials, {} replays ({} of unknown fate)",
         "pool",
         count("/pool/reused"),
         count("/pool/fresh"),
         count("/pool/dials"),
         count("/pool/dial_failures"),
-        count("/replays")
+        count("/replays"),
+        count("/replays_unknown")
     ))?;
-    out.line(format!("\n{:<10}  {:>9} {:>9} {:>9} {:>9}", "latency ms", "p50", "p90", "p99", "max"))?;
-    for (label, name) in [("total", "total"), ("first byte", "first_byte"), ("Leeward", "own")] {
-        let cell = |key: &str| stats.pointer(&format!("/latency_ms/{name}/{key}")).and_then(Value::as_f64).unwrap_or_default();
-        out.line(format!("{label:<10}  {:>9.2} {:>9.2} {:>9.2} {:>9.2}", cell("p50"), cell("p90"), cell("p99"), cell("max")))?;
-    }
+    latencies(stats, &[("total", "total"), ("first byte", "first_byte"), ("Leeward", "own")], out)?;
     let upstreams = stats.get("upstreams").and_then(Value::as_object).into_iter().flatten();
     for (index, (name, upstream)) in upstreams.enumerate() {
         if index == 0 {
@@ -78,6 +65,47 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
         out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/absorbed"), cell("/passed_on")))?;
     }
     table(stats, "/agents", "agent", out)
+}
+
+/// Outcomes and faults, by cause and by phase.
+pub(crate) fn what_happened(stats: &Value, out: &mut Out) -> Outcome<()> {
+    table(stats, "/outcomes", "outcome", out)?;
+    table(stats, "/absorbed", "absorbed", out)?;
+    table(stats, "/passed_on", "passed on", out)?;
+    phases(stats, out)
+}
+
+/// Percentiles by name.
+pub(crate) fn latencies(stats: &Value, rows: &[(&str, &str)], out: &mut Out) -> Outcome<()> {
+    out.line(format!("\n{:<10}  {:>9} {:>9} {:>9} {:>9}", "latency ms", "p50", "p90", "p99", "max"))?;
+    for (label, name) in rows {
+        let cell = |key: &str| stats.pointer(&format!("/latency_ms/{name}/{key}")).and_then(Value::as_f64).unwrap_or_default();
+        out.line(format!("{label:<10}  {:>9.2} {:>9.2} {:>9.2} {:>9.2}", cell("p50"), cell("p90"), cell("p99"), cell("max")))?;
+    }
+    Ok(())
+}
+
+/// What became of faults, in one sentence, and how many of them are of today.
+pub(crate) fn faults(stats: &Value, out: &mut Out) -> Outcome<()> {
+    let whose = stats.get("whose").and_then(Value::as_object);
+    let whose: Vec<_> = whose.into_iter().flatten().filter_map(|(name, n)| Some((name.as_str(), n.as_u64()?))).collect();
+    let sentence = faults_sentence(number(stats, "/absorbed_total"), &whose);
+    let today = stats.pointer("/today/absorbed").and_then(Value::as_u64).map(|n| format!("; {} absorbed today", thousands(n)));
+    out.line(format!("{sentence}{}", today.unwrap_or_default()))?;
+    Ok(())
+}
+
+/// The phases in which faults struck.
+fn phases(stats: &Value, out: &mut Out) -> Outcome<()> {
+    let map = stats.get("by_phase").and_then(Value::as_object).into_iter().flatten();
+    let rows = map.map(|(name, count)| (name, number(count, "/absorbed"), number(count, "/passed_on")));
+    for (index, (name, absorbed, passed_on)) in rows.filter(|(_, a, p)| a + p > 0).enumerate() {
+        if index == 0 {
+            out.line(format!("\n{:<14}  {:>9} {:>9}", "phase", "absorbed", "passed on"))?;
+        }
+        out.line(format!("{name:<14}  {:>9} {:>9}", thousands(absorbed), thousands(passed_on)))?;
+    }
+    Ok(())
 }
 
 /// The non-zero counters of a map, most first.
@@ -94,7 +122,7 @@ fn table(stats: &Value, path: &str, label: &str, out: &mut Out) -> Outcome<()> {
     Ok(())
 }
 
-fn number(value: &Value, path: &str) -> u64 {
+pub(crate) fn number(value: &Value, path: &str) -> u64 {
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     value.pointer(&path).and_then(Value::as_u64).unwrap_or_default()
 }

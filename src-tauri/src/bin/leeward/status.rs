@@ -103,7 +103,12 @@ fn faults(stats: &Value) -> Faults {
     let sum =
         |name: &str| stats.get(name).and_then(Value::as_object).map_or(0, |map| map.values().filter_map(Value::as_u64).sum());
     let number = |name: &str| stats.get(name).and_then(Value::as_u64).unwrap_or_default();
-    Faults { requests: number("requests"), absorbed: number("absorbed_total"), passed_on: sum("passed_on") }
+    Faults {
+        requests: number("requests"),
+        absorbed: number("absorbed_total"),
+        passed_on: sum("passed_on"),
+        absorbed_today: stats.pointer("/today/absorbed").and_then(Value::as_u64).unwrap_or_default(),
+    }
 }
 
 /// Stable codes for scripts.

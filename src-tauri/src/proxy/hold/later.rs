@@ -25,7 +25,7 @@ use tokio::{sync::mpsc, time::sleep};
 
 /// What the future leads to: the answer's own body, or words of ours and the end.
 enum End {
-    Relay(Relay),
+    Relay(Box<Relay>),
     Words(Bytes),
 }
 
@@ -33,7 +33,7 @@ enum End {
 pub(in crate::proxy) struct Later {
     pings: mpsc::Receiver<Bytes>,
     future: Option<Pin<Box<dyn Future<Output = End> + Send>>>,
-    relay: Option<Relay>,
+    relay: Option<Box<Relay>>,
 }
 
 impl std::fmt::Debug for Later {
@@ -57,7 +57,7 @@ impl Body for Later {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         if let Some(relay) = &mut this.relay {
-            return Pin::new(relay).poll_frame(cx);
+            return Pin::new(relay.as_mut()).poll_frame(cx);
         }
         let Some(future) = &mut this.future else { return Poll::Ready(None) };
         let end = match future.as_mut().poll(cx) {
@@ -70,12 +70,12 @@ impl Body for Later {
         this.future = None;
         match end {
             End::Words(words) => Poll::Ready(Some(Ok(Frame::data(words)))),
-            End::Relay(relay) => Pin::new(this.relay.insert(relay)).poll_frame(cx),
+            End::Relay(relay) => Pin::new(this.relay.insert(relay).as_mut()).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.future.is_none() && self.relay.as_ref().is_none_or(Body::is_end_stream)
+        self.future.is_none() && self.relay.as_ref().is_none_or(|r| r.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -91,8 +91,8 @@ async fn go_on(mut gathering: Gathering, mut attempts: Attempts, pings: mpsc::Se
     pinger.ping();
     loop {
         let failure = match pinger.during(gathering.run()).await {
-            Gathered::Commit => return End::Relay(gathering.relay(attempts, Outcome::Answered, false)),
-            Gathered::Whole => return End::Relay(gathering.relay(attempts, Outcome::Answered, true)),
+            Gathered::Commit => return End::Relay(Box::new(gathering.relay(attempts, Outcome::Answered, false))),
+            Gathered::Whole => return End::Relay(Box::new(gathering.relay(attempts, Outcome::Answered, true))),
             Gathered::Cut(failure) => failure,
         };
         drop(gathering); // with its connection: the client's request must not run twice at the same time

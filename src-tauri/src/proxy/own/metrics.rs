@@ -2,8 +2,9 @@
 
 use crate::status::{
     Status,
-    traffic::{Percentiles, Stats},
+    traffic::{Cause, Percentiles, Stats},
 };
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 struct Text(String);
@@ -37,6 +38,15 @@ impl Text {
         self.family(name, kind, help);
         for (key, value) in values {
             self.sample(name, &[(label, key)], value);
+        }
+    }
+
+    /// Phase and owner are labels of the same samples, so that one family can be summed by any of the three.
+    fn faults(&mut self, name: &str, help: &str, counts: &BTreeMap<&str, u64>) {
+        self.family(name, "counter", help);
+        for cause in Cause::ALL {
+            let labels = [("cause", cause.as_str()), ("phase", cause.phase().as_str()), ("whose", cause.whose().as_str())];
+            self.sample(name, &labels, counts.get(cause.as_str()).copied().unwrap_or_default());
         }
     }
 
@@ -83,15 +93,15 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
         "outcome",
         stats.outcomes.iter().map(|(k, v)| (*k, *v)),
     );
-    t.labelled("absorbed_total", "counter", "Faults that no client saw.", "cause", stats.absorbed.iter().map(|(k, v)| (*k, *v)));
-    t.labelled(
-        "passed_on_total",
-        "counter",
-        "Faults that a client was told of.",
-        "cause",
-        stats.passed_on.iter().map(|(k, v)| (*k, *v)),
-    );
+    t.faults("absorbed_total", "Faults that no client saw.", &stats.absorbed);
+    t.faults("passed_on_total", "Faults that a client was told of.", &stats.passed_on);
     t.single("replays_total", "counter", "Requests sent again after they had reached the upstream.", stats.replays);
+    t.single(
+        "replays_unknown_total",
+        "counter",
+        "Those of them whose first sending may have been processed.",
+        stats.replays_unknown,
+    );
     t.labelled(
         "exchanges_total",
         "counter",
@@ -131,6 +141,7 @@ mod tests {
     fn every_sample_has_its_family_and_a_number() {
         let traffic = Arc::new(Traffic::default());
         traffic.begin().from_agent("a\"b");
+        traffic.begin().pass_on(Cause::Tls, 1);
         let text = text(&Status::starting(), &traffic.snapshot());
         let mut family = "";
         for line in text.lines() {
@@ -142,5 +153,10 @@ mod tests {
             }
         }
         assert!(text.contains(r#"leeward_agent_requests_total{agent="a\"b"} 1"#), "{text}");
+        assert!(text.contains(r#"leeward_passed_on_total{cause="tls",phase="handshake",whose="network"} 1"#), "{text}");
+        for family in ["absorbed_total", "passed_on_total"] {
+            let samples = text.lines().filter(|l| l.starts_with(&format!("leeward_{family}{{"))).count();
+            assert_eq!(samples, Cause::ALL.len(), "one sample a cause in {family}");
+        }
     }
 }

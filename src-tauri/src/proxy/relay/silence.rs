@@ -88,7 +88,9 @@ impl Silence {
     /// Something came.
     pub(super) fn ends(&mut self) {
         self.heard = Instant::now();
-        self.silent = None;
+        if self.silent.take().is_some() {
+            self.timer.as_mut().reset(self.heard + self.alarm);
+        }
     }
 
     /// What is due now; `between`: the stream is between two events.
@@ -118,9 +120,6 @@ impl Silence {
                     return Poll::Ready(Due::Ping);
                 }
                 next = next.min(if now >= at { now + LOOK_AGAIN } else { at });
-            }
-            if self.silent.is_some() && self.ping.is_none() && now < self.heard + self.alarm {
-                next = self.heard + self.alarm;
             }
             self.timer.as_mut().reset(next);
         }
@@ -165,6 +164,6 @@ mod tests {
             pings += 1;
         }
         assert!(begun.elapsed() >= policy.stall_alarm && begun.elapsed() < policy.stall_alarm + Duration::from_secs(2));
-        assert_eq!(pings, (policy.stall_alarm - Duration::from_secs(25)).as_secs() / policy.ping_after.as_secs());
+        assert_eq!(pings, 1 + (policy.stall_alarm - Duration::from_secs(25)).as_secs() / policy.ping_after.as_secs());
     }
 }

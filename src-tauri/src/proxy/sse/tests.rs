@@ -102,7 +102,7 @@ fn noise_reads_the_same_however_it_is_cut() {
         let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
             let mut scanner = Scanner::new(keep);
             if glances {
-                scanner.glance(keep % 2 == 0);
+                scanner.glance(keep.is_multiple_of(2));
             }
             let mut all = Vec::new();
             pieces.for_each(|p| scanner.feed(p, |kind| all.push(kind)));

@@ -1,23 +1,50 @@
 //! The pool of one origin: idle connections last in first out, a few dials at once, waiting requests in order.
 //!
-//! A request takes the first connection that becomes free, whoever dialled it. Locks are held for bookkeeping only,
-//! never while waiting, and no connection is dropped under the lock: its slot takes it again.
+//! A request takes the first connection that becomes free, whoever dialled it. The circuit says when a dial may begin.
+//! Locks are held for bookkeeping only, never while waiting, and no connection is dropped under the lock: its slot takes it
+//! again.
 
-use super::{Failure, Place, Ways, dial::Dial, wire::Wire};
+mod places;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod waiters;
+
+pub(super) use places::Slot;
+
+use super::{
+    Failure, Place, Ways,
+    circuit::{Circuit, Policy, Tell, Turn},
+    dial::Dial,
+    wire::Wire,
+};
 use crate::{
     config::Config,
     health::{Code, Tracker},
-    status::traffic::{Cause, Traffic},
+    proxy::budget::Budget,
+    status::traffic::{Cause, OriginStats, Traffic},
     tasks::Tasks,
 };
+use places::Dialing;
 use std::{
-    collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::Duration,
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+pub(in crate::proxy) use turn::Lease;
+use waiters::Waiters;
+
+/// A plain connection counts as being made until it has answered or this has passed: the system accepts it before the
+/// upstream does, and one that has too many resets it only then. TLS needs no such time, as its handshake is an answer.
+const SETTLE: Duration = Duration::from_millis(250);
+/// An origin that was used within this is dialled at once in another network.
+const RECENT: Duration = Duration::from_secs(5 * 60);
 
 /// A scheme, host and port, and its connections.
 #[derive(Debug)]
@@ -27,18 +54,27 @@ pub(in crate::proxy) struct Origin {
     ways: Arc<Ways>,
     tasks: Tasks,
     traffic: Arc<Traffic>,
+    budget: Arc<Budget>,
     health: Tracker,
+    /// Counts the changes of the network; connections of an earlier one are not used again.
+    network: watch::Sender<u64>,
     /// True while a condition about this origin stands, so that the good path touches no lock of `health`.
     unwell: AtomicBool,
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     idle: Vec<Idle>,
-    waiters: VecDeque<Waiter>,
+    waiters: Waiters,
+    circuit: Circuit,
     dialing: usize,
+    /// Plain connections that have not shown yet whether they were accepted.
+    settling: usize,
     open: usize,
+    /// When a task looks again whether a dial may begin.
+    alarm: Option<Instant>,
+    used: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -47,89 +83,45 @@ struct Idle {
     since: Instant,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    /// Takes only a connection that has served nobody.
-    fresh: bool,
-    give: oneshot::Sender<Result<Wire, Failure>>,
-}
-
-/// A connection on loan, and how many dead ones were found on the way to it.
-#[derive(Debug)]
-pub(in crate::proxy) struct Lease {
-    pub(in crate::proxy) wire: Result<Wire, Failure>,
-    pub(in crate::proxy) stale: u32,
-}
-
-/// A connection's place in the count.
-#[derive(Debug)]
-pub(super) struct Slot(Weak<Origin>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(origin) = self.0.upgrade() {
-            let mut inner = origin.lock();
-            inner.open -= 1;
-            origin.dial_more(&mut inner);
-        }
-    }
-}
-
-/// A dial's place in the count, given back also when the dial's task ends in a panic or is stopped.
-#[derive(Debug)]
-struct Dialing(Weak<Origin>);
-
-impl Drop for Dialing {
-    fn drop(&mut self) {
-        if let Some(origin) = self.0.upgrade() {
-            origin.lock().dialing -= 1;
-        }
-    }
-}
-
 /// What an origin shares with its proxy.
 pub(in crate::proxy) struct Parts {
     pub(in crate::proxy) config: Arc<Config>,
     pub(in crate::proxy) ways: Arc<Ways>,
     pub(in crate::proxy) tasks: Tasks,
     pub(in crate::proxy) traffic: Arc<Traffic>,
+    pub(in crate::proxy) budget: Arc<Budget>,
     pub(in crate::proxy) health: Tracker,
 }
 
 impl Origin {
     pub(in crate::proxy) fn new(place: Place, parts: Parts) -> Arc<Self> {
-        let Parts { config, ways, tasks, traffic, health } = parts;
-        Arc::new(Self { place, config, ways, tasks, traffic, health, unwell: AtomicBool::new(false), inner: Mutex::default() })
+        let Parts { config, ways, tasks, traffic, budget, health } = parts;
+        let inner = Inner {
+            idle: Vec::new(),
+            waiters: Waiters::default(),
+            circuit: Circuit::new(Policy::of(&config)),
+            dialing: 0,
+            settling: 0,
+            open: 0,
+            alarm: None,
+            used: None,
+        };
+        Arc::new(Self {
+            place,
+            config,
+            ways,
+            tasks,
+            traffic,
+            budget,
+            health,
+            network: watch::Sender::new(0),
+            unwell: AtomicBool::new(false),
+            inner: Mutex::new(inner),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A connection: an idle one that a peek finds alive, else the first that becomes free.
-    pub(in crate::proxy) async fn checkout(self: &Arc<Self>, fresh: bool) -> Lease {
-        let mut stale = 0;
-        while let Some(mut idle) = if fresh { None } else { self.take_idle() } {
-            if idle.since.elapsed() >= self.config.pool.idle {
-                continue; // old: those below it are older still
-            }
-            if idle.wire.is_usable() {
-                return Lease { wire: Ok(idle.wire), stale };
-            }
-            stale += 1;
-        }
-        if fresh {
-            // A full pool would make room only when somebody closes: the connection that has been idle longest goes.
-            drop(self.take_surplus());
-        }
-        let (give, take) = oneshot::channel();
-        {
-            let mut inner = self.lock();
-            inner.waiters.push_back(Waiter { fresh, give });
-            self.dial_more(&mut inner);
-        }
-        let wire = take.await.unwrap_or_else(|_| Err(Failure::new(Cause::Connect, "the engine is stopping")));
-        Lease { wire, stale }
     }
 
     /// Takes a connection back after its response has been read to the end.
@@ -139,15 +131,34 @@ impl Origin {
         }
     }
 
-    /// Dials until this many connections are idle or on their way; answers how many were missing.
+    /// Dials until this many connections are idle or on their way; answers how many dials it began.
     pub(in crate::proxy) fn warm(self: &Arc<Self>, wanted: usize) -> usize {
         let mut inner = self.lock();
+        inner.used = Some(Instant::now());
         let missing = wanted.min(self.config.connect.parallel).saturating_sub(inner.idle.len() + inner.dialing);
         let missing = missing.min(self.config.pool.size.saturating_sub(inner.open + inner.dialing));
-        for _ in 0..missing {
+        let mut begun = 0;
+        while begun < missing && inner.circuit.turn(Instant::now(), inner.dialing + inner.settling) == Turn::Now {
+            self.dial(&mut inner);
+            begun += 1;
+        }
+        begun
+    }
+
+    /// Forgets what was learned in another network: idle connections, the circuit, the last reason. Who waits goes on
+    /// waiting, and one connection is made where somebody waits or lately did.
+    pub(in crate::proxy) fn network_changed(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        // Dials that are under way end with it, and connections in use are not taken back.
+        self.network.send_modify(|n| *n += 1);
+        inner.circuit.reset();
+        let old = std::mem::take(&mut inner.idle);
+        let recent = inner.used.is_some_and(|at| at.elapsed() < RECENT);
+        if recent && inner.open + inner.dialing < self.config.pool.size + old.len() {
             self.dial(&mut inner);
         }
-        missing
+        drop(inner);
+        drop(old);
     }
 
     /// Drops idle connections that are too old or dead. Called from time to time by the proxy.
@@ -161,20 +172,37 @@ impl Origin {
         let younger = std::mem::replace(&mut inner.idle, kept);
         inner.idle.extend(younger);
         // Requests that came meanwhile found none of them, and in a full pool nobody dials for them.
-        while !inner.idle.is_empty()
-            && let Some(at) = inner.waiters.iter().position(|w| !w.fresh)
+        while inner.waiters.count() > 0
+            && let Some(Idle { wire, since }) = inner.idle.pop()
         {
-            if let (Some(waiter), Some(Idle { wire, since })) = (inner.waiters.remove(at), inner.idle.pop())
-                && let Err(Ok(wire)) = waiter.give.send(Ok(wire))
-            {
-                inner.idle.push(Idle { wire, since }); // that request is gone
+            if let Some(wire) = inner.waiters.give(wire, false) {
+                inner.idle.push(Idle { wire, since });
+                break;
             }
+        }
+    }
+
+    /// Its connections now.
+    pub(in crate::proxy) fn stats(&self) -> OriginStats {
+        let mut inner = self.lock();
+        OriginStats {
+            idle: inner.idle.len(),
+            open: inner.open,
+            dialing: inner.dialing,
+            waiting: inner.waiters.count(),
+            circuit: if inner.circuit.opened().is_some() { "open" } else { "closed" },
+            last_failure: inner.circuit.last().map(|f| f.detail.clone()),
         }
     }
 
     /// Idle connections now.
     pub(in crate::proxy) fn idle(&self) -> usize {
         self.lock().idle.len()
+    }
+
+    /// Time until the next dial may begin.
+    pub(in crate::proxy) fn next_dial_in(&self) -> Duration {
+        self.lock().circuit.next_in(Instant::now())
     }
 
     fn take_surplus(&self) -> Option<Idle> {
@@ -190,17 +218,13 @@ impl Origin {
 
     fn offer(self: &Arc<Self>, wire: Wire, fresh: bool) {
         let mut inner = self.lock();
-        let mut wire = wire;
-        while let Some(at) = inner.waiters.iter().position(|w| fresh || !w.fresh) {
-            let Some(waiter) = inner.waiters.remove(at) else { break };
-            match waiter.give.send(Ok(wire)) {
-                Ok(()) => return,
-                Err(Ok(back)) => wire = back, // that request is gone
-                Err(Err(_)) => return,
-            }
+        if wire.network() != *self.network.borrow() {
+            drop(inner);
+            drop(wire);
+            return;
         }
-        inner.waiters.retain(|w| !w.give.is_closed());
-        if inner.waiters.len() > inner.dialing && inner.open + inner.dialing >= self.config.pool.size {
+        let Some(wire) = inner.waiters.give(wire, fresh) else { return };
+        if inner.waiters.count() > inner.dialing && inner.open + inner.dialing >= self.config.pool.size {
             // Who still waits takes only a fresh connection, and the pool is full: this one makes room for a dial.
             drop(inner);
             drop(wire);
@@ -210,57 +234,102 @@ impl Origin {
     }
 
     fn dial_more(self: &Arc<Self>, inner: &mut Inner) {
-        inner.waiters.retain(|w| !w.give.is_closed());
-        while inner.dialing < self.config.connect.parallel
-            && inner.dialing < inner.waiters.len()
-            && inner.open + inner.dialing < self.config.pool.size
-        {
-            self.dial(inner);
+        let waiting = inner.waiters.count();
+        while inner.dialing < waiting && inner.open + inner.dialing < self.config.pool.size {
+            match inner.circuit.turn(Instant::now(), inner.dialing + inner.settling) {
+                Turn::Now => self.dial(inner),
+                Turn::At(when) => return self.look_again(inner, when),
+                Turn::AfterOthers => return,
+            }
         }
+    }
+
+    /// Nobody waits: no alarm. So an origin without traffic is not probed.
+    fn look_again(self: &Arc<Self>, inner: &mut Inner, when: Instant) {
+        if inner.alarm.is_some_and(|at| at <= when) {
+            return;
+        }
+        inner.alarm = Some(when);
+        let origin = self.clone();
+        self.tasks.spawn(async move {
+            sleep_until(when).await;
+            let mut inner = origin.lock();
+            if inner.alarm == Some(when) {
+                inner.alarm = None;
+            }
+            origin.dial_more(&mut inner);
+        });
     }
 
     fn dial(self: &Arc<Self>, inner: &mut Inner) {
         inner.dialing += 1;
-        let origin = self.clone();
-        let dialing = Dialing(Arc::downgrade(self));
-        self.tasks.spawn(async move { origin.dial_one(dialing).await });
+        let (origin, dialing, network) = (self.clone(), Dialing::new(self), self.network.subscribe());
+        self.tasks.spawn(async move { origin.dial_one(dialing, network).await });
     }
 
-    async fn dial_one(self: Arc<Self>, dialing: Dialing) {
+    async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>) {
+        let in_network = *network.borrow_and_update();
         let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways };
-        let dialled = dial.run().await;
-        let made = match dialled {
-            Err(failure) => {
-                drop(dialing);
-                Err(failure)
+        let dialled = tokio::select! {
+            biased;
+            // Whatever came of it would be about a network that is gone.
+            _ = network.changed() => {
+                let mut inner = self.lock();
+                dialing.done(&mut inner);
+                return self.dial_more(&mut inner);
             }
+            dialled = dial.run() => dialled,
+        };
+        let mut settled = None;
+        let made = match dialled {
+            Err(failure) => Err(failure),
             Ok(dialled) => {
-                drop(dialing);
-                let slot = {
-                    let mut inner = self.lock();
-                    inner.open += 1;
-                    Slot(Arc::downgrade(&self))
-                };
+                let (slot, proof) = Slot::new(&self, in_network, self.place.tls);
+                settled = proof;
+                self.lock().open += 1;
                 Wire::new(dialled, slot, self.config.limits.header_count)
                     .await
-                    .map_err(|e| Failure::new(Cause::Connect, format!("the connection to {} broke at once ({e})", self.place)))
+                    .map_err(|e| format!("the connection to {} broke at once ({e})", self.place))
+                    .and_then(|mut wire| {
+                        let gone = || format!("{} broke the connection as soon as it was made", self.place);
+                        if wire.is_usable() { Ok(wire) } else { Err(gone()) }
+                    })
+                    .map_err(|why| Failure::new(Cause::Connect, why))
             }
         };
         self.traffic.dial(made.is_ok());
         self.report(made.as_ref().err());
         match made {
-            Ok(wire) => self.offer(wire, true),
+            Ok(wire) => {
+                {
+                    let mut inner = self.lock();
+                    dialing.done(&mut inner);
+                    inner.circuit.succeeded();
+                    inner.settling += usize::from(settled.is_some());
+                }
+                self.offer(wire, true);
+            }
             Err(failure) => {
                 tracing::debug!(origin = %self.place, cause = failure.cause.as_str(), "{}", failure.detail);
-                let waiter = self.lock().waiters.pop_front();
-                if let Some(waiter) = waiter {
-                    // A request that is gone needs no answer.
-                    waiter.give.send(Err(failure)).ok();
+                settled = None;
+                let pause = self.budget.charge();
+                let mut inner = self.lock();
+                dialing.done(&mut inner);
+                match inner.circuit.failed(Instant::now(), &failure, pause) {
+                    Tell::One => inner.waiters.tell(&failure, 1),
+                    Tell::Everybody => inner.waiters.tell(&failure, usize::MAX),
+                    Tell::Nobody => {}
                 }
             }
         }
-        let mut inner = self.lock();
-        self.dial_more(&mut inner);
+        self.dial_more(&mut self.lock());
+        if let Some(settled) = settled {
+            // An answer or the end of the connection ends it as well as the time does.
+            timeout(SETTLE, settled).await.ok();
+            let mut inner = self.lock();
+            inner.settling -= 1;
+            self.dial_more(&mut inner);
+        }
     }
 
     fn report(&self, failure: Option<&Failure>) {

@@ -143,7 +143,7 @@ pub(in crate::proxy) struct Wire {
     absorbed: Vec<Cause>,
     ways: Arc<Ways>,
     /// Its place in the pool's count.
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl std::fmt::Debug for Wire {
@@ -162,18 +162,7 @@ impl Wire {
             .max_headers(max_fields)
             .handshake(TokioIo::new(Counted { io, meter: meter.clone() }))
             .await?;
-        Ok(Self {
-            sender,
-            connection: Some(Box::pin(connection)),
-            meter,
-            socket,
-            tls,
-            uses: 0,
-            forwarded,
-            absorbed,
-            ways,
-            _slot: slot,
-        })
+        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, forwarded, absorbed, ways, slot })
     }
 
     /// True when the next request on it will not be its first.
@@ -189,6 +178,11 @@ impl Wire {
     /// What failed on the way to this connection, once.
     pub(in crate::proxy) fn take_absorbed(&mut self) -> Vec<Cause> {
         std::mem::take(&mut self.absorbed)
+    }
+
+    /// The network in which it was made.
+    pub(super) fn network(&self) -> u64 {
+        self.slot.network()
     }
 
     /// Drives the connection; forgets it when it has ended.
@@ -265,6 +259,7 @@ impl Wire {
                     return Err(forwarded.refused_login());
                 }
                 self.socket.limit_unacknowledged(None);
+                self.slot.answered();
                 return Ok((response, self));
             }
             Some(Err(error)) => error,
@@ -272,6 +267,9 @@ impl Wire {
         };
         let written = self.meter.written.load(Relaxed) - written;
         let answered = self.meter.read.load(Relaxed) > read;
+        if !answered {
+            self.slot.broke();
+        }
         let incomplete = self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n);
         if !answered && self.meter.timed_out.load(Relaxed) && (incomplete || self.is_unacknowledged(began.elapsed())) {
             return Err(self.stalled("the other side acknowledged nothing of the request"));

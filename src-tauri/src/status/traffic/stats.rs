@@ -1,5 +1,6 @@
 //! The shape of `GET /stats`: public and stable, see docs/json.md. Data only.
 
+use super::{Cause, Phase, Whose};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -21,6 +22,12 @@ pub struct Stats {
     pub absorbed_total: u64,
     /// Faults that a client was told of, by cause.
     pub passed_on: BTreeMap<&'static str, u64>,
+    /// Both of the present day, by this machine's clock; those of earlier processes included where a history is kept.
+    pub today: FaultCount,
+    /// Both by how far the request was.
+    pub by_phase: BTreeMap<&'static str, FaultCount>,
+    /// Faults that a client was told of, by who has to look at them.
+    pub whose: BTreeMap<&'static str, u64>,
     /// Requests that were sent again after they had reached the upstream.
     pub replays: u64,
     /// Those of them whose first sending may have been processed (U7).
@@ -31,8 +38,39 @@ pub struct Stats {
     pub latency_ms: LatencyMs,
     /// By upstream.
     pub upstreams: BTreeMap<String, UpstreamStats>,
+    /// Upstream connections by `HOST:PORT`, as they are now.
+    pub origins: BTreeMap<String, OriginStats>,
     /// Requests by the client's program, from its `user-agent`.
     pub agents: BTreeMap<String, u64>,
+}
+
+/// Faults by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FaultCount {
+    /// No client saw them.
+    pub absorbed: u64,
+    /// A client was told of them.
+    pub passed_on: u64,
+}
+
+/// By phase; every phase is there.
+pub(super) fn by_phase(absorbed: &[u64], passed_on: &[u64]) -> BTreeMap<&'static str, FaultCount> {
+    let mut map: BTreeMap<_, FaultCount> = Phase::ALL.iter().map(|p| (p.as_str(), FaultCount::default())).collect();
+    for ((cause, absorbed), passed_on) in Cause::ALL.iter().zip(absorbed).zip(passed_on) {
+        let count = map.entry(cause.phase().as_str()).or_default();
+        count.absorbed += absorbed;
+        count.passed_on += passed_on;
+    }
+    map
+}
+
+/// By who has to look at it; everybody is there.
+pub(super) fn by_whose(passed_on: &[u64]) -> BTreeMap<&'static str, u64> {
+    let mut map: BTreeMap<_, u64> = Whose::ALL.iter().map(|w| (w.as_str(), 0)).collect();
+    for (cause, count) in Cause::ALL.iter().zip(passed_on) {
+        *map.entry(cause.whose().as_str()).or_default() += count;
+    }
+    map
 }
 
 /// Upstream connections.
@@ -46,6 +84,24 @@ pub struct PoolStats {
     pub dials: u64,
     /// Those that failed.
     pub dial_failures: u64,
+}
+
+/// The connections to one host and port.
+#[derive(Clone, Debug, Serialize)]
+pub struct OriginStats {
+    /// Open and unused.
+    pub idle: usize,
+    /// Open, those in use included.
+    pub open: usize,
+    /// Being made.
+    pub dialing: usize,
+    /// Requests that wait for one; parked, while the circuit is open.
+    pub waiting: usize,
+    /// `closed`; `open` while none can be made.
+    pub circuit: &'static str,
+    /// Why the last attempt to make one failed; absent once one has succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
 }
 
 /// One upstream.
@@ -86,7 +142,8 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    pub(super) fn of(h: &Histogram<u32>) -> Self {
+    /// Of a histogram of microseconds.
+    pub fn of(h: &Histogram<u32>) -> Self {
         let ms = |micros: u64| if h.is_empty() { 0.0 } else { Duration::from_micros(micros).as_secs_f64() * 1e3 };
         Self {
             p50: ms(h.value_at_quantile(0.5)),

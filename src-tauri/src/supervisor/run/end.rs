@@ -34,6 +34,7 @@ impl Run {
             probe: self.probe.clone(),
             upstream: self.upstream.clone(),
             sessions: self.shared.sessions.list(),
+            network: self.changes.clone(),
             ..self.publish.borrow().clone()
         };
         self.publish.send_if_modified(|old| {
@@ -63,5 +64,6 @@ impl Run {
             generation.join();
         }
         self.show_as(Phase::Stopped);
+        self.ledger.end().await;
     }
 }

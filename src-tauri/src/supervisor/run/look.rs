@@ -2,9 +2,10 @@
 
 use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, TICK, Tick, modified};
 use crate::{
+    control::NetworkNews,
     health::{Code, unix_ms},
     instance::reachable,
-    status::Probe,
+    status::{Network, Probe},
     supervisor::{generation::Generation, platform, probe},
 };
 use std::{net::SocketAddr, time::Duration};
@@ -133,6 +134,29 @@ impl Run {
             self.shared.health.clear(Code::PortTaken, None);
             tracing::info!("{address} is free again; Leeward stays on {} until it is started again", self.socket.address());
         }
+    }
+
+    /// Another network, or the same one after sleep: everybody who holds connections is told, and the probe asks at once.
+    pub(super) fn network_news(&mut self, news: NetworkNews) {
+        let (why, fingerprint) = match news {
+            NetworkNews::Known { fingerprint } => {
+                tracing::debug!("the network is known");
+                // Nothing has changed, so nobody is woken; whoever asks sees it.
+                self.network.send_if_modified(|network| {
+                    network.fingerprint = fingerprint;
+                    false
+                });
+                return;
+            }
+            NetworkNews::Changed { why, fingerprint } => (why, fingerprint),
+        };
+        self.network.send_modify(|network| {
+            network.epoch += 1;
+            network.fingerprint = fingerprint.unwrap_or(network.fingerprint);
+        });
+        self.changes = Network { changes: self.changes.changes + 1, last_unix_ms: Some(unix_ms()), last_why: Some(why) };
+        tracing::info!("the network changed: {}", why.sentence());
+        self.probe_at = Instant::now();
     }
 
     pub(super) fn start_probe(&mut self) {

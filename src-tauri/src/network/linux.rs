@@ -1,0 +1,69 @@
+//! Linux: netlink tells of links, addresses and routes, a cancelled timer and logind of sleep. Only asks and listens.
+
+mod logind;
+mod netlink;
+mod wake;
+
+use super::{
+    Hint, note,
+    picture::{self, Picture},
+};
+use rustix::time::{ClockId, clock_gettime};
+use std::{io, os::fd::AsFd, os::fd::AsRawFd, time::Duration};
+use tokio::{io::unix::AsyncFd, sync::mpsc};
+
+/// Clocks that are read one after the other tell of one moment when nothing came between; on a busy machine it may take
+/// more than one try.
+const TRIES: u32 = 3;
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+/// Netlink tells of routes too.
+pub(super) const EVENTS_SHOW_ROUTES: bool = true;
+
+/// Sends a hint whenever links, addresses, routes or routing rules may have changed.
+pub(super) async fn events(hints: mpsc::Sender<Hint>) -> io::Result<()> {
+    netlink::listen(hints).await
+}
+
+/// Sends a hint whenever the machine may have resumed.
+pub(super) async fn resumes(hints: mpsc::Sender<Hint>) -> io::Result<()> {
+    let bus = async {
+        let ended = logind::listen(zbus::connection::Builder::system(), hints.clone()).await;
+        note("sleep, by logind", ended);
+    };
+    tokio::join!(wake::listen(hints.clone()), bus).0
+}
+
+/// Routes and addresses as the kernel tells them; in a sandbox without netlink, what a socket tells.
+pub(super) async fn picture() -> io::Result<Picture> {
+    match netlink::picture().await {
+        Ok(picture) => Ok(picture),
+        Err(e) => {
+            tracing::trace!("no routes from netlink: {e}");
+            Ok(picture::roughly())
+        }
+    }
+}
+
+/// `CLOCK_BOOTTIME` goes on while the machine sleeps and `CLOCK_MONOTONIC` does not (clock_gettime(2)): their difference is
+/// the time asleep.
+pub(super) fn asleep() -> Option<Duration> {
+    let monotonic = || Duration::try_from(clock_gettime(ClockId::Monotonic)).ok();
+    for _ in 0..TRIES {
+        let before = monotonic()?;
+        let with_sleep = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
+        if monotonic()?.saturating_sub(before) < AT_ONCE {
+            return Some(with_sleep.saturating_sub(before));
+        }
+    }
+    None
+}
+
+/// Makes the runtime tell when `source` can be read.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe for the sake of descriptors that are not the source's own; `AsFd` says they are"
+)]
+fn registered<T: AsFd + AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::new(source)
+}

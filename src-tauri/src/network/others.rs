@@ -1,0 +1,51 @@
+//! Windows, macOS and the BSDs: the system tells of interfaces and addresses, and a socket of the way out. Sleep shows in
+//! the clocks alone, and a change of routes alone in the next look.
+
+use super::{
+    Hint,
+    picture::{self, OUTSIDE, Picture, Way},
+};
+use std::{io, net::IpAddr, time::Duration};
+use tokio::sync::mpsc;
+
+/// The events are of interfaces and addresses only.
+pub(super) const EVENTS_SHOW_ROUTES: bool = false;
+
+/// Sends a hint whenever interfaces or addresses have changed.
+pub(super) async fn events(hints: mpsc::Sender<Hint>) -> io::Result<()> {
+    let told = hints.clone();
+    let watching = netwatcher::watch_interfaces_with_callback(move |_| {
+        told.try_send(Hint::Look).ok(); // full: a look is coming anyway
+    })
+    .map_err(|e| io::Error::other(format!("{e:?}")))?;
+    hints.closed().await;
+    drop(watching);
+    Ok(())
+}
+
+/// Nothing here tells of a resume without a window or code of our own in C.
+pub(super) async fn resumes(_: mpsc::Sender<Hint>) -> io::Result<()> {
+    std::future::ready(Ok(())).await
+}
+
+/// The addresses the system would leave from, and the others of their interfaces.
+pub(super) async fn picture() -> io::Result<Picture> {
+    let Ok(interfaces) = netwatcher::list_interfaces() else { return Ok(picture::roughly()) };
+    let (mut ways, mut addresses) = (Vec::new(), Vec::new());
+    for own in OUTSIDE.into_iter().filter_map(picture::own_address) {
+        let holds = |ip: &IpAddr| *ip == own;
+        let holder = interfaces.values().find(|i| i.ips.iter().any(|record| holds(&record.ip)));
+        let name = holder.map_or_else(String::new, |i| i.name.clone());
+        match holder {
+            Some(interface) => addresses.extend(interface.ips.iter().map(|record| (name.clone(), record.ip))),
+            None => addresses.push((name.clone(), own)),
+        }
+        ways.push(Way { v6: own.is_ipv6(), interface: name, gateway: None });
+    }
+    std::future::ready(Ok(Picture::new(ways, addresses))).await
+}
+
+/// The system's own count of its sleep is not to be had without code of our own in C.
+pub(super) fn asleep() -> Option<Duration> {
+    None
+}

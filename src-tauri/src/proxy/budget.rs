@@ -1,0 +1,147 @@
+//! How many attempts beyond one a request the upstreams may see: a bucket that requests and time fill.
+//!
+//! A request sent again takes from it or is not sent. A dial that failed takes from it whether there is something or not,
+//! but when less than half is left the next dial waits: half of the bucket is kept for what an agent would otherwise see.
+//! So attempts <= (1 + share) x requests + floor x time + what the bucket holds at most.
+
+use crate::config::Retry;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Seconds of `floor` that the bucket holds, as in Finagle's and tower's defaults (deposits live for 10 s).
+const SECONDS: f64 = 10.0;
+/// Requests whose share it holds where that is more.
+const REQUESTS: f64 = 100.0;
+
+/// Shared by all upstreams of an engine and by its generations.
+#[derive(Debug)]
+pub(super) struct Budget(Mutex<Bucket>);
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    capacity: f64,
+    share: f64,
+    floor: f64,
+    at: Instant,
+}
+
+impl Budget {
+    pub(super) fn new(retry: &Retry) -> Self {
+        Self(Mutex::new(Bucket::new(f64::from(retry.budget), f64::from(retry.budget_floor), Instant::now())))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {
+        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.refill(Instant::now());
+        act(&mut bucket)
+    }
+
+    /// A request came.
+    pub(super) fn deposit(&self) {
+        self.with(Bucket::deposit);
+    }
+
+    /// Takes one attempt, if there is one.
+    pub(super) fn withdraw(&self) -> bool {
+        self.with(Bucket::withdraw)
+    }
+
+    /// Counts a dial that failed; how long the next one shall wait.
+    pub(super) fn charge(&self) -> Duration {
+        self.with(Bucket::charge)
+    }
+}
+
+impl Bucket {
+    fn new(share: f64, floor: f64, now: Instant) -> Self {
+        Self { tokens: floor * SECONDS, capacity: (floor * SECONDS).max(share * REQUESTS), share, floor, at: now }
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.floor).min(self.capacity);
+        self.at = now;
+    }
+
+    fn deposit(&mut self) {
+        self.tokens = (self.tokens + self.share).min(self.capacity);
+    }
+
+    fn withdraw(&mut self) -> bool {
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+
+    fn charge(&mut self) -> Duration {
+        let left = self.tokens - 1.0;
+        // A long time without a network must not cost the requests after it their replays.
+        self.tokens = left.max(-self.capacity).min(self.tokens);
+        let missing = (self.capacity / 2.0 - left).max(0.0);
+        if missing > 0.0 { Duration::try_from_secs_f64(missing / self.floor).unwrap_or(Duration::MAX) } else { Duration::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn taken(bucket: &mut Bucket) -> u32 {
+        (0..10_000).take_while(|_| bucket.withdraw()).count() as u32
+    }
+
+    #[test]
+    fn time_and_requests_fill_it() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(0.2, 10.0, now);
+        assert_eq!(taken(&mut bucket), 100, "ten seconds' worth at the start");
+        bucket.refill(now + Duration::from_secs(3));
+        assert_eq!(taken(&mut bucket), 30);
+        for _ in 0..51 {
+            bucket.deposit();
+        }
+        assert_eq!(taken(&mut bucket), 10, "one for five requests");
+        bucket.refill(now + Duration::from_secs(10_000));
+        assert_eq!(taken(&mut bucket), 100, "it does not grow without end");
+    }
+
+    #[test]
+    fn failed_dials_leave_half_of_it_to_replays() {
+        let mut bucket = Bucket::new(0.2, 10.0, Instant::now());
+        let dials = (0..1000).take_while(|_| bucket.charge().is_zero()).count() as u32;
+        assert_eq!(dials, 50);
+        assert_eq!(bucket.charge(), Duration::from_millis(200), "until half is there again");
+        assert_eq!(taken(&mut bucket), 48);
+        assert_eq!(bucket.charge(), Duration::from_millis(5100));
+    }
+
+    #[test]
+    fn debts_are_paid_first_and_have_an_end() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(0.0, 10.0, now);
+        for _ in 0..100_000 {
+            bucket.charge();
+        }
+        bucket.refill(now + Duration::from_secs(10));
+        assert_eq!(taken(&mut bucket), 0);
+        bucket.refill(now + Duration::from_secs(11));
+        assert_eq!(taken(&mut bucket), 10);
+    }
+
+    #[test]
+    fn without_floor_and_share_there_is_never_anything() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(0.0, 0.0, now);
+        bucket.deposit();
+        bucket.refill(now + Duration::from_secs(100));
+        assert_eq!((bucket.withdraw(), bucket.charge(), bucket.charge()), (false, Duration::MAX, Duration::MAX));
+        assert!(bucket.tokens.abs() < f64::EPSILON);
+    }
+}

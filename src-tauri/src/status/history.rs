@@ -1,0 +1,257 @@
+//! What was absorbed and passed on over time, and how it is asked for. Data only: who keeps it is not said here.
+
+use super::traffic::{FaultCount, Percentiles};
+use serde::Serialize;
+use std::{collections::BTreeMap, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+
+/// Counts are kept for periods of this length; five minutes divide every time zone's offset.
+pub const PERIOD_MS: u64 = 5 * 60 * 1000;
+/// Steps that are chosen when none is named: 5 and 15 minutes, 1 and 6 hours, 1 day.
+const STEPS_MS: [u64; 5] = [PERIOD_MS, 3 * PERIOD_MS, 12 * PERIOD_MS, 72 * PERIOD_MS, 288 * PERIOD_MS];
+/// As many buckets as a chart of that width shows.
+const GOOD_BUCKETS: u64 = 300;
+/// More is a mistake of whoever asks.
+const MOST_BUCKETS: u64 = 2000;
+/// Faults that are listed unless another number is asked for, and the most that may be.
+const FAULTS: (usize, usize) = (200, 1000);
+/// What is shown when no beginning is named.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Which part of the history, and how finely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// From here on, in milliseconds since 1970; on a period's border.
+    pub since_unix_ms: u64,
+    /// To here.
+    pub until_unix_ms: u64,
+    /// Length of a bucket, a multiple of a period.
+    pub step_ms: u64,
+    /// How many single faults, the newest ones.
+    pub faults: usize,
+}
+
+/// A span as somebody writes it: times are milliseconds since 1970 or a duration before now ("7d"), steps are durations.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// The beginning; a day ago unless said.
+    pub since: Option<&'a str>,
+    /// The end; now unless said.
+    pub until: Option<&'a str>,
+    /// Length of a bucket; chosen unless said.
+    pub step: Option<&'a str>,
+    /// Single faults.
+    pub limit: Option<&'a str>,
+}
+
+impl Span {
+    /// The last `length` before now.
+    pub fn last(length: Duration, now_unix_ms: u64) -> Self {
+        let since = now_unix_ms.saturating_sub(millis(length));
+        let since = since - since % PERIOD_MS;
+        let until = now_unix_ms.max(since + 1);
+        Self { since_unix_ms: since, until_unix_ms: until, step_ms: good_step(until - since), faults: FAULTS.0 }
+    }
+
+    /// From words.
+    ///
+    /// # Errors
+    /// A sentence that says which word makes no sense, and what to write.
+    pub fn parse(asked: Asked<'_>, now_unix_ms: u64) -> Result<Self, String> {
+        let time = |name: &str, text: &str| match text.parse::<u64>() {
+            Ok(unix_ms) => Ok(unix_ms),
+            Err(_) => duration(name, text).map(|ago| now_unix_ms.saturating_sub(ago)),
+        };
+        let since = asked.since.map_or(Ok(now_unix_ms.saturating_sub(millis(DAY))), |text| time("since", text))?;
+        let until = asked.until.map_or(Ok(now_unix_ms), |text| time("until", text))?;
+        let step = asked.step.map(|text| duration("step", text)).transpose()?;
+        let faults = match asked.limit.map(str::parse::<usize>) {
+            None => FAULTS.0,
+            Some(Ok(count)) if count <= FAULTS.1 => count,
+            Some(_) => return Err(format!("`limit` is a number of faults, at most {}.", FAULTS.1)),
+        };
+        Self::between(since, until, step, faults)
+    }
+
+    fn between(since: u64, until: u64, step: Option<u64>, faults: usize) -> Result<Self, String> {
+        if since >= until {
+            return Err("`since` must be before `until`.".into());
+        }
+        // The database counts in 63 bits.
+        if i64::try_from(until).is_err() {
+            return Err("`until` is beyond all time.".into());
+        }
+        let since = since - since % PERIOD_MS;
+        let step = match step {
+            Some(0) => return Err("`step` must be longer than nothing.".into()),
+            Some(step) => step.checked_next_multiple_of(PERIOD_MS).ok_or("`step` is too long.")?,
+            None => good_step(until - since),
+        };
+        let buckets = (until - since).div_ceil(step);
+        if buckets > MOST_BUCKETS {
+            return Err(format!("This makes {buckets} buckets; choose a longer `step`."));
+        }
+        Ok(Self { since_unix_ms: since, until_unix_ms: until, step_ms: step, faults })
+    }
+}
+
+/// The shortest round step that makes a good chart; whole days where even those are too many.
+fn good_step(length: u64) -> u64 {
+    let day = STEPS_MS[STEPS_MS.len() - 1];
+    let good = STEPS_MS.into_iter().find(|step| length.div_ceil(*step) <= GOOD_BUCKETS);
+    good.unwrap_or_else(|| length.div_ceil(GOOD_BUCKETS).div_ceil(day).saturating_mul(day))
+}
+
+fn duration(name: &str, text: &str) -> Result<u64, String> {
+    humantime::parse_duration(text)
+        .map(millis)
+        .map_err(|_| format!("`{name}` is a duration such as 15m, 24h or 7d; times may also be milliseconds since 1970."))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Somebody wants to know; the answer is the history, or a sentence that says why there is none.
+#[derive(Debug)]
+pub struct Question {
+    /// What is asked for.
+    pub span: Span,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Result<History, String>>,
+}
+
+/// Where questions go.
+pub type Questions = mpsc::Sender<Question>;
+
+/// `GET /_leeward/v1/history`: public and stable, see docs/json.md. Counts are of the whole span.
+#[derive(Clone, Debug, Serialize)]
+pub struct History {
+    /// Beginning of the span, in milliseconds since 1970.
+    pub since_unix_ms: u64,
+    /// Its end.
+    pub until_unix_ms: u64,
+    /// Length of a bucket in milliseconds.
+    pub step_ms: u64,
+    /// Everything counted.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Faults that no client saw, by cause.
+    pub absorbed: BTreeMap<String, u64>,
+    /// Faults that a client was told of, by cause.
+    pub passed_on: BTreeMap<String, u64>,
+    /// Both by how far the request was.
+    pub by_phase: BTreeMap<String, FaultCount>,
+    /// Faults that a client was told of, by who has to look at them.
+    pub whose: BTreeMap<String, u64>,
+    /// Faults that are counted and could not be written down one by one.
+    pub lost: u64,
+    /// The span in steps, oldest first; steps in which nothing happened are absent.
+    pub buckets: Vec<Bucket>,
+    /// Single faults, newest first.
+    pub faults: Vec<Entry>,
+}
+
+/// What was counted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Counts {
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Requests by how they ended.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Faults that no client saw.
+    pub absorbed_total: u64,
+    /// Faults that a client was told of.
+    pub passed_on_total: u64,
+    /// Requests that were sent again.
+    pub replays: u64,
+    /// Those of them whose first sending may have been processed.
+    pub replays_unknown: u64,
+    /// Latencies in milliseconds.
+    pub latency_ms: Latency,
+}
+
+/// Latencies of requests to upstreams.
+#[derive(Clone, Debug, Serialize)]
+pub struct Latency {
+    /// From the request's head to the answer's last byte.
+    pub total: Percentiles,
+    /// From the request's head to the answer's head.
+    pub first_byte: Percentiles,
+}
+
+/// One step of the span.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bucket {
+    /// Its beginning, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// What was counted in it.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// When, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// The program that asked.
+    pub agent: Option<String>,
+    /// The upstream's name.
+    pub upstream: String,
+    /// How far the request was.
+    pub phase: String,
+    /// What went wrong.
+    pub cause: String,
+    /// Who has to look at it.
+    pub whose: String,
+    /// Whether no client saw it.
+    pub absorbed: bool,
+    /// The attempt that failed, from 1.
+    pub attempt: u32,
+    /// Milliseconds since the request's head was read.
+    pub took_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_700_000_123_456;
+
+    #[test]
+    fn a_span_is_read_from_words() {
+        let asked = |since, until, step, limit| Span::parse(Asked { since, until, step, limit }, NOW);
+        let day = asked(None, None, None, None).unwrap();
+        assert_eq!((day.until_unix_ms, day.step_ms, day.faults), (NOW, PERIOD_MS, 200));
+        assert_eq!(day.since_unix_ms % PERIOD_MS, 0);
+        assert!((86_400_000..86_400_000 + PERIOD_MS).contains(&(NOW - day.since_unix_ms)));
+        let week = asked(Some("7d"), Some("1h"), None, Some("0")).unwrap();
+        assert_eq!((week.until_unix_ms, week.step_ms, week.faults), (NOW - 3_600_000, 12 * PERIOD_MS, 0));
+        assert_eq!(asked(Some("0"), None, None, None).unwrap().step_ms % 86_400_000, 0);
+        assert_eq!(asked(Some("1h"), None, Some("7m"), None).unwrap().step_ms, 2 * PERIOD_MS);
+        for (since, until, step, limit, word) in [
+            (Some("soon"), None, None, None, "`since`"),
+            (None, Some("1 apple"), None, None, "`until`"),
+            (None, Some("99999999999999999999"), None, None, "`until`"),
+            (Some("1h"), Some("2h"), None, None, "before"),
+            (None, Some("18446744073709551615"), None, None, "beyond"),
+            (Some("365d"), None, Some("5m"), None, "longer `step`"),
+            (None, None, Some("0s"), None, "nothing"),
+            (None, None, Some("5"), None, "`step`"),
+            (None, None, None, Some("1001"), "at most 1000"),
+            (None, None, None, Some("-1"), "at most 1000"),
+        ] {
+            let refused = asked(since, until, step, limit).unwrap_err();
+            assert!(refused.contains(word), "{since:?} {until:?} {step:?} {limit:?}: {refused}");
+        }
+    }
+
+    #[test]
+    fn every_length_of_time_has_a_span() {
+        for length in [Duration::ZERO, Duration::from_millis(1), DAY, 4000 * DAY, Duration::MAX] {
+            let span = Span::last(length, NOW);
+            assert!(span.since_unix_ms < span.until_unix_ms && span.step_ms > 0, "{length:?}: {span:?}");
+        }
+    }
+}
