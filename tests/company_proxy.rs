@@ -75,6 +75,7 @@ async fn a_proxy_that_is_not_there_is_named() {
     let engine = TestEngine::tuned(&upstream, |c| {
         via(format!("socks5h://{dead}"))(c);
         c.retry.total = std::time::Duration::from_millis(300);
+        c.circuit.failures = 1000;
     });
     let (status, headers, text) = ask(&engine).await;
     // By then the circuit may be open; whoever tells of it names the same culprit.

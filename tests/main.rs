@@ -8,6 +8,7 @@
 )]
 
 mod burst;
+mod certificates;
 mod circuit;
 mod cli;
 mod clients;

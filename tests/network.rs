@@ -1,30 +1,12 @@
 //! The network changes or the machine sleeps: it is noticed, told once, and the next request meets a fresh connection.
 
-use crate::support::{LIMIT, TestEngine, client, eventually, message};
+use crate::support::{LIMIT, TestEngine, client, eventually, message, seam::scripted_network};
 use leeward::{
     control::{NetworkNews, NetworkWhy},
     demo::upstream::{Plan, Upstream},
     status::Status,
     supervisor::{NetworkSource, Seams},
 };
-use std::sync::{Arc, Mutex};
-use tokio::sync::mpsc;
-
-/// A source that tells what a test sends.
-fn scripted() -> (mpsc::Sender<NetworkNews>, NetworkSource) {
-    let (tell, told) = mpsc::channel::<NetworkNews>(8);
-    let told = Mutex::new(Some(told));
-    let source: NetworkSource = Arc::new(move |changes| {
-        let told = told.lock().unwrap().take();
-        Box::pin(async move {
-            let Some(mut told) = told else { return };
-            while let Some(change) = told.recv().await {
-                changes.send(change).await.ok();
-            }
-        })
-    });
-    (tell, source)
-}
 
 fn engine(source: NetworkSource) -> TestEngine {
     TestEngine::with(None, |_| {}, Seams { network: Some(source), ..Seams::default() })
@@ -38,7 +20,7 @@ async fn status_with(engine: &TestEngine, changes: u64) -> Status {
 
 #[tokio::test]
 async fn a_change_shows_in_the_status_and_asks_for_a_probe() {
-    let (tell, source) = scripted();
+    let (tell, source) = scripted_network();
     let engine = engine(source);
     assert_eq!(engine.engine.status().borrow().network, leeward::status::Network::default());
     tell.send(NetworkNews::Changed { why: NetworkWhy::Woke, fingerprint: Some(7) }).await.unwrap();
@@ -51,7 +33,7 @@ async fn a_change_shows_in_the_status_and_asks_for_a_probe() {
 
 #[tokio::test]
 async fn the_engine_can_be_told_of_a_change() {
-    let (_silent, source) = scripted();
+    let (_silent, source) = scripted_network();
     let engine = engine(source);
     engine.engine.network_changed();
     let status = status_with(&engine, 1).await;

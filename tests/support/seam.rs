@@ -1,8 +1,9 @@
-//! An accept loop's source that fails on demand, over a real socket.
+//! Where tests take hold of an engine: an accept loop's source that fails on demand, and news of the network by script.
 
 use leeward::{
+    control::NetworkNews,
     proxy::{Accept, Adopt, listen},
-    supervisor::Seams,
+    supervisor::{NetworkSource, Seams},
 };
 use std::{
     collections::VecDeque,
@@ -12,7 +13,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::mpsc};
 
 /// What the next accept does instead of accepting.
 pub enum Step {
@@ -87,4 +88,20 @@ impl Accept for Scripted {
             }
         }
     }
+}
+
+/// A source that tells what a test sends.
+pub fn scripted_network() -> (mpsc::Sender<NetworkNews>, NetworkSource) {
+    let (tell, told) = mpsc::channel::<NetworkNews>(8);
+    let told = Mutex::new(Some(told));
+    let source: NetworkSource = Arc::new(move |changes| {
+        let told = told.lock().unwrap().take();
+        Box::pin(async move {
+            let Some(mut told) = told else { return };
+            while let Some(change) = told.recv().await {
+                changes.send(change).await.ok();
+            }
+        })
+    });
+    (tell, source)
 }

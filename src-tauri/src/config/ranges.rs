@@ -7,6 +7,8 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// A generation shows that it lives every half second, and the supervisor looks as often.
 const SHORTEST_STALL: Duration = Duration::from_secs(1);
+/// A lost first packet is sent again after a second (RFC 6298 section 2).
+const SHORTEST_WRITE_STALL: Duration = Duration::from_secs(1);
 /// Linux refuses longer keep-alive intervals, and every system shorter ones (in whole seconds).
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(32_767));
 /// A header list of the `http` crate holds 24,576 fields at most; no client sends a hundredth of that.
@@ -50,6 +52,15 @@ pub(super) fn check(c: &Config) -> Result<(), (&'static str, String)> {
         return Err(("retry.total", why));
     }
     stream(&c.stream)?;
+    if c.connect.stagger > c.connect.timeout {
+        return Err(("connect.stagger", "is longer than an address is tried for at all (connect.timeout)".into()));
+    }
+    if !c.connect.write_stall.is_zero() && c.connect.write_stall < SHORTEST_WRITE_STALL {
+        return Err((
+            "connect.write_stall",
+            "must be at least 1s, or one lost packet counts as a stall; \"0s\" switches it off".into(),
+        ));
+    }
     if c.circuit.park > LONGEST_PARK {
         return Err(("circuit.park", "must be at most 10m: by then every agent has given up".into()));
     }
@@ -137,6 +148,8 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
     let optional = [
         ("client.linger", c.client.linger),
         ("connect.stagger", c.connect.stagger),
+        ("connect.quarantine", c.connect.quarantine),
+        ("connect.write_stall", c.connect.write_stall),
         ("pool.idle", c.pool.idle),
         ("retry.total", c.retry.total),
         ("retry.cap", c.retry.cap),

@@ -65,6 +65,10 @@ fn bad_input_is_named_with_its_place() {
         ("[circuit]\nfailures = 0", "HOME/config.toml:2: circuit.failures: must be at least 1"),
         ("[circuit]\nprobe = '0s'", "HOME/config.toml:2: circuit.probe: must be above zero"),
         ("[circuit]\npark = '11m'", "HOME/config.toml:2: circuit.park: must be at most 10m"),
+        ("[retry]\ntotal = '3s'", "HOME/config.toml:2: retry.total: is shorter than one attempt to connect"),
+        ("[connect]\nstagger = '5s'", "HOME/config.toml:2: connect.stagger: is longer than an address is tried"),
+        ("[connect]\nwrite_stall = '10ms'", "HOME/config.toml:2: connect.write_stall: must be at least 1s"),
+        ("[connect]\nquarantine = '800days'", "HOME/config.toml:2: connect.quarantine: must be at most a year"),
         ("[retry]\nbase = '0s'", "HOME/config.toml:2: retry.base: must be above zero"),
         ("[ledger]\nsize = '100KiB'", "HOME/config.toml:2: ledger.size: must be at least 1MiB"),
         ("[ledger]\nkeep = '1m'", "HOME/config.toml:2: ledger.keep: must be at least 1h"),
@@ -89,6 +93,41 @@ fn bad_input_is_named_with_its_place() {
     for (text, want) in cases {
         let got = load_with(text, &[], Flags::default()).unwrap_err();
         assert!(got.contains(want), "{text:?}\n  gave {got}\n  want {want}");
+    }
+}
+
+#[test]
+fn certificates_and_proxies_that_cannot_be_used_are_refused_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let pair = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        (rcgen::CertificateParams::new(vec!["me".into()]).unwrap().self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let ((cert, key), (_, stranger)) = (pair(), pair());
+    let (cert, key, stranger) = (file("cert", &cert), file("key", &key), file("stranger", &stranger));
+    let empty = file("empty", "");
+    let both = |cert: &str, key: &str| format!("[tls]\nclient_cert = '{cert}'\nclient_key = '{key}'");
+    assert!(load_with(&both(&cert, &key), &[], Flags::default()).is_ok());
+    for (text, env, want) in [
+        (both(&cert, &stranger), None, "HOME/config.toml:3: tls.client_key: "),
+        (both(&cert, &stranger), None, "does not belong to the certificate in"),
+        (both(&empty, &key), None, "HOME/config.toml:2: tls.client_cert: "),
+        (both(&cert, "/nonexistent"), None, "HOME/config.toml:3: tls.client_key: cannot read /nonexistent"),
+        (both(&cert, &cert), None, "holds no private key"),
+        (format!("[tls]\nclient_cert = '{cert}'"), None, "HOME/config.toml:2: tls.client_cert: is set without tls.client_key"),
+        (format!("\nextra_ca = '{empty}'"), None, "HOME/config.toml:2: extra_ca: "),
+        ("[proxy]\nurl = 'ftp://u:hush@x'".into(), None, "HOME/config.toml:2: proxy.url: names a proxy of the kind `ftp`"),
+        ("[proxy]\nurl = 'http://localhost:8787'".into(), None, "HOME/config.toml:2: proxy.url: is Leeward's own address"),
+        (String::new(), Some(("LEEWARD_PROXY_URL", "http://")), "LEEWARD_PROXY_URL: is not the URL of a proxy"),
+        (String::new(), Some(("https_proxy", "gopher://u:hush@x")), "https_proxy: names a proxy of the kind `gopher`"),
+    ] {
+        let env: Vec<_> = env.into_iter().collect();
+        let got = load_with(&text, &env, Flags::default()).unwrap_err();
+        assert!(got.contains(want) && !got.contains("hush"), "{text:?}\n  gave {got}\n  want {want}");
     }
 }
 
