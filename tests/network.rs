@@ -55,7 +55,7 @@ async fn ask(engine: &TestEngine) -> (u16, String) {
 #[tokio::test]
 async fn l10_the_next_request_after_a_change_meets_a_warm_fresh_connection() {
     let upstream = Upstream::tls(Plan::none()).unwrap();
-    let (tell, source) = scripted();
+    let (tell, source) = scripted_network();
     let engine = TestEngine::with(Some(&upstream), |_| {}, Seams { network: Some(source), ..Seams::default() });
     assert_eq!(ask(&engine).await, (200, "fresh".to_owned()));
     assert_eq!(ask(&engine).await, (200, "reused".to_owned()), "it waits idle");
