@@ -1,6 +1,7 @@
 // Puts the panel on the page. Nothing else.
 import { mount } from "svelte";
 import App from "./App.svelte";
+import "./theme.css";
 
 const target = document.getElementById("app");
 if (!target) throw new Error("index.html has no element #app");

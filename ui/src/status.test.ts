@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { duration, summarize, type Status } from "./status";
+import { summarize, type Status } from "./status";
 import sample from "./status.sample.json";
 
 const serving = sample as Status;
@@ -28,8 +28,4 @@ describe("summarize", () => {
   ])("%s", (_, change, expected) => {
     expect(summarize({ ...serving, ...change }, now)).toEqual(expected);
   });
-});
-
-it("writes durations in one unit", () => {
-  expect([-5, 59_999, 60_000, 7_200_000].map(duration)).toEqual(["0 s", "59 s", "1 min", "2 h"]);
 });

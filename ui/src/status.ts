@@ -1,6 +1,9 @@
 // The engine's status as the panel reads it, and what it says about it. Pure; reaches for nothing.
 // The shape is `leeward::status::Status`; status.sample.json is compared with it by tests/house.rs.
 
+import { duration } from "./format";
+import { texts } from "./texts";
+
 export interface Condition {
   code: string;
   subject?: string;
@@ -44,7 +47,7 @@ export interface Summary {
   checked: string;
 }
 
-/** What the first line of the panel says at `now` (milliseconds since 1970). */
+/** What the first lines of the panel say at `now` (milliseconds since 1970). */
 export function summarize(status: Status, now: number): Summary {
   return { verdict: verdict(status), headline: headline(status), checked: checked(status, now) };
 }
@@ -55,29 +58,13 @@ function verdict({ listener, conditions }: Status): Verdict {
 }
 
 function headline({ phase, listener }: Status): string {
-  if (listener.accepting) return `Accepting on ${listener.address}`;
-  switch (phase) {
-    case "starting":
-      return "Starting";
-    case "draining":
-      return "Finishing the last requests";
-    case "stopped":
-      return "Stopped";
-    default:
-      return listener.address ? `Not accepting on ${listener.address}` : "Not accepting";
-  }
+  if (listener.accepting) return texts.status.accepting(listener.address);
+  if (phase === "starting" || phase === "draining" || phase === "stopped") return texts.status[phase];
+  return texts.status.notAccepting(listener.address);
 }
 
 function checked({ probe }: Status, now: number): string {
-  if (!probe) return "not checked yet";
-  const age = `${duration(now - probe.at_unix_ms)} ago`;
-  return probe.ok ? `checked ${age}` : `last check failed ${age}`;
-}
-
-/** `3 s`, `5 min`, `2 h`; a clock that runs backwards gives `0 s`. */
-export function duration(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  return `${Math.floor(seconds / 3600)} h`;
+  if (!probe) return texts.status.unchecked;
+  const age = duration(now - probe.at_unix_ms);
+  return probe.ok ? texts.status.checked(age) : texts.status.checkFailed(age);
 }

@@ -1,79 +1,245 @@
 // How the panel reaches the engine: Tauri's commands and events in the tray, `/_leeward/v1` in a browser.
 // The only file that knows; tests/house.rs holds the others to it.
+import type {
+  Activity, Agent, Autostart, ConfigChange, ConfigView, History, KeyError, Launch, Logs, Restarted, Stats,
+} from "./api";
+import { texts } from "./texts";
 import type { Status } from "./status";
+import { pause, reader } from "./stream";
+import { Trouble } from "./trouble";
 
-export interface Transport {
-  readonly kind: "tray" | "browser";
-  /** Calls `seen` with every new status until the returned function is called. */
-  watch(seen: (status: Status) => void, failed: (why: string) => void): Promise<() => void>;
-  /** A new engine generation on the same socket; rejects with a sentence. */
-  restart(): Promise<void>;
+/** What comes by itself. */
+export interface Watcher {
+  status(status: Status): void;
+  stats(stats: Stats): void;
+  /** `whole`: these are all there are; otherwise those that changed. */
+  activity(requests: Activity[], whole: boolean): void;
+  failed(trouble: Trouble): void;
 }
 
-/** Pause between two questions over HTTP, in milliseconds. */
+/** What only the tray can do, because it needs the desktop. */
+export interface Desktop {
+  agents(): Promise<Agent[]>;
+  launch(what: Launch): Promise<{ terminal: string }>;
+  folders(): Promise<string[]>;
+  pickFolder(): Promise<string | null>;
+  autostart(): Promise<Autostart>;
+  setAutostart(enabled: boolean): Promise<Autostart>;
+  environment(shell: string): Promise<string>;
+}
+
+/** Everything rejects with a `Trouble`. */
+export interface Transport {
+  readonly desktop: Desktop | null;
+  watch(watcher: Watcher): () => void;
+  restart(): Promise<Restarted>;
+  /** Times in milliseconds since 1970, `step` as in "30m". */
+  history(since: number, until: number, step: string, limit: number): Promise<History>;
+  config(): Promise<ConfigView>;
+  checkConfig(set: ConfigChange): Promise<KeyError[]>;
+  setConfig(set: ConfigChange): Promise<ConfigView>;
+  logs(lines: number, level: string): Promise<Logs>;
+}
+
+/** Pause between two questions where nothing comes by itself, in milliseconds. */
 const POLL = 1000;
+/** The engine says something every 15 s; a stream that is silent for longer than this is dead. */
+const SILENCE = 40_000;
+/** A question that is not answered within this is given up. A restart may drain. */
+const LIMIT = 30_000;
+const TOKEN = "leeward-token";
 
 export function connect(): Promise<Transport> {
-  return "__TAURI_INTERNALS__" in window ? tray() : Promise.resolve(browser(window.location));
+  return "__TAURI_INTERNALS__" in window ? tray() : Promise.resolve(browser(window.location.origin, readToken()));
 }
 
 async function tray(): Promise<Transport> {
   const { invoke } = await import("@tauri-apps/api/core");
   const { listen } = await import("@tauri-apps/api/event");
+  // Commands that this tray does not offer yet are refused by Tauri with a sentence; the page shows it.
+  const call = invoke;
+  const told = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch((thrown: unknown) => {
+      throw Trouble.of(thrown, texts.trouble.tray);
+    });
   return {
-    kind: "tray",
-    async watch(seen) {
-      const stop = await listen<Status>("status", (event) => seen(event.payload));
-      seen(await invoke<Status>("status"));
-      return stop;
+    desktop: {
+      agents: () => told(call<Agent[]>("agents")),
+      launch: (what) => told(call<{ terminal: string }>("launch", { ...what })),
+      folders: () => told(call<string[]>("folders")),
+      pickFolder: () => told(call<string | null>("pick_folder")),
+      autostart: () => told(call<Autostart>("autostart_get")),
+      setAutostart: async (enabled) => {
+        await told(call("autostart_set", { enabled }));
+        return told(call<Autostart>("autostart_get"));
+      },
+      environment: (shell) => told(call<string>("copy_environment", { shell })),
     },
-    restart: () => invoke("restart"),
-  };
-}
-
-/** The token comes in the fragment (`#token=…`), which no browser sends and no log shows. */
-function browser({ origin, hash }: Location): Transport {
-  const token = new URLSearchParams(hash.slice(1)).get("token") ?? "";
-
-  async function ask<T>(method: "GET" | "POST", path: string): Promise<T> {
-    let response: Response;
-    try {
-      response = await fetch(`${origin}/_leeward/v1/${path}`, { method, headers: { authorization: `Bearer ${token}` } });
-    } catch {
-      throw new Error("Leeward does not answer; start it with `leeward serve`.");
-    }
-    const body: unknown = await response.json().catch(() => null);
-    if (!response.ok) throw new Error(refusal(body) ?? `Leeward answered ${response.status}.`);
-    return body as T;
-  }
-
-  return {
-    kind: "browser",
-    async watch(seen, failed) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
+    watch(watcher) {
       let stopped = false;
-      const poll = async (): Promise<void> => {
-        try {
-          const status = await ask<Status>("GET", "status");
-          if (!stopped) seen(status);
-        } catch (error) {
-          if (!stopped) failed(error instanceof Error ? error.message : String(error));
-        }
-        if (!stopped) timer = setTimeout(poll, POLL);
+      const stops = [
+        listen<Status>("status", (event) => stopped || watcher.status(event.payload)),
+        listen<Stats>("stats", (event) => stopped || watcher.stats(event.payload)),
+        listen<{ requests: Activity[] }>("activity", (event) => stopped || watcher.activity(event.payload.requests, false)),
+      ];
+      // Asked for after the events flow, so that nothing falls between.
+      const first = async (): Promise<void> => {
+        await Promise.all(stops);
+        const status = await told(invoke<Status>("status"));
+        if (!stopped) watcher.status(status);
+        const [stats, activity] = await Promise.all([
+          told(call<Stats>("stats")),
+          told(call<{ requests: Activity[] }>("activity")),
+        ]);
+        if (stopped) return;
+        watcher.stats(stats);
+        watcher.activity(activity.requests, true);
       };
-      await poll();
+      first().catch((thrown: unknown) => stopped || watcher.failed(Trouble.of(thrown, texts.trouble.tray)));
       return () => {
         stopped = true;
-        clearTimeout(timer);
+        for (const stop of stops) void stop.then((end) => end());
       };
     },
-    async restart() {
-      await ask("POST", "restart");
-    },
+    restart: () => told(invoke<Restarted>("restart")),
+    history: (since, until, step, limit) =>
+      told(call<History>("history", { since: `${since}`, until: `${until}`, step, limit: `${limit}` })),
+    config: () => told(call<ConfigView>("config_get")),
+    checkConfig: async (set) => (await told(call<{ errors: KeyError[] }>("config_check", { set }))).errors,
+    setConfig: (set) => told(call<ConfigView>("config_set", { set })),
+    logs: (lines, level) => told(call<Logs>("logs", { lines, level })),
   };
 }
 
-function refusal(body: unknown): string | undefined {
-  const message = (body as { error?: { message?: unknown } } | null)?.error?.message;
-  return typeof message === "string" ? message : undefined;
+/**
+ * The token comes in the fragment (`#token=…`), which no browser sends and no log shows. It leaves the address bar at
+ * once, so that it is in no history, bookmark or screenshot, and stays with this tab alone.
+ */
+function readToken(): string {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given === null) return sessionStorage.getItem(TOKEN) ?? "";
+  sessionStorage.setItem(TOKEN, given);
+  history.replaceState(null, "", location.pathname + location.search);
+  return given;
+}
+
+/** Takes the token that a person has typed; the page starts anew with it. */
+export function giveToken(token: string): void {
+  sessionStorage.setItem(TOKEN, token.trim());
+  location.reload();
+}
+
+function browser(origin: string, token: string): Transport {
+  async function open(method: string, path: string, body: unknown, signal: AbortSignal): Promise<Response> {
+    let response: Response;
+    const headers: Record<string, string> = { authorization: `Bearer ${token}` };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    try {
+      response = await fetch(`${origin}/_leeward/v1/${path}`, {
+        method, headers, signal, body: body === undefined ? null : JSON.stringify(body), cache: "no-store",
+      });
+    } catch {
+      throw new Trouble("unreachable", texts.trouble.unreachable);
+    }
+    if (response.ok) return response;
+    const trouble = Trouble.of(await response.json().catch(() => null), texts.trouble.answered(response.status));
+    const code = { 401: "unauthorized", 403: "unauthorized", 404: "missing" }[response.status];
+    throw code ? new Trouble(code, trouble.message) : trouble;
+  }
+  async function ask<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {
+    return (await (await open(method, path, body, AbortSignal.timeout(LIMIT))).json()) as T;
+  }
+  const get = <T>(path: string): Promise<T> => ask<T>("GET", path);
+
+  return {
+    desktop: null,
+    watch: (watcher) => follow(open, get, watcher),
+    restart: () => ask<Restarted>("POST", "restart"),
+    history: (since, until, step, limit) =>
+      get<History>(`history?${new URLSearchParams({ since: `${since}`, until: `${until}`, step, limit: `${limit}` })}`),
+    config: () => get<ConfigView>("config"),
+    checkConfig: async (set) => (await ask<{ errors: KeyError[] }>("POST", "config/check", { set })).errors,
+    setConfig: (set) => ask<ConfigView>("POST", "config", { set }),
+    logs: (lines, level) => get<Logs>(`logs?${new URLSearchParams({ lines: `${lines}`, level })}`),
+  };
+}
+
+type Open = (method: string, path: string, body: unknown, signal: AbortSignal) => Promise<Response>;
+
+/** Keeps one event stream open, again and again; asks instead where there is none. */
+function follow(open: Open, get: <T>(path: string) => Promise<T>, watcher: Watcher): () => void {
+  const stop = new AbortController();
+  const ended = (): boolean => stop.signal.aborted;
+  const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+  let streams = true;
+
+  /** What this Leeward does not tell is left out. */
+  async function optional<T>(path: string): Promise<T | null> {
+    try {
+      return await get<T>(path);
+    } catch (thrown) {
+      if (thrown instanceof Trouble && thrown.code === "missing") return null;
+      throw thrown;
+    }
+  }
+  async function snapshot(): Promise<void> {
+    const [status, stats, activity] = await Promise.all([
+      get<Status>("status"), optional<Stats>("stats"), optional<{ requests: Activity[] }>("activity"),
+    ]);
+    if (ended()) return;
+    if (stats) watcher.stats(stats);
+    if (activity) watcher.activity(activity.requests, true);
+    watcher.status(status);
+  }
+  function tell(event: string, data: string): void {
+    if (event === "status") watcher.status(JSON.parse(data) as Status);
+    else if (event === "stats") watcher.stats(JSON.parse(data) as Stats);
+    else if (event === "activity") watcher.activity((JSON.parse(data) as { requests: Activity[] }).requests, false);
+  }
+  /** Ends when the stream does; throws when there was none. */
+  async function listen(): Promise<void> {
+    const here = new AbortController();
+    let silence = setTimeout(() => here.abort(), SILENCE);
+    const both = AbortSignal.any([stop.signal, here.signal]);
+    try {
+      const response = await open("GET", "events", undefined, both);
+      const pieces = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+      // Read from now on and told after the snapshot: nothing falls between the two.
+      await snapshot();
+      const read = reader();
+      while (pieces && !ended()) {
+        const { value, done } = await pieces.read();
+        if (done) return;
+        clearTimeout(silence);
+        silence = setTimeout(() => here.abort(), SILENCE);
+        for (const { event, data } of read(value)) tell(event, data);
+      }
+    } finally {
+      clearTimeout(silence);
+      here.abort();
+    }
+  }
+  async function run(): Promise<void> {
+    let failures = 0;
+    while (!ended()) {
+      try {
+        if (streams) await listen();
+        else await snapshot();
+        failures = 0;
+      } catch (thrown) {
+        if (ended()) return;
+        const trouble = Trouble.of(thrown, texts.trouble.broke);
+        if (trouble.code === "missing" && streams) {
+          streams = false;
+          continue;
+        }
+        // A stream that broke in the middle is opened again before anybody is told.
+        if (failures > 0 || thrown instanceof Trouble) watcher.failed(trouble);
+        failures += 1;
+      }
+      await wait(failures > 0 ? pause(failures) : streams ? pause(0) : POLL);
+    }
+  }
+  void run();
+  return () => stop.abort();
 }

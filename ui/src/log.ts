@@ -1,0 +1,31 @@
+// Log lines as the page shows them. Pure.
+import type { Logs } from "./api";
+
+/** How a level is coloured. */
+export function tone(level: string | undefined): "bad" | "warn" | "run" | "dim" | "" {
+  switch (level?.toLowerCase()) {
+    case "error":
+      return "bad";
+    case "warn":
+      return "warn";
+    case "info":
+      return "run";
+    case undefined:
+      return "";
+    default:
+      return "dim";
+  }
+}
+
+/** `14:03:07.123` of `2026-11-21T14:03:07.123456Z`, by this machine's clock; what is no time stays as it is. */
+export function stamp(at: string): string {
+  const time = new Date(at);
+  if (Number.isNaN(time.getTime())) return at;
+  return `${time.toLocaleTimeString("en-GB")}.${String(time.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** Whether `next` says anything that `before` did not. */
+export function after(before: Logs | undefined, next: Logs): boolean {
+  if (!before || before.path !== next.path || before.lines.length !== next.lines.length) return true;
+  return JSON.stringify(before.lines) !== JSON.stringify(next.lines);
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import type { Activity } from "./api";
+import { attempt, request } from "./request.sample";
+import { filter, KEPT, merge, repaired, rows, state } from "./requests";
+
+const ids = (list: Activity[]): number[] => list.map(({ id }) => id);
+
+describe("merge", () => {
+  const list = [request(3), request(2), request(1)];
+  it("puts new ones first and replaces those that changed", () => {
+    const next = merge(list, [request(4), request(2, { phase: "streaming" }), request(5)]);
+    expect(ids(next)).toEqual([5, 4, 3, 2, 1]);
+    expect(next[3]!.phase).toBe("streaming");
+    expect(next[2]).toBe(list[0]);
+  });
+  it("takes late ones in their place", () => expect(ids(merge([request(5), request(1)], [request(3)]))).toEqual([5, 3, 1]));
+  it("knows that a whole list replaces", () => expect(ids(merge(list, [request(1), request(9)], true))).toEqual([9, 1]));
+  it("leaves the list alone without news", () => expect(merge(list, [])).toBe(list));
+  it("keeps a bound", () => {
+    const many = Array.from({ length: KEPT }, (_, i) => request(KEPT - i));
+    const next = merge(many, [request(KEPT + 1)]);
+    expect([next.length, next[0]!.id, next.at(-1)!.id]).toEqual([KEPT, KEPT + 1, 2]);
+  });
+});
+
+describe("filter", () => {
+  const list = [
+    request(4, { agent: "codex", phase: "streaming", outcome: null }),
+    request(3, { attempts: [attempt({ cause: "reused-reset" }), attempt({ number: 2 })] }),
+    request(2, { outcome: "failed", status: 502, attempts: [attempt({ cause: "dns" })] }),
+    request(1),
+  ];
+  it.each([
+    ["", "all", [4, 3, 2, 1]], ["", "flight", [4]], ["", "healed", [3]], ["", "bad", [2]],
+    ["CODEX stream", "all", [4]], ["reused connection reset", "all", [3]], ["502", "all", [2]], ["nothing", "all", []],
+  ] as const)("%s, %s", (text, show, expected) => expect(ids(filter(list, text, show))).toEqual(expected));
+});
+
+it("counts as repaired only what another attempt followed", () => {
+  const faults = [attempt({ cause: "dns" }), attempt({ number: 2, cause: "connect" })];
+  expect(repaired(request(1, { attempts: faults, outcome: "failed" }))).toBe(1);
+  expect(repaired(request(1, { attempts: [...faults, attempt({ number: 3 })] }))).toBe(2);
+  expect(repaired(request(1))).toBe(0);
+});
+
+describe("rows", () => {
+  it("draws what is in sight and a few more", () => expect(rows(5000, 36, 3600, 360)).toEqual({ from: 92, to: 118 }));
+  it("stays within the list", () => {
+    expect(rows(5, 36, 0, 360)).toEqual({ from: 0, to: 5 });
+    expect(rows(0, 36, 0, 360)).toEqual({ from: 0, to: 0 });
+    expect(rows(5, 36, 99_999, 360)).toEqual({ from: 4, to: 5 });
+  });
+});
+
+it("says the phase while it runs and the outcome after", () => {
+  expect(state(request(1, { phase: "held", outcome: null }))).toMatchObject({ word: "held back", tone: "run" });
+  expect(state(request(1, { outcome: "cut" }))).toMatchObject({ word: "cut", tone: "bad" });
+  expect(state(request(1, { outcome: "something-new" })).word).toBe("something-new");
+});

@@ -1,0 +1,75 @@
+// The list of requests: how news is merged into it, what a filter leaves, and which rows are on the screen. Pure.
+import type { Activity } from "./api";
+import { texts } from "./texts";
+
+/** Older requests leave the list. */
+export const KEPT = 5000;
+
+/** News into the list, newest first. `whole`: the news is all there is. Requests that did not change stay the same objects. */
+export function merge(list: Activity[], news: Activity[], whole = false): Activity[] {
+  if (!whole && news.length === 0) return list;
+  const fresh = new Map(news.map((request) => [request.id, request]));
+  const kept = whole ? [] : list.map((request) => {
+    const next = fresh.get(request.id);
+    fresh.delete(request.id);
+    return next ?? request;
+  });
+  const added = [...fresh.values()].sort((a, b) => b.id - a.id);
+  const ordered = kept.length === 0 || added.length === 0 || added[added.length - 1]!.id > kept[0]!.id;
+  const all = [...added, ...kept];
+  if (!ordered) all.sort((a, b) => b.id - a.id);
+  return all.slice(0, KEPT);
+}
+
+export type Show = "all" | "flight" | "healed" | "bad";
+
+const BAD = new Set(["failed", "cut", "refused"]);
+
+export function isBad({ outcome }: Activity): boolean {
+  return outcome !== null && BAD.has(outcome);
+}
+
+/** Faults that another attempt followed. */
+export function repaired({ attempts, outcome }: Activity): number {
+  const faults = attempts.filter((attempt) => attempt.cause !== null).length;
+  const told = outcome !== null && outcome !== "answered" && attempts.at(-1)?.cause ? 1 : 0;
+  return Math.max(0, faults - told);
+}
+
+export function filter(list: Activity[], text: string, show: Show): Activity[] {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length === 0 && show === "all") return list;
+  return list.filter((request) => {
+    if (show === "flight" && request.phase === "done") return false;
+    if (show === "healed" && repaired(request) === 0) return false;
+    if (show === "bad" && !isBad(request)) return false;
+    if (words.length === 0) return true;
+    const causes = request.attempts.map(({ cause }) => (cause ? `${cause} ${texts.causes[cause] ?? ""}` : "")).join(" ");
+    const said = request.outcome ? `${request.outcome} ${texts.activity.outcomes[request.outcome] ?? ""}` : texts.activity.phases[request.phase];
+    const hay = `${request.agent ?? ""} ${request.model ?? ""} ${request.method} ${request.path} ${request.upstream} ${request.status ?? ""} ${said} ${causes}`;
+    const low = hay.toLowerCase();
+    return words.every((word) => low.includes(word));
+  });
+}
+
+/** Which rows of `count` are drawn: those in sight and a few more on both sides. */
+export function rows(count: number, rowHeight: number, top: number, height: number, spare = 8): { from: number; to: number } {
+  const first = Math.floor(Math.max(0, top) / rowHeight);
+  const from = Math.min(Math.max(0, first - spare), Math.max(0, count - 1));
+  return { from, to: Math.min(count, first + Math.ceil(height / rowHeight) + spare) };
+}
+
+/** The word in the list's state column, and how it is coloured. */
+export function state(request: Activity): { word: string; hint: string; tone: "run" | "ok" | "warn" | "bad" | "quiet" } {
+  const { phase, outcome } = request;
+  if (outcome === null || phase !== "done") {
+    return { word: texts.activity.phases[phase], hint: texts.activity.phaseHints[phase], tone: "run" };
+  }
+  const tone = isBad(request) ? "bad" : outcome === "declined" ? "warn" : outcome === "client-gone" ? "quiet" : "ok";
+  return { word: texts.activity.outcomes[outcome] ?? outcome, hint: texts.activity.outcomeHints[outcome] ?? "", tone };
+}
+
+/** How the last attempt reached the API. */
+export function connection({ attempts }: Activity): "reused" | "fresh" | "" {
+  return attempts.at(-1)?.connection ?? "";
+}

@@ -1,0 +1,59 @@
+// The history as columns for a chart, and by cause. Pure.
+import type { Counts, History } from "./api";
+
+/** Lengths in milliseconds, and steps as the engine reads them: as many bars as the eye can tell apart. */
+export const RANGES = {
+  "1h": { length: 3_600_000, step: "5m" },
+  "24h": { length: 86_400_000, step: "30m" },
+  "7d": { length: 604_800_000, step: "3h" },
+  "90d": { length: 7_776_000_000, step: "1d" },
+} as const;
+export type Range = keyof typeof RANGES;
+
+export interface Columns {
+  /** Beginnings of the steps, in seconds since 1970: what the chart wants. */
+  at: number[];
+  absorbed: number[];
+  passedOn: number[];
+  /** Absorbed on top of passed on. */
+  stacked: number[];
+  /** First byte in milliseconds; null where nothing was measured, so that the line has a gap. */
+  p50: (number | null)[];
+  p90: (number | null)[];
+  p99: (number | null)[];
+}
+
+/** Every step of the span, those in which nothing happened included. */
+export function columns(history: History): Columns {
+  const { since_unix_ms: since, until_unix_ms: until, step_ms: step } = history;
+  const buckets = new Map(history.buckets.map((bucket) => [Math.floor((bucket.at_unix_ms - since) / step), bucket]));
+  const out: Columns = { at: [], absorbed: [], passedOn: [], stacked: [], p50: [], p90: [], p99: [] };
+  for (let index = 0; since + index * step < until; index += 1) {
+    const bucket = buckets.get(index);
+    const first = bucket?.latency_ms.first_byte;
+    const measured = first && first.count > 0 ? first : null;
+    out.at.push((since + index * step) / 1000);
+    out.absorbed.push(bucket?.absorbed_total ?? 0);
+    out.passedOn.push(bucket?.passed_on_total ?? 0);
+    out.stacked.push((bucket?.absorbed_total ?? 0) + (bucket?.passed_on_total ?? 0));
+    out.p50.push(measured?.p50 ?? null);
+    out.p90.push(measured?.p90 ?? null);
+    out.p99.push(measured?.p99 ?? null);
+  }
+  return out;
+}
+
+export interface CauseRow {
+  cause: string;
+  absorbed: number;
+  passedOn: number;
+}
+
+/** Causes that occurred, the most frequent first. */
+export function causes(absorbed: Counts, passedOn: Counts): CauseRow[] {
+  const names = new Set([...Object.keys(absorbed), ...Object.keys(passedOn)]);
+  const list = [...names].map((cause) => ({ cause, absorbed: absorbed[cause] ?? 0, passedOn: passedOn[cause] ?? 0 }));
+  return list
+    .filter((row) => row.absorbed + row.passedOn > 0)
+    .sort((a, b) => b.absorbed + b.passedOn - a.absorbed - a.passedOn || a.cause.localeCompare(b.cause));
+}

@@ -1,0 +1,252 @@
+// Every page on the fixture: what it shows and does, by keyboard, in the dark, at 380 px, and for screen readers.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { fixture, TOKEN } from "./fixture/server.mjs";
+import { tray } from "./fixture/tray.mjs";
+
+const PAGES = ["status", "activity", "history", "launch", "settings", "logs"];
+const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+
+/** Serious and critical findings, with what they are about. */
+async function findings(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => `${id}: ${nodes.map((n) => `${n.target} ${n.failureSummary?.split("\n")[1] ?? ""}`).slice(0, 3).join(" | ")}`);
+}
+
+async function go(page, name) {
+  await page.getByRole("link", { name: name[0].toUpperCase() + name.slice(1), exact: true }).click();
+  await page.locator(`main[aria-label="${name[0].toUpperCase() + name.slice(1)}"] .card`).first().waitFor();
+}
+
+export async function onTheFixture(open, screenshots) {
+  const server = await fixture(process.env.LEEWARD_BIN);
+  const start = async (options, inTray = false) => {
+    const opened = await open(options);
+    if (inTray) await tray(opened.page, server);
+    await opened.page.goto(inTray ? server.url : `${server.url}#token=${TOKEN}`);
+    await opened.page.getByTestId("headline").waitFor();
+    return opened;
+  };
+  try {
+    await status(server, start);
+    await activity(server, start);
+    await settings(server, start);
+    await historyAndLogs(server, start);
+    await launch(server, start);
+    await keyboard(start);
+    await everyPage(server, start, screenshots);
+  } finally {
+    await server.close();
+  }
+}
+
+async function status(server, start) {
+  const { page, errors, context } = await start();
+  await page.getByText("All is well").waitFor();
+  server.scene("bad");
+  await page.getByTestId("probe-failing").waitFor();
+  await page.getByTestId("upstream-unreachable").waitFor();
+  await page.getByText("unreachable, parked").waitFor();
+  server.scene("good");
+  await page.getByText("All is well").waitFor();
+
+  server.state.restart_ms = 600;
+  const button = page.getByRole("button", { name: "Restart" });
+  const box = await page.getByTestId("restart").boundingBox();
+  await button.click();
+  await page.getByRole("button", { name: "Restarting" }).waitFor();
+  await page.getByTestId("restart").filter({ hasText: "has taken over in 41 ms" }).waitFor();
+  assert.deepEqual(await page.getByTestId("restart").boundingBox(), box, "the result moves nothing");
+
+  server.silence(true);
+  await page.getByTestId("trouble").waitFor();
+  await page.getByText("All is well").waitFor();
+  server.silence(false);
+  await page.getByTestId("trouble").waitFor({ state: "detached" });
+  server.state.events = false;
+  server.silence(false);
+  await page.getByTestId("generation").filter({ hasText: String(server.state.generation) }).waitFor();
+  server.scene("bad");
+  await page.getByTestId("probe-failing").waitFor();
+  server.scene("good");
+  server.state.events = true;
+  assert.deepEqual(errors, []);
+  await context.close();
+  console.log("fixture: status follows by events, survives a silence, and falls back to asking");
+}
+
+async function activity(server, start) {
+  server.scene("good");
+  const { page, errors, context } = await start();
+  await go(page, "activity");
+  const rows = page.getByTestId("rows");
+  const request = server.step();
+  await page.locator(`#request-${request.id}`).waitFor();
+  await page.getByText("81 requests").waitFor();
+
+  await rows.focus();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  const opened = page.getByTestId("request");
+  await opened.getByRole("img", { name: /^Timeline of \d+ attempt/ }).waitFor();
+  await page.keyboard.press("Escape");
+  await opened.waitFor({ state: "detached" });
+  assert.equal(await rows.evaluate((list) => list === document.activeElement), true, "the list has the focus again");
+
+  await page.getByRole("button", { name: "Repaired" }).click();
+  await page.getByText(/^\d+ of 81 requests$/).waitFor();
+  await page.getByLabel("Filter").fill("no such thing");
+  await page.getByText("No request matches").waitFor();
+  await page.getByRole("button", { name: "Clear the filter" }).click();
+
+  server.scene("good", 5000);
+  await page.reload();
+  await page.getByText("5,000 requests").waitFor();
+  const drawn = await rows.evaluate(async (list) => {
+    const frame = () => new Promise(requestAnimationFrame);
+    let [most, from] = [0, performance.now()];
+    let [frames, longest] = [0, 0];
+    for (let top = 0; top < list.scrollHeight; top += 1500) {
+      list.scrollTop = top;
+      await frame();
+      frames += 1;
+      longest = Math.max(longest, performance.now() - from);
+      from = performance.now();
+      most = Math.max(most, list.querySelectorAll("[aria-rowindex]").length);
+    }
+    list.scrollTop = list.scrollHeight;
+    await frame();
+    await frame();
+    return { most, frames, longest: Math.round(longest), last: list.querySelector("[aria-rowindex='5000']") !== null };
+  });
+  assert.ok(drawn.most < 80, `only rows in sight are drawn: ${drawn.most}`);
+  assert.ok(drawn.last, "the last row is reached");
+  server.scene("empty", 0);
+  await page.reload();
+  await page.getByText("No request yet").waitFor();
+  server.scene("good");
+  assert.deepEqual(errors, []);
+  await context.close();
+  console.log(`fixture: activity is live, by keyboard; 5,000 rows: at most ${drawn.most} drawn, longest of ${drawn.frames} frames ${drawn.longest} ms`);
+}
+
+async function settings(server, start) {
+  const { page, errors, context } = await start();
+  await go(page, "settings");
+  const save = page.getByRole("button", { name: "Save", exact: true });
+  await page.locator("#key-retry-base").fill("soon");
+  await page.locator("#key-retry-base-error").filter({ hasText: "is no duration" }).waitFor();
+  assert.equal(await save.isDisabled(), true, "what the engine refuses cannot be saved");
+  await page.locator("#key-retry-base").fill("75ms");
+  await page.locator("#key-retry-base-error").waitFor({ state: "detached" });
+  await page.locator("#key-retry-absorb").check();
+  await page.locator("#key-stream-mode").selectOption("adaptive");
+  await page.getByRole("button", { name: "Reset to default: retry.total" }).click();
+  await page.getByText("4 changes not saved").waitFor();
+  await save.click();
+  await page.getByText("Saved and in force.").waitFor();
+  const value = (key) => server.state.keys.find((one) => one.key === key);
+  assert.deepEqual(["retry.base", "retry.absorb", "stream.mode", "retry.total"].map((key) => value(key).value), ["75ms", true, "adaptive", "45s"]);
+  assert.equal(value("retry.total").from, "default");
+
+  assert.equal(await page.locator("#key-log").isDisabled(), true, "the environment outranks the file");
+  await page.getByText("Set by LEEWARD_LOG in the environment").waitFor();
+  await page.locator("#key-listen").fill("127.0.0.1:9000");
+  await save.click();
+  await page.getByText("takes effect at the next start").last().waitFor();
+  await page.locator("#key-pool-idle").fill("90s");
+  await page.getByRole("button", { name: "Discard" }).click();
+  assert.equal(await page.locator("#key-pool-idle").inputValue(), "60s");
+  await page.getByLabel("Search").fill("company proxy");
+  await page.getByTestId("key-proxy-url").waitFor();
+  assert.equal(await page.getByTestId("key-retry-base").count(), 0);
+  assert.deepEqual(errors, []);
+  await context.close();
+  console.log("fixture: settings are checked while typing, saved, reset, discarded, searched");
+}
+
+async function historyAndLogs(server, start) {
+  const { page, errors, context } = await start();
+  await go(page, "history");
+  await page.getByTestId("summary").filter({ hasText: "in the last 24 hours" }).waitFor();
+  await page.locator(".uplot canvas").first().waitFor();
+  await page.getByRole("button", { name: "7 days" }).click();
+  await page.getByTestId("summary").filter({ hasText: "in the last 7 days" }).waitFor();
+  await page.getByRole("region", { name: "Latest faults" }).getByRole("row").nth(5).waitFor();
+  await go(page, "logs");
+  const lines = page.getByRole("log");
+  await lines.getByText("disk full").first().waitFor();
+  await page.getByLabel("Least level").selectOption("error");
+  await lines.getByText("accepting on").first().waitFor({ state: "detached" });
+  await lines.getByText("disk full").first().waitFor();
+  assert.deepEqual(errors, []);
+  await context.close();
+  console.log("fixture: history and logs");
+}
+
+async function launch(server, start) {
+  const browser = await start();
+  await go(browser.page, "launch");
+  await browser.page.getByLabel("codex").check();
+  await browser.page.getByLabel("Arguments").fill("-p 'two words'");
+  await browser.page.getByTestId("command").filter({ hasText: "leeward wrap codex -- -p 'two words'" }).waitFor();
+  assert.deepEqual(browser.errors, []);
+  await browser.context.close();
+
+  const { page, errors, context } = await start({}, true);
+  await go(page, "launch");
+  await page.getByText("2.1.329").waitFor();
+  assert.equal(await page.getByLabel("aider").isDisabled(), true, "what is not there cannot be launched");
+  await page.getByRole("button", { name: "Choose" }).click();
+  await page.getByLabel("Arguments").fill('--resume "a b"');
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.getByTestId("launched").filter({ hasText: "Claude Code starts in GNOME Terminal." }).waitFor();
+  assert.deepEqual(server.state.launched, [{ agent: "claude", folder: "/home/ada/work/picked", mode: "base-url", args: ["--resume", "a b"] }]);
+  await page.getByLabel("opencode").check();
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.getByTestId("launched").filter({ hasText: "No terminal was found" }).waitFor();
+  await go(page, "settings");
+  await page.getByLabel("Start at login").check();
+  await page.waitForFunction(() => document.querySelector("[role=switch]")?.checked);
+  assert.equal(server.state.autostart, true);
+  assert.deepEqual(errors, []);
+  await context.close();
+  console.log("fixture: launch, as a command in a browser and through the tray's commands");
+}
+
+async function keyboard(start) {
+  const { page, context } = await start();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Skip to content");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  assert.equal(outline, "solid", "the focus is seen");
+  await page.keyboard.press("Enter");
+  await page.locator('main[aria-label="Activity"]').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.tagName), "MAIN", "a new page takes the focus");
+  await context.close();
+  console.log("fixture: reachable by keyboard");
+}
+
+async function everyPage(server, start, screenshots) {
+  for (const [theme, width] of [["light", 1160], ["dark", 1160], ["light", 380], ["dark", 380]]) {
+    for (const scene of width === 1160 ? ["good", "bad"] : ["good"]) {
+      server.scene(scene);
+      const { page, errors, context } = await start({ colorScheme: theme, viewport: { width, height: 760 } }, scene === "good");
+      for (const name of PAGES) {
+        await go(page, name);
+        if (name === "history") await page.locator(".uplot canvas").first().waitFor();
+        assert.deepEqual(await findings(page), [], `${name}, ${theme}, ${width} px, ${scene}`);
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        assert.ok(over <= 0, `${name} is wider than ${width} px`);
+        await page.screenshot({ path: new URL(`test-${name}-${theme}-${width}-${scene}.png`, screenshots).pathname });
+      }
+      assert.deepEqual(errors, []);
+      await context.close();
+    }
+  }
+  console.log("fixture: every page in both themes and at 380 px, nothing serious for axe, nothing beside the page");
+}
