@@ -134,6 +134,7 @@ export interface ConfigKey {
   default: unknown;
   value: unknown;
   from: "default" | "file" | "environment" | "flag";
+  /** The variable or flag that decides it. */
   variable?: string;
   secret: boolean;
   set: boolean;
@@ -143,6 +144,8 @@ export interface ConfigKey {
 export interface ConfigView {
   path: string;
   exists: boolean;
+  /** Why the file as it is now is not in force. */
+  problem?: string;
   keys: ConfigKey[];
 }
 

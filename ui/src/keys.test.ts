@@ -45,7 +45,7 @@ describe("change", () => {
 
 it("names what outranks the file", () => {
   expect(locked(key("a", { from: "environment", variable: "LEEWARD_A" }))).toContain("LEEWARD_A");
-  expect(locked(key("a", { from: "flag" }))).toContain("command line");
+  expect(locked(key("a", { from: "flag", variable: "--a" }))).toContain("command line");
   expect(locked(key("a", { from: "file" }))).toBeNull();
 });
 

@@ -93,5 +93,5 @@ export function equal(a: unknown, b: unknown): boolean {
 /** Values of the environment and of flags outrank the file. */
 export function locked(key: ConfigKey): string | null {
   if (key.from === "environment") return texts.settings.locked.environment(key.variable ?? key.key);
-  return key.from === "flag" ? texts.settings.locked.flag : null;
+  return key.from === "flag" ? texts.settings.locked.flag(key.variable ?? key.key) : null;
 }

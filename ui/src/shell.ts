@@ -41,3 +41,18 @@ export function wrapCommand(agent: string, mode: string, args: string[], folder 
   if (args.length > 0) words.push("--", ...args.map(quoted));
   return (folder ? `cd ${quoted(folder)} && ` : "") + words.join(" ");
 }
+
+/** The shells that `leeward env` writes for. */
+export const shells = ["sh", "fish", "powershell"] as const;
+
+/** What a person types into a terminal that is already open. */
+export function envCommand(shell: (typeof shells)[number]): string {
+  switch (shell) {
+    case "sh":
+      return 'eval "$(leeward env)"';
+    case "fish":
+      return "leeward env --shell fish | source";
+    case "powershell":
+      return "leeward env --shell powershell | Out-String | Invoke-Expression";
+  }
+}

@@ -1,8 +1,10 @@
-// The panel on the real engine: what it shows, a restart, a wrong token, an engine that ends.
+// The panel on the real engine: what it shows, a request that is repaired, settings, logs, a restart, a wrong token, an
+// engine that ends. What the engine under test does not offer is named and left out.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -20,9 +22,25 @@ async function handIn(page, origin) {
   });
 }
 
+/** An API that resets the first request of every path and answers the second. */
+async function upstream() {
+  const met = new Set();
+  const server = createServer((request, response) => {
+    if (!met.has(request.url)) {
+      met.add(request.url);
+      request.resume().on("end", () => request.socket.resetAndDestroy());
+      return;
+    }
+    request.resume().on("end", () => response.writeHead(200, { "content-type": "application/json" }).end('{"type":"message"}'));
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { server, url: `http://127.0.0.1:${server.address().port}` };
+}
+
 export async function onTheEngine(open, screenshots) {
   const home = await mkdtemp(join(tmpdir(), "leeward-panel-"));
-  const engine = spawn(process.env.LEEWARD_BIN, ["serve", "--listen", "127.0.0.1:0"], { env: { ...process.env, LEEWARD_HOME: home }, stdio: ["ignore", "pipe", "inherit"] });
+  const api = await upstream();
+  const engine = spawn(process.env.LEEWARD_BIN, ["serve", "--listen", "127.0.0.1:0", "--upstream", api.url], { env: { ...process.env, LEEWARD_HOME: home }, stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(engine, "exit");
   try {
     const [line] = await Promise.race([
@@ -32,6 +50,7 @@ export async function onTheEngine(open, screenshots) {
     const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0];
     assert.ok(origin, `no address in: ${line}`);
     const token = (await readFile(join(home, "state", "control.token"), "utf8")).trim();
+    const offers = async (path) => (await fetch(`${origin}/_leeward/v1/${path}`, { headers: { authorization: `Bearer ${token}` } })).status !== 404;
     const { page, errors, context } = await open();
     await handIn(page, origin);
     const shown = (id, text) => page.getByTestId(id).filter({ hasText: text }).waitFor();
@@ -47,13 +66,17 @@ export async function onTheEngine(open, screenshots) {
     await shown("generation", /^2$/);
     console.log("engine: status, restart, and a reload without the token in the address");
 
-    await page.getByRole("link", { name: "History" }).click();
-    await page.getByText("No requests in the last 24 hours.").waitFor();
-    await page.getByRole("button", { name: "90 days" }).click();
-    await page.getByText("No requests in the last 90 days.").waitFor();
-    console.log("engine: history");
+    if (await offers("activity")) await activity(page, origin);
+    else console.log("engine: tells no activity; left out");
+    await history(page);
+    if (await offers("config")) await settings(page, home);
+    else console.log("engine: tells no config; left out");
+    if (await offers("logs?lines=5&level=info")) await logs(page);
+    else console.log("engine: tells no logs; left out");
+    await page.getByRole("link", { name: "Status" }).click();
+    await shown("headline", "Accepting on");
+    await page.screenshot({ path: new URL("engine-status.png", screenshots).pathname });
 
-    await page.screenshot({ path: new URL("engine-history.png", screenshots).pathname });
     // A new fragment alone is no navigation.
     await page.goto("about:blank");
     await page.goto(`${origin}/panel/index.html#token=wrong`);
@@ -61,7 +84,7 @@ export async function onTheEngine(open, screenshots) {
     assert.equal(await page.getByRole("button", { name: "Restart" }).count(), 0, "nothing can be asked without the token");
     await page.getByLabel("Token").fill(token);
     await page.getByRole("button", { name: "Open the panel" }).click();
-    await shown("generation", /^2$/);
+    await shown("headline", "Accepting on");
     console.log("engine: a wrong token is told, and the right one can be given");
 
     engine.kill("SIGTERM");
@@ -74,6 +97,71 @@ export async function onTheEngine(open, screenshots) {
   } finally {
     engine.kill("SIGKILL");
     await ended;
+    api.server.closeAllConnections();
+    api.server.close();
     await rm(home, { recursive: true, force: true });
   }
+}
+
+/** A request whose connection is reset is sent again; the page shows both attempts. */
+async function activity(page, origin) {
+  await page.getByRole("link", { name: "Activity" }).click();
+  await page.getByText("No request yet").waitFor();
+  const response = await fetch(`${origin}/v1/messages`, {
+    method: "POST", headers: { "content-type": "application/json", "user-agent": "claude-cli/2.1" }, body: '{"model":"claude-test","messages":[]}',
+  });
+  assert.equal(response.status, 200);
+  await page.getByText("1 request", { exact: true }).waitFor();
+  const rows = page.getByTestId("rows");
+  await rows.getByText("answered").waitFor();
+  await rows.getByText("claude-test").click();
+  const opened = page.getByTestId("request");
+  await opened.getByRole("img", { name: "Timeline of 2 attempts" }).waitFor();
+  await opened.getByText("1 fault repaired; the agent saw none.").waitFor();
+  await opened.getByText("fresh connection reset after").waitFor();
+  await page.keyboard.press("Escape");
+  console.log("engine: a repaired request appears by itself and opens to its attempts");
+}
+
+async function history(page) {
+  await page.getByRole("link", { name: "History" }).click();
+  await page.getByTestId("summary").filter({ hasText: "in the last 24 hours" }).waitFor();
+  for (const range of ["90 days", "7 days", "1 hour"]) {
+    await page.getByRole("button", { name: range }).click();
+    await page.getByTestId("summary").filter({ hasText: `in the last ${range}` }).waitFor();
+  }
+  console.log("engine: history in every range");
+}
+
+async function settings(page, home) {
+  await page.getByRole("link", { name: "Settings" }).click();
+  const save = page.getByRole("button", { name: "Save", exact: true });
+  assert.equal(await page.locator("#key-listen").isDisabled(), true, "the command line outranks the file");
+  await page.locator("#key-retry-total").fill("soon");
+  await page.locator("#key-retry-total-error").waitFor();
+  assert.equal(await save.isDisabled(), true, "what the engine refuses cannot be saved");
+  await page.locator("#key-retry-total").fill("33s");
+  await page.locator("#key-retry-total-error").waitFor({ state: "detached" });
+  await page.locator("#key-retry-absorb").check();
+  await page.getByText("2 changes not saved").waitFor();
+  await save.click();
+  await page.getByText("Saved and in force.").waitFor();
+  const path = (await page.getByText("Config file:").textContent()).replace("Config file: ", "").trim();
+  assert.ok(path.startsWith(home), path);
+  const file = await readFile(path, "utf8");
+  assert.match(file, /total = "33s"/);
+  assert.match(file, /absorb = true/);
+  await page.getByRole("button", { name: "Reset to default: retry.total" }).click();
+  await save.click();
+  await page.getByText("Saved and in force.").waitFor();
+  assert.doesNotMatch(await readFile(path, "utf8"), /33s/);
+  console.log("engine: settings are checked while typing, written to the file, and reset");
+}
+
+async function logs(page) {
+  await page.getByRole("link", { name: "Logs" }).click();
+  await page.getByRole("log").getByText("accepting").first().waitFor();
+  await page.getByLabel("Least level").selectOption("error");
+  await page.getByRole("log").getByText("accepting").first().waitFor({ state: "detached" });
+  console.log("engine: logs by level");
 }
