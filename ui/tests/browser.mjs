@@ -22,6 +22,11 @@ async function open(options = {}) {
   page.on("console", (message) => /Content Security Policy/.test(message.text()) && errors.push(message.text()));
   // As the tray's window does (`freezePrototype`).
   await page.addInitScript(() => Object.freeze(Object.prototype));
+  await page.addInitScript(() => {
+    window.shifts = [];
+    const note = (list) => window.shifts.push(...list.getEntries().map(({ value, sources }) => ({ value, what: sources.map(({ node }) => node?.parentElement?.outerHTML.slice(0, 160)) })));
+    new PerformanceObserver(note).observe({ type: "layout-shift", buffered: true });
+  });
   return { page, errors, context };
 }
 

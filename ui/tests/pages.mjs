@@ -240,6 +240,10 @@ async function everyPage(server, start, screenshots) {
         await go(page, name);
         if (name === "history") await page.locator(".uplot canvas").first().waitFor();
         assert.deepEqual(await findings(page), [], `${name}, ${theme}, ${width} px, ${scene}`);
+        // A shift is a sudden move of what was already there, as a share of the window; 0.1 counts as good on the web.
+        const shifts = await page.evaluate(() => window.shifts.splice(0));
+        const moved = shifts.reduce((sum, { value }) => sum + value, 0);
+        assert.ok(moved < 0.02, `${name}, ${theme}, ${width} px, ${scene}: the layout shifts by ${moved}: ${JSON.stringify(shifts)}`);
         const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         assert.ok(over <= 0, `${name} is wider than ${width} px`);
         await page.screenshot({ path: new URL(`test-${name}-${theme}-${width}-${scene}.png`, screenshots).pathname });
@@ -248,5 +252,5 @@ async function everyPage(server, start, screenshots) {
       await context.close();
     }
   }
-  console.log("fixture: every page in both themes and at 380 px, nothing serious for axe, nothing beside the page");
+  console.log("fixture: every page in both themes and at 380 px, nothing serious for axe, no layout shift, nothing beside the page");
 }
