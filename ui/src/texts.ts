@@ -159,6 +159,7 @@ export const texts = {
     empty: "Nothing happened in this range",
     emptyHint: "Counts appear within five minutes of the first request.",
     quiet: "No faults in this range.",
+    sinceStart: "Without a history: what was counted since Leeward started.",
     lost: (count: number) => `${many(count, "fault")} came too fast to be listed one by one.`,
     more: (shown: number, all: number) => `The latest ${shown.toLocaleString("en")} of ${many(all, "fault")}.`,
     chart: (what: string) => `${what}, as a chart. The same numbers stand in the text and tables of this page.`,

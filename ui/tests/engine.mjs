@@ -22,12 +22,12 @@ async function handIn(page, origin) {
   });
 }
 
-/** An API that resets the first request of every path and answers the second. */
+/** An API that resets the first message it is asked for and answers everything else. */
 async function upstream() {
-  const met = new Set();
+  let reset = false;
   const server = createServer((request, response) => {
-    if (!met.has(request.url)) {
-      met.add(request.url);
+    if (request.url === "/v1/messages" && !reset) {
+      reset = true;
       request.resume().on("end", () => request.socket.resetAndDestroy());
       return;
     }
@@ -59,8 +59,14 @@ export async function onTheEngine(open, screenshots) {
     await shown("headline", `Accepting on ${origin.slice("http://".length)}`);
     await shown("generation", /^1$/);
     assert.ok(!page.url().includes(token), "the token leaves the address bar");
+    const load = underLoad(origin);
+    await load.running;
     await page.getByRole("button", { name: "Restart" }).click();
     await shown("generation", /^2$/);
+    load.stop();
+    const { asked, answered } = await load.ended;
+    assert.equal(answered, asked, "a restart costs no request");
+    console.log(`engine: ${asked} requests during the restart, all answered`);
     await shown("restart", "Generation 2 has taken over");
     await page.reload();
     await shown("generation", /^2$/);
@@ -103,22 +109,39 @@ export async function onTheEngine(open, screenshots) {
   }
 }
 
+/** Requests, some at once, until told to stop. */
+function underLoad(origin) {
+  let [asked, answered, stopped, begun] = [0, 0, false, undefined];
+  const running = new Promise((done) => (begun = done));
+  const one = async () => {
+    while (!stopped) {
+      asked += 1;
+      const response = await fetch(`${origin}/load`, { method: "POST", body: "{}" }).catch(() => undefined);
+      if (response?.status === 200) answered += 1;
+      await response?.arrayBuffer();
+      if (asked > 40) begun();
+    }
+  };
+  const ended = Promise.all([one(), one(), one(), one()]).then(() => ({ asked, answered }));
+  return { running, ended, stop: () => (stopped = true) };
+}
+
 /** A request whose connection is reset is sent again; the page shows both attempts. */
 async function activity(page, origin) {
   await page.getByRole("link", { name: "Activity" }).click();
-  await page.getByText("No request yet").waitFor();
+  await page.getByTestId("rows").waitFor();
   const response = await fetch(`${origin}/v1/messages`, {
     method: "POST", headers: { "content-type": "application/json", "user-agent": "claude-cli/2.1" }, body: '{"model":"claude-test","messages":[]}',
   });
   assert.equal(response.status, 200);
-  await page.getByText("1 request", { exact: true }).waitFor();
   const rows = page.getByTestId("rows");
+  await page.getByLabel("Filter").fill("claude-test");
   await rows.getByText("answered").waitFor();
   await rows.getByText("claude-test").click();
   const opened = page.getByTestId("request");
   await opened.getByRole("img", { name: "Timeline of 2 attempts" }).waitFor();
   await opened.getByText("1 fault repaired; the agent saw none.").waitFor();
-  await opened.getByText("fresh connection reset after").waitFor();
+  await opened.getByText("connection reset after").waitFor();
   await page.keyboard.press("Escape");
   console.log("engine: a repaired request appears by itself and opens to its attempts");
 }

@@ -175,6 +175,13 @@ async function historyAndLogs(server, start) {
   await page.getByRole("button", { name: "7 days" }).click();
   await page.getByTestId("summary").filter({ hasText: "in the last 7 days" }).waitFor();
   await page.getByRole("region", { name: "Latest faults" }).getByRole("row").nth(5).waitFor();
+  server.state.history = false;
+  await page.getByRole("button", { name: "1 hour" }).click();
+  await page.getByTestId("history-trouble").filter({ hasText: "No history is kept" }).waitFor();
+  await page.getByText("counted since Leeward started").waitFor();
+  server.state.history = true;
+  await page.getByRole("button", { name: "24 hours" }).click();
+  await page.getByTestId("summary").filter({ hasText: "in the last 24 hours" }).waitFor();
   await go(page, "logs");
   const lines = page.getByRole("log");
   await lines.getByText("disk full").first().waitFor();
