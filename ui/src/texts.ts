@@ -12,7 +12,6 @@ export const texts = {
     navigation: "Pages",
     asking: "Asking Leeward …",
     stale: (age: string) => `What you see is ${age} old.`,
-    again: "Try again",
     retrying: "Leeward is asked again by itself.",
     loading: "Loading",
     copy: "Copy",
@@ -28,10 +27,9 @@ export const texts = {
     missing: "This version of Leeward does not offer this page. Update Leeward and open the panel again.",
     token: {
       title: "This page needs Leeward’s token",
-      text: "It is in the file control.token in Leeward’s state folder. It stays in this tab and is sent to this address only.",
+      text: "Open the address that `leeward panel` prints, or give the token from the file control.token in Leeward’s state folder. It stays in this tab and is sent to this address only.",
       label: "Token",
       open: "Open the panel",
-      refused: "The token was refused.",
     },
   },
   status: {
@@ -53,7 +51,6 @@ export const texts = {
     configRefused: (why: string) => `Restarted with the previous settings, because the config file is refused: ${why}`,
     restartFailed: (why: string) => `The restart failed: ${why}`,
     conditions: "What is wrong",
-    nothingWrong: "Nothing is wrong.",
     since: (age: string) => `for ${age}`,
     severity: { degraded: "Warning", broken: "Broken" },
     today: "Today",

@@ -13,13 +13,18 @@ import { policy } from "./fixture/server.mjs";
 const dist = new URL("../dist/", import.meta.url);
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
 
-/** The page's files under the engine's own origin and with the shipped policy, whether or not this engine serves them itself. */
-async function handIn(page, origin) {
+/** The page's address: as the engine serves it, or else its files under the engine's own origin with the policy that ships. */
+async function address(page, origin) {
+  if ((await fetch(`${origin}/_leeward/ui/`)).ok) {
+    console.log("engine: serves the page itself");
+    return `${origin}/_leeward/ui/`;
+  }
   const csp = await policy();
   await page.route(`${origin}/panel/**`, async (route) => {
     const name = new URL(route.request().url()).pathname.slice("/panel/".length);
     await route.fulfill({ body: await readFile(new URL(name, dist)), contentType: TYPES[extname(name)], headers: { "content-security-policy": csp } });
   });
+  return `${origin}/panel/index.html`;
 }
 
 /** An API that resets the first message it is asked for and answers everything else. */
@@ -52,10 +57,10 @@ export async function onTheEngine(open, screenshots) {
     const token = (await readFile(join(home, "state", "control.token"), "utf8")).trim();
     const offers = async (path) => (await fetch(`${origin}/_leeward/v1/${path}`, { headers: { authorization: `Bearer ${token}` } })).status !== 404;
     const { page, errors, context } = await open();
-    await handIn(page, origin);
+    const at = await address(page, origin);
     const shown = (id, text) => page.getByTestId(id).filter({ hasText: text }).waitFor();
 
-    await page.goto(`${origin}/panel/index.html#token=${token}`);
+    await page.goto(`${at}#token=${token}`);
     await shown("headline", `Accepting on ${origin.slice("http://".length)}`);
     await shown("generation", /^1$/);
     assert.ok(!page.url().includes(token), "the token leaves the address bar");
@@ -85,7 +90,7 @@ export async function onTheEngine(open, screenshots) {
 
     // A new fragment alone is no navigation.
     await page.goto("about:blank");
-    await page.goto(`${origin}/panel/index.html#token=wrong`);
+    await page.goto(`${at}#token=wrong`);
     await page.getByTestId("trouble").filter({ hasText: /token/i }).waitFor();
     assert.equal(await page.getByRole("button", { name: "Restart" }).count(), 0, "nothing can be asked without the token");
     await page.getByLabel("Token").fill(token);
