@@ -49,7 +49,7 @@ fn what_happened_is_known_whoever_is_asked_and_however_the_process_ended() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
     let home = Home::new();
     home.configure(&format!(
-        "upstream = '{}'\n[connect]\ntimeout = '200ms'\nstagger = '100ms'\n[retry]\ntotal = '200ms'\n[circuit]\npark = '200ms'\n[upstreams]\ngone = 'http://{}'",
+        "upstream = '{}'\n[retry]\ntotal = '1s'\n[connect]\ntimeout = '1s'\ntls_timeout = '1s'\n[circuit]\npark = '200ms'\n[upstreams]\ngone = 'http://{}'",
         upstream.url(),
         nowhere()
     ));
@@ -65,6 +65,7 @@ fn what_happened_is_known_whoever_is_asked_and_however_the_process_ended() {
     assert!(absorbed > 0 && passed_on == 1, "{running}");
     assert_eq!((sum(&running["absorbed"]), sum(&running["passed_on"])), (absorbed, passed_on), "{running}");
     assert_eq!((&running["whose"]["network"], &running["requests"]), (&1.into(), &3.into()), "{running}");
+    assert_eq!(running["rescued"], 1, "the other one failed in the end: {running}");
     let faults = running["faults"].as_array().unwrap();
     assert_eq!(faults.len() as u64, absorbed + passed_on);
     assert_eq!((&faults[0]["upstream"], &faults[0]["absorbed"]), (&"gone".into(), &false.into()), "newest first: {running}");
@@ -96,9 +97,12 @@ fn what_happened_is_known_whoever_is_asked_and_however_the_process_ended() {
     }
     let ran = home.run(&["stats", "--since", "7d"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    for word in
-        ["absorbed, 1 passed on (this machine's network)", "newest faults", "claude-cli, gone", "requests in the last 7 d"]
-    {
+    for word in [
+        "(1 request rescued), 1 passed on (this machine's network)",
+        "newest faults",
+        "claude-cli, gone",
+        "requests in the last 7 d",
+    ] {
         assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
     }
 }

@@ -1,8 +1,9 @@
 //! The network changes or the machine sleeps: it is noticed, told once, and the next request meets a fresh connection.
 
-use crate::support::{LIMIT, TestEngine, eventually, seam::scripted_network};
+use crate::support::{LIMIT, TestEngine, client, eventually, message, seam::scripted_network};
 use leeward::{
     control::{NetworkNews, NetworkWhy},
+    demo::upstream::{Plan, Upstream},
     status::Status,
     supervisor::{NetworkSource, Seams},
 };
@@ -39,4 +40,39 @@ async fn the_engine_can_be_told_of_a_change() {
     assert_eq!(status.network.last_why, Some(NetworkWhy::Told));
     engine.engine.network_changed();
     status_with(&engine, 2).await;
+}
+
+/// What an agent that asks once sees: status and whether the connection to the upstream was there before.
+async fn ask(engine: &TestEngine) -> (u16, String) {
+    let answer = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
+    let connection = answer.headers()["x-leeward-connection"].to_str().unwrap().to_owned();
+    let status = answer.status().as_u16();
+    answer.bytes().await.unwrap();
+    (status, connection)
+}
+
+/// L10: what was idle is closed, a connection is warm before the next request, and nobody counts a fault.
+#[tokio::test]
+async fn l10_the_next_request_after_a_change_meets_a_warm_fresh_connection() {
+    let upstream = Upstream::tls(Plan::none()).unwrap();
+    let (tell, source) = scripted_network();
+    let engine = TestEngine::with(Some(&upstream), |_| {}, Seams { network: Some(source), ..Seams::default() });
+    assert_eq!(ask(&engine).await, (200, "fresh".to_owned()));
+    assert_eq!(ask(&engine).await, (200, "reused".to_owned()), "it waits idle");
+    for (nth, why) in [(1, NetworkWhy::Routes), (2, NetworkWhy::Woke)] {
+        tell.send(NetworkNews::Changed { why, fingerprint: Some(nth as u64) }).await.unwrap();
+        let changed = upstream.log().wait_for(
+            |r| r.connections.len() == nth + 1 && r.connections[nth].ready && r.connections[..nth].iter().all(|c| c.closed),
+            LIMIT,
+        );
+        changed.await.expect("the old connection is closed and a new one made, without a request");
+        assert_eq!(ask(&engine).await.0, 200);
+        let record = upstream.log().record();
+        assert_eq!(record.requests.last().unwrap().connection, nth as u64, "{why:?}: on the new connection");
+        assert_eq!(record.connections.len(), nth + 1, "{why:?}: and on no other");
+    }
+    let stats = engine.stats().await;
+    assert_eq!((&stats["absorbed_total"], &stats["replays"]), (&0.into(), &0.into()), "{stats}");
+    assert_eq!(stats["pool"]["dial_failures"], 0, "{stats}");
+    assert_eq!(engine.engine.status().borrow().network.changes, 2);
 }

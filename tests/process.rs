@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::{
-    home::{Home, get, until},
+    home::{Home, get, kill, until},
     support::{client, message},
 };
 use leeward::demo::upstream::{Fault, Plan, Upstream};
@@ -150,4 +150,20 @@ fn starting_takes_no_time() {
         .collect();
     times.sort();
     println!("started and answered in {:?} (median of 5, debug build)", times[2]);
+}
+
+/// L10 without a word from the system: a process that was stopped for longer than five seconds finds out by its clocks.
+#[test]
+fn l10_a_process_that_stood_still_counts_as_having_slept() {
+    let home = Home::new();
+    let serving = home.serve(&[]);
+    assert!(get(serving.address, "/health").is_some());
+    kill(serving.pid(), "STOP");
+    std::thread::sleep(Duration::from_secs(6)); // what is under test is time that passes
+    kill(serving.pid(), "CONT");
+    until("it notices", || {
+        std::fs::read_to_string(home.paths().log_file()).unwrap_or_default().contains("the network changed: the clock jumped")
+    });
+    assert!(home.status()["status"]["network"]["changes"].as_u64() >= Some(1));
+    assert!(get(serving.address, "/health").is_some());
 }

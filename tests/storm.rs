@@ -77,7 +77,6 @@ async fn storm(engine: &TestEngine, upstream: Option<&Upstream>, body: String) -
 
 /// `bounded`: the bound must hold, for attempts and for connections.
 fn judge(what: &str, seen: &Seen) {
-    println!("{what}: {seen:?}");
     assert!(seen.requests >= 2 * CLIENTS as u64, "{what}: the clients did ask: {seen:?}");
     assert!((seen.attempts as f64) <= seen.bound, "{what}: {seen:?}");
     assert!((seen.connections as f64) <= seen.bound, "{what}: {seen:?}");

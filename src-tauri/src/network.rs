@@ -113,12 +113,14 @@ struct Watch<M> {
     clocks: Reading,
     woke: Option<Instant>,
     pace: Pace,
+    /// The last look failed: nobody may say so when the next would not.
+    blind: bool,
 }
 
 impl<M: Machine> Watch<M> {
     fn new(machine: M, news: mpsc::Sender<NetworkNews>) -> Self {
         let clocks = machine.clocks();
-        Self { machine, news, seen: None, clocks, woke: None, pace: Pace::default() }
+        Self { machine, news, seen: None, clocks, woke: None, pace: Pace::default(), blind: false }
     }
 
     /// Ends when nobody takes the news any more.
@@ -134,7 +136,7 @@ impl<M: Machine> Watch<M> {
                 Some(hint) = hints.recv() => self.heed(hint).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.look().await,
                 _ = tick.tick() => self.read_clocks().await.map(|_| ()),
-                _ = poll.tick(), if polling => self.heed(Hint::Look).await,
+                _ = poll.tick(), if polling || self.blind => self.heed(Hint::Look).await,
                 Some(ended) = sources.join_next() => {
                     // One that panicked may have been the one that matters.
                     polling |= ended.map_or(true, |e| e.events);
@@ -166,7 +168,8 @@ impl<M: Machine> Watch<M> {
 
     /// True when the clocks tell of a sleep.
     async fn read_clocks(&mut self) -> Result<bool, Deaf> {
-        let now = self.machine.clocks();
+        let mut now = self.machine.clocks();
+        now.asleep = now.asleep.or(self.clocks.asleep);
         let before = std::mem::replace(&mut self.clocks, now);
         match before.jump_to(&now) {
             None => Ok(false),
@@ -201,8 +204,8 @@ impl<M: Machine> Watch<M> {
         }
     }
 
-    async fn picture(&self) -> Option<Picture> {
-        match timeout(LOOK_LIMIT, self.machine.look()).await {
+    async fn picture(&mut self) -> Option<Picture> {
+        let seen = match timeout(LOOK_LIMIT, self.machine.look()).await {
             Ok(Ok(picture)) => Some(picture),
             Ok(Err(e)) => {
                 tracing::debug!("this machine's routes and addresses cannot be read: {e}");
@@ -212,7 +215,9 @@ impl<M: Machine> Watch<M> {
                 tracing::debug!("this machine's routes and addresses were not told within {LOOK_LIMIT:?}");
                 None
             }
-        }
+        };
+        self.blind = seen.is_none();
+        seen
     }
 
     async fn tell(&self, news: NetworkNews) -> Result<(), Deaf> {

@@ -196,6 +196,7 @@ impl Proxy {
         tasks: Tasks,
         mode: watch::Receiver<Mode>,
     ) -> Arc<Self> {
+        shared.budget.follow(&config.retry);
         let ways = Arc::new(Ways::new(&config, shared.paths.clone(), local));
         Arc::new(Self {
             config,

@@ -130,12 +130,14 @@ pub fn tooltip(status: &Status, faults: Faults, now_unix_ms: u64) -> String {
     parts.join(" - ")
 }
 
-/// What became of faults: "12 faults absorbed, 1 passed on (API edge)". `whose` has the names and counts of those that
-/// were passed on.
-pub fn faults_sentence(absorbed: u64, whose: &[(&str, u64)]) -> String {
+/// What became of faults: "12 faults absorbed (9 requests rescued), 1 passed on (API edge)". `whose` has the names and
+/// counts of those that were passed on. A fault is absorbed when it was not the last word; a request is rescued when none
+/// of its faults was.
+pub fn faults_sentence(absorbed: u64, rescued: u64, whose: &[(&str, u64)]) -> String {
     let mut told: Vec<_> = whose.iter().filter(|(_, count)| *count > 0).collect();
     told.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let absorbed = format!("{} absorbed", counted(absorbed, "fault", "faults"));
+    let rescues = if absorbed > 0 { format!(" ({} rescued)", counted(rescued, "request", "requests")) } else { String::new() };
+    let absorbed = format!("{} absorbed{rescues}", counted(absorbed, "fault", "faults"));
     match told.as_slice() {
         [] => format!("{absorbed}, none passed on"),
         [(name, count)] => format!("{absorbed}, {} passed on ({})", thousands(*count), whose_words(name)),

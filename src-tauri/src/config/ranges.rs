@@ -1,6 +1,6 @@
 //! Values that are valid by themselves and make no sense for the engine. Reads nothing, decides no default.
 
-use super::Config;
+use super::{Config, Stream};
 use std::time::Duration;
 
 /// Longer than any wait that somebody means; clocks cannot count without end.
@@ -15,6 +15,10 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 const MOST_FIELDS: usize = 10_000;
 /// No agent waits longer than this for an answer's first byte, so nobody would be there to be released.
 const LONGEST_PARK: Duration = Duration::from_secs(10 * 60);
+/// Beyond this "held back until its first content" would be another word for "gathered".
+const MOST_COMMIT_BYTES: u64 = 16 << 20;
+/// So many cuts of one host are remembered.
+const MOST_CUTS: u32 = 256;
 /// Threads beyond this only cost memory.
 const MOST_WORKERS: usize = 256;
 /// More replays a second than any machine makes.
@@ -42,11 +46,12 @@ pub(super) fn check(c: &Config) -> Result<(), (&'static str, String)> {
         return Err(("retry.base", "the first pause is longer than the longest one (retry.cap)".into()));
     }
     if !c.retry.total.is_zero() && c.retry.total < c.connect.timeout {
-        return Err((
-            "retry.total",
-            "is shorter than one attempt to connect (connect.timeout), so nothing would be tried again; \"0s\" says so".into(),
-        ));
+        let (total, connect) = (c.retry.total, c.connect.timeout);
+        let why =
+            format!("all retrying together ({total:?}) is shorter than one connection may take (connect.timeout, {connect:?})");
+        return Err(("retry.total", why));
     }
+    stream(&c.stream)?;
     if c.connect.stagger > c.connect.timeout {
         return Err(("connect.stagger", "is longer than an address is tried for at all (connect.timeout)".into()));
     }
@@ -70,6 +75,29 @@ pub(super) fn check(c: &Config) -> Result<(), (&'static str, String)> {
     }
     if c.ledger.keep < SHORTEST_KEEP {
         return Err(("ledger.keep", "must be at least 1h; `ledger.enabled = false` keeps no history at all".into()));
+    }
+    Ok(())
+}
+
+fn stream(s: &Stream) -> Result<(), (&'static str, String)> {
+    let alarm = |what: &str, wait: Duration| {
+        format!("{what} ({wait:?}) comes only after the idle alarm (stream.stall_alarm, {:?}); make it shorter", s.stall_alarm)
+    };
+    if s.ping_after >= s.stall_alarm {
+        return Err(("stream.ping_after", alarm("the ping", s.ping_after)));
+    }
+    if s.hold_ping >= s.stall_alarm {
+        return Err(("stream.hold_ping", alarm("the ping", s.hold_ping)));
+    }
+    if s.commit_wait >= s.stall_alarm {
+        return Err(("stream.commit_wait", alarm("the first ping", s.commit_wait)));
+    }
+    if s.commit_bytes > MOST_COMMIT_BYTES {
+        return Err(("stream.commit_bytes", "must be at most 16MiB: it is held in memory for each answer".into()));
+    }
+    if s.adaptive_cuts == 0 || s.adaptive_cuts > MOST_CUTS {
+        let why = format!("must be between 1 and {MOST_CUTS}; `stream.mode = \"hold\"` gathers every answer");
+        return Err(("stream.adaptive_cuts", why));
     }
     Ok(())
 }
@@ -109,6 +137,9 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
         ("connect.dns_timeout", c.connect.dns_timeout),
         ("retry.base", c.retry.base),
         ("circuit.probe", c.circuit.probe),
+        ("stream.hold_ping", c.stream.hold_ping),
+        ("stream.ping_after", c.stream.ping_after),
+        ("stream.stall_alarm", c.stream.stall_alarm),
         ("response_timeout", c.response_timeout),
         ("watch.probe", c.watch.probe),
         ("watch.probe_timeout", c.watch.probe_timeout),
@@ -123,6 +154,9 @@ fn durations(c: &Config) -> Result<(), (&'static str, String)> {
         ("retry.total", c.retry.total),
         ("retry.cap", c.retry.cap),
         ("circuit.park", c.circuit.park),
+        ("stream.commit_wait", c.stream.commit_wait),
+        ("stream.adaptive_within", c.stream.adaptive_within),
+        ("retry.absorb_within", c.retry.absorb_within),
         ("drain", c.drain),
         ("watch.stall", c.watch.stall),
         ("ledger.keep", c.ledger.keep),

@@ -251,9 +251,9 @@ section! {
     RawLedger {
         /// Keep a history of faults in the state folder. Default true.
         enabled: bool,
-        /// How long entries are kept. Default "90d".
+        /// How long entries are kept, from 1h to a year. Default "90d".
         keep: Span,
-        /// Size of the file; the oldest entries go first. Default "64MiB".
+        /// Size of the file, at least 1MiB; the oldest entries go first. Default "64MiB".
         size: Size,
     }
 }

@@ -37,6 +37,7 @@ const SCHEMA: &str = "
         outcomes TEXT NOT NULL,
         absorbed INTEGER NOT NULL,
         passed_on INTEGER NOT NULL,
+        rescued INTEGER NOT NULL,
         replays INTEGER NOT NULL,
         replays_unknown INTEGER NOT NULL,
         lost INTEGER NOT NULL,
@@ -47,7 +48,7 @@ const SCHEMA: &str = "
 /// Every column that is read or written; a file without one of them is not ours.
 const SHAPE: [&str; 2] = [
     "SELECT at, agent, upstream, phase, cause, whose, absorbed, attempt, took_ms FROM fault",
-    "SELECT at, requests, outcomes, absorbed, passed_on, replays, replays_unknown, lost, total, first_byte FROM period",
+    "SELECT at, requests, outcomes, absorbed, passed_on, rescued, replays, replays_unknown, lost, total, first_byte FROM period",
 ];
 
 /// Why the file cannot be used.

@@ -148,6 +148,10 @@ impl Keeper {
                 Event::Configured => self.configure(),
                 Event::Tick => self.look(),
                 Event::End => {
+                    // What waits for a file that failed has no later chance.
+                    if self.db.is_none() && !self.waiting.is_empty() {
+                        self.open();
+                    }
                     self.catch_up();
                     return; // closing writes the log into the file
                 }
@@ -232,6 +236,9 @@ impl Keeper {
     fn answer(&mut self, question: Question) {
         self.catch_up();
         let Question { span, reply } = question;
+        if reply.is_closed() {
+            return; // whoever asked has given up, and others wait
+        }
         let answer = match (&mut self.db, &self.trouble) {
             (Some(db), _) => match read::history(db, &span) {
                 Ok(history) => Ok(history),

@@ -15,6 +15,7 @@ pub(super) struct Period {
     requests: u64,
     outcomes: BTreeMap<String, u64>,
     pub(super) faults: FaultCount,
+    rescued: u64,
     replays: u64,
     replays_unknown: u64,
     pub(super) lost: u64,
@@ -36,6 +37,7 @@ impl Period {
             requests: totals.requests,
             outcomes: outcomes.map(|(outcome, count)| (outcome.as_str().to_owned(), count)).collect(),
             faults: totals.faults,
+            rescued: totals.rescued,
             replays: totals.replays,
             replays_unknown: totals.replays_unknown,
             lost,
@@ -55,6 +57,7 @@ impl Period {
             ("requests", &mut self.requests),
             ("absorbed", &mut self.faults.absorbed),
             ("passed_on", &mut self.faults.passed_on),
+            ("rescued", &mut self.rescued),
             ("replays", &mut self.replays),
             ("replays_unknown", &mut self.replays_unknown),
             ("lost", &mut self.lost),
@@ -82,8 +85,8 @@ impl Period {
         drop(rows);
         let outcomes = serde_json::to_string(&self.outcomes).map_err(|e| Trouble::Unusable(e.to_string()))?;
         let mut put = db.prepare(
-            "REPLACE INTO period (at, requests, outcomes, absorbed, passed_on, replays, replays_unknown, lost, total, first_byte)
-             VALUES (:at, :requests, :outcomes, :absorbed, :passed_on, :replays, :replays_unknown, :lost, :total, :first_byte)",
+            "REPLACE INTO period (at, requests, outcomes, absorbed, passed_on, rescued, replays, replays_unknown, lost, total, first_byte)
+             VALUES (:at, :requests, :outcomes, :absorbed, :passed_on, :rescued, :replays, :replays_unknown, :lost, :total, :first_byte)",
         )?;
         put.execute(named_params! {
             ":at": at,
@@ -91,6 +94,7 @@ impl Period {
             ":outcomes": outcomes,
             ":absorbed": self.faults.absorbed.cast_signed(),
             ":passed_on": self.faults.passed_on.cast_signed(),
+            ":rescued": self.rescued.cast_signed(),
             ":replays": self.replays.cast_signed(),
             ":replays_unknown": self.replays_unknown.cast_signed(),
             ":lost": self.lost.cast_signed(),
@@ -107,6 +111,7 @@ impl Period {
             outcomes: self.outcomes,
             absorbed_total: self.faults.absorbed,
             passed_on_total: self.faults.passed_on,
+            rescued: self.rescued,
             replays: self.replays,
             replays_unknown: self.replays_unknown,
             latency_ms: Latency { total: Percentiles::of(&self.total), first_byte: Percentiles::of(&self.first_byte) },

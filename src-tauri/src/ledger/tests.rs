@@ -142,6 +142,23 @@ fn a_second_process_adds_to_the_same_minutes_and_knows_today() {
     assert_eq!(history.buckets.iter().map(|b| b.counts.requests).sum::<u64>(), 5);
 }
 
+/// A process that still drains, and the one after it.
+#[test]
+fn two_processes_may_write_at_once() {
+    let kept = Kept::start(|_, _| {});
+    kept.ask().unwrap();
+    let (_questions, asked) = mpsc::channel(1);
+    let traffic = Arc::new(Traffic::default());
+    let other = Ledger::start(&kept.config, kept.health.clone(), &traffic, asked);
+    for _ in 0..50 {
+        kept.absorb(1);
+        traffic.begin().absorb(Cause::Dns, 1);
+    }
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(other.end());
+    let history = kept.ask().unwrap();
+    assert_eq!((history.absorbed["dns"], history.absorbed["fresh-reset"], history.counts.absorbed_total), (50, 50, 100));
+}
+
 /// Every kind of damage: the file is kept aside, a new one takes what comes, and nothing is wrong any more.
 #[test]
 fn a_damaged_file_is_set_aside_and_a_new_one_begun() {

@@ -8,7 +8,10 @@ use super::{
     Hint, note,
     picture::{self, Picture},
 };
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    io::Errno,
+    time::{ClockId, clock_gettime},
+};
 use std::{io, os::fd::AsFd, os::fd::AsRawFd, time::Duration};
 use tokio::{io::unix::AsyncFd, sync::mpsc};
 
@@ -37,12 +40,21 @@ pub(super) async fn resumes(hints: mpsc::Sender<Hint>) -> io::Result<()> {
 /// Routes and addresses as the kernel tells them; in a sandbox without netlink, what a socket tells.
 pub(super) async fn picture() -> io::Result<Picture> {
     match netlink::picture().await {
-        Ok(picture) => Ok(picture),
-        Err(e) => {
-            tracing::trace!("no routes from netlink: {e}");
-            Ok(picture::roughly())
-        }
+        // Only where it never works: two kinds of picture by turns would be a change each time.
+        Err(e) if never(&e) => picture::roughly(),
+        seen => seen,
     }
+}
+
+fn never(e: &io::Error) -> bool {
+    let errno = Errno::from_io_error(e);
+    matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
+        || matches!(errno, Some(Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT | Errno::OPNOTSUPP))
+}
+
+/// True for the error of a socket of a family that is switched off.
+pub(super) fn no_such_family(e: &io::Error) -> bool {
+    Errno::from_io_error(e) == Some(Errno::AFNOSUPPORT)
 }
 
 /// `CLOCK_BOOTTIME` goes on while the machine sleeps and `CLOCK_MONOTONIC` does not (clock_gettime(2)): their difference is

@@ -30,9 +30,10 @@ pub(super) async fn resumes(_: mpsc::Sender<Hint>) -> io::Result<()> {
 
 /// The addresses the system would leave from, and the others of their interfaces.
 pub(super) async fn picture() -> io::Result<Picture> {
-    let Ok(interfaces) = netwatcher::list_interfaces() else { return Ok(picture::roughly()) };
+    let interfaces = netwatcher::list_interfaces().map_err(|e| io::Error::other(format!("{e:?}")))?;
     let (mut ways, mut addresses) = (Vec::new(), Vec::new());
-    for own in OUTSIDE.into_iter().filter_map(picture::own_address) {
+    for outside in OUTSIDE {
+        let Some(own) = picture::own_address(outside)? else { continue };
         let holds = |ip: &IpAddr| *ip == own;
         let holder = interfaces.values().find(|i| i.ips.iter().any(|record| holds(&record.ip)));
         let name = holder.map_or_else(String::new, |i| i.name.clone());
@@ -43,6 +44,15 @@ pub(super) async fn picture() -> io::Result<Picture> {
         ways.push(Way { v6: own.is_ipv6(), interface: name, gateway: None });
     }
     std::future::ready(Ok(Picture::new(ways, addresses))).await
+}
+
+/// True for the error of a socket of a family that is switched off.
+pub(super) fn no_such_family(e: &io::Error) -> bool {
+    #[cfg(windows)]
+    const NO_FAMILY: i32 = 10047; // WSAEAFNOSUPPORT
+    #[cfg(not(windows))]
+    const NO_FAMILY: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    e.raw_os_error() == Some(NO_FAMILY)
 }
 
 /// The system's own count of its sleep is not to be had without code of our own in C.

@@ -1,10 +1,12 @@
 //! What of this machine's network matters to connections that leave it, and how two such pictures differ. Pure, but for
 //! asking the system which address it would leave from.
 
+use super::platform::no_such_family;
 use crate::control::NetworkWhy;
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
 };
 
@@ -67,19 +69,27 @@ fn lasting(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
-/// The address this machine would leave from, by family: connecting a UDP socket asks for the route and sends nothing.
-pub(super) fn own_address(outside: IpAddr) -> Option<IpAddr> {
+/// The address this machine would leave from towards `outside`, if there is a way: connecting a UDP socket asks for the
+/// route and sends nothing.
+pub(super) fn own_address(outside: IpAddr) -> io::Result<Option<IpAddr>> {
     let any = if outside.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.connect((outside, 9)).ok()?; // discard, RFC 863
-    Some(socket.local_addr().ok()?.ip())
+    let socket = match UdpSocket::bind((any, 0)) {
+        Ok(socket) => socket,
+        Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable || no_such_family(&e) => return Ok(None),
+        // Out of files, say: that tells nothing of the network.
+        Err(e) => return Err(e),
+    };
+    // Port 9 is discard (RFC 863). There are many errors for the lack of a way.
+    let connected = socket.connect((outside, 9));
+    Ok(connected.and_then(|()| socket.local_addr()).ok().map(|address| address.ip()))
 }
 
 /// A picture where the system tells no more than the addresses it would leave from.
-pub(super) fn roughly() -> Picture {
-    let own: Vec<_> = OUTSIDE.into_iter().filter_map(own_address).collect();
-    let ways = own.iter().map(|a| Way { v6: a.is_ipv6(), interface: String::new(), gateway: None });
-    Picture::new(ways.collect::<Vec<_>>(), own.into_iter().map(|a| (String::new(), a)))
+pub(super) fn roughly() -> io::Result<Picture> {
+    let own = OUTSIDE.into_iter().map(own_address).collect::<io::Result<Vec<_>>>()?;
+    let own: Vec<IpAddr> = own.into_iter().flatten().collect();
+    let ways: Vec<_> = own.iter().map(|a| Way { v6: a.is_ipv6(), interface: String::new(), gateway: None }).collect();
+    Ok(Picture::new(ways, own.into_iter().map(|a| (String::new(), a))))
 }
 
 #[cfg(test)]

@@ -219,3 +219,20 @@ async fn a_source_that_ends_is_replaced_by_polling() {
     drop(news);
     assert!(timeout(Duration::from_secs(1), watch.join_next()).await.is_ok(), "it ends when nobody listens");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_is_made_up_for() {
+    let mut watching = watching(false).await;
+    watching.machine.set(|s| {
+        s.unreadable = true;
+        s.gateway = 5;
+    });
+    watching.hint(Hint::Look).await;
+    watching.nothing_within(Duration::from_secs(1)).await;
+    watching.machine.set(|s| s.unreadable = false);
+    // Nobody says so again.
+    assert_eq!(watching.next().await, changed(NetworkWhy::Routes, 5));
+    let looks = watching.machine.looks();
+    watching.nothing_within(4 * POLL).await;
+    assert_eq!(watching.machine.looks(), looks, "and then there is no more polling");
+}

@@ -34,6 +34,14 @@ impl Budget {
         Self(Mutex::new(Bucket::new(f64::from(retry.budget), f64::from(retry.budget_floor), Instant::now())))
     }
 
+    /// Goes by another config from now on; what is in it stays.
+    pub(super) fn follow(&self, retry: &Retry) {
+        self.with(|bucket| {
+            let like = Bucket::new(f64::from(retry.budget), f64::from(retry.budget_floor), bucket.at);
+            *bucket = Bucket { tokens: bucket.tokens.min(like.capacity), ..like };
+        });
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bucket.refill(Instant::now());
@@ -133,6 +141,19 @@ mod tests {
         assert_eq!(taken(&mut bucket), 0);
         bucket.refill(now + Duration::from_secs(11));
         assert_eq!(taken(&mut bucket), 10);
+    }
+
+    #[test]
+    fn another_config_changes_what_it_gets_and_not_what_it_has() {
+        let home = tempfile::tempdir().unwrap();
+        let retry = crate::config::Config::under(home.path()).unwrap().retry;
+        let budget = Budget::new(&retry);
+        assert!((0..90).all(|_| budget.withdraw()));
+        budget.follow(&Retry { budget_floor: 0, budget: 1.0, ..retry });
+        let left = (0..1000).take_while(|_| budget.withdraw()).count();
+        assert!((9..100).contains(&left), "{left}");
+        budget.deposit();
+        assert!(budget.withdraw() && !budget.withdraw(), "a share of one");
     }
 
     #[test]

@@ -187,7 +187,8 @@ fn upstream(Failure { cause, detail }: &Failure) -> Meaning {
                 "The company proxy: {detail}. Put user and password into proxy.url in Leeward's config, or into HTTPS_PROXY."
             ),
         ),
-        Cause::CircuitOpen => m(503, "circuit-open", true, format!("The network between this machine and the API: {detail}.")),
+        // It names who has to look at it itself, by what the last dial met.
+        Cause::CircuitOpen => m(503, "circuit-open", true, format!("{detail}.")),
         Cause::ResponseTimeout => m(504, "response-timeout", true, format!("The API: {detail}.")),
     }
 }

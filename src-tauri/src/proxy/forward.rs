@@ -83,12 +83,12 @@ pub(super) async fn forward(
             if let Some(why) = fault.take() {
                 return refuse(attempts.ticket, why.into());
             }
-            let number = attempts.number;
-            let error = match failure.cause {
-                Cause::CircuitOpen => Error::Parked(failure.clone(), attempts.upstream.origin.next_dial_in()),
-                _ => Error::Upstream(failure.clone()),
-            };
+            let (number, next) = (attempts.number, attempts.upstream.origin.next_dial_in());
             attempts.fail(&failure);
+            let error = match failure.cause {
+                Cause::CircuitOpen => Error::Parked(failure, next),
+                _ => Error::Upstream(failure),
+            };
             error::respond(&error, dialect, number)
         }
     }

@@ -79,13 +79,13 @@ pub enum Verdict {
 const MAX_UNSENT: u32 = 8;
 
 /// Decides. `budget` is asked only when a replay is otherwise due; `roll` is a random number in 0..1.
-pub fn decide(attempt: &Attempt, policy: &Retry, mut budget: impl FnMut() -> bool, roll: f64) -> Verdict {
+pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll: f64) -> Verdict {
     let held = attempt.body == Body::Held;
     let again = |after: Duration, fresh: bool| {
         let in_time = attempt.retrying + after < policy.total && attempt.elapsed + after < attempt.deadline / 2;
         if in_time { Verdict::Retry { after, fresh, replay: false } } else { Verdict::Pass }
     };
-    let mut replay = |after: Duration, patience: Duration| {
+    let replay = |after: Duration, patience: Duration| {
         let in_time = attempt.elapsed + after < patience;
         if held && attempt.replays < policy.replays && in_time && budget() {
             Verdict::Retry { after, fresh: true, replay: true }
@@ -101,11 +101,9 @@ pub fn decide(attempt: &Attempt, policy: &Retry, mut budget: impl FnMut() -> boo
         Cause::StalePooled if attempt.body != Body::Spent => again(Duration::ZERO, true),
         // U5: a truncated request cannot be processed. The first time at once, as one reset is the common case.
         Cause::WriteFailed | Cause::WriteStalled if held && attempt.number < MAX_UNSENT => {
+            let verdict = again(if attempt.number == 1 { Duration::ZERO } else { pause }, true);
             // The upstream has seen a part of it: it costs budget, though it is no replay.
-            match again(if attempt.number == 1 { Duration::ZERO } else { pause }, true) {
-                Verdict::Retry { .. } if !budget() => Verdict::Pass,
-                verdict => verdict,
-            }
+            if verdict != Verdict::Pass && budget() { verdict } else { Verdict::Pass }
         }
         // U6: very probably not processed.
         Cause::ReusedReset if attempt.kind != Kind::Once && attempt.retrying < policy.total => {

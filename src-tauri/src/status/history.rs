@@ -163,6 +163,8 @@ pub struct Counts {
     pub absorbed_total: u64,
     /// Faults that a client was told of.
     pub passed_on_total: u64,
+    /// Requests that met faults, all of them absorbed, and were answered by the upstream.
+    pub rescued: u64,
     /// Requests that were sent again.
     pub replays: u64,
     /// Those of them whose first sending may have been processed.

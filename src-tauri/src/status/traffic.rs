@@ -13,7 +13,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -45,6 +45,7 @@ pub struct Traffic {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     absorbed: [AtomicU64; Cause::ALL.len()],
     passed_on: [AtomicU64; Cause::ALL.len()],
+    rescued: AtomicU64,
     replays: AtomicU64,
     replays_unknown: AtomicU64,
     reused: AtomicU64,
@@ -76,6 +77,7 @@ impl Default for Traffic {
             outcomes: Default::default(),
             absorbed: Default::default(),
             passed_on: Default::default(),
+            rescued: AtomicU64::new(0),
             replays: AtomicU64::new(0),
             replays_unknown: AtomicU64::new(0),
             reused: AtomicU64::new(0),
@@ -108,6 +110,8 @@ impl Traffic {
             own: None,
             agent: None,
             outcome: Outcome::ClientGone,
+            absorbed: AtomicBool::new(false),
+            passed_on: AtomicBool::new(false),
         }
     }
 
@@ -185,6 +189,7 @@ impl Traffic {
             today: self.today.count(absorbed_total, passed_on_total),
             by_phase: stats::by_phase(&absorbed, &passed_on),
             whose: stats::by_whose(&passed_on),
+            rescued: self.rescued.load(Relaxed),
             replays: self.replays.load(Relaxed),
             replays_unknown: self.replays_unknown.load(Relaxed),
             pool: PoolStats {
@@ -221,6 +226,9 @@ pub struct Ticket {
     own: Option<Duration>,
     agent: Option<String>,
     outcome: Outcome,
+    /// Whether it met faults that were absorbed, and any that was not.
+    absorbed: AtomicBool,
+    passed_on: AtomicBool,
 }
 
 impl Ticket {
@@ -259,6 +267,7 @@ impl Ticket {
     fn fault(&self, cause: Cause, attempt: u32, absorbed: bool) {
         let all = if absorbed { &self.traffic.absorbed } else { &self.traffic.passed_on };
         all[cause as usize].fetch_add(1, Relaxed);
+        if absorbed { &self.absorbed } else { &self.passed_on }.store(true, Relaxed);
         if let Some(upstream) = &self.upstream {
             if absorbed { &upstream.absorbed } else { &upstream.passed_on }.fetch_add(1, Relaxed);
         }
@@ -290,6 +299,10 @@ impl Drop for Ticket {
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX).max(1);
         self.traffic.in_flight.fetch_sub(1, Relaxed);
         self.traffic.outcomes[self.outcome as usize].fetch_add(1, Relaxed);
+        let answered = matches!(self.outcome, Outcome::Answered | Outcome::Declined);
+        if answered && *self.absorbed.get_mut() && !*self.passed_on.get_mut() {
+            self.traffic.rescued.fetch_add(1, Relaxed);
+        }
         let mut recorded = self.traffic.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         recorded.total.saturating_record(micros(self.started.elapsed()));
         if let Some(first_byte) = self.first_byte {
@@ -328,6 +341,25 @@ mod tests {
         }
         let stats = traffic.snapshot();
         assert_eq!((stats.agents.len(), stats.agents["other"]), (MAX_AGENTS + 1, 10));
+    }
+
+    #[test]
+    fn a_request_is_rescued_when_its_faults_were_absorbed_and_an_answer_came() {
+        let traffic = Arc::new(Traffic::default());
+        for (faults, absorbed, outcome, rescued) in [
+            (2, true, Outcome::Answered, 1),
+            (1, true, Outcome::Declined, 2),
+            (0, true, Outcome::Answered, 2),
+            (3, true, Outcome::Failed, 2),
+            (1, true, Outcome::ClientGone, 2),
+            (1, false, Outcome::Answered, 2),
+        ] {
+            let mut ticket = traffic.begin();
+            (0..faults).for_each(|n| ticket.fault(Cause::Connect, n, absorbed));
+            ticket.ends_as(outcome);
+            drop(ticket);
+            assert_eq!(traffic.snapshot().rescued, rescued, "{faults} {absorbed} {outcome:?}");
+        }
     }
 
     #[test]

@@ -122,13 +122,18 @@ fn the_tooltip_is_the_truth_and_its_age() {
 
 #[test]
 fn a_fault_that_was_passed_on_says_whose_it_is() {
-    for (absorbed, whose, sentence) in [
-        (0, &[][..], "0 faults absorbed, none passed on"),
-        (12, &[("agent", 0), ("api-edge", 1)], "12 faults absorbed, 1 passed on (API edge)"),
-        (1, &[("network", 1), ("api", 2000)], "1 fault absorbed, 2,001 passed on (2,000 API, 1 this machine's network)"),
-        (0, &[("martians", 3)], "0 faults absorbed, 3 passed on (martians)"),
+    for (absorbed, rescued, whose, sentence) in [
+        (0, 0, &[][..], "0 faults absorbed, none passed on"),
+        (12, 9, &[("agent", 0), ("api-edge", 1)], "12 faults absorbed (9 requests rescued), 1 passed on (API edge)"),
+        (
+            1,
+            1,
+            &[("network", 1), ("api", 2000)],
+            "1 fault absorbed (1 request rescued), 2,001 passed on (2,000 API, 1 this machine's network)",
+        ),
+        (0, 0, &[("martians", 3)], "0 faults absorbed, 3 passed on (martians)"),
     ] {
-        assert_eq!(faults_sentence(absorbed, whose), sentence);
+        assert_eq!(faults_sentence(absorbed, rescued, whose), sentence);
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn latencies(stats: &Value, rows: &[(&str, &str)], out: &mut Out) -> 
 pub(crate) fn faults(stats: &Value, out: &mut Out) -> Outcome<()> {
     let whose = stats.get("whose").and_then(Value::as_object);
     let whose: Vec<_> = whose.into_iter().flatten().filter_map(|(name, n)| Some((name.as_str(), n.as_u64()?))).collect();
-    let sentence = faults_sentence(number(stats, "/absorbed_total"), &whose);
+    let sentence = faults_sentence(number(stats, "/absorbed_total"), number(stats, "/rescued"), &whose);
     let today = stats.pointer("/today/absorbed").and_then(Value::as_u64).map(|n| format!("; {} absorbed today", thousands(n)));
     out.line(format!("{sentence}{}", today.unwrap_or_default()))?;
     Ok(())

@@ -5,14 +5,15 @@ use crate::network::{
     linux::registered,
     picture::{OUTSIDE, Picture, Way},
 };
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage, AddressScope},
-    link::{LinkAttribute, LinkFlags, LinkMessage},
+    link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage},
     route::{RouteAddress, RouteAttribute, RouteMessage},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use rustix::io::Errno;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -43,7 +44,7 @@ pub(super) async fn listen(hints: mpsc::Sender<Hint>) -> io::Result<()> {
         match receive(&socket, &mut buffer).await {
             Ok(()) => {}
             // More than the kernel would keep for us: what was lost is seen by looking.
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => {}
+            Err(e) if Errno::from_io_error(&e) == Some(Errno::NOBUFS) => {}
             Err(e) => return Err(e),
         }
     }
@@ -87,7 +88,10 @@ struct Asking {
 
 impl Asking {
     async fn links(&mut self) -> io::Result<BTreeMap<u32, Link>> {
-        let answers = self.ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP).await?;
+        let mut question = LinkMessage::default();
+        // Without counters a link's description is half as long, which hosts with many containers feel.
+        question.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        let answers = self.ask(RouteNetlinkMessage::GetLink(question), NLM_F_DUMP).await?;
         let links = answers.into_iter().filter_map(|answer| match answer {
             RouteNetlinkMessage::NewLink(link) => Some(link),
             _ => None,
@@ -113,8 +117,7 @@ impl Asking {
         question.attributes.push(RouteAttribute::Destination(outside.into()));
         let answers = match self.ask(RouteNetlinkMessage::GetRoute(question), 0).await {
             Ok(answers) => answers,
-            // No route, a prohibited one, no such family: there is no way, and the errors for that are many.
-            Err(e) if e.raw_os_error().is_some() => return Ok(None),
+            Err(e) if Errno::from_io_error(&e).is_some_and(no_way) => return Ok(None),
             Err(e) => return Err(e),
         };
         let route = answers.into_iter().find_map(|answer| match answer {
@@ -172,10 +175,12 @@ impl Asking {
             receive(&self.socket, &mut self.buffer).await?;
             let mut rest = &self.buffer[..];
             while !rest.is_empty() {
-                let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(io::Error::other)?;
+                let length = NetlinkBuffer::new_checked(rest).map_err(io::Error::other)?.length() as usize;
+                let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest);
                 // Messages stand at multiples of four bytes (NLMSG_ALIGNTO).
-                let length = (message.header.length as usize).next_multiple_of(4).clamp(4, rest.len().max(4));
-                rest = rest.get(length..).unwrap_or_default();
+                rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+                // An interface of a kind that the parser does not know is none of those that matter.
+                let Ok(message) = message else { continue };
                 if message.header.sequence_number != self.sequence {
                     continue; // the end of an answer that was given up
                 }
@@ -193,6 +198,21 @@ impl Asking {
             }
         }
     }
+}
+
+/// How the kernel says that there is no route, or one that forbids, or none of this family (fib_props, fib_semantics.c).
+fn no_way(e: Errno) -> bool {
+    [
+        Errno::NETUNREACH,
+        Errno::HOSTUNREACH,
+        Errno::SRCH,
+        Errno::ACCESS,
+        Errno::INVAL,
+        Errno::NODEV,
+        Errno::NETDOWN,
+        Errno::AFNOSUPPORT,
+    ]
+    .contains(&e)
 }
 
 fn nonblocking(socket: Socket) -> io::Result<AsyncFd<Socket>> {

@@ -1,6 +1,7 @@
 //! When the machine resumes: the kernel cancels a timer that wants to know of jumps of the clock. Sets no clock.
 
 use crate::network::{Hint, linux::registered};
+use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
 use std::{io, os::fd::OwnedFd};
 use tokio::{io::Interest, sync::mpsc};
@@ -14,7 +15,7 @@ pub(super) async fn listen(hints: mpsc::Sender<Hint>) -> io::Result<()> {
         let jumped = timer.async_io(Interest::READABLE, |timer| Ok(rustix::io::read(timer, &mut [0u8; 8])?)).await;
         match jumped {
             Ok(_) => {}
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error()) => {}
+            Err(e) if Errno::from_io_error(&e) == Some(Errno::CANCELED) => {}
             Err(e) => return Err(e),
         }
         if hints.send(Hint::Clocks).await.is_err() {

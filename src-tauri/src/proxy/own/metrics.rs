@@ -95,6 +95,7 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
     );
     t.faults("absorbed_total", "Faults that no client saw.", &stats.absorbed);
     t.faults("passed_on_total", "Faults that a client was told of.", &stats.passed_on);
+    t.single("rescued_total", "counter", "Requests that met faults, all absorbed, and were answered.", stats.rescued);
     t.single("replays_total", "counter", "Requests sent again after they had reached the upstream.", stats.replays);
     t.single(
         "replays_unknown_total",

@@ -109,9 +109,26 @@ fn replays_are_few_and_budgeted_and_on_a_fresh_connection() {
 
 #[test]
 fn what_never_arrived_costs_no_budget() {
-    for cause in [Cause::Dns, Cause::Connect, Cause::Tls, Cause::CompanyProxy, Cause::StalePooled, Cause::WriteFailed] {
+    for cause in [Cause::Dns, Cause::Connect, Cause::Tls, Cause::CompanyProxy, Cause::StalePooled] {
         let verdict = decide(&attempt(cause), &POLICY, || panic!("{cause:?} asked for it"), 0.5);
         assert!(matches!(verdict, Verdict::Retry { replay: false, .. }), "{cause:?}: {verdict:?}");
+    }
+}
+
+/// U5 is no replay, but the upstream has seen a part of it: a storm of them has an end.
+#[test]
+fn what_arrived_in_part_costs_budget() {
+    for cause in [Cause::WriteFailed, Cause::WriteStalled] {
+        assert!(matches!(decided(&attempt(cause)), Verdict::Retry { replay: false, .. }), "{cause:?}");
+        assert_eq!(decide(&attempt(cause), &POLICY, || false, 0.5), Verdict::Pass, "{cause:?}: no budget");
+    }
+}
+
+#[test]
+fn what_arrived_in_part_costs_budget_and_is_no_replay() {
+    for cause in [Cause::WriteFailed, Cause::WriteStalled] {
+        assert!(matches!(decided(&attempt(cause)), Verdict::Retry { replay: false, fresh: true, .. }), "{cause:?}");
+        assert_eq!(decide(&attempt(cause), &POLICY, || false, 0.5), Verdict::Pass, "{cause:?}");
     }
 }
 

@@ -5,7 +5,10 @@
 //! whether there is a way again, and requests are parked meanwhile.
 
 use super::Failure;
-use crate::{config::Config, status::traffic::Cause};
+use crate::{
+    config::Config,
+    status::traffic::{Cause, Whose},
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -169,7 +172,14 @@ impl Circuit {
         let since =
             if since < Duration::from_secs(1) { format!("{} ms", since.as_millis()) } else { format!("{} s", since.as_secs()) };
         let last = self.last.as_ref().map_or("none is known", |f| &f.detail);
-        Failure::new(Cause::CircuitOpen, format!("no connection to {origin} for {since}; the last reason: {last}"))
+        let where_to_look = match self.last.as_ref().map(|f| f.cause.whose()) {
+            Some(Whose::CompanyProxy) => "The company proxy",
+            _ => "The network between this machine and the API",
+        };
+        Failure::new(
+            Cause::CircuitOpen,
+            format!("{where_to_look}: no connection to {origin} for {since}; the last reason: {last}"),
+        )
     }
 }
 
@@ -308,7 +318,10 @@ mod tests {
         let circuit = open(now);
         let told = circuit.verdict(now + ms(23_400), &"api.example");
         assert_eq!(told.cause, Cause::CircuitOpen);
-        assert_eq!(told.detail, "no connection to api.example for 23 s; the last reason: refused");
+        assert_eq!(
+            told.detail,
+            "The network between this machine and the API: no connection to api.example for 23 s; the last reason: refused"
+        );
         assert!(circuit.verdict(now + ms(40), &"h").detail.contains("for 40 ms"));
     }
 

@@ -28,6 +28,8 @@ pub struct Stats {
     pub by_phase: BTreeMap<&'static str, FaultCount>,
     /// Faults that a client was told of, by who has to look at them.
     pub whose: BTreeMap<&'static str, u64>,
+    /// Requests that met faults, all of them absorbed, and were answered by the upstream.
+    pub rescued: u64,
     /// Requests that were sent again after they had reached the upstream.
     pub replays: u64,
     /// Those of them whose first sending may have been processed (U7).

@@ -13,6 +13,8 @@ pub struct Totals {
     pub outcomes: [u64; Outcome::ALL.len()],
     /// Faults.
     pub faults: FaultCount,
+    /// Requests that met faults and were answered all the same.
+    pub rescued: u64,
     /// Requests that were sent again.
     pub replays: u64,
     /// Those of them whose first sending may have been processed.
@@ -29,6 +31,7 @@ impl Default for Totals {
             requests: 0,
             outcomes: Default::default(),
             faults: FaultCount::default(),
+            rescued: 0,
             replays: 0,
             replays_unknown: 0,
             total: histogram(),
@@ -64,6 +67,7 @@ impl Totals {
                 absorbed: self.faults.absorbed.saturating_sub(earlier.faults.absorbed),
                 passed_on: self.faults.passed_on.saturating_sub(earlier.faults.passed_on),
             },
+            rescued: self.rescued.saturating_sub(earlier.rescued),
             replays: self.replays.saturating_sub(earlier.replays),
             replays_unknown: self.replays_unknown.saturating_sub(earlier.replays_unknown),
             total: less(&self.total, &earlier.total),
@@ -103,6 +107,7 @@ impl Traffic {
             requests: self.requests.load(Relaxed),
             outcomes: self.outcomes.each_ref().map(|n| n.load(Relaxed)),
             faults: FaultCount { absorbed: sum(&self.absorbed), passed_on: sum(&self.passed_on) },
+            rescued: self.rescued.load(Relaxed),
             replays: self.replays.load(Relaxed),
             replays_unknown: self.replays_unknown.load(Relaxed),
             total: recorded.total.clone(),

@@ -37,7 +37,7 @@ async fn bench(tls: bool, tune: impl FnOnce(&mut Config)) -> Bench {
         health: Tracker::default(),
         config: Arc::new(config),
     };
-    Bench { origin: Origin::new(place, parts), listener, home: home }
+    Bench { origin: Origin::new(place, parts), listener, home }
 }
 
 impl Bench {
