@@ -84,14 +84,6 @@ pub(super) fn own_address(outside: IpAddr) -> io::Result<Option<IpAddr>> {
     Ok(connected.and_then(|()| socket.local_addr()).ok().map(|address| address.ip()))
 }
 
-/// A picture where the system tells no more than the addresses it would leave from.
-pub(super) fn roughly() -> io::Result<Picture> {
-    let own = OUTSIDE.into_iter().map(own_address).collect::<io::Result<Vec<_>>>()?;
-    let own: Vec<IpAddr> = own.into_iter().flatten().collect();
-    let ways: Vec<_> = own.iter().map(|a| Way { v6: a.is_ipv6(), interface: String::new(), gateway: None }).collect();
-    Ok(Picture::new(ways, own.into_iter().map(|a| (String::new(), a))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{NetworkWhy, Picture, Way};
