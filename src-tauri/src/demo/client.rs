@@ -201,17 +201,27 @@ mod tests {
         let stream = Mark::Events(3);
         for (fault, failure) in [
             (Fault::ResetAtAccept, Failure::Reset),
+            (Fault::Overflow, Failure::Reset),
             (Fault::ResetInTls, Failure::Reset),
+            (Fault::CloseInTls, Failure::Closed),
+            (Fault::ResetHelloOver(300), Failure::Reset),
+            (Fault::ResetInServerHello(100), Failure::Reset),
             (Fault::ResetBeforeHeaders, Failure::Reset),
             (Fault::CloseBeforeHeaders, Failure::Closed),
             (Fault::TruncateAfter(stream), Failure::Closed),
             (Fault::GarbageStatusLine, Failure::Garbage),
-            (Fault::BadChunk, Failure::Garbage),
+            (Fault::BadChunk(Mark::Events(1)), Failure::Garbage),
         ] {
             let upstream = Upstream::tls(Plan::always(fault.clone())).unwrap();
             let client = Client::tls(upstream.address(), upstream.authority().unwrap()).unwrap();
             assert_eq!(client.ask(&messages(true), LIMIT).await, Err(failure), "{fault:?}");
         }
+        let silent = Upstream::tls(Plan::always(Fault::StallInServerHello(100))).unwrap();
+        let client = Client::tls(silent.address(), silent.authority().unwrap()).unwrap();
+        assert_eq!(client.ask(&messages(true), Duration::from_millis(50)).await, Err(Failure::TimedOut));
+        silent.follow(Plan::always(Fault::ResetHelloOver(8000)));
+        assert_eq!(client.ask(&messages(true), LIMIT).await.map(|a| a.status), Ok(200));
+        assert_eq!(silent.log().record().faults().get("reset-hello-over"), None, "it let the small hello pass");
         let silent = Upstream::plain(Plan::always(Fault::StallBeforeHeaders)).unwrap();
         let client = Client::plain(silent.address());
         assert_eq!(client.ask(&messages(true), Duration::from_millis(50)).await, Err(Failure::TimedOut));
