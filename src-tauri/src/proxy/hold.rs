@@ -134,7 +134,8 @@ impl Gathering {
         Self {
             way,
             source: Source::new(body, wire),
-            buffer: Buffer::new(attempts.proxy.shared.held.permit()),
+            // A window is small and never waits for room.
+            buffer: if holds { Buffer::new(attempts.proxy.shared.held.permit()) } else { Buffer::default() },
             scanner: way.is_stream().then(|| Scanner::new(usize::try_from(config.stream.commit_bytes).unwrap_or(usize::MAX))),
             most: (!holds).then_some(config.stream.commit_bytes),
             memory: config.stream.hold_memory,

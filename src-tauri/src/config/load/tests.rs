@@ -65,7 +65,6 @@ fn bad_input_is_named_with_its_place() {
         ("[circuit]\nfailures = 0", "HOME/config.toml:2: circuit.failures: must be at least 1"),
         ("[circuit]\nprobe = '0s'", "HOME/config.toml:2: circuit.probe: must be above zero"),
         ("[circuit]\npark = '11m'", "HOME/config.toml:2: circuit.park: must be at most 10m"),
-        ("[retry]\ntotal = '3s'", "HOME/config.toml:2: retry.total: is shorter than one attempt to connect"),
         ("[connect]\nstagger = '5s'", "HOME/config.toml:2: connect.stagger: is longer than an address is tried"),
         ("[connect]\nwrite_stall = '10ms'", "HOME/config.toml:2: connect.write_stall: must be at least 1s"),
         ("[connect]\nquarantine = '800days'", "HOME/config.toml:2: connect.quarantine: must be at most a year"),
