@@ -18,10 +18,10 @@ use super::{
 use crate::status::traffic::{Cause, Outcome, Ticket};
 use http::{
     HeaderName, HeaderValue, Request, Response,
-    header::{EXPECT, HOST},
+    header::{CONTENT_LENGTH, EXPECT, HOST},
     response,
 };
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -128,12 +128,18 @@ async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts
                 }
             }
             Err(_) if way.is_stream() => {
-                let (head, _) = dress(head, &mut attempts, reused);
+                let (mut head, _) = dress(head, &mut attempts, reused);
+                head.headers.remove(CONTENT_LENGTH); // pings add to it
                 return Ok(Response::from_parts(head, Reply::Later(Box::new(Later::new(gathering, attempts)))));
             }
             Ok(Gathered::Commit | Gathered::Whole) | Err(_) => {
-                let (head, outcome) = dress(head, &mut attempts, reused);
+                let (mut head, outcome) = dress(head, &mut attempts, reused);
                 let relay = gathering.relay(attempts, outcome, whole);
+                // More may have been announced than came before the last event (U10); hyper takes the header at its word.
+                if let (true, Some(length), Some(said)) = (whole, relay.size_hint().exact(), head.headers.get_mut(CONTENT_LENGTH))
+                {
+                    *said = HeaderValue::from(length);
+                }
                 return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
             }
         }

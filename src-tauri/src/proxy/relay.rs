@@ -18,7 +18,10 @@ use super::{
     sse::{GLIMPSE, Scanner},
     upstream::Upstream,
 };
-use crate::status::traffic::{Cause, Outcome, Ticket};
+use crate::{
+    config::Stream,
+    status::traffic::{Cause, Outcome, Ticket},
+};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use silence::{Due, Silence};
@@ -67,7 +70,10 @@ impl Relay {
         let Attempts { proxy, upstream, ticket, number, dialect, .. } = attempts;
         let events = scanner.map(|mut scanner| {
             scanner.glance(dialect == Dialect::Gemini);
-            Box::new(Events { scanner, silence: Silence::new(&proxy.config.stream) })
+            // An announced length has no room for pings.
+            let policy = &proxy.config.stream;
+            let policy = Stream { ping: policy.ping && source.size_hint().exact().is_none(), ..policy.clone() };
+            Box::new(Events { scanner, silence: Silence::new(&policy) })
         });
         let mut relay = Self {
             proxy,
