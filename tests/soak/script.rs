@@ -114,7 +114,7 @@ impl Step {
             58..62 => Fault::ResetInHead(dice.usize(1..40)),
             62..74 if !bodiless => Fault::TruncateAfter(mark(dice)),
             74..84 if !bodiless => Fault::ResetAfter(mark(dice)),
-            84..89 if !bodiless => Fault::BadChunk,
+            84..89 if !bodiless => Fault::BadChunk(Mark::Events(1)),
             89..92 if !bodiless => Fault::LyingContentLength(dice.u64(1..50)),
             92..93 => Fault::StallBeforeHeaders,
             93..100 if length < 10_000 => Fault::Slice(dice.usize(7..200)),
@@ -195,30 +195,32 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
         _ => Replay,
     };
     match fault {
-        Fault::None | Fault::Slice(_) | Fault::CloseIdle(_) | Fault::ResetIdle(_) => Right,
+        Fault::None | Fault::Slice(_) | Fault::Drip(..) | Fault::Interim(_) => Right,
+        // They strike the request after it.
+        Fault::CloseIdle(_) | Fault::ResetIdle(_) | Fault::CloseOnNextByte | Fault::ResetOnNextByte => Right,
         Fault::Status(status, _) => Status(*status),
-        Fault::GarbageStatusLine | Fault::StallBeforeHeaders => Told,
+        Fault::GarbageStatusLine | Fault::HugeHead(_) | Fault::StallBeforeHeaders | Fault::StallInHead(_) => Told,
         Fault::ResetOnReuse | Fault::CloseOnReuse => unknown,
         Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => unknown,
         // Whether all of it was out when it broke off is a matter of buffers.
-        Fault::ResetMidRequest(_) => match (held, again) {
+        Fault::ResetMidRequest(_) | Fault::CloseMidRequest(_) | Fault::StallMidRequest(_) => match (held, again) {
             (false, _) => Told,
             (true, true) if unknown == Told => Either(&Unsent, &Told),
             (true, true) => Either(&Unsent, &Replay),
             (true, false) => Either(&Unsent, &Told),
         },
         // How much of the head arrives before the reset: nothing at all is another row.
-        Fault::ResetInHead(_) if again && unknown == Told => Either(&Replay, &Told),
-        Fault::ResetInHead(_) => {
+        Fault::ResetInHead(_) | Fault::CloseInHead(_) if again && unknown == Told => Either(&Replay, &Told),
+        Fault::ResetInHead(_) | Fault::CloseInHead(_) => {
             if again {
                 Replay
             } else {
                 Told
             }
         }
-        Fault::BadChunk if download && length == 0 => Right,
-        Fault::BadChunk if download && again => Cut, // of unknown length and no JSON: passed on as it comes
-        Fault::BadChunk => match reached(Mark::Events(1), step, &right.events, length) {
+        Fault::BadChunk(_) if download && length == 0 => Right,
+        Fault::BadChunk(_) if download && again => Cut, // of unknown length and no JSON: passed on as it comes
+        Fault::BadChunk(mark) => match reached(*mark, step, &right.events, length) {
             Reached::End if step.what.is_stream() => Right,
             Reached::Nothing => cut(false),
             _ => cut(true),
@@ -247,7 +249,10 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
         },
         // Only agents that leave meet these.
         Fault::HeadersThenSilence | Fault::StallAfter(_) | Fault::NeverEnds => Cut,
-        Fault::ResetAtAccept | Fault::ResetInTls | Fault::StallInTls => Unsent,
+        // Whole, and not what was asked for: the dice do not throw these.
+        Fault::ErrorEvent(_) | Fault::ShortContentLength(_) => Right,
+        Fault::ResetAtAccept | Fault::Overflow | Fault::ResetInTls | Fault::CloseInTls | Fault::StallInTls => Unsent,
+        Fault::ResetHelloOver(_) | Fault::ResetInServerHello(_) | Fault::StallInServerHello(_) => Unsent,
     }
 }
 
@@ -267,10 +272,11 @@ fn reached(mark: Mark, step: &Step, events: &[usize], length: u64) -> Reached {
             Mark::Bytes(_) if matches!(step.what, What::Echo | What::CountTokens) => Reached::Unclear,
             Mark::Bytes(bytes) if bytes < length => Reached::Content,
             Mark::Events(0) if length > 0 => Reached::Nothing,
-            _ => Reached::End,
+            Mark::Bytes(_) | Mark::Events(_) | Mark::End => Reached::End,
         };
     }
     let complete = match mark {
+        Mark::End => return Reached::End,
         Mark::Events(count) => count as usize,
         Mark::Bytes(bytes) if bytes < length && bytes + 4 >= length => return Reached::Unclear,
         Mark::Bytes(bytes) => events.iter().filter(|end| **end as u64 <= bytes).count(),
