@@ -61,6 +61,23 @@ async fn u12_an_early_refusal_is_passed_on() {
     }
 }
 
+/// U15: a client that closes its own direction is taken as one that has gone, since nothing tells the two apart before it
+/// is written to. No agent does it while it waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u15_a_client_that_half_closes_has_gone() {
+    let upstream = Upstream::plain(Plan::always(Fault::StallBeforeHeaders)).unwrap();
+    let engine = TestEngine::start(&upstream);
+    let mut client = tokio::net::TcpStream::connect(engine.address).await.unwrap();
+    let body = message(true).to_string();
+    let head = format!("POST /v1/messages HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", engine.address, body.len());
+    client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    upstream.log().wait_for(|r| r.requests.iter().any(|r| r.body.complete), LIMIT).await.unwrap();
+    client.shutdown().await.unwrap();
+    upstream.log().wait_for(|r| r.requests[0].abandoned.is_some(), LIMIT).await.unwrap();
+    eventually("it is counted", async || engine.stats().await["outcomes"]["client-gone"] == 1).await;
+    assert_eq!(client.read(&mut [0; 16]).await.unwrap(), 0, "and the other direction is closed properly");
+}
+
 /// U9: what came before the cut reaches the client, also when both came at once.
 #[tokio::test]
 async fn u9_what_arrived_before_a_cut_is_delivered() {
