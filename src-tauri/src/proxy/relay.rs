@@ -67,7 +67,10 @@ impl Relay {
         let Attempts { proxy, upstream, ticket, number, dialect, .. } = attempts;
         let events = scanner.map(|mut scanner| {
             scanner.glance(dialect == Dialect::Gemini);
-            Box::new(Events { scanner, silence: Silence::new(&proxy.config.stream) })
+            // An answer that states its length has no room for pings.
+            let stream = &proxy.config.stream;
+            let ping = Some(stream.ping_after).filter(|_| stream.ping && source.size_hint().exact().is_none());
+            Box::new(Events { scanner, silence: Silence::new(ping, stream.stall_alarm) })
         });
         let mut relay = Self {
             proxy,
