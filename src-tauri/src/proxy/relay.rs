@@ -18,10 +18,7 @@ use super::{
     sse::{GLIMPSE, Scanner},
     upstream::Upstream,
 };
-use crate::{
-    config::Stream,
-    status::traffic::{Cause, Outcome, Ticket},
-};
+use crate::status::traffic::{Cause, Outcome, Ticket};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use silence::{Due, Silence};
@@ -70,10 +67,10 @@ impl Relay {
         let Attempts { proxy, upstream, ticket, number, dialect, .. } = attempts;
         let events = scanner.map(|mut scanner| {
             scanner.glance(dialect == Dialect::Gemini);
-            // An announced length has no room for pings.
-            let policy = &proxy.config.stream;
-            let policy = Stream { ping: policy.ping && source.size_hint().exact().is_none(), ..policy.clone() };
-            Box::new(Events { scanner, silence: Silence::new(&policy) })
+            // An answer that states its length has no room for pings.
+            let stream = &proxy.config.stream;
+            let ping = Some(stream.ping_after).filter(|_| stream.ping && source.size_hint().exact().is_none());
+            Box::new(Events { scanner, silence: Silence::new(ping, stream.stall_alarm) })
         });
         let mut relay = Self {
             proxy,
