@@ -173,6 +173,11 @@ async fn one(
         broken.push(format!("{} arrivals again, and only {} counted as replays", verdict.repeated, stats.replays - replays));
     }
     let arrivals: usize = records.iter().map(|r| r.requests.len()).sum();
+    // The default budget: a fifth of the requests, ten a second, and what the bucket holds.
+    let bound = notes.len() as f64 * 1.2 + began.elapsed().as_secs_f64() * 10.0 + 100.0;
+    if !law.strict && arrivals as f64 > bound {
+        broken.push(format!("{arrivals} arrivals for {} requests, bound {bound:.0}", notes.len()));
+    }
     println!(
         "  {} requests in {:.1?}, {arrivals} arrivals, {} replays counted, {} seen; ends {:?}; crossed {}; {count:?}; {:?}",
         notes.len(),

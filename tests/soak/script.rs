@@ -94,9 +94,10 @@ impl Step {
         if self.leaves.is_some() && !bodiless && dice.bool() {
             return match dice.u8(0..4) {
                 0 => Fault::StallBeforeHeaders,
-                1 => Fault::HeadersThenSilence,
-                2 => Fault::NeverEnds,
-                _ => Fault::StallAfter(mark(dice)),
+                // Behind a whole answer it would swallow the next request on its connection, which nobody can repair (U13).
+                1 if length > 0 => Fault::HeadersThenSilence,
+                2 if length > 0 => Fault::StallAfter(Mark::Bytes(dice.u64(0..length))),
+                _ => Fault::NeverEnds,
             };
         }
         match dice.u8(0..100) {
