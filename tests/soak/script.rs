@@ -24,6 +24,8 @@ pub struct Step {
     pub what: What,
     /// Bytes of padding in the body.
     pub padding: usize,
+    /// The body is sent in chunks, its length not announced.
+    pub chunked: bool,
     /// The agent says that it is retrying by itself.
     pub retries: bool,
     /// The agent leaves that long after it has asked, or after the answer's head, whichever is `true`.
@@ -58,6 +60,7 @@ impl Step {
             upstream: dice.usize(0..upstreams),
             what,
             padding,
+            chunked: dice.u8(0..4) == 0,
             retries: dice.u8(0..10) == 0,
             leaves: (dice.u8(0..12) == 0).then(|| (Duration::from_millis(dice.u64(0..60)), dice.bool())),
             faults: VecDeque::new(),
