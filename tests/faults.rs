@@ -29,29 +29,38 @@ use Promise::*;
 /// One occurrence of the fault, an inference request. A fault without a promise does not compile.
 fn promise(fault: &Fault) -> Promise {
     match fault {
-        Fault::None | Fault::Slice(_) => Untouched,
+        Fault::None | Fault::Slice(_) | Fault::Drip(..) | Fault::Interim(_) | Fault::ErrorEvent(_) => Untouched,
         // U2 (on a plain upstream the connection is accepted before it is reset: U7).
         // The reset may arrive before `connect` has returned.
-        Fault::ResetAtAccept => Repaired(&["tls", "connect"]),
-        Fault::ResetInTls | Fault::StallInTls => Repaired(&["tls"]),
+        Fault::ResetAtAccept | Fault::Overflow => Repaired(&["tls", "connect"]),
+        Fault::ResetInTls | Fault::CloseInTls | Fault::StallInTls => Repaired(&["tls"]),
+        Fault::ResetHelloOver(_) | Fault::ResetInServerHello(_) | Fault::StallInServerHello(_) => Repaired(&["tls"]),
         // U4: strikes the request after it.
         Fault::CloseIdle(_) | Fault::ResetIdle(_) => Repaired(&["stale-pooled"]),
         // U5
         Fault::ResetMidRequest(_) => Repaired(&["write-failed"]),
+        Fault::CloseMidRequest(_) => Repaired(&["write-failed", "fresh-reset"]),
+        Fault::StallMidRequest(_) => Repaired(&["write-stalled"]),
         // U6
         Fault::ResetOnReuse | Fault::CloseOnReuse => Repaired(&["reused-reset"]),
+        Fault::ResetOnNextByte | Fault::CloseOnNextByte => Repaired(&["reused-reset"]),
         // U7: fate unknown.
         Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => Repaired(&["fresh-reset"]),
         // U8: a head that never was complete has shown nobody anything; one that is not HTTP will be no better next time.
-        Fault::ResetInHead(_) => Repaired(&["cut-before-content"]),
-        Fault::GarbageStatusLine => Told(502, "bad-response"),
+        Fault::ResetInHead(_) | Fault::CloseInHead(_) => Repaired(&["cut-before-content"]),
+        Fault::GarbageStatusLine | Fault::HugeHead(_) => Told(502, "bad-response"),
         // U8: the first three events of a stream announce its content, and have none.
-        Fault::ResetAfter(mark) | Fault::TruncateAfter(mark) if !has_content(*mark) => Repaired(&["cut-before-content"]),
-        Fault::BadChunk => Repaired(&["cut-before-content"]),
+        Fault::ResetAfter(mark) | Fault::TruncateAfter(mark) | Fault::BadChunk(mark) if !has_content(*mark) => {
+            Repaired(&["cut-before-content"])
+        }
+        // U10
+        Fault::TruncateAfter(Mark::End) | Fault::ResetAfter(Mark::End) | Fault::BadChunk(Mark::End) => Untouched,
         // U9
-        Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) => Aborted,
+        Fault::ResetAfter(_) | Fault::TruncateAfter(_) | Fault::BadChunk(_) | Fault::LyingContentLength(_) => Aborted,
+        // Nobody can know what was to come behind the length that was claimed.
+        Fault::ShortContentLength(_) => Untouched,
         // U13
-        Fault::StallBeforeHeaders => Told(504, "response-timeout"),
+        Fault::StallBeforeHeaders | Fault::StallInHead(_) => Told(504, "response-timeout"),
         // U14: the client's own clocks end it; see `silence_is_passed_on`.
         Fault::HeadersThenSilence | Fault::StallAfter(_) | Fault::NeverEnds => Untouched,
         // U12
@@ -64,6 +73,7 @@ fn has_content(mark: Mark) -> bool {
     match mark {
         Mark::Events(events) => events > 3,
         Mark::Bytes(bytes) => bytes > 600,
+        Mark::End => true,
     }
 }
 
@@ -80,7 +90,7 @@ async fn strikes_once(fault: Fault) {
     let engine = TestEngine::tuned(&upstream, |c| c.connect.tls_timeout = Duration::from_secs(1));
     let body = if matches!(fault, Fault::ResetMidRequest(_)) { large_message(true) } else { message(true).to_string() };
     // The agent's own deadline, where it is what ends the request; else far off, for machines that are busy.
-    let patience = if fault == Fault::StallBeforeHeaders { "1" } else { "30" };
+    let patience = if matches!(promised, Told(504, _)) { "1" } else { "30" };
     let ask = || {
         client()
             .post(engine.url("/v1/messages?beta=true"))
@@ -179,7 +189,7 @@ async fn the_table() {
         Fault::TruncateAfter(Mark::Events(3)),
         Fault::TruncateAfter(Mark::Bytes(0)),
         Fault::LyingContentLength(7),
-        Fault::BadChunk,
+        Fault::BadChunk(Mark::Events(1)),
         Fault::StallBeforeHeaders,
         Fault::Status(429, vec![("retry-after".into(), "3".into())]),
         Fault::Status(500, vec![]),
@@ -188,6 +198,18 @@ async fn the_table() {
         Fault::Status(413, vec![]),
         Fault::Status(520, vec![]),
         Fault::Slice(1),
+        Fault::Drip(50, Duration::from_millis(1)),
+        Fault::Overflow,
+        Fault::CloseInTls,
+        Fault::ResetHelloOver(1000),
+        Fault::ResetInServerHello(100),
+        Fault::StallInServerHello(100),
+        Fault::HugeHead(1 << 20),
+        Fault::Interim(1000),
+        Fault::CloseInHead(12),
+        Fault::StallInHead(12),
+        Fault::TruncateAfter(Mark::End),
+        Fault::BadChunk(Mark::End),
     ] {
         strikes_once(fault).await;
     }

@@ -132,6 +132,24 @@ async fn u8_what_must_not_be_sent_twice_is_passed_on_as_it_comes() {
     assert_eq!(engine.stats().await["replays"], 0);
 }
 
+/// A body too large to be kept is streamed, sent once, and the answer says so.
+#[tokio::test]
+async fn a_request_too_large_to_be_kept_is_sent_once_and_says_so() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.limits.replay_body_bytes = 100);
+    for (path, padding, wanted) in
+        [("/v1/messages", 10, "1"), ("/v1/messages", 10_000, "1; not-replayable"), ("/v1/files", 10_000, "1")]
+    {
+        let mut body = message(true);
+        body["messages"] = serde_json::json!("x".repeat(padding));
+        body["max_tokens"] = 1.into();
+        let response = client().post(engine.url(path)).json(&body).send().await.unwrap();
+        let padded = body.to_string().len() > 100;
+        assert_eq!(padded, padding > 10, "{body}");
+        assert_eq!(response.headers()["x-leeward-attempts"], wanted, "{path} {padding}");
+    }
+}
+
 /// U8: when nothing repairs it, the client is told in its dialect, because it has seen nothing yet.
 #[tokio::test]
 async fn u8_cuts_without_end_are_told_with_an_error() {

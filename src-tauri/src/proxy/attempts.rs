@@ -113,6 +113,14 @@ impl Attempts {
         self.body == retry::Body::Held && self.kind != Kind::Once && self.proxy.config.retry.replays > 0
     }
 
+    /// What the client is told of them: how many, and whether the request was too large to be sent again.
+    pub(super) fn header(&self) -> HeaderValue {
+        if self.body == retry::Body::Held || self.kind == Kind::Once {
+            return HeaderValue::from(self.number);
+        }
+        HeaderValue::try_from(format!("{}; not-replayable", self.number)).unwrap_or_else(|_| HeaderValue::from(self.number))
+    }
+
     /// An answer that is to be gathered must be readable: pings cannot stand in a compressed stream.
     pub(super) fn ask_for_plain_text(&mut self) {
         if let Some(accepted) = self.message.headers.get_mut(ACCEPT_ENCODING) {

@@ -151,7 +151,7 @@ fn dress(mut head: response::Parts, attempts: &mut Attempts, reused: bool) -> (r
     let own = attempts.ticket.elapsed().saturating_sub(attempts.waited);
     attempts.ticket.first_byte(own);
     head.headers = headers::strip(&head.headers, &[]);
-    head.headers.insert("x-leeward-attempts", HeaderValue::from(attempts.number));
+    head.headers.insert("x-leeward-attempts", attempts.header());
     head.headers.insert("x-leeward-connection", HeaderValue::from_static(if reused { "reused" } else { "fresh" }));
     if let Ok(timing) = HeaderValue::try_from(format!("leeward;dur={:.3}", own.as_secs_f64() * 1e3)) {
         head.headers.append("server-timing", timing);

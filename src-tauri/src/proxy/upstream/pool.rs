@@ -269,7 +269,7 @@ impl Origin {
 
     async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>) {
         let in_network = *network.borrow_and_update();
-        let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways };
+        let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways, budget: &self.budget };
         let dialled = tokio::select! {
             biased;
             // Whatever came of it would be about a network that is gone.
@@ -286,7 +286,13 @@ impl Origin {
             Ok(dialled) => {
                 let (slot, proof) = Slot::new(&self, in_network, self.place.tls);
                 settled = proof;
-                self.lock().open += 1;
+                {
+                    let mut inner = self.lock();
+                    inner.open += 1;
+                    if !dialled.absorbed.is_empty() {
+                        inner.circuit.slow_down();
+                    }
+                }
                 Wire::new(dialled, slot, self.config.limits.header_count)
                     .await
                     .map_err(|e| format!("the connection to {} broke at once ({e})", self.place))
@@ -294,7 +300,10 @@ impl Origin {
                         let gone = || format!("{} broke the connection as soon as it was made", self.place);
                         if wire.is_usable() { Ok(wire) } else { Err(gone()) }
                     })
-                    .map_err(|why| Failure::new(Cause::Connect, why))
+                    .map_err(|why| {
+                        self.budget.charge(1);
+                        Failure::new(Cause::Connect, why)
+                    })
             }
         };
         self.traffic.dial(made.is_ok());
@@ -312,7 +321,7 @@ impl Origin {
             Err(failure) => {
                 tracing::debug!(origin = %self.place, cause = failure.cause.as_str(), "{}", failure.detail);
                 settled = None;
-                let pause = self.budget.charge();
+                let pause = self.budget.pause();
                 let mut inner = self.lock();
                 dialing.done(&mut inner);
                 match inner.circuit.failed(Instant::now(), &failure, pause) {
