@@ -27,7 +27,14 @@ mod script;
 #[path = "soak/storm.rs"]
 mod storm;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// What the command line says.
 struct Options {
@@ -51,6 +58,17 @@ fn options() -> Result<Option<Options>, String> {
     Ok(Some(Options { time, seed }))
 }
 
+/// A task that panics is caught by its runtime; here it is a broken promise.
+fn count_panics() -> Arc<AtomicU64> {
+    let count = Arc::<AtomicU64>::default();
+    let (counter, show) = (count.clone(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |info| {
+        counter.fetch_add(1, Relaxed);
+        show(info);
+    }));
+    count
+}
+
 fn main() -> ExitCode {
     let options = match options() {
         Ok(Some(options)) => options,
@@ -66,8 +84,12 @@ fn main() -> ExitCode {
     let Options { time, seed } = options;
     println!("soak: {:.1} minutes, seed {seed}", time.as_secs_f64() / 60.0);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let broken = runtime.block_on(round::soak(seed, time));
+    let panics = count_panics();
+    let mut broken = runtime.block_on(round::soak(seed, time));
     runtime.shutdown_timeout(Duration::from_secs(2));
+    if panics.load(Relaxed) > 0 {
+        broken.push(format!("{} panics", panics.load(Relaxed)));
+    }
     if broken.is_empty() {
         println!("soak: passed");
         return ExitCode::SUCCESS;

@@ -17,6 +17,8 @@ use tokio::{sync::Semaphore, time::timeout};
 const PATIENCE: Duration = Duration::from_secs(100);
 /// Bodies from this size on are sent by few agents at once, so that all of them fit into what Leeward holds for replay.
 const LARGE: usize = 1 << 20;
+/// What a chunk of a body holds.
+const PIECE: usize = 50_000;
 /// An agent that leaves after an answer's head has come leaves after this at the latest.
 const LEAVE: Duration = Duration::from_millis(300);
 
@@ -113,7 +115,8 @@ impl Round {
         let sent = body.len();
         let mut request = http.request(step.what.method(), url).header("x-soak-id", &step.id);
         if step.what.method() == reqwest::Method::POST {
-            request = request.header("content-type", "application/json").body(body);
+            request = request.header("content-type", "application/json");
+            request = if step.chunked { request.body(in_pieces(body)) } else { request.body(body) };
         }
         if step.retries {
             request = request.header("x-stainless-retry-count", "1");
@@ -158,6 +161,15 @@ impl Round {
             }
         }
     }
+}
+
+/// A body of unknown length.
+fn in_pieces(mut body: Bytes) -> reqwest::Body {
+    let pieces = std::iter::from_fn(move || {
+        let piece = body.split_to(body.len().min(PIECE));
+        (!piece.is_empty()).then_some(Ok::<_, std::convert::Infallible>(piece))
+    });
+    reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
 }
 
 /// An error with its causes.

@@ -17,7 +17,7 @@ pub struct Law {
     pub holds: bool,
     /// Replays of one request.
     pub replays: u32,
-    /// Faults strike connections that carry a request in the clear.
+    /// Connections in the clear are reset as well, and requests with them that were never read.
     pub unheard: bool,
 }
 
@@ -50,8 +50,8 @@ pub fn judge(notes: &Notes, records: &[Record], law: Law, answers: &Answers) -> 
                 arrived.iter().map(|r| format!("{:?} (nth {}, body {})", r.fault, r.nth, r.body.complete)).collect();
             let Seen { step, saw, took, attempts, .. } = seen;
             verdict.broken.push(format!(
-                "{why}: {id} {:?} padding {} retries {} leaves {:?} to upstream {}: saw {saw:?} after {took:?} in {attempts:?} attempts; arrived: {faults:?}",
-                step.what, step.padding, step.retries, step.leaves, step.upstream,
+                "{why}: {id} {:?} padding {} chunked {} retries {} leaves {:?} to upstream {}: saw {saw:?} after {took:?} in {attempts:?} attempts; arrived: {faults:?}",
+                step.what, step.padding, step.chunked, step.retries, step.leaves, step.upstream,
             ));
         }
     }
@@ -109,7 +109,7 @@ fn one(seen: &Seen, arrived: &[&Request], law: Law, answers: &Answers, verdict: 
         Saw::Told(status, _) if !(502..=504).contains(status) => Err("told of what cannot be".into()),
         Saw::Told(..) if last.is_some_and(|o| o.may_be(Outlook::Told)) => Ok(()),
         // Its own patience was over.
-        Saw::Told(504, _) | Saw::Told(503, _) if step.patience().is_some() => Ok(()),
+        Saw::Told(..) if step.patience().is_some() => Ok(()),
         Saw::Told(..) => told(step.what, arrived, last, replays, law, verdict, step.padding),
     }
 }

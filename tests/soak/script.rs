@@ -24,6 +24,8 @@ pub struct Step {
     pub what: What,
     /// Bytes of padding in the body.
     pub padding: usize,
+    /// The body is sent in chunks, its length not announced.
+    pub chunked: bool,
     /// The agent says that it is retrying by itself.
     pub retries: bool,
     /// The agent leaves that long after it has asked, or after the answer's head, whichever is `true`.
@@ -58,6 +60,7 @@ impl Step {
             upstream: dice.usize(0..upstreams),
             what,
             padding,
+            chunked: dice.u8(0..4) == 0,
             retries: dice.u8(0..10) == 0,
             leaves: (dice.u8(0..12) == 0).then(|| (Duration::from_millis(dice.u64(0..60)), dice.bool())),
             faults: VecDeque::new(),
@@ -83,41 +86,54 @@ impl Step {
     fn fault(&self, dice: &mut fastrand::Rng, answers: &Answers) -> Fault {
         let right = answers.get(&self.what).cloned().unwrap_or_default();
         let (length, events) = (right.body.len() as u64, right.events.len() as u64);
-        let mark = |dice: &mut fastrand::Rng| match dice.u8(0..4) {
-            0 if events > 0 => Mark::Events(dice.u64(0..=events)),
-            1 if events > 0 => Mark::Events(dice.u64(0..=(self.what.preamble() as u64 + 2).min(events))),
-            2 => Mark::Bytes(0),
-            _ => Mark::Bytes(dice.u64(0..=length.max(200))),
+        let mark = |dice: &mut fastrand::Rng| match dice.u8(0..9) {
+            8 => Mark::End,
+            which => match which / 2 {
+                0 if events > 0 => Mark::Events(dice.u64(0..=events)),
+                1 if events > 0 => Mark::Events(dice.u64(0..=(self.what.preamble() as u64 + 2).min(events))),
+                2 => Mark::Bytes(0),
+                _ => Mark::Bytes(dice.u64(0..=length.max(200))),
+            },
         };
         let small = length < 4_000 && !self.what.is_stream();
         let bodiless = self.what == What::Hello;
         if self.leaves.is_some() && !bodiless && dice.bool() {
-            return match dice.u8(0..4) {
+            return match dice.u8(0..5) {
+                3 => Fault::StallInHead(dice.usize(1..40)),
                 0 => Fault::StallBeforeHeaders,
-                1 => Fault::HeadersThenSilence,
-                2 => Fault::NeverEnds,
-                _ => Fault::StallAfter(mark(dice)),
+                // Behind a whole answer it would swallow the next request on its connection, which nobody can repair (U13).
+                1 if length > 0 => Fault::HeadersThenSilence,
+                2 if length > 0 => Fault::StallAfter(Mark::Bytes(dice.u64(0..length))),
+                _ => Fault::NeverEnds,
             };
         }
+        let upload = (self.padding as u64).min(1 << 20);
         match dice.u8(0..100) {
-            0..10 => Fault::ResetOnReuse,
-            10..16 => Fault::CloseOnReuse,
-            16..26 => Fault::ResetBeforeHeaders,
-            26..31 => Fault::CloseBeforeHeaders,
-            31..40 => Fault::ResetMidRequest(dice.u64(0..=(self.padding as u64).min(1 << 20))),
-            40..48 => Fault::CloseIdle(Duration::from_millis(dice.u64(0..20))),
-            48..52 if small => Fault::ResetIdle(Duration::from_millis(dice.u64(0..20))),
-            52..56 => {
+            0..8 => Fault::ResetOnReuse,
+            8..13 => Fault::CloseOnReuse,
+            13..21 => Fault::ResetBeforeHeaders,
+            21..26 => Fault::CloseBeforeHeaders,
+            26..32 => Fault::ResetMidRequest(dice.u64(0..=upload)),
+            32..36 => Fault::CloseMidRequest(dice.u64(0..=upload)),
+            36..42 => Fault::CloseIdle(Duration::from_millis(dice.u64(0..20))),
+            42..45 if small => Fault::ResetIdle(Duration::from_millis(dice.u64(0..20))),
+            45..48 => Fault::CloseOnNextByte,
+            48..50 if small => Fault::ResetOnNextByte,
+            50..54 => {
                 Fault::Status([429, 500, 502, 503, 529, 413, 520][dice.usize(0..7)], vec![("retry-after".into(), "2".into())])
             }
-            56..58 => Fault::GarbageStatusLine,
+            54..55 => Fault::GarbageStatusLine,
+            55..56 => Fault::HugeHead(1 << 20),
+            56..58 => Fault::Interim(dice.usize(1..4)),
             58..62 => Fault::ResetInHead(dice.usize(1..40)),
-            62..74 if !bodiless => Fault::TruncateAfter(mark(dice)),
-            74..84 if !bodiless => Fault::ResetAfter(mark(dice)),
-            84..89 if !bodiless => Fault::BadChunk(Mark::Events(1)),
+            62..64 => Fault::CloseInHead(dice.usize(1..40)),
+            64..75 if !bodiless => Fault::TruncateAfter(mark(dice)),
+            75..84 if !bodiless => Fault::ResetAfter(mark(dice)),
+            84..89 if !bodiless => Fault::BadChunk(mark(dice)),
             89..92 if !bodiless => Fault::LyingContentLength(dice.u64(1..50)),
             92..93 => Fault::StallBeforeHeaders,
-            93..100 if length < 10_000 => Fault::Slice(dice.usize(7..200)),
+            93..97 if length < 10_000 => Fault::Slice(dice.usize(7..200)),
+            97..100 if small => Fault::Drip(dice.usize(100..400), Duration::from_millis(dice.u64(1..10))),
             _ => Fault::None,
         }
     }
@@ -196,14 +212,14 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
     };
     match fault {
         Fault::None | Fault::Slice(_) | Fault::Drip(..) | Fault::Interim(_) => Right,
-        // They strike the request after it.
+        // They strike the request behind it, of which the upstream knows nothing then.
         Fault::CloseIdle(_) | Fault::ResetIdle(_) | Fault::CloseOnNextByte | Fault::ResetOnNextByte => Right,
         Fault::Status(status, _) => Status(*status),
-        Fault::GarbageStatusLine | Fault::HugeHead(_) | Fault::StallBeforeHeaders | Fault::StallInHead(_) => Told,
+        Fault::GarbageStatusLine | Fault::HugeHead(_) | Fault::StallBeforeHeaders => Told,
         Fault::ResetOnReuse | Fault::CloseOnReuse => unknown,
         Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => unknown,
         // Whether all of it was out when it broke off is a matter of buffers.
-        Fault::ResetMidRequest(_) | Fault::CloseMidRequest(_) | Fault::StallMidRequest(_) => match (held, again) {
+        Fault::ResetMidRequest(_) | Fault::CloseMidRequest(_) => match (held, again) {
             (false, _) => Told,
             (true, true) if unknown == Told => Either(&Unsent, &Told),
             (true, true) => Either(&Unsent, &Replay),
@@ -218,11 +234,18 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
                 Told
             }
         }
-        Fault::BadChunk(_) if download && length == 0 => Right,
-        Fault::BadChunk(_) if download && again => Cut, // of unknown length and no JSON: passed on as it comes
-        Fault::BadChunk(mark) => match reached(*mark, step, &right.events, length) {
-            Reached::End if step.what.is_stream() => Right,
+        Fault::BadChunk(mark) if step.what.is_stream() => match reached(*mark, step, &right.events, length) {
+            Reached::End => Right,
+            Reached::Unclear => Either(&Right, &Either(&Cut, &Replay)),
+            Reached::Content => cut(true),
             Reached::Nothing => cut(false),
+        },
+        // In chunks nothing is whole before the last one.
+        Fault::BadChunk(mark) => match mark {
+            Mark::Bytes(_) if matches!(step.what, What::Echo) => Either(&Right, &Cut),
+            Mark::Bytes(_) if matches!(step.what, What::CountTokens) && again => Either(&Right, &Replay),
+            Mark::Bytes(bytes) if *bytes > length => Right,
+            _ if download => Cut, // of unknown length and no JSON: passed on as it comes
             _ => cut(true),
         },
         // Its last event is there, and the length is not; that has been said already, unless the answer is gathered.
@@ -248,11 +271,18 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
             _ => Either(&Cut, &Either(&Replay, &Told)),
         },
         // Only agents that leave meet these.
-        Fault::HeadersThenSilence | Fault::StallAfter(_) | Fault::NeverEnds => Cut,
-        // Whole, and not what was asked for: the dice do not throw these.
-        Fault::ErrorEvent(_) | Fault::ShortContentLength(_) => Right,
-        Fault::ResetAtAccept | Fault::Overflow | Fault::ResetInTls | Fault::CloseInTls | Fault::StallInTls => Unsent,
-        Fault::ResetHelloOver(_) | Fault::ResetInServerHello(_) | Fault::StallInServerHello(_) => Unsent,
+        Fault::HeadersThenSilence | Fault::StallAfter(_) | Fault::StallInHead(_) | Fault::NeverEnds => Cut,
+        // Never drawn for a request: what strikes connections, what is another answer, and what takes its time.
+        Fault::ResetAtAccept
+        | Fault::Overflow
+        | Fault::ResetInTls
+        | Fault::CloseInTls
+        | Fault::StallInTls
+        | Fault::ResetHelloOver(_)
+        | Fault::ResetInServerHello(_)
+        | Fault::StallInServerHello(_)
+        | Fault::StallMidRequest(_) => Unsent,
+        Fault::ErrorEvent(_) | Fault::ShortContentLength(_) => Cut,
     }
 }
 
@@ -272,7 +302,7 @@ fn reached(mark: Mark, step: &Step, events: &[usize], length: u64) -> Reached {
             Mark::Bytes(_) if matches!(step.what, What::Echo | What::CountTokens) => Reached::Unclear,
             Mark::Bytes(bytes) if bytes < length => Reached::Content,
             Mark::Events(0) if length > 0 => Reached::Nothing,
-            Mark::Bytes(_) | Mark::Events(_) | Mark::End => Reached::End,
+            _ => Reached::End,
         };
     }
     let complete = match mark {
