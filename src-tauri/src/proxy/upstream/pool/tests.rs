@@ -191,3 +191,13 @@ async fn without_parking_a_request_still_waits_for_its_dial() {
     }
     drop(home);
 }
+
+/// What the last dial met is about a network that is gone; with nobody there to dial again it would stand for ever.
+#[tokio::test]
+async fn another_network_ends_the_condition_of_the_old_one() {
+    let bench = bench(false, |_| {}).await;
+    bench.origin.report(Some(&Failure::new(Cause::Certificate, "inspected")));
+    assert_eq!(bench.origin.health.visible().len(), 1);
+    bench.origin.network_changed();
+    assert_eq!(bench.origin.health.visible(), []);
+}
