@@ -12,6 +12,7 @@ use super::{
     message::Message,
     relay::{Relay, Source},
     reply::Reply,
+    retry::Kind,
     route,
     upstream::{Failure, Upstream},
 };
@@ -74,7 +75,7 @@ pub(super) async fn forward(
     }
     let request = (proxy.clone(), upstream, ticket);
     let mut attempts = Attempts::new(request, (message, payload), (kind, dialect), patience, reading.elapsed());
-    if hold::holds(&attempts) {
+    if kind == Kind::Inference && hold::holds(&attempts) {
         attempts.ask_for_plain_text();
     }
     match answer(attempts).await {
@@ -107,7 +108,8 @@ async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts
         let way = Way::of(&attempts, &head, &body);
         if way == Way::AsItComes {
             let (head, outcome) = dress(head, &mut attempts, reused);
-            let events = hold::is_plain_event_stream(&head.headers);
+            // Other streams of events may be silent for as long as they like, and take no pings of ours.
+            let events = attempts.kind == Kind::Inference && hold::is_plain_event_stream(&head.headers);
             let relay = Relay::new(Source::new(body, wire), attempts, outcome, events);
             return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
         }
@@ -129,7 +131,7 @@ async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts
             }
             Err(_) if way.is_stream() => {
                 let (mut head, _) = dress(head, &mut attempts, reused);
-                head.headers.remove(CONTENT_LENGTH); // pings add to it
+                head.headers.remove(CONTENT_LENGTH); // with pings, or from another attempt, it is longer or shorter
                 return Ok(Response::from_parts(head, Reply::Later(Box::new(Later::new(gathering, attempts)))));
             }
             Ok(Gathered::Commit | Gathered::Whole) | Err(_) => {

@@ -33,6 +33,9 @@ macro_rules! faults {
         pub enum Fault { $($(#[$doc])* $name $(($($field),+))?,)* }
 
         impl Fault {
+            /// The names of all of them.
+            pub const NAMES: &'static [&'static str] = &[$($text,)*];
+
             /// When it can strike.
             pub fn when(&self) -> When {
                 match self { $(Self::$name { .. } => When::$when,)* }

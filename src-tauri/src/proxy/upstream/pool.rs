@@ -163,12 +163,22 @@ impl Origin {
 
     /// Drops idle connections that are too old or dead. Called from time to time by the proxy.
     pub(in crate::proxy) fn sweep(&self) {
-        let idle = std::mem::take(&mut self.lock().idle);
         let limit = self.config.pool.idle;
-        let kept: Vec<Idle> =
-            idle.into_iter().filter_map(|mut i| (i.since.elapsed() < limit && i.wire.is_usable()).then_some(i)).collect();
-        // What came back meanwhile is younger and stays on top.
+        let usable = |i: &mut Idle| i.since.elapsed() < limit && i.wire.is_usable();
+        self.put_all_back(self.take_all_idle().into_iter().filter_map(|mut i| usable(&mut i).then_some(i)).collect());
+    }
+
+    fn take_all_idle(&self) -> Vec<Idle> {
+        std::mem::take(&mut self.lock().idle)
+    }
+
+    fn put_all_back(&self, kept: Vec<Idle>) {
         let mut inner = self.lock();
+        if kept.iter().any(|i| i.wire.network() != *self.network.borrow()) {
+            drop(inner);
+            return; // the network changed meanwhile; they all go with the one before
+        }
+        // What came back meanwhile is younger and stays on top.
         let younger = std::mem::replace(&mut inner.idle, kept);
         inner.idle.extend(younger);
         // Requests that came meanwhile found none of them, and in a full pool nobody dials for them.
@@ -263,8 +273,12 @@ impl Origin {
 
     fn dial(self: &Arc<Self>, inner: &mut Inner) {
         inner.dialing += 1;
-        let (origin, dialing, network) = (self.clone(), Dialing::new(self), self.network.subscribe());
-        self.tasks.spawn(async move { origin.dial_one(dialing, network).await });
+        let (origin, network) = (self.clone(), self.network.subscribe());
+        self.tasks.spawn(async move {
+            // Not before it runs: a runtime that ends drops the task at once, under the lock that is held here.
+            let dialing = Dialing::new(&origin);
+            origin.dial_one(dialing, network).await;
+        });
     }
 
     async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>) {

@@ -32,6 +32,8 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug, Default)]
 struct Meter {
     written: AtomicU64,
+    /// Of it what the kernel has: TLS keeps records back until they are flushed.
+    flushed: AtomicU64,
     read: AtomicU64,
     write_failed: AtomicBool,
     /// The system gave the connection up because nobody acknowledged.
@@ -119,6 +121,11 @@ impl AsyncWrite for Counted {
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = self.inner().poll_flush(cx).map_ok(|()| 0);
+        if let Poll::Ready(Ok(_)) = poll
+            && !self.meter.write_failed.load(Relaxed)
+        {
+            self.meter.flushed.store(self.meter.written.load(Relaxed), Relaxed);
+        }
         self.noted(poll, 0).map_ok(|_| ())
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -291,14 +298,19 @@ impl Wire {
             Some(Err(error)) => error,
             None => return Err(self.stalled("the network took no byte of the request")),
         };
+        // What fails to be written behind the whole request is not of it.
+        let whole = length.is_some_and(|n| self.meter.flushed.load(Relaxed) >= written + n);
         let written = self.meter.written.load(Relaxed) - written;
         let answered = self.meter.read.load(Relaxed) > read;
         if !answered {
             self.slot.broke();
         }
-        let incomplete = self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n);
-        if !answered && self.meter.timed_out.load(Relaxed) && (incomplete || self.is_unacknowledged(began.elapsed())) {
-            return Err(self.stalled("the other side acknowledged nothing of the request"));
+        let incomplete = !whole && (self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n));
+        let unacknowledged =
+            (!answered && self.meter.timed_out.load(Relaxed) && (incomplete || self.is_unacknowledged(began.elapsed())))
+                .then(|| self.stalled("the other side acknowledged nothing of the request"));
+        if let (true, Some(failure)) = (incomplete, &unacknowledged) {
+            return Err(failure.clone());
         }
         let cause = match (answered, incomplete, self.is_reused()) {
             (true, ..) if error.is_parse() => Cause::BadResponse,
@@ -308,7 +320,8 @@ impl Wire {
             (false, false, true) => Cause::ReusedReset,
             (false, false, false) => Cause::FreshReset,
         };
-        Err(Failure::new(cause, describe(&error)))
+        // All of it may have arrived, and only its acknowledgement got lost.
+        Err(Failure::new(cause, unacknowledged.map_or_else(|| describe(&error), |f| f.detail)))
     }
 
     /// True when a connection that the system gave up this long after a request was begun had bytes unacknowledged. The
