@@ -48,7 +48,7 @@ pub async fn soak(seed: u64, time: Duration) -> Vec<String> {
         if left.is_zero() && nth > 0 {
             break;
         }
-        let seed = fastrand::Rng::with_seed(seed.wrapping_add(nth)).u64(1..1 << 48);
+        let seed = fastrand::Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(nth)).u64(1..1 << 48);
         let (law, weather, name) = match nth % 4 {
             0 | 2 => (law(true, false), Weather { seed, percent: 35, most: 2 }, "strict"),
             1 => (law(true, true), Weather { seed, percent: 35, most: 2 }, "strict, answers held"),
