@@ -16,7 +16,7 @@ use super::{
     relay::{Relay, Source},
     retry::Kind as Request,
     sse::{Kind, Scanner},
-    upstream::{Failure, Wire},
+    upstream::{Failure, Wire, innermost},
 };
 use crate::{
     config::StreamMode,
@@ -134,7 +134,8 @@ impl Gathering {
         Self {
             way,
             source: Source::new(body, wire),
-            buffer: Buffer::new(attempts.proxy.shared.held.permit()),
+            // A window is small and never waits for room.
+            buffer: if holds { Buffer::new(attempts.proxy.shared.held.permit()) } else { Buffer::default() },
             scanner: way.is_stream().then(|| Scanner::new(usize::try_from(config.stream.commit_bytes).unwrap_or(usize::MAX))),
             most: (!holds).then_some(config.stream.commit_bytes),
             memory: config.stream.hold_memory,
@@ -149,14 +150,14 @@ impl Gathering {
         loop {
             let Ok(frame) = timeout(self.silence, poll_fn(|cx| self.source.poll_frame(cx))).await else {
                 // It may still be running, so it is not asked for again (U13).
-                let detail = format!("the answer has been silent for {:?}", self.silence);
+                let detail = format!("its answer has been silent for {:?}", self.silence);
                 return Gathered::Cut(Failure { cause: Cause::ResponseTimeout, detail });
             };
             let frame = match frame {
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) if self.has_last() => return Gathered::Whole,
-                Some(Err(error)) => return self.cut(format!("the answer broke off ({error})")),
-                None if self.lacks_its_end() => return self.cut("the answer ended before its last event".into()),
+                Some(Err(error)) => return self.cut(innermost(&error)),
+                None if self.lacks_its_end() => return self.cut("it ended before its last event".into()),
                 None => return Gathered::Whole,
             };
             if let (Some(scanner), Some(data)) = (&mut self.scanner, frame.data_ref()) {

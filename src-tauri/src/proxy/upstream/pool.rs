@@ -46,6 +46,9 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// An origin that was used within this is dialled at once in another network.
 const RECENT: Duration = Duration::from_secs(5 * 60);
 
+/// What an origin says in `health`.
+pub(in crate::proxy) const CONDITIONS: [Code; 3] = [Code::UpstreamUnreachable, Code::CertificateUntrusted, Code::CompanyProxy];
+
 /// A scheme, host and port, and its connections.
 #[derive(Debug)]
 pub(in crate::proxy) struct Origin {
@@ -58,7 +61,7 @@ pub(in crate::proxy) struct Origin {
     health: Tracker,
     /// Counts the changes of the network; connections of an earlier one are not used again.
     network: watch::Sender<u64>,
-    /// True while a condition about this origin stands, so that the good path touches no lock of `health`.
+    /// True while a condition about this origin may stand, so that the good path touches no lock of `health`.
     unwell: AtomicBool,
     inner: Mutex<Inner>,
 }
@@ -115,7 +118,8 @@ impl Origin {
             budget,
             health,
             network: watch::Sender::new(0),
-            unwell: AtomicBool::new(false),
+            // Also what another generation said of it.
+            unwell: AtomicBool::new(true),
             inner: Mutex::new(inner),
         })
     }
@@ -145,7 +149,7 @@ impl Origin {
         begun
     }
 
-    /// Forgets what was learned in another network: idle connections, the circuit, the last reason. Who waits goes on
+    /// Forgets what was learned in another network: idle connections, the circuit, the last reason, conditions. Who waits goes on
     /// waiting, and one connection is made where somebody waits or lately did.
     pub(in crate::proxy) fn network_changed(self: &Arc<Self>) {
         let mut inner = self.lock();
@@ -159,16 +163,27 @@ impl Origin {
         }
         drop(inner);
         drop(old);
+        self.report(None);
     }
 
     /// Drops idle connections that are too old or dead. Called from time to time by the proxy.
     pub(in crate::proxy) fn sweep(&self) {
-        let idle = std::mem::take(&mut self.lock().idle);
         let limit = self.config.pool.idle;
-        let kept: Vec<Idle> =
-            idle.into_iter().filter_map(|mut i| (i.since.elapsed() < limit && i.wire.is_usable()).then_some(i)).collect();
-        // What came back meanwhile is younger and stays on top.
+        let usable = |i: &mut Idle| i.since.elapsed() < limit && i.wire.is_usable();
+        self.put_all_back(self.take_all_idle().into_iter().filter_map(|mut i| usable(&mut i).then_some(i)).collect());
+    }
+
+    fn take_all_idle(&self) -> Vec<Idle> {
+        std::mem::take(&mut self.lock().idle)
+    }
+
+    fn put_all_back(&self, kept: Vec<Idle>) {
         let mut inner = self.lock();
+        if kept.iter().any(|i| i.wire.network() != *self.network.borrow()) {
+            drop(inner);
+            return; // the network changed meanwhile; they all go with the one before
+        }
+        // What came back meanwhile is younger and stays on top.
         let younger = std::mem::replace(&mut inner.idle, kept);
         inner.idle.extend(younger);
         // Requests that came meanwhile found none of them, and in a full pool nobody dials for them.
@@ -263,13 +278,17 @@ impl Origin {
 
     fn dial(self: &Arc<Self>, inner: &mut Inner) {
         inner.dialing += 1;
-        let (origin, dialing, network) = (self.clone(), Dialing::new(self), self.network.subscribe());
-        self.tasks.spawn(async move { origin.dial_one(dialing, network).await });
+        let (origin, network) = (self.clone(), self.network.subscribe());
+        self.tasks.spawn(async move {
+            // Not before it runs: a runtime that ends drops the task at once, under the lock that is held here.
+            let dialing = Dialing::new(&origin);
+            origin.dial_one(dialing, network).await;
+        });
     }
 
     async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>) {
         let in_network = *network.borrow_and_update();
-        let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways };
+        let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways, budget: &self.budget };
         let dialled = tokio::select! {
             biased;
             // Whatever came of it would be about a network that is gone.
@@ -286,7 +305,13 @@ impl Origin {
             Ok(dialled) => {
                 let (slot, proof) = Slot::new(&self, in_network, self.place.tls);
                 settled = proof;
-                self.lock().open += 1;
+                {
+                    let mut inner = self.lock();
+                    inner.open += 1;
+                    if !dialled.absorbed.is_empty() {
+                        inner.circuit.slow_down();
+                    }
+                }
                 Wire::new(dialled, slot, self.config.limits.header_count)
                     .await
                     .map_err(|e| format!("the connection to {} broke at once ({e})", self.place))
@@ -294,7 +319,10 @@ impl Origin {
                         let gone = || format!("{} broke the connection as soon as it was made", self.place);
                         if wire.is_usable() { Ok(wire) } else { Err(gone()) }
                     })
-                    .map_err(|why| Failure::new(Cause::Connect, why))
+                    .map_err(|why| {
+                        self.budget.charge(1);
+                        Failure::new(Cause::Connect, why)
+                    })
             }
         };
         self.traffic.dial(made.is_ok());
@@ -312,7 +340,7 @@ impl Origin {
             Err(failure) => {
                 tracing::debug!(origin = %self.place, cause = failure.cause.as_str(), "{}", failure.detail);
                 settled = None;
-                let pause = self.budget.charge();
+                let pause = self.budget.pause();
                 let mut inner = self.lock();
                 dialing.done(&mut inner);
                 match inner.circuit.failed(Instant::now(), &failure, pause) {
@@ -346,7 +374,7 @@ impl Origin {
                 _ => Code::UpstreamUnreachable,
             }
         });
-        for other in [Code::UpstreamUnreachable, Code::CertificateUntrusted, Code::CompanyProxy] {
+        for other in CONDITIONS {
             if Some(other) != code {
                 self.health.clear(other, subject);
             }
