@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { after, stamp, tone } from "./log";
 import { page } from "./route";
-import { quoted, split, wrapCommand } from "./shell";
+import { envCommand, quoted, shells, split, wrapCommand } from "./shell";
 import { pause, reader } from "./stream";
 import { Trouble } from "./trouble";
 
@@ -18,6 +18,12 @@ describe("split", () => {
 it("writes a command that a shell understands", () => {
   expect(wrapCommand("claude", "base-url", [])).toBe("leeward wrap claude");
   expect(wrapCommand("codex", "tunnel", ["-p", "a b"], "/my work")).toBe("cd '/my work' && leeward wrap --mode tunnel codex -- -p 'a b'");
+});
+
+it("knows what each shell is told", () => {
+  expect(shells.map(envCommand)).toEqual([
+    'eval "$(leeward env)"', "leeward env --shell fish | source", "leeward env --shell powershell | Out-String | Invoke-Expression",
+  ]);
 });
 
 describe("server-sent events", () => {

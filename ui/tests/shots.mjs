@@ -30,10 +30,11 @@ const SHOTS = [
 ];
 const CHOSEN = ["status", "request", "history"];
 
-for (const [theme, width, height] of [["light", 1160, 760], ["dark", 1160, 760], ["light", 380, 780], ["dark", 380, 780]]) {
+const SIZES = docs ? [["light", 1000, 640], ["dark", 1000, 640]] : [["light", 1160, 760], ["dark", 1160, 760], ["light", 380, 780], ["dark", 380, 780]];
+for (const [theme, width, height] of SIZES) {
   for (const [name, page_, scene, inTray, act] of SHOTS) {
     if (only.length > 0 && !only.includes(name)) continue;
-    if (docs && (width === 380 || !CHOSEN.includes(name))) continue;
+    if (docs && !CHOSEN.includes(name)) continue;
     server.silence(scene === "gone");
     server.scene(scene, scene === "empty" ? 0 : 80);
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme });
