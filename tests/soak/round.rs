@@ -210,8 +210,8 @@ fn total(records: &[Record]) -> std::collections::BTreeMap<&'static str, u64> {
 fn upstream(nth: usize, tls: bool, law: Law, weather: Weather, stage: &Arc<Stage>) -> Upstream {
     let mut faults = vec![Fault::ResetAtAccept, Fault::ResetAtAccept, Fault::ResetInTls, Fault::ResetInTls, Fault::CloseInTls];
     if tls {
-        // Well within it: with the whole of it a client's side of the handshake is done, and a request may be on its way.
-        faults.extend([1, 90, 300].map(Fault::ResetInServerHello));
+        // Within its first message, which is all but the whole of a resumed session's: with the whole of it a client's side of the handshake is done, and a request may be on its way.
+        faults.extend([1, 60, 120].map(Fault::ResetInServerHello));
         faults.extend([Fault::StallInTls, Fault::ResetHelloOver(600)]);
     }
     // In the clear a reset connection takes a request with it that was never read: only where that need not be repaired.
