@@ -281,6 +281,62 @@ async fn u8_u11_behind_pings_a_failure_is_told_as_an_event() {
     }
 }
 
+/// A stream of events that was announced with its length.
+fn measured(text: &str, more: usize) -> String {
+    let length = text.len() + more;
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{text}")
+}
+
+/// U10 and U11: a gathered answer with its last event is whole, also where more bytes were announced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u11_a_gathered_answer_that_was_announced_longer_is_whole() {
+    for more in [0, 7] {
+        let by_hand = ByHand::new(|c| {
+            c.stream.mode = StreamMode::Hold;
+            c.stream.commit_wait = LIMIT;
+        })
+        .await;
+        let upstream = async { drop(by_hand.answer(measured(&[START, DELTA, STOP].concat(), more)).await) };
+        let ((), response) = tokio::join!(upstream, by_hand.ask());
+        assert_eq!(response.content_length(), Some([START, DELTA, STOP].concat().len() as u64));
+        assert_eq!(response.text().await.unwrap(), [START, DELTA, STOP].concat(), "{more} more");
+        assert_eq!(by_hand.engine.stats().await["outcomes"]["answered"], 1);
+    }
+}
+
+/// U11 and U14: pings never break an announced length: before the content the length is not passed on, behind it they stay out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_and_an_announced_length_agree() {
+    let text = [START, DELTA, STOP].concat();
+    let by_hand = ByHand::new(|c| {
+        c.stream.ping = true;
+        c.stream.ping_after = Duration::from_millis(20);
+    })
+    .await;
+    let begun = measured(&text, 0).replace(&[DELTA, STOP].concat(), "");
+    let (mut upstream, mut response) = tokio::join!(by_hand.answer(begun), by_hand.ask());
+    let mut got = String::new();
+    read_until(&mut response, &mut got, |t| t.contains(PING)).await;
+    upstream.write_all([DELTA, STOP].concat().as_bytes()).await.unwrap();
+    assert_eq!((got + &response.text().await.unwrap()).replace(PING, ""), text);
+
+    let by_hand = ByHand::new(|c| {
+        c.stream.ping = true;
+        c.stream.ping_after = Duration::from_millis(20);
+        c.stream.stall_alarm = Duration::from_millis(100);
+        c.stream.commit_wait = LIMIT;
+    })
+    .await;
+    let begun = measured(&text, 0).replace(STOP, "");
+    let (mut upstream, mut response) = tokio::join!(by_hand.answer(begun), by_hand.ask());
+    let mut got = String::new();
+    read_until(&mut response, &mut got, |t| t.ends_with(DELTA)).await;
+    // Many times the pause after which a ping would be due: without pings the alarm tells of the silence.
+    eventually("the silence is seen", async || by_hand.engine.health().await["conditions"][0]["code"] == "stream-silent").await;
+    upstream.write_all(STOP.as_bytes()).await.unwrap();
+    assert_eq!(got + &response.text().await.unwrap(), text);
+}
+
 /// U11: gathered answers survive cuts at any point; beyond the memory they wait in a file; and the order stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u11_gathered_answers_survive_every_cut() {
@@ -456,4 +512,18 @@ async fn u11_an_error_event_is_the_end_of_a_gathered_answer() {
     let (_open, text) = tokio::join!(upstream, async { by_hand.ask().await.text().await.unwrap() });
     assert_eq!(text.replace(PING, ""), [START, error].concat());
     assert_eq!(by_hand.engine.stats().await["replays"], 0);
+}
+
+/// Gemini streams a JSON array to whoever does not ask for events: its first element must not wait for the last one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_a_stream_of_json_is_passed_on_as_it_comes() {
+    let by_hand = ByHand::new(|c| c.stream.commit_wait = LIMIT).await;
+    let head = HEAD.replace("text/event-stream", "application/json; charset=UTF-8");
+    let path = by_hand.engine.url("/v1beta/models/g:streamGenerateContent");
+    let ask = async { client().post(path).json(&message(true)).send().await.unwrap() };
+    let (mut upstream, mut response) = tokio::join!(by_hand.answer(format!("{head}{}", chunk("[{},"))), ask);
+    let mut text = String::new();
+    read_until(&mut response, &mut text, |t| t == "[{},").await;
+    upstream.write_all(format!("{}0\r\n\r\n", chunk("{}]")).as_bytes()).await.unwrap();
+    read_until(&mut response, &mut text, |t| t == "[{},{}]").await;
 }

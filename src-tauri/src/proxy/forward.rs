@@ -22,7 +22,7 @@ use http::{
     header::{CONTENT_LENGTH, EXPECT, HOST},
     response,
 };
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -135,8 +135,13 @@ async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts
                 return Ok(Response::from_parts(head, Reply::Later(Box::new(Later::new(gathering, attempts)))));
             }
             Ok(Gathered::Commit | Gathered::Whole) | Err(_) => {
-                let (head, outcome) = dress(head, &mut attempts, reused);
+                let (mut head, outcome) = dress(head, &mut attempts, reused);
                 let relay = gathering.relay(attempts, outcome, whole);
+                // More may have been announced than came before the last event (U10); hyper takes the header at its word.
+                if let (true, Some(length), Some(said)) = (whole, relay.size_hint().exact(), head.headers.get_mut(CONTENT_LENGTH))
+                {
+                    *said = HeaderValue::from(length);
+                }
                 return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
             }
         }

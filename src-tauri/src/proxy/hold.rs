@@ -16,7 +16,7 @@ use super::{
     relay::{Relay, Source},
     retry::Kind as Request,
     sse::{Kind, Scanner},
-    upstream::{Failure, Wire},
+    upstream::{Failure, Wire, innermost},
 };
 use crate::{
     config::StreamMode,
@@ -65,7 +65,7 @@ impl Way {
         }
         let small = match body.size_hint().exact() {
             Some(length) => length <= stream.commit_bytes,
-            None => is_type(&head.headers, "application/json"),
+            None => is_type(&head.headers, "application/json") && !attempts.asks_for_a_stream_of_json(),
         };
         match small {
             _ if holds => Self::WholeBody,
@@ -150,14 +150,14 @@ impl Gathering {
         loop {
             let Ok(frame) = timeout(self.silence, poll_fn(|cx| self.source.poll_frame(cx))).await else {
                 // It may still be running, so it is not asked for again (U13).
-                let detail = format!("the answer has been silent for {:?}", self.silence);
+                let detail = format!("its answer has been silent for {:?}", self.silence);
                 return Gathered::Cut(Failure { cause: Cause::ResponseTimeout, detail });
             };
             let frame = match frame {
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) if self.has_last() => return Gathered::Whole,
-                Some(Err(error)) => return self.cut(format!("the answer broke off ({error})")),
-                None if self.lacks_its_end() => return self.cut("the answer ended before its last event".into()),
+                Some(Err(error)) => return self.cut(innermost(&error)),
+                None if self.lacks_its_end() => return self.cut("it ended before its last event".into()),
                 None => return Gathered::Whole,
             };
             if let (Some(scanner), Some(data)) = (&mut self.scanner, frame.data_ref()) {

@@ -120,6 +120,11 @@ impl Relay {
         self.events.as_ref().is_some_and(|e| e.scanner.is_complete())
     }
 
+    /// True when the head, which the client has seen, announced more than has come: then no end is a clean one.
+    fn owes_more(&self) -> bool {
+        self.source.size_hint().exact().is_some_and(|left| left > 0)
+    }
+
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         let Some(events) = &mut self.events else { return Poll::Pending };
         let shared = &self.proxy.shared;
@@ -157,7 +162,7 @@ impl Body for Relay {
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }
-            Poll::Ready(Some(Err(_))) if this.has_last_event() => {
+            Poll::Ready(Some(Err(_))) if this.has_last_event() && !this.owes_more() => {
                 this.source.take_wire();
                 this.end();
                 return Poll::Ready(None);

@@ -15,7 +15,7 @@ mod wire;
 
 pub(super) use paths::Memory;
 pub(super) use pool::{CONDITIONS, Lease, Origin, Parts};
-pub(super) use wire::{Wire, head_length};
+pub(super) use wire::{Wire, head_length, innermost};
 
 use super::Proxy;
 use crate::{

@@ -149,6 +149,8 @@ pub(in crate::proxy) struct Wire {
     /// What failed while it was made, for the first request on it to count.
     absorbed: Vec<Cause>,
     ways: Arc<Ways>,
+    /// The system gives the connection up when nothing is acknowledged for `write_stall`.
+    watched: bool,
     /// Its place in the pool's count.
     slot: Slot,
 }
@@ -169,7 +171,19 @@ impl Wire {
             .max_headers(max_fields)
             .handshake(TokioIo::new(Counted { io, meter: meter.clone() }))
             .await?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, forwarded, absorbed, ways, slot })
+        Ok(Self {
+            sender,
+            connection: Some(Box::pin(connection)),
+            meter,
+            socket,
+            tls,
+            uses: 0,
+            forwarded,
+            absorbed,
+            ways,
+            watched: false,
+            slot,
+        })
     }
 
     /// True when the next request on it will not be its first.
@@ -190,6 +204,19 @@ impl Wire {
     /// The network in which it was made.
     pub(super) fn network(&self) -> u64 {
         self.slot.network()
+    }
+
+    /// The answer takes its time: from here on a gap of the network is no reason to give the connection up.
+    pub(in crate::proxy) fn bear_gaps(&mut self) {
+        self.watch_unacknowledged(false);
+    }
+
+    /// Kept from request to request where answers come at once: setting it is a call of the system each time.
+    fn watch_unacknowledged(&mut self, on: bool) {
+        if self.ways.write_stall.is_some() && self.watched != on {
+            self.watched = on;
+            self.socket.limit_unacknowledged(self.ways.write_stall.filter(|_| on));
+        }
     }
 
     /// Drives the connection; forgets it when it has ended.
@@ -239,7 +266,7 @@ impl Wire {
         }
         let began = Instant::now();
         let limit = self.ways.write_stall;
-        self.socket.limit_unacknowledged(limit);
+        self.watch_unacknowledged(true);
         let (written, read) = (self.meter.written.load(Relaxed), self.meter.read.load(Relaxed));
         let mut stall = self.socket.stall(limit);
         let result = {
@@ -265,7 +292,6 @@ impl Wire {
                 {
                     return Err(forwarded.refused_login());
                 }
-                self.socket.limit_unacknowledged(None);
                 self.slot.answered();
                 return Ok((response, self));
             }
@@ -316,14 +342,18 @@ impl Wire {
 
 /// The innermost reason, without anything of the request.
 fn describe(error: &hyper::Error) -> String {
-    use std::error::Error;
     if error.is_incomplete_message() {
         return "the connection was closed before a response".into();
     }
     if error.is_parse() {
         return format!("the answer was not valid HTTP ({error})");
     }
-    let mut inner: &dyn Error = error;
+    innermost(error)
+}
+
+/// The reason behind all that a library says around it.
+pub(in crate::proxy) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
     while let Some(source) = inner.source() {
         inner = source;
     }

@@ -153,7 +153,7 @@ fn a_dial_that_the_runtime_no_longer_takes_blocks_nobody() {
     let bench = runtime.block_on(bench(false, |_| {}));
     drop(runtime);
     let (done, ended) = std::sync::mpsc::channel();
-    let origin = bench.origin.clone();
+    let origin = bench.origin;
     std::thread::spawn(move || {
         origin.warm(1);
         done.send(origin.stats().idle).ok();
