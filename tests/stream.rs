@@ -513,3 +513,17 @@ async fn u11_an_error_event_is_the_end_of_a_gathered_answer() {
     assert_eq!(text.replace(PING, ""), [START, error].concat());
     assert_eq!(by_hand.engine.stats().await["replays"], 0);
 }
+
+/// Gemini streams a JSON array to whoever does not ask for events: its first element must not wait for the last one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_a_stream_of_json_is_passed_on_as_it_comes() {
+    let by_hand = ByHand::new(|c| c.stream.commit_wait = LIMIT).await;
+    let head = HEAD.replace("text/event-stream", "application/json; charset=UTF-8");
+    let path = by_hand.engine.url("/v1beta/models/g:streamGenerateContent");
+    let ask = async { client().post(path).json(&message(true)).send().await.unwrap() };
+    let (mut upstream, mut response) = tokio::join!(by_hand.answer(format!("{head}{}", chunk("[{},"))), ask);
+    let mut text = String::new();
+    read_until(&mut response, &mut text, |t| t == "[{},").await;
+    upstream.write_all(format!("{}0\r\n\r\n", chunk("{}]")).as_bytes()).await.unwrap();
+    read_until(&mut response, &mut text, |t| t == "[{},{}]").await;
+}

@@ -118,6 +118,11 @@ impl Attempts {
         self.body == retry::Body::Held && self.kind != Kind::Once && self.proxy.config.retry.replays > 0
     }
 
+    /// Gemini's stream for whoever does not ask for events: one array, element by element.
+    pub(super) fn asks_for_a_stream_of_json(&self) -> bool {
+        self.message.target.path().ends_with(":streamGenerateContent")
+    }
+
     /// What the client is told of them: how many, and whether the request was too large to be sent again.
     pub(super) fn header(&self) -> HeaderValue {
         if self.body == retry::Body::Held || self.kind == Kind::Once {

@@ -65,7 +65,7 @@ impl Way {
         }
         let small = match body.size_hint().exact() {
             Some(length) => length <= stream.commit_bytes,
-            None => is_type(&head.headers, "application/json"),
+            None => is_type(&head.headers, "application/json") && !attempts.asks_for_a_stream_of_json(),
         };
         match small {
             _ if holds => Self::WholeBody,

@@ -40,11 +40,13 @@ impl Dialect {
     }
 
     /// What keeps a client waiting between two events and means nothing: an event where the dialect has one for it, else a
-    /// comment.
+    /// comment. Libraries for Gemini expect `data:` in every line (some stop at a comment, some read it as JSON), and take an
+    /// object without candidates for nothing.
     pub(in crate::proxy) fn ping(self) -> Bytes {
         match self {
             Self::Anthropic => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
-            Self::OpenAi | Self::Gemini | Self::Own => Bytes::from_static(b": ping\n\n"),
+            Self::Gemini => Bytes::from_static(b"data: {}\n\n"),
+            Self::OpenAi | Self::Own => Bytes::from_static(b": ping\n\n"),
         }
     }
 
@@ -113,6 +115,17 @@ mod tests {
             ("/api/hello", Dialect::Anthropic),
         ] {
             assert_eq!(Dialect::of(path, &none), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_ping_is_one_event_that_its_clients_can_read() {
+        for (dialect, wanted) in [
+            (Dialect::Anthropic, "event: ping\ndata: {\"type\": \"ping\"}\n\n"),
+            (Dialect::OpenAi, ": ping\n\n"),
+            (Dialect::Gemini, "data: {}\n\n"),
+        ] {
+            assert_eq!(dialect.ping(), wanted);
         }
     }
 
