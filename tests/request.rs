@@ -220,3 +220,13 @@ async fn a_connection_that_rests_goes_on() {
     let all = raw::read_all(&mut stream, LIMIT).await;
     assert!(all.len() > 8_388_608, "{}", all.len());
 }
+
+/// What a client says to its proxy is for Leeward, and no business of the API's.
+#[tokio::test]
+async fn a_login_for_a_proxy_goes_no_further() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::start(&upstream);
+    let request = client().post(engine.url("/v1/messages")).header("proxy-authorization", "Basic bm8=").json(&message(false));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert_eq!(upstream.log().record().requests[0].head.header("proxy-authorization"), None);
+}

@@ -98,6 +98,8 @@ async fn cell(ask: Ask, fault: Fault) {
     let upstream = Upstream::tls(Plan::none()).unwrap();
     let engine = TestEngine::tuned(&upstream, |c| {
         ask.tune(c);
+        // What is told in the middle of an upload reaches a client that is slow to look up, too.
+        c.client.linger = LIMIT / 2;
         match fault {
             Fault::StallInTls | Fault::StallInServerHello(_) => c.connect.tls_timeout = Duration::from_secs(1),
             Fault::StallMidRequest(_) => c.connect.write_stall = Duration::from_millis(500),

@@ -108,7 +108,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
             write_stall: span_or(write_stall, seconds(20)),
         },
         pool: Pool {
-            size: size.unwrap_or(64),
+            size: size.unwrap_or(256),
             idle: span_or(pool_idle, seconds(60)),
             keepalive: span_or(keepalive, seconds(15)),
         },

@@ -150,7 +150,7 @@ section! {
 section! {
     /// `[pool]`
     RawPool {
-        /// Connections per upstream. Default 64.
+        /// Connections per upstream at once, streams included; at most 64 of them are kept idle. Default 256.
         size: usize,
         /// An idle upstream connection is dropped after this. Default "60s".
         idle: Span,

@@ -19,7 +19,7 @@ use super::{
 use crate::status::traffic::{Cause, Outcome, Ticket};
 use http::{
     HeaderName, HeaderValue, Request, Response,
-    header::{CONTENT_LENGTH, EXPECT, HOST},
+    header::{CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION},
     response,
 };
 use hyper::body::{Body as _, Incoming};
@@ -67,7 +67,7 @@ pub(super) async fn forward(
     let mut message = Message {
         method: parts.method,
         target,
-        headers: headers::strip(&parts.headers, &[EXPECT, super::guard::CLIENT_TOKEN]),
+        headers: headers::strip(&parts.headers, &[EXPECT, PROXY_AUTHORIZATION, super::guard::CLIENT_TOKEN]),
         extensions: parts.extensions,
     };
     if let Ok(host) = HeaderValue::try_from(authority.as_str()) {

@@ -106,11 +106,13 @@ impl Relay {
     fn cut(&mut self, why: Broken) {
         self.source.take_wire();
         self.ended = true;
-        self.events = None;
         self.ticket.ends_as(Outcome::Cut);
         self.ticket.pass_on(Cause::CutMidStream, self.attempts);
         let place = &self.upstream.origin.place;
-        self.proxy.shared.cuts.note(&place.host);
+        // A broken download says nothing about streams, which are what gathering is for.
+        if self.events.take().is_some() {
+            self.proxy.shared.cuts.note(&place.host);
+        }
         tracing::warn!(origin = %place, "an answer was cut after it had begun: {why}");
         self.broken = Some(why);
     }

@@ -49,6 +49,9 @@ const RECENT: Duration = Duration::from_secs(5 * 60);
 /// What an origin says in `health`.
 pub(in crate::proxy) const CONDITIONS: [Code; 3] = [Code::UpstreamUnreachable, Code::CertificateUntrusted, Code::CompanyProxy];
 
+/// Connections that are kept without use; more than this helps no burst.
+const MOST_IDLE: usize = 64;
+
 /// A scheme, host and port, and its connections.
 #[derive(Debug)]
 pub(in crate::proxy) struct Origin {
@@ -246,6 +249,10 @@ impl Origin {
             return;
         }
         inner.idle.push(Idle { wire, since: Instant::now() });
+        // The one that has been idle longest goes, and not under the lock.
+        let surplus = (inner.idle.len() > MOST_IDLE).then(|| inner.idle.remove(0));
+        drop(inner);
+        drop(surplus);
     }
 
     fn dial_more(self: &Arc<Self>, inner: &mut Inner) {
