@@ -15,6 +15,7 @@ mod headers;
 mod hold;
 pub mod listen;
 mod message;
+mod model;
 mod own;
 mod relay;
 mod reply;
