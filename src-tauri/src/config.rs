@@ -6,13 +6,17 @@
 mod certificates;
 mod check;
 mod company_proxy;
+mod edit;
 mod load;
 mod paths;
 mod ranges;
 mod raw;
 mod schema;
+mod settings;
 mod types;
 mod units;
+mod view;
+mod written;
 
 pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
@@ -21,8 +25,11 @@ pub use load::{Error, Flags, Sources, environment, load};
 pub use paths::Paths;
 pub use raw::Raw;
 pub use schema::{default_file, schema};
+pub use settings::{Changes, Complaint, Refused, Settings};
 pub use types::*;
 pub use units::{format_size, parse_size};
+pub use view::{KeyView, View};
+pub use written::written;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
