@@ -4,10 +4,10 @@
 
 use super::{
     Config, Error, Flags, Sources, edit, environment,
+    keys::{self, View},
     load::{self, explain},
     raw::Raw,
     schema,
-    view::{self, View},
 };
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -95,8 +95,8 @@ impl Settings {
         };
         let file = text.parse().unwrap_or_default();
         let config = loaded.as_ref().unwrap_or(running);
-        let parts = view::Parts { config, defaults: &defaults, file, overlay: load::overlay(&sources) };
-        let mut keys = view::keys(&parts);
+        let parts = keys::Parts { config, defaults: &defaults, file, overlay: load::overlay(&sources) };
+        let mut keys = keys::all(&parts);
         if problem.is_some() {
             // What the file says is not in force, and may not even be a value.
             let in_force = super::written(running);

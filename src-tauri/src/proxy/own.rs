@@ -1,8 +1,11 @@
 //! Leeward's own paths: health, stats and metrics for anybody on this machine, control for holders of the token.
 
+mod config;
 mod events;
 mod history;
+mod logs;
 mod metrics;
+mod panel;
 mod session;
 
 use super::{
@@ -100,6 +103,9 @@ struct WarmRequest {
 
 /// Paths below `/_leeward/`.
 pub(super) async fn control(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Response<Reply> {
+    if path == "ui" || path.starts_with("ui/") {
+        return panel::serve(proxy, path, request.method()).await;
+    }
     let given = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     if !given.is_some_and(|token| proxy.shared.token.matches(token)) {
         return error::respond(&Error::Unauthorized, Dialect::Own, 0);
@@ -109,12 +115,13 @@ pub(super) async fn control(proxy: &Arc<Proxy>, path: &str, request: Request<Inc
 
 async fn act(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Result<Response<Reply>, Error> {
     let expected = match path {
-        "v1/status" | "v1/stats" | "v1/activity" | "v1/events" | "v1/history" => Method::GET,
-        "v1/restart" | "v1/stop" | "v1/warm" | "v1/sessions" => Method::POST,
+        "v1/status" | "v1/stats" | "v1/activity" | "v1/events" | "v1/history" | "v1/logs" => "GET",
+        "v1/restart" | "v1/stop" | "v1/warm" | "v1/sessions" | "v1/config/check" => "POST",
+        "v1/config" => "GET or POST",
         _ => return Err(Error::NoSuchPath),
     };
-    if request.method() != expected {
-        return Err(Error::WrongMethod(if expected == Method::GET { "GET" } else { "POST" }));
+    if !expected.split(" or ").any(|method| method == request.method().as_str()) {
+        return Err(Error::WrongMethod(expected));
     }
     match path {
         "v1/status" => Ok(json_answer(
@@ -129,6 +136,13 @@ async fn act(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Resu
             let json = serde_json::to_vec(&history).map_err(|e| Error::Undone(e.to_string()))?;
             Ok(answer(StatusCode::OK, "application/json", json))
         }
+        "v1/logs" => {
+            let tail = logs::read(proxy, request.uri().query().unwrap_or_default()).await?;
+            Ok(json_answer(StatusCode::OK, &serde_json::to_value(tail).map_err(|e| Error::Undone(e.to_string()))?))
+        }
+        "v1/config" if request.method() == Method::GET => config::show(proxy).await,
+        "v1/config" => config::set(proxy, parse(request).await?).await,
+        "v1/config/check" => config::check(proxy, parse(request).await?).await,
         "v1/restart" => restart(proxy).await,
         "v1/stop" => {
             let StopRequest { drain_ms } = parse(request).await?;

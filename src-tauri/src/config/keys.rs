@@ -63,12 +63,12 @@ pub(super) struct Parts<'a> {
     pub(super) overlay: BTreeMap<String, String>,
 }
 
-pub(super) fn keys(parts: &Parts<'_>) -> Vec<KeyView> {
+pub(super) fn all(parts: &Parts<'_>) -> Vec<KeyView> {
     let (in_force, defaults) = (written(parts.config), written(parts.defaults));
-    schema::described_keys().into_iter().map(|key| view(&key, parts, &in_force, &defaults)).collect()
+    schema::described_keys().into_iter().map(|key| one(&key, parts, &in_force, &defaults)).collect()
 }
 
-fn view(key: &schema::Key, parts: &Parts<'_>, in_force: &Table, defaults: &Table) -> KeyView {
+fn one(key: &schema::Key, parts: &Parts<'_>, in_force: &Table, defaults: &Table) -> KeyView {
     let variable = parts.overlay.get(&key.name).cloned();
     let in_file = find(&parts.file, &key.name);
     let from = match &variable {
