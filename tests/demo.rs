@@ -11,7 +11,7 @@ async fn report(options: Options) -> (Report, Vec<Progress>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leeward_is_clean_where_the_others_fail() {
-    let options = Options { clients: 100, starts: 25, ..Options::default() };
+    let options = Options { clients: 100, starts: 25, trials: 12, ..Options::default() };
     let (report, steps) = report(options).await;
     let shown = report.to_string();
 
@@ -28,23 +28,50 @@ async fn leeward_is_clean_where_the_others_fail() {
     for kind in ["reset-at-accept", "reset-in-tls", "reset-on-reuse", "close-idle"] {
         assert!(leeward.upstream.faults.contains_key(kind), "{kind} never struck\n{shown}");
     }
+    let names: Vec<_> = report.trials.iter().map(|t| t.name).collect();
+    assert_eq!(names, ["tls-reset", "large-hello-reset", "stale-pool", "burst", "cut-before-content", "hold"]);
+    for trial in &report.trials {
+        let (name, direct, leeward) = (trial.name, &trial.without, &trial.leeward);
+        let requests = if name == "burst" { 200 } else { 12 };
+        assert_eq!((direct.requests, leeward.requests, leeward.failed), (requests, requests, 0), "{name}\n{shown}");
+        assert_eq!(direct.absorbed, None, "{name}");
+        match name {
+            "large-hello-reset" => assert_eq!(direct.failed, 12, "{name}\n{shown}"),
+            // How many find a place in the queue is a matter of speed; that all do would prove nothing.
+            "burst" => assert!(direct.failed > 0, "{name}\n{shown}"),
+            _ => assert_eq!(direct.failed, 6, "{name}: every second one\n{shown}"),
+        }
+        // Leeward makes no more connections at once than the queue has places, so that the burst has nothing to absorb.
+        assert!(leeward.absorbed.is_some_and(|n| n > 0 || name == "burst"), "{name}\n{shown}");
+        let begun = leeward.upstream.answered;
+        let again = if trial.repeats_work { leeward.upstream.faults.values().sum() } else { 0 };
+        assert_eq!(begun, requests + again, "{name}\n{shown}");
+    }
     assert!(report.passed && report.shortfalls().is_empty(), "{shown}");
+    assert!(shown.lines().all(|l| l.chars().count() <= 80), "wider than a terminal\n{shown}");
 
     assert!(steps.windows(2).all(|pair| pair[0].done < pair[1].done), "progress goes forward");
-    assert_eq!(steps.last().map(|s| (s.done, s.total)), Some((250, 250)));
+    assert_eq!(steps.last().map(|s| (s.done, s.total)), Some((470, 470)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shortfall_is_told_and_fails_the_demo() {
-    let (mut report, _) = report(Options { clients: 4, starts: 1, ..Options::default() }).await;
+    let (mut report, _) = report(Options { clients: 4, starts: 1, trials: 2, ..Options::default() }).await;
     report.starts.leeward.failed = 2;
     report.listener.leeward.health_failed = 1;
     report.starts.leeward.upstream.answered = report.starts.leeward.requests + 1;
+    report.trials[0].leeward.failed = 3;
+    report.trials[2].leeward.upstream.answered = 9;
     report.passed = report.shortfalls().is_empty();
     assert!(!report.passed);
     let shown = report.to_string();
-    for sentence in ["2 of 4 requests through Leeward failed.", "/health were not answered", "The upstream did 5 requests for 4"]
-    {
+    for sentence in [
+        "2 of 4 requests through Leeward failed.",
+        "/health were not answered",
+        "The upstream did 5 requests for 4",
+        "handshake reset: 3 of 2 requests through Leeward failed.",
+        "when used again: the upstream did 9 requests for 2",
+    ] {
         assert!(shown.contains("FAILED: ") && shown.contains(sentence), "{sentence}\n{shown}");
     }
     assert!(!shown.contains("Passed"), "{shown}");
@@ -65,7 +92,9 @@ fn the_command_prints_the_table_or_json_and_touches_no_file() {
     let ran = home.run(&["demo", "--quick", "--json", "--seed", "7"]);
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((report["passed"].as_bool(), report["seed"].as_u64(), ran.code), (Some(true), Some(7), Some(0)));
-    for pointer in ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/absorbed"] {
+    for pointer in
+        ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/absorbed", "/trials/5/leeward/failed"]
+    {
         assert!(report.pointer(pointer).is_some_and(serde_json::Value::is_u64), "{pointer} in {report}");
     }
     let written: Vec<_> = std::fs::read_dir(home.path("leeward")).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -29,5 +29,6 @@ mod restart;
 mod storm;
 mod stream;
 mod support;
+mod table;
 mod terminal;
 mod wrap;

@@ -37,7 +37,8 @@ async fn u2_a_network_that_breaks_post_quantum_hellos_is_not_noticed() {
         let middlebox = Middlebox::start(upstream.address(), "127.0.0.1:0", judge).await.unwrap();
         let tune = |c: &mut Config| {
             c.upstream = format!("https://{}", middlebox.address).parse().unwrap();
-            c.connect.tls_timeout = Duration::from_secs(1);
+            // What is swallowed costs this; what passes must not.
+            c.connect.tls_timeout = Duration::from_secs(2);
             c.pool.idle = Duration::ZERO;
         };
         let (news, source) = scripted_network();
@@ -130,7 +131,7 @@ async fn read_request(stream: &mut TcpStream, pause: Duration) {
 }
 
 /// Path MTU black hole as a proxy sees it: the way takes some bytes, then none.
-async fn stalls_once(body: usize) {
+async fn stalls_once(path: &str, body: usize, cause: &str, replays: u64) {
     let listener = narrow();
     let engine = engine(&listener, Duration::from_millis(500));
     let serve = async {
@@ -142,12 +143,11 @@ async fn stalls_once(body: usize) {
         }
     };
     let asks = async {
-        // No inference path: what never left whole may be sent again whatever it is.
-        let response = client().post(engine.url("/v1/files")).body(vec![b'x'; body]).send().await.unwrap();
+        let response = client().post(engine.url(path)).body(vec![b'x'; body]).send().await.unwrap();
         assert_eq!((response.status().as_u16(), &response.headers()["x-leeward-attempts"]), (200, &"2".parse().unwrap()));
         assert_eq!(response.text().await.unwrap(), "ok");
         let stats = engine.stats().await;
-        assert_eq!((&stats["absorbed"]["write-stalled"], &stats["replays"]), (&1.into(), &0.into()), "{stats}");
+        assert_eq!((&stats["absorbed"][cause], &stats["replays"]), (&1.into(), &replays.into()), "{stats}");
     };
     tokio::select! {
         () = asks => {}
@@ -157,14 +157,36 @@ async fn stalls_once(body: usize) {
 
 #[tokio::test]
 async fn u5_a_request_that_the_network_stops_taking_goes_out_again() {
-    stalls_once(16 << 20).await;
+    // No inference path: what never left whole may be sent again whatever it is.
+    stalls_once("/v1/files", 16 << 20, "write-stalled", 0).await;
 }
 
 /// It fits into the kernel's buffer, so only the kernel knows that nothing of it arrives.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn u5_a_request_that_nobody_acknowledges_goes_out_again() {
-    stalls_once(100 << 10).await;
+    stalls_once("/v1/messages", 100 << 10, "fresh-reset", 1).await;
+}
+
+/// All of it may have arrived, and only the acknowledgements got lost: a token that rotates must not be asked for twice.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn u5_a_request_that_nobody_acknowledges_and_that_must_not_run_twice_is_told() {
+    let listener = narrow();
+    let engine = engine(&listener, Duration::from_millis(500));
+    let asks = async {
+        let response = client().post(engine.url("/v1/oauth/token")).body(vec![b'x'; 100 << 10]).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), &response.headers()["x-leeward-attempts"]), (502, &"1".parse().unwrap()));
+        assert!(response.text().await.unwrap().contains("acknowledged nothing of the request"));
+    };
+    let serve = async {
+        let (_deaf, _) = listener.accept().await.unwrap();
+        listener.accept().await.unwrap();
+    };
+    tokio::select! {
+        () = asks => {}
+        () = serve => panic!("it was sent again"),
+    }
 }
 
 /// Slow is not stalled: each pause is short, the whole takes longer than the limit.

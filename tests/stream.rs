@@ -281,6 +281,62 @@ async fn u8_u11_behind_pings_a_failure_is_told_as_an_event() {
     }
 }
 
+/// A stream of events that was announced with its length.
+fn measured(text: &str, more: usize) -> String {
+    let length = text.len() + more;
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{text}")
+}
+
+/// U10 and U11: a gathered answer with its last event is whole, also where more bytes were announced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u11_a_gathered_answer_that_was_announced_longer_is_whole() {
+    for more in [0, 7] {
+        let by_hand = ByHand::new(|c| {
+            c.stream.mode = StreamMode::Hold;
+            c.stream.commit_wait = LIMIT;
+        })
+        .await;
+        let upstream = async { drop(by_hand.answer(measured(&[START, DELTA, STOP].concat(), more)).await) };
+        let ((), response) = tokio::join!(upstream, by_hand.ask());
+        assert_eq!(response.content_length(), Some([START, DELTA, STOP].concat().len() as u64));
+        assert_eq!(response.text().await.unwrap(), [START, DELTA, STOP].concat(), "{more} more");
+        assert_eq!(by_hand.engine.stats().await["outcomes"]["answered"], 1);
+    }
+}
+
+/// U11 and U14: pings never break an announced length: before the content the length is not passed on, behind it they stay out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_and_an_announced_length_agree() {
+    let text = [START, DELTA, STOP].concat();
+    let by_hand = ByHand::new(|c| {
+        c.stream.ping = true;
+        c.stream.ping_after = Duration::from_millis(20);
+    })
+    .await;
+    let begun = measured(&text, 0).replace(&[DELTA, STOP].concat(), "");
+    let (mut upstream, mut response) = tokio::join!(by_hand.answer(begun), by_hand.ask());
+    let mut got = String::new();
+    read_until(&mut response, &mut got, |t| t.contains(PING)).await;
+    upstream.write_all([DELTA, STOP].concat().as_bytes()).await.unwrap();
+    assert_eq!((got + &response.text().await.unwrap()).replace(PING, ""), text);
+
+    let by_hand = ByHand::new(|c| {
+        c.stream.ping = true;
+        c.stream.ping_after = Duration::from_millis(20);
+        c.stream.stall_alarm = Duration::from_millis(100);
+        c.stream.commit_wait = LIMIT;
+    })
+    .await;
+    let begun = measured(&text, 0).replace(STOP, "");
+    let (mut upstream, mut response) = tokio::join!(by_hand.answer(begun), by_hand.ask());
+    let mut got = String::new();
+    read_until(&mut response, &mut got, |t| t.ends_with(DELTA)).await;
+    // Many times the pause after which a ping would be due: without pings the alarm tells of the silence.
+    eventually("the silence is seen", async || by_hand.engine.health().await["conditions"][0]["code"] == "stream-silent").await;
+    upstream.write_all(STOP.as_bytes()).await.unwrap();
+    assert_eq!(got + &response.text().await.unwrap(), text);
+}
+
 /// U11: gathered answers survive cuts at any point; beyond the memory they wait in a file; and the order stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u11_gathered_answers_survive_every_cut() {
@@ -368,4 +424,92 @@ async fn u14_a_long_silence_is_a_condition() {
     upstream.write_all(format!("{}0\r\n\r\n", chunk(STOP)).as_bytes()).await.unwrap();
     eventually("and is over", async || code().await.is_null()).await;
     while response.chunk().await.unwrap().is_some() {}
+}
+
+/// What an attempt itself takes is no time spent on retrying: each cut of a gathered answer is repaired, however late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_u11_a_second_cut_long_after_the_first_is_repaired_too() {
+    for mode in [StreamMode::Pass, StreamMode::Hold] {
+        let by_hand = ByHand::new(|c| {
+            c.stream.mode = mode;
+            (c.retry.total, c.connect.timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+        })
+        .await;
+        let upstream = async {
+            for _ in 0..2 {
+                let cut = by_hand.answer(format!("{HEAD}{}", chunk(START))).await;
+                tokio::time::sleep(Duration::from_millis(1100)).await; // longer than `retry.total`
+                drop(cut);
+            }
+            by_hand.answer(format!("{HEAD}{}0\r\n\r\n", [START, DELTA, STOP].map(chunk).concat())).await
+        };
+        let (_last, text) = tokio::join!(upstream, async { by_hand.ask().await.text().await.unwrap() });
+        assert_eq!(text.replace(PING, ""), [START, DELTA, STOP].concat(), "{mode:?}");
+    }
+}
+
+/// An API that begins an error behind pings and never ends it does not keep the client waiting for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_an_error_that_never_ends_behind_pings_is_given_up() {
+    let by_hand = ByHand::new(|c| c.stream.stall_alarm = Duration::from_millis(300)).await;
+    let upstream = async {
+        let cut = by_hand.answer(format!("{HEAD}{}", chunk(START))).await;
+        tokio::time::sleep(Duration::from_millis(100)).await; // until the head has gone out
+        drop(cut);
+        by_hand.answer("HTTP/1.1 529 Overloaded\r\ncontent-length: 50\r\n\r\n{").await
+    };
+    let (_open, text) = tokio::join!(upstream, async {
+        let response = by_hand.ask().await;
+        tokio::time::timeout(LIMIT, response.text()).await.expect("an end").unwrap()
+    });
+    assert!(text.replace(PING, "").starts_with("event: error\ndata: {"), "{text}");
+}
+
+/// Pings and the alarm are for the answers of an inference; a stream of notifications may be silent for as long as it likes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u14_other_streams_of_events_are_left_alone() {
+    let by_hand = ByHand::new(|c| {
+        c.stream.ping = true;
+        (c.stream.ping_after, c.stream.stall_alarm) = (Duration::from_millis(20), Duration::from_millis(100));
+    })
+    .await;
+    let ask = async { client().get(by_hand.engine.url("/v1/mcp/notifications")).send().await.unwrap() };
+    let (mut upstream, response) = tokio::join!(by_hand.answer(format!("{HEAD}{}", chunk("data: 1\n\n"))), ask);
+    tokio::time::sleep(Duration::from_millis(300)).await; // three alarms
+    assert_eq!(by_hand.engine.health().await["conditions"][0]["code"], serde_json::Value::Null);
+    upstream.write_all(format!("{}0\r\n\r\n", chunk("data: 2\n\n")).as_bytes()).await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "data: 1\n\ndata: 2\n\n");
+}
+
+/// A stream that states its length has no room for pings: with them its end would be missing, and it would look whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u8_u14_pings_never_push_the_end_out_of_an_answer_of_known_length() {
+    let whole = [START, DELTA, STOP].concat();
+    for held in [true, false] {
+        let by_hand = ByHand::new(|c| {
+            c.stream.ping = true;
+            c.stream.ping_after = Duration::from_millis(20);
+            if !held {
+                c.stream.commit_wait = LIMIT;
+            }
+        })
+        .await;
+        let shown = if held { START.len() } else { START.len() + DELTA.len() };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n", whole.len());
+        let (mut upstream, response) = tokio::join!(by_hand.answer(format!("{head}{}", &whole[..shown])), by_hand.ask());
+        tokio::time::sleep(Duration::from_millis(100)).await; // time for some pings
+        upstream.write_all(&whole.as_bytes()[shown..]).await.unwrap();
+        assert_eq!(response.text().await.unwrap().replace(PING, ""), whole, "held {held}");
+    }
+}
+
+/// An error event is the API's last word: it is passed on, and not taken for a cut and asked for again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u11_an_error_event_is_the_end_of_a_gathered_answer() {
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
+    let by_hand = ByHand::new(|c| c.stream.mode = StreamMode::Hold).await;
+    let upstream = by_hand.answer(format!("{HEAD}{}0\r\n\r\n", [START, error].map(chunk).concat()));
+    let (_open, text) = tokio::join!(upstream, async { by_hand.ask().await.text().await.unwrap() });
+    assert_eq!(text.replace(PING, ""), [START, error].concat());
+    assert_eq!(by_hand.engine.stats().await["replays"], 0);
 }

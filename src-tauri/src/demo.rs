@@ -1,4 +1,5 @@
-//! `leeward demo`: the two faults that Leeward was born from, replayed on this machine without an account.
+//! `leeward demo`: the two faults that Leeward was born from, and some that came after, replayed on this machine without
+//! an account.
 //!
 //! Real sockets, real resets, real TLS, all on loopback. It prints nothing: whoever calls it shows the report.
 
@@ -8,17 +9,20 @@ mod naive;
 mod report;
 mod starts;
 mod storm;
+mod trials;
 pub mod upstream;
 
 pub use report::{Contrast, Report};
 pub use starts::{Reached, Starts};
 pub use storm::Storm;
+pub use trials::{Tally, Trial};
 
-use crate::config::Trust;
+use crate::config::StreamMode;
 use client::Client;
 use engine::Sheltered;
 use naive::Naive;
 use std::{io, time::Instant};
+use trials::Kind;
 use upstream::{Plan, Upstream};
 
 /// The seed when the user names none.
@@ -33,21 +37,26 @@ pub struct Options {
     pub clients: u64,
     /// Agents that start.
     pub starts: u64,
+    /// Requests for each kind of fault.
+    pub trials: u64,
 }
 
 impl Default for Options {
     /// As in the two reports: 400 clients, 100 starts.
     fn default() -> Self {
-        Self { seed: DEFAULT_SEED, clients: 400, starts: 100 }
+        Self { seed: DEFAULT_SEED, clients: 400, starts: 100, trials: 20 }
     }
 }
 
 impl Options {
-    /// A tenth of it, for a first look and for tests.
+    /// A tenth of it or so, for a first look and for tests.
     pub fn quick() -> Self {
-        Self { clients: 40, starts: 10, ..Self::default() }
+        Self { clients: 40, starts: 10, trials: 10, ..Self::default() }
     }
 }
+
+/// Is told how many steps of a stage are done.
+type Step<'a> = &'a mut (dyn FnMut(u64) + Send);
 
 /// How far the demo is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,13 +86,14 @@ pub enum Error {
     Engine(#[from] crate::supervisor::StartError),
 }
 
-/// Runs both trials, each without Leeward and with it. Needs a Tokio runtime with time and I/O.
+/// Runs everything, each trial without Leeward and with it. Needs a Tokio runtime with time and I/O.
 ///
 /// # Errors
 /// When the demo itself cannot be set up.
 pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Report, Error> {
     let began = Instant::now();
-    let total = 2 * (options.clients + options.starts);
+    let each = |kind: &Kind| if *kind == Kind::Burst { trials::BURST } else { options.trials };
+    let total = 2 * (options.clients + options.starts + Kind::ALL.iter().map(each).sum::<u64>());
     let mut before = 0;
     let mut stage = |stage: &'static str, steps: u64| {
         let base = before;
@@ -98,29 +108,33 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) 
 
     let tell = stage("Leeward, clients that reset", options.clients);
     let upstream = Upstream::plain(Plan::none())?;
-    let sheltered = Sheltered::start(&upstream, None).await?;
+    let sheltered = Sheltered::start(&upstream, StreamMode::default()).await?;
     let leeward = storm::strike(sheltered.address(), options.clients, &mut |n| tell(progress, n)).await;
     sheltered.stop().await?;
     let listener = Contrast { without, leeward };
 
     let tell = stage("agents start, directly", options.starts);
     let upstream = Upstream::tls(Plan::repairable(options.seed, starts::PERCENT))?;
-    let authority = upstream.authority().unwrap_or_default().to_vec();
-    let client = Client::tls(upstream.address(), &authority)?;
-    let without = starts::race(&client, &upstream, options.starts, &mut |n| tell(progress, n)).await?;
+    let client = Client::tls(upstream.address(), upstream.authority().unwrap_or_default())?;
+    let without = starts::race(&client, &upstream, options.starts, starts::AT_ONCE, &mut |n| tell(progress, n)).await?;
 
     let tell = stage("agents start, through Leeward", options.starts);
     let upstream = Upstream::tls(Plan::repairable(options.seed, starts::PERCENT))?;
-    let authority = upstream.authority().unwrap_or_default().to_vec();
-    let sheltered = Sheltered::start(&upstream, Some(Trust::Only(vec![authority]))).await?;
+    let sheltered = Sheltered::start(&upstream, StreamMode::default()).await?;
     let client = Client::plain(sheltered.address());
-    let mut leeward = starts::race(&client, &upstream, options.starts, &mut |n| tell(progress, n)).await?;
+    let mut leeward = starts::race(&client, &upstream, options.starts, starts::AT_ONCE, &mut |n| tell(progress, n)).await?;
     leeward.absorbed = Some(sheltered.absorbed());
     sheltered.stop().await?;
     let starts = Contrast { without, leeward };
 
+    let mut trials = Vec::new();
+    for kind in Kind::ALL {
+        let tell = stage("one fault at a time", 2 * each(&kind));
+        trials.push(trials::run(kind, options.trials, &mut |n| tell(progress, n)).await?);
+    }
+
     let (version, took_ms) = (env!("CARGO_PKG_VERSION"), began.elapsed().as_millis() as u64);
-    let mut report = Report { version, seed: options.seed, passed: false, took_ms, listener, starts };
+    let mut report = Report { version, seed: options.seed, passed: false, took_ms, listener, starts, trials };
     report.passed = report.shortfalls().is_empty();
     Ok(report)
 }

@@ -23,7 +23,7 @@ use crate::{
     instance::{self, Holder, TokenError},
     ledger::Ledger,
     network,
-    proxy::{Adopt, Ends, Shared, listen},
+    proxy::{Adopt, Ends, HeldBytes, Shared, listen},
     status::{Status, traffic::Traffic},
 };
 pub use host::{Host, Refilter, Reload};
@@ -103,6 +103,7 @@ pub struct Engine {
     wishes: Wishes,
     sessions: Sessions,
     traffic: Arc<Traffic>,
+    held: HeldBytes,
     network: mpsc::Sender<NetworkNews>,
     thread: Option<JoinHandle<()>>,
 }
@@ -153,7 +154,7 @@ impl Engine {
         };
         let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
-        let traffic = shared.traffic.clone();
+        let (traffic, held) = (shared.traffic.clone(), shared.held.clone());
         let ledger = Ledger::start(&config, shared.health.clone(), &traffic, questions);
         let (told, news) = mpsc::channel(NEWS);
         let source = seams.network.unwrap_or_else(|| Arc::new(|news| Box::pin(network::watch(news))));
@@ -181,7 +182,7 @@ impl Engine {
             })
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {
-            Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, network: told, thread: Some(thread) }),
+            Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, held, network: told, thread: Some(thread) }),
             failed => {
                 // Its thread must not go on with a port that nobody knows of.
                 wishes.try_send(Wish::Stop { drain: Duration::ZERO }).ok();
@@ -215,6 +216,11 @@ impl Engine {
     /// Counters.
     pub fn traffic(&self) -> Arc<Traffic> {
         self.traffic.clone()
+    }
+
+    /// Bytes held now: of requests for replay, of answers until they are let go.
+    pub fn held_bytes(&self) -> u64 {
+        self.held.now()
     }
 
     /// Treats the network as changed from now on, as after sleep: for whoever knows what the system did not tell us.

@@ -6,6 +6,7 @@ mod clients;
 mod packages;
 mod run;
 mod shell;
+mod soak;
 mod test;
 mod tray;
 mod ui;
@@ -20,6 +21,7 @@ Usage:
   cargo xtask run --demo [--release] [-- ARGS…]     set up, build, run `leeward demo ARGS…`
   cargo xtask test [STEP…]                          everything CI checks, or only the named steps, in order
   cargo xtask test --list                           the steps
+  cargo xtask soak [--minutes N] [--seed S]         random faults, restarts and network events; 2 minutes unless told otherwise
   cargo xtask windows --check                       clippy of engine, CLI and tests for Windows, on Debian";
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn dispatch(mut words: Vec<String>) -> Result<ExitCode> {
     match command.as_str() {
         "run" => run::run(run::Options::parse(words)?),
         "test" => test::run(words),
+        "soak" => soak::run(soak::Options::parse(words)?),
         "windows" if words == ["--check"] => windows::check().map(|outcome| {
             println!("{outcome}");
             ExitCode::SUCCESS

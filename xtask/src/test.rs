@@ -4,7 +4,7 @@ use crate::{
     clients,
     packages::{self, HEADLESS},
     shell::Shell,
-    tray, ui, windows,
+    soak, tray, ui, windows,
 };
 use anyhow::{Result, bail};
 use std::{
@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     Step { name: "doc", what: "documentation, private items included", run: doc },
     Step { name: "clients", what: "the agents' SDKs, from their lock files", run: || passed(clients::install()) },
     Step { name: "test", what: "the headless tests, real clients included", run: test },
+    Step { name: "soak", what: "two minutes of random faults, restarts and network events", run: || passed(soak::two_minutes()) },
     Step { name: "deny", what: "licences and advisories of the dependencies", run: deny },
     Step { name: "ui-install", what: "the panel's dependencies, from their lock file", run: || passed(ui::install()) },
     Step { name: "ui-check", what: "the panel's types", run: || passed(ui::check()) },

@@ -1,6 +1,6 @@
 //! The way out through a company proxy: `proxy.url`, the variables that other programs use, the system's settings.
 //!
-//! Everything is resolved when the config is loaded; whoever dials only asks `Proxying::route`. A password never shows.
+//! Key and variables are resolved when the config is loaded; whoever dials only asks `Proxying::route`. A password never shows.
 
 mod no_proxy;
 #[cfg_attr(any(windows, target_os = "macos"), path = "company_proxy/system.rs")]
@@ -26,6 +26,8 @@ pub struct Proxying {
     pub direct: NoProxy,
     /// What the variables say, for https and for http upstreams.
     pub inherited: [Option<CompanyProxy>; 2],
+    /// Inherited ones that are Leeward itself.
+    pub dropped: Vec<CompanyProxy>,
     /// What the system says, where no variable does.
     pub system: System,
 }
@@ -200,16 +202,17 @@ impl Proxying {
                     }
                 }
                 if all.inherited.iter().any(Option::is_none) {
-                    all.system = System::read();
+                    all.system = System::ask();
                 }
             }
         }
         Ok(all)
     }
 
-    /// Drops inherited proxies that are Leeward itself, as a shell that tunnels through Leeward has them; answers those.
-    pub fn without(&mut self, own: SocketAddr) -> Vec<CompanyProxy> {
-        self.inherited.iter_mut().filter_map(|slot| slot.take_if(|proxy| proxy.is_at(own))).collect()
+    /// Drops inherited proxies that are Leeward itself, as a shell that tunnels through Leeward has them.
+    pub fn without(mut self, own: SocketAddr) -> Self {
+        self.dropped.extend(self.inherited.iter_mut().filter_map(|slot| slot.take_if(|proxy| proxy.is_at(own))));
+        self
     }
 
     /// The proxy on the way to an upstream; `None`: the way is direct.
@@ -221,7 +224,10 @@ impl Proxying {
             ProxyChoice::None => None,
             ProxyChoice::Named(proxy) => Some(proxy.clone()),
             ProxyChoice::Auto if is_loopback(host) => None,
-            ProxyChoice::Auto => self.inherited[usize::from(!tls)].clone().or_else(|| self.system.route(tls, host, port)),
+            ProxyChoice::Auto => self.inherited[usize::from(!tls)].clone().or_else(|| {
+                let known = |p: &CompanyProxy| self.dropped.iter().any(|d| (&d.host, d.port) == (&p.host, p.port));
+                self.system.route(tls, host, port).filter(|p| !known(p))
+            }),
         }
     }
 }

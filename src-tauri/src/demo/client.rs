@@ -87,27 +87,52 @@ impl Client {
 
     /// Sends one request on a fresh connection and reads its answer.
     pub(super) async fn ask(&self, request: &Request, limit: Duration) -> Result<Answer, Failure> {
-        timeout(limit, self.exchange(request)).await.unwrap_or(Err(Failure::TimedOut))
+        self.session().ask(request, limit).await
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+    /// A client that keeps its connection.
+    pub(super) fn session(&self) -> Session {
+        Session { client: self.clone(), open: None }
+    }
+
+    async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
-        match &self.tls {
-            None => converse(stream, self.address, request).await,
-            Some(tls) => {
-                let stream = tls.connect(ServerName::from(self.address.ip()), stream).await?;
-                converse(stream, self.address, request).await
-            }
-        }
+        Ok(match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(tls.connect(ServerName::from(self.address.ip()), stream).await?),
+        })
     }
 }
 
-async fn converse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    host: SocketAddr,
-    request: &Request,
-) -> Result<Answer, Failure> {
+/// One request after another on a connection that is kept as long as it lasts, as an agent's pool does. It retries nothing.
+pub(super) struct Session {
+    client: Client,
+    open: Option<Box<dyn Stream>>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+impl Session {
+    /// Sends one request and reads its answer.
+    pub(super) async fn ask(&mut self, request: &Request, limit: Duration) -> Result<Answer, Failure> {
+        timeout(limit, self.exchange(request)).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    async fn exchange(&mut self, request: &Request) -> Result<Answer, Failure> {
+        // Taken out: when it fails or time is up it is dropped, and the next request makes another.
+        let mut stream = match self.open.take() {
+            Some(open) => open,
+            None => self.client.connect().await?,
+        };
+        let answer = converse(&mut stream, self.client.address, request).await?;
+        self.open = Some(stream);
+        Ok(answer)
+    }
+}
+
+async fn converse(stream: &mut Box<dyn Stream>, host: SocketAddr, request: &Request) -> Result<Answer, Failure> {
     let Request { method, target, body } = request;
     let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     let head = format!(
@@ -197,21 +222,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_session_keeps_its_connection_as_long_as_it_lasts() {
+        let upstream = Upstream::plain(Plan::queue([Fault::None, Fault::ResetOnNextByte])).unwrap();
+        let mut session = Client::plain(upstream.address()).session();
+        let mut got = Vec::new();
+        for _ in 0..4 {
+            got.push(session.ask(&messages(true), LIMIT).await.map(|a| a.status));
+        }
+        assert_eq!(got, [Ok(200), Ok(200), Err(Failure::Reset), Ok(200)]);
+        assert_eq!(upstream.log().record().connections.len(), 2);
+    }
+
+    #[tokio::test]
     async fn names_what_went_wrong() {
         let stream = Mark::Events(3);
         for (fault, failure) in [
             (Fault::ResetAtAccept, Failure::Reset),
+            (Fault::Overflow, Failure::Reset),
             (Fault::ResetInTls, Failure::Reset),
+            (Fault::CloseInTls, Failure::Closed),
+            (Fault::ResetHelloOver(300), Failure::Reset),
+            (Fault::ResetInServerHello(100), Failure::Reset),
             (Fault::ResetBeforeHeaders, Failure::Reset),
             (Fault::CloseBeforeHeaders, Failure::Closed),
             (Fault::TruncateAfter(stream), Failure::Closed),
             (Fault::GarbageStatusLine, Failure::Garbage),
-            (Fault::BadChunk, Failure::Garbage),
+            (Fault::BadChunk(Mark::Events(1)), Failure::Garbage),
         ] {
             let upstream = Upstream::tls(Plan::always(fault.clone())).unwrap();
             let client = Client::tls(upstream.address(), upstream.authority().unwrap()).unwrap();
             assert_eq!(client.ask(&messages(true), LIMIT).await, Err(failure), "{fault:?}");
         }
+        let silent = Upstream::tls(Plan::always(Fault::StallInServerHello(100))).unwrap();
+        let client = Client::tls(silent.address(), silent.authority().unwrap()).unwrap();
+        assert_eq!(client.ask(&messages(true), Duration::from_millis(50)).await, Err(Failure::TimedOut));
+        silent.follow(Plan::always(Fault::ResetHelloOver(8000)));
+        assert_eq!(client.ask(&messages(true), LIMIT).await.map(|a| a.status), Ok(200));
+        assert_eq!(silent.log().record().faults().get("reset-hello-over"), None, "it let the small hello pass");
         let silent = Upstream::plain(Plan::always(Fault::StallBeforeHeaders)).unwrap();
         let client = Client::plain(silent.address());
         assert_eq!(client.ask(&messages(true), Duration::from_millis(50)).await, Err(Failure::TimedOut));

@@ -2,7 +2,7 @@
 
 use super::{Error, upstream::Upstream};
 use crate::{
-    config::{Config, Trust},
+    config::{Config, StreamMode, Trust},
     supervisor::Engine,
 };
 use std::{
@@ -24,15 +24,17 @@ pub(super) struct Sheltered {
 }
 
 impl Sheltered {
-    /// Starts it; the defaults of a user who has set nothing, but for where it listens and whom it asks and trusts.
-    pub(super) async fn start(upstream: &Upstream, trust: Option<Trust>) -> Result<Self, Error> {
+    /// Starts it; the defaults of a user who has set nothing, but for where it listens, whom it asks and trusts, and the
+    /// mode of streams.
+    pub(super) async fn start(upstream: &Upstream, mode: StreamMode) -> Result<Self, Error> {
         let home = tempfile::Builder::new().prefix("leeward-demo-").tempdir()?;
         let mut config = Config::under(home.path())?;
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.listen_pinned = true;
         config.upstream = upstream.url().clone();
-        if let Some(trust) = trust {
-            config.trust = trust;
+        config.stream.mode = mode;
+        if let Some(authority) = upstream.authority() {
+            config.trust = Trust::Only(vec![authority.to_vec()]);
         }
         let again = config.clone();
         let start = move || Engine::start(config, Box::new(move || Ok(again.clone())));

@@ -2,6 +2,7 @@
 //! resets 40 % of what it is given.
 
 use super::{
+    Step,
     client::{Answer, Client, Failure, Request},
     upstream::{Plan, Upstream},
 };
@@ -14,10 +15,10 @@ use tokio::task::JoinSet;
 
 /// Share of connections and of reused requests that are struck.
 pub(super) const PERCENT: u8 = 40;
-/// Agents that start at the same time: as many as somebody with a few terminals, and far below any descriptor limit.
-const AT_ONCE: usize = 4;
+/// Agents that start at the same time on a bad network: as many as somebody with a few terminals, and far below any descriptor limit.
+pub(super) const AT_ONCE: usize = 4;
 /// Limit of one request. Leeward gives up earlier than that, and says why.
-const REQUEST: Duration = Duration::from_secs(60);
+pub(super) const REQUEST: Duration = Duration::from_secs(60);
 
 /// How the agents fared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,45 +58,62 @@ pub struct Reached {
     pub faults: BTreeMap<&'static str, u64>,
 }
 
+impl Reached {
+    pub(super) fn of(upstream: &Upstream) -> Self {
+        upstream.log().read(|record| Self {
+            connections: record.connections.len() as u64,
+            requests: record.requests.len() as u64,
+            answered: record.processed() as u64,
+            faults: record.faults(),
+        })
+    }
+}
+
+fn message(stream: bool, words: u32) -> Request {
+    let message = r#"[{"role":"user","content":"The ten longest rivers of Brazil, in at most 250 words."}]"#;
+    let body = format!(r#"{{"model":"claude-demo","max_tokens":{words},"stream":{stream},"messages":{message}}}"#);
+    Request { method: "POST", target: "/v1/messages", body }
+}
+
+/// A question whose answer is a stream.
+pub(super) fn streamed() -> Request {
+    message(true, 250)
+}
+
 /// What one agent asks at its start.
 fn requests() -> [Request; 4] {
-    let ask = |stream, words| {
-        let message = r#"[{"role":"user","content":"The ten longest rivers of Brazil, in at most 250 words."}]"#;
-        let body = format!(r#"{{"model":"claude-demo","max_tokens":{words},"stream":{stream},"messages":{message}}}"#);
-        Request { method: "POST", target: "/v1/messages", body }
-    };
     [
         Request { method: "HEAD", target: "/api/hello", body: String::new() },
         Request { method: "GET", target: "/v1/models", body: String::new() },
-        ask(false, 8),
-        ask(true, 250),
+        message(false, 8),
+        streamed(),
     ]
 }
 
-/// The right answers, asked from an upstream without faults.
-async fn expected() -> std::io::Result<Vec<Answer>> {
+/// The right answer, asked from an upstream without faults.
+pub(super) async fn right_answer(request: &Request) -> std::io::Result<Answer> {
     let upstream = Upstream::plain(Plan::none())?;
-    let client = Client::plain(upstream.address());
-    let mut answers = Vec::new();
-    for request in requests() {
-        answers.push(client.ask(&request, REQUEST).await.map_err(std::io::Error::other)?);
-    }
-    Ok(answers)
+    Client::plain(upstream.address()).ask(request, REQUEST).await.map_err(std::io::Error::other)
 }
 
-/// Starts `starts` agents that ask through `client`; `step` is called after each.
+/// Starts `starts` agents that ask through `client`, `width` of them at a time; `step` is called after each.
 pub(super) async fn race(
     client: &Client,
     upstream: &Upstream,
     starts: u64,
-    step: &mut (dyn FnMut(u64) + Send),
+    width: usize,
+    step: Step<'_>,
 ) -> std::io::Result<Starts> {
-    let expected = std::sync::Arc::new(expected().await?);
+    let mut expected = Vec::new();
+    for request in requests() {
+        expected.push(right_answer(&request).await?);
+    }
+    let expected = std::sync::Arc::new(expected);
     let began = Instant::now();
     let (mut running, mut begun) = (JoinSet::new(), 0);
     let (mut times, mut failures, mut starts_failed) = (Vec::new(), BTreeMap::new(), 0);
     loop {
-        while begun < starts && running.len() < AT_ONCE {
+        while begun < starts && running.len() < width {
             begun += 1;
             let (client, expected) = (client.clone(), std::sync::Arc::clone(&expected));
             running.spawn(async move { start(&client, &expected).await });
@@ -117,12 +135,7 @@ pub(super) async fn race(
         requests: starts * requests().len() as u64,
         failed: failures.values().sum(),
         failures,
-        upstream: upstream.log().read(|record| Reached {
-            connections: record.connections.len() as u64,
-            requests: record.requests.len() as u64,
-            answered: record.processed() as u64,
-            faults: record.faults(),
-        }),
+        upstream: Reached::of(upstream),
         absorbed: None,
         start_p50_ms: percentile(50),
         start_p99_ms: percentile(99),
@@ -140,7 +153,8 @@ async fn start(client: &Client, expected: &[Answer]) -> (Duration, Vec<String>) 
     (began.elapsed(), failed)
 }
 
-fn failure(got: Result<Answer, Failure>, right: &Answer) -> Option<String> {
+/// What is wrong with it, as the reports name it.
+pub(super) fn failure(got: Result<Answer, Failure>, right: &Answer) -> Option<String> {
     match got {
         Ok(answer) if answer == *right => None,
         Ok(answer) if answer.status != right.status => Some(format!("status {}", answer.status)),

@@ -5,6 +5,7 @@
 
 mod answer;
 mod api;
+mod clip;
 mod connection;
 mod fault;
 mod log;
@@ -20,19 +21,33 @@ pub use log::{Answered, Body, Connection, Head, KEPT_BODY, Log, Record, Request}
 pub use plan::{Moment, Plan};
 
 use std::{
+    collections::VecDeque,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::JoinSet,
+    time::MissedTickBehavior,
 };
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+/// The shortest pause of a `Queue`.
+const LEAST: Duration = Duration::from_millis(1);
+
+/// A short queue before an upstream: connections wait in it to be accepted, and one that finds it full is reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Connections that may wait.
+    pub places: usize,
+    /// Pause before each is taken out of it; 1 ms at least.
+    pub every: Duration,
+}
 
 /// A running upstream. Dropping it ends its tasks and closes its sockets, as soon as the runtime gets to it.
 #[derive(Debug)]
@@ -81,11 +96,23 @@ impl Upstream {
         Self::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan, true)
     }
 
+    /// As `tls`, behind a short queue.
+    ///
+    /// # Errors
+    /// As `tls`.
+    pub fn behind(queue: Queue, plan: Plan) -> io::Result<Self> {
+        Self::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan, true, Some(queue))
+    }
+
     /// An upstream at an address of one's own; it must be called within a Tokio runtime, which then runs its tasks.
     ///
     /// # Errors
     /// As `tls`.
     pub fn start(address: SocketAddr, plan: Plan, tls: bool) -> io::Result<Self> {
+        Self::open(address, plan, tls, None)
+    }
+
+    fn open(address: SocketAddr, plan: Plan, tls: bool, queue: Option<Queue>) -> io::Result<Self> {
         let (tls, authority) = if tls { tls::throw_away().map(|(t, a)| (Some(t), Some(a)))? } else { (None, None) };
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // On Unix: a test that starts it again on the same port must not wait for old connections to be forgotten. On
@@ -99,7 +126,7 @@ impl Upstream {
         let url = Url::parse(&format!("{scheme}://{address}/")).map_err(io::Error::other)?;
         let shared = Arc::new(Shared { log: Log::new(), plan: RwLock::new(Arc::new(plan)), tls });
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&shared)));
+        tasks.spawn(accept(listener, Arc::clone(&shared), queue));
         Ok(Self { address, url, authority, shared, tasks })
     }
 
@@ -139,24 +166,43 @@ impl Upstream {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
+async fn accept(listener: TcpListener, shared: Arc<Shared>, queue: Option<Queue>) {
+    let (mut connections, mut waiting) = (JoinSet::new(), VecDeque::new());
+    let places = queue.map_or(usize::MAX, |q| q.places);
+    let mut pace = tokio::time::interval(queue.map_or(LEAST, |q| q.every.max(LEAST)));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let next = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let number = shared.log.connection();
-                    let shared = Arc::clone(&shared);
-                    connections.spawn(async move { connection::serve(&shared, stream, number).await });
+                    if queue.is_none() {
+                        Some((stream, number))
+                    } else if waiting.len() < places {
+                        waiting.push_back((stream, number));
+                        None
+                    } else {
+                        connection::overflow(&shared, &stream, number);
+                        None
+                    }
                 }
                 // One connection is lost, or descriptors are short for a moment; the upstream itself goes on.
-                Err(_) => tokio::task::yield_now().await,
+                Err(_) => {
+                    tokio::task::yield_now().await;
+                    None
+                }
             },
+            _ = pace.tick(), if !waiting.is_empty() => waiting.pop_front(),
             Some(ended) = connections.join_next() => {
                 if let Err(e) = ended && e.is_panic() {
                     tracing::error!("a connection of the scripted upstream panicked: {e}");
                 }
+                None
             }
+        };
+        if let Some((stream, number)) = next {
+            let shared = Arc::clone(&shared);
+            connections.spawn(async move { connection::serve(&shared, stream, number).await });
         }
     }
 }

@@ -46,7 +46,11 @@ pub(super) struct Attempts {
     fresh: bool,
     pause: Duration,
     began: Instant,
-    first_failure: Option<Instant>,
+    /// When the last attempt failed, until the next one has a connection.
+    failed: Option<Instant>,
+    /// Time between failures and the next attempt's connection. What an attempt itself took is no retrying: an answer
+    /// that breaks off after minutes is asked for as often as one that breaks off at once.
+    retried: Duration,
     patience: Duration,
 }
 
@@ -85,7 +89,8 @@ impl Attempts {
             fresh: false,
             pause: Duration::ZERO,
             began: now,
-            first_failure: None,
+            failed: None,
+            retried: Duration::ZERO,
             patience,
         }
     }
@@ -124,14 +129,14 @@ impl Attempts {
 
     /// An answer that is to be gathered must be readable: pings cannot stand in a compressed stream.
     pub(super) fn ask_for_plain_text(&mut self) {
-        if let Some(accepted) = self.message.headers.get_mut(ACCEPT_ENCODING) {
-            *accepted = HeaderValue::from_static("identity");
+        if self.message.headers.contains_key(ACCEPT_ENCODING) {
+            self.message.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
     }
 
     /// Asks whether the request is tried again after this failure; when it is, counts it and waits out the pause.
     pub(super) async fn may_retry(&mut self, failure: &Failure, retry_after: Option<Duration>) -> bool {
-        let first_failure = *self.first_failure.get_or_insert_with(Instant::now);
+        let failed = *self.failed.get_or_insert_with(Instant::now);
         let attempt = Attempt {
             number: self.number,
             replays: self.replays,
@@ -140,7 +145,7 @@ impl Attempts {
             kind: self.kind,
             client_retries: self.client_retries,
             elapsed: self.began.elapsed(),
-            retrying: first_failure.elapsed(),
+            retrying: self.retried + failed.elapsed(),
             deadline: self.patience,
             last_pause: self.pause,
             retry_after,
@@ -175,8 +180,8 @@ impl Attempts {
     async fn once(&mut self) -> Result<Answered, Failure> {
         let waiting = Instant::now();
         let limit = self.proxy.config.retry.total.min(self.patience / 2);
-        let give_up = match self.first_failure {
-            Some(first) => first + limit,
+        let give_up = match self.failed {
+            Some(failed) => failed + limit.saturating_sub(self.retried),
             // The first attempt may take what a connection takes, also where nothing is tried again (`retry.total = "0s"`).
             None => {
                 let connect = &self.proxy.config.connect;
@@ -191,6 +196,7 @@ impl Attempts {
             self.ticket.absorb(Cause::StalePooled, self.number);
         }
         let mut wire = wire?;
+        self.retried += self.failed.take().map_or(Duration::ZERO, |at| at.elapsed());
         if parked {
             self.ticket.absorb(Cause::CircuitOpen, self.number);
         }

@@ -1,7 +1,8 @@
 //! How many attempts beyond one a request the upstreams may see: a bucket that requests and time fill.
 //!
-//! A request sent again takes from it or is not sent. A dial that failed takes from it whether there is something or not,
-//! but when less than half is left the next dial waits: half of the bucket is kept for what an agent would otherwise see.
+//! A request sent again takes from it or is not sent. A connection that was not made takes from it whether there is
+//! something or not, but when less than half is left the next dial waits: half of the bucket is kept for what an agent would
+//! otherwise see.
 //! So attempts <= (1 + share) x requests + floor x time + what the bucket holds at most.
 
 use crate::config::Retry;
@@ -58,9 +59,14 @@ impl Budget {
         self.with(Bucket::withdraw)
     }
 
-    /// Counts a dial that failed; how long the next one shall wait.
-    pub(super) fn charge(&self) -> Duration {
-        self.with(Bucket::charge)
+    /// Counts connections that were tried in vain.
+    pub(super) fn charge(&self, tries: usize) {
+        self.with(|bucket| bucket.charge(tries));
+    }
+
+    /// How long the next dial shall wait after one that failed.
+    pub(super) fn pause(&self) -> Duration {
+        self.with(|bucket| bucket.pause())
     }
 }
 
@@ -87,12 +93,17 @@ impl Bucket {
         enough
     }
 
-    fn charge(&mut self) -> Duration {
-        let left = self.tokens - 1.0;
+    fn charge(&mut self, tries: usize) {
         // A long time without a network must not cost the requests after it their replays.
-        self.tokens = left.max(-self.capacity).min(self.tokens);
-        let missing = (self.capacity / 2.0 - left).max(0.0);
-        if missing > 0.0 { Duration::try_from_secs_f64(missing / self.floor).unwrap_or(Duration::MAX) } else { Duration::ZERO }
+        self.tokens = (self.tokens - tries as f64).max(-self.capacity).min(self.tokens);
+    }
+
+    fn pause(&self) -> Duration {
+        let missing = self.capacity / 2.0 - self.tokens;
+        match missing > 0.0 || self.capacity <= 0.0 {
+            true => Duration::try_from_secs_f64(missing / self.floor).unwrap_or(Duration::MAX),
+            false => Duration::ZERO,
+        }
     }
 }
 
@@ -123,20 +134,19 @@ mod tests {
     #[test]
     fn failed_dials_leave_half_of_it_to_replays() {
         let mut bucket = Bucket::new(0.2, 10.0, Instant::now());
-        let dials = (0..1000).take_while(|_| bucket.charge().is_zero()).count() as u32;
-        assert_eq!(dials, 50);
-        assert_eq!(bucket.charge(), Duration::from_millis(200), "until half is there again");
+        bucket.charge(50);
+        assert_eq!(bucket.pause(), Duration::ZERO);
+        bucket.charge(2);
+        assert_eq!(bucket.pause(), Duration::from_millis(200), "until half is there again");
         assert_eq!(taken(&mut bucket), 48);
-        assert_eq!(bucket.charge(), Duration::from_millis(5100));
+        assert_eq!(bucket.pause(), Duration::from_secs(5));
     }
 
     #[test]
     fn debts_are_paid_first_and_have_an_end() {
         let now = Instant::now();
         let mut bucket = Bucket::new(0.0, 10.0, now);
-        for _ in 0..100_000 {
-            bucket.charge();
-        }
+        bucket.charge(100_000);
         bucket.refill(now + Duration::from_secs(10));
         assert_eq!(taken(&mut bucket), 0);
         bucket.refill(now + Duration::from_secs(11));
@@ -162,7 +172,8 @@ mod tests {
         let mut bucket = Bucket::new(0.0, 0.0, now);
         bucket.deposit();
         bucket.refill(now + Duration::from_secs(100));
-        assert_eq!((bucket.withdraw(), bucket.charge(), bucket.charge()), (false, Duration::MAX, Duration::MAX));
+        bucket.charge(1);
+        assert_eq!((bucket.withdraw(), bucket.pause()), (false, Duration::MAX));
         assert!(bucket.tokens.abs() < f64::EPSILON);
     }
 }

@@ -20,10 +20,10 @@ use super::{
 use crate::status::traffic::{Cause, Outcome, Ticket};
 use http::{
     HeaderName, HeaderValue, Request, Response,
-    header::{EXPECT, HOST},
+    header::{CONTENT_LENGTH, EXPECT, HOST},
     response,
 };
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -94,7 +94,7 @@ async fn pass(
     }
     let request = (proxy.clone(), upstream, ticket);
     let mut attempts = Attempts::new(request, (message, payload), (kind, dialect), patience, reading.elapsed());
-    if hold::holds(&attempts) {
+    if kind == Kind::Inference && hold::holds(&attempts) {
         attempts.ask_for_plain_text();
     }
     match answer(attempts).await {
@@ -127,7 +127,8 @@ async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts
         let way = Way::of(&attempts, &head, &body);
         if way == Way::AsItComes {
             let (head, outcome) = dress(head, &mut attempts, reused);
-            let events = hold::is_plain_event_stream(&head.headers);
+            // Other streams of events may be silent for as long as they like, and take no pings of ours.
+            let events = attempts.kind == Kind::Inference && hold::is_plain_event_stream(&head.headers);
             let relay = Relay::new(Source::new(body, wire), attempts, outcome, events);
             return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
         }
@@ -148,12 +149,18 @@ async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts
                 }
             }
             Err(_) if way.is_stream() => {
-                let (head, _) = dress(head, &mut attempts, reused);
+                let (mut head, _) = dress(head, &mut attempts, reused);
+                head.headers.remove(CONTENT_LENGTH); // with pings, or from another attempt, it is longer or shorter
                 return Ok(Response::from_parts(head, Reply::Later(Box::new(Later::new(gathering, attempts)))));
             }
             Ok(Gathered::Commit | Gathered::Whole) | Err(_) => {
-                let (head, outcome) = dress(head, &mut attempts, reused);
+                let (mut head, outcome) = dress(head, &mut attempts, reused);
                 let relay = gathering.relay(attempts, outcome, whole);
+                // More may have been announced than came before the last event (U10); hyper takes the header at its word.
+                if let (true, Some(length), Some(said)) = (whole, relay.size_hint().exact(), head.headers.get_mut(CONTENT_LENGTH))
+                {
+                    *said = HeaderValue::from(length);
+                }
                 return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
             }
         }

@@ -16,7 +16,7 @@ use super::{
     relay::{Relay, Source},
     retry::Kind as Request,
     sse::{Kind, Scanner},
-    upstream::{Failure, Wire},
+    upstream::{Failure, Wire, innermost},
 };
 use crate::{
     config::StreamMode,
@@ -157,14 +157,14 @@ impl Gathering {
         loop {
             let Ok(frame) = timeout(self.silence, poll_fn(|cx| self.source.poll_frame(cx))).await else {
                 // It may still be running, so it is not asked for again (U13).
-                let detail = format!("the answer has been silent for {:?}", self.silence);
+                let detail = format!("its answer has been silent for {:?}", self.silence);
                 return Gathered::Cut(Failure { cause: Cause::ResponseTimeout, detail });
             };
             let frame = match frame {
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) if self.has_last() => return Gathered::Whole,
-                Some(Err(error)) => return self.cut(format!("the answer broke off ({error})")),
-                None if self.lacks_its_end() => return self.cut("the answer ended before its last event".into()),
+                Some(Err(error)) => return self.cut(innermost(&error)),
+                None if self.lacks_its_end() => return self.cut("it ended before its last event".into()),
                 None => return Gathered::Whole,
             };
             if let Some(data) = frame.data_ref() {

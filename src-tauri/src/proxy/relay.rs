@@ -68,7 +68,10 @@ impl Relay {
         ticket.trace().streams();
         let events = scanner.map(|mut scanner| {
             scanner.glance(dialect == Dialect::Gemini);
-            Box::new(Events { scanner, silence: Silence::new(&proxy.config.stream) })
+            // An answer that states its length has no room for pings.
+            let stream = &proxy.config.stream;
+            let ping = Some(stream.ping_after).filter(|_| stream.ping && source.size_hint().exact().is_none());
+            Box::new(Events { scanner, silence: Silence::new(ping, stream.stall_alarm) })
         });
         let mut relay = Self {
             proxy,
@@ -118,6 +121,11 @@ impl Relay {
         self.events.as_ref().is_some_and(|e| e.scanner.is_complete())
     }
 
+    /// True when the head, which the client has seen, announced more than has come: then no end is a clean one.
+    fn owes_more(&self) -> bool {
+        self.source.size_hint().exact().is_some_and(|left| left > 0)
+    }
+
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         let Some(events) = &mut self.events else { return Poll::Pending };
         let shared = &self.proxy.shared;
@@ -158,7 +166,7 @@ impl Body for Relay {
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }
-            Poll::Ready(Some(Err(_))) if this.has_last_event() => {
+            Poll::Ready(Some(Err(_))) if this.has_last_event() && !this.owes_more() => {
                 this.source.take_wire();
                 this.end();
                 return Poll::Ready(None);

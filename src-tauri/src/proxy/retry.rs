@@ -49,7 +49,7 @@ pub struct Attempt {
     pub client_retries: bool,
     /// Time since the first attempt began.
     pub elapsed: Duration,
-    /// Time since the first attempt failed.
+    /// Time spent on trying again: from each failure to the next attempt's connection.
     pub retrying: Duration,
     /// How long the client waits for this request in all.
     pub deadline: Duration,

@@ -15,7 +15,7 @@ mod wire;
 
 pub(super) use paths::Memory;
 pub(super) use pool::{Lease, Origin, Parts};
-pub(super) use wire::{Wire, head_length};
+pub(super) use wire::{Wire, head_length, innermost};
 
 use super::Proxy;
 use crate::{
@@ -58,8 +58,8 @@ pub(super) struct Ways {
 
 impl Ways {
     pub(super) fn new(config: &Config, memory: Arc<Memory>, own: SocketAddr) -> Self {
-        let mut proxying = config.proxy.clone();
-        for dropped in proxying.without(own) {
+        let proxying = config.proxy.clone().without(own);
+        for dropped in &proxying.dropped {
             tracing::warn!("{dropped} is Leeward's own address and is ignored: requests would go round in a circle");
         }
         Self {

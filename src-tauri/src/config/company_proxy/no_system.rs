@@ -1,17 +1,17 @@
-//! Systems whose settings are the environment variables: nothing more to read.
+//! Systems whose settings are the environment variables: nothing more to ask.
 
 use super::CompanyProxy;
 
 /// The system's own proxy settings; none here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct System;
 
 impl System {
-    pub(super) fn read() -> Self {
+    pub(super) fn ask() -> Self {
         Self
     }
 
-    pub(super) fn route(&self, _tls: bool, _host: &str, _port: u16) -> Option<CompanyProxy> {
+    pub(super) fn route(self, _tls: bool, _host: &str, _port: u16) -> Option<CompanyProxy> {
         None
     }
 }

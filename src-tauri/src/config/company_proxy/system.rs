@@ -1,33 +1,28 @@
-//! The proxy in the settings of Windows (registry) and macOS (SystemConfiguration), read once a config load.
+//! The proxy in the settings of Windows (registry) and macOS (SystemConfiguration).
 //!
-//! Scripts (PAC) are not run: who needs one names its proxy in `proxy.url`.
+//! Asked for each connection that is made, because a laptop takes other settings with another network; that costs less than
+//! a millisecond. Scripts (PAC) are not run: who needs one names its proxy in `proxy.url`.
 
 use super::CompanyProxy;
 use hyper_util::client::proxy::matcher::Matcher;
-use std::sync::Arc;
 
-/// The system's own proxy settings.
-#[derive(Clone, Debug, Default)]
-pub struct System(Option<Arc<Matcher>>);
-
-/// What was read from the system is no part of what the user wrote, so two configs do not differ in it.
-impl PartialEq for System {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for System {}
+/// Whether the system's own proxy settings count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct System(bool);
 
 impl System {
-    pub(super) fn read() -> Self {
-        Self(Some(Arc::new(Matcher::from_system())))
+    pub(super) fn ask() -> Self {
+        Self(true)
     }
 
-    pub(super) fn route(&self, tls: bool, host: &str, port: u16) -> Option<CompanyProxy> {
+    /// The variables are among what is read here; the caller has looked at them before.
+    pub(super) fn route(self, tls: bool, host: &str, port: u16) -> Option<CompanyProxy> {
+        if !self.0 {
+            return None;
+        }
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let scheme = if tls { "https" } else { "http" };
-        let found = self.0.as_ref()?.intercept(&format!("{scheme}://{host}:{port}/").parse().ok()?)?;
+        let found = Matcher::from_system().intercept(&format!("{scheme}://{host}:{port}/").parse().ok()?)?;
         CompanyProxy::parse(&found.uri().to_string(), "the system's settings").ok()
     }
 }

@@ -64,14 +64,14 @@ impl Answer {
     }
 
     /// The status line and headers. `claimed` is added to the `content-length`; `close` announces the end of the connection.
-    pub(super) fn head(&self, claimed: u64, close: bool) -> Vec<u8> {
+    pub(super) fn head(&self, claimed: i64, close: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         match self.framing {
             _ if matches!(self.status, 100..=199 | 204 | 304) => {}
-            Framing::Length(length) => head.push_str(&format!("content-length: {}\r\n", length + claimed)),
+            Framing::Length(length) => head.push_str(&format!("content-length: {}\r\n", length.saturating_add_signed(claimed))),
             Framing::Chunked => head.push_str("transfer-encoding: chunked\r\n"),
         }
         if !self.trailers.is_empty() {

@@ -8,7 +8,7 @@ mod openai;
 mod plain;
 
 use super::{
-    answer::{Answer, Piece},
+    answer::{Answer, Framing, Piece},
     log::{Body, Head},
 };
 use serde_json::{Value, json};
@@ -19,8 +19,17 @@ const DEFAULT_WORDS: u64 = 24;
 /// Most words of an answer.
 const MOST_WORDS: u64 = 4096;
 
-/// The answer to a request, as if nothing were wrong.
+/// The answer to a request, as if nothing were wrong. With `?pause_ms=N` a stream pauses so long before each event.
 pub(super) fn answer(head: &Head, body: &Body, content: &[u8]) -> Answer {
+    let mut answer = at_once(head, body, content);
+    let pause = head.query("pause_ms").and_then(|v| v.parse().ok()).map(Duration::from_millis);
+    if let (Some(wait), Framing::Chunked) = (pause, answer.framing) {
+        answer.pieces = Box::new(answer.pieces.map(move |piece| Piece { wait, ..piece }));
+    }
+    answer
+}
+
+fn at_once(head: &Head, body: &Body, content: &[u8]) -> Answer {
     let question = || serde_json::from_slice::<Value>(content).unwrap_or(Value::Null);
     let path = head.path();
     if let Some(answer) = plain::answer(head, body) {
@@ -58,6 +67,18 @@ pub(super) fn error(path: &str, status: u16, message: &str) -> Answer {
 pub(super) fn endless() -> Answer {
     let ping = Piece { wait: Duration::from_millis(20), bytes: anthropic::event("ping", &json!({"type": "ping"})) };
     Answer::events(std::iter::repeat(ping))
+}
+
+/// Of a stream this many events, then an error in its dialect and a proper end. Another answer stays as it is.
+pub(super) fn interrupted(mut answer: Answer, path: &str, events: usize) -> Answer {
+    if answer.framing != Framing::Chunked {
+        return answer;
+    }
+    let error: Vec<u8> = error(path, 529, "the upstream gives up, as planned").pieces.flat_map(|p| p.bytes).collect();
+    let name = if path.ends_with("/messages") || path.ends_with("/responses") { "event: error\n" } else { "" };
+    let event = now([name.as_bytes(), b"data: ", &error, b"\n\n"].concat());
+    answer.pieces = Box::new(answer.pieces.take(events).chain(std::iter::once(event)));
+    answer
 }
 
 /// The words of an answer: as many as the question allows, always the same ones.

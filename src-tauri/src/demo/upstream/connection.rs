@@ -3,12 +3,12 @@
 use super::{
     Shared,
     answer::Answer,
-    api,
-    fault::Fault,
+    api, clip,
+    fault::{Fault, Mark},
     log::{Answered, Body, Head, KEPT_BODY},
     plan::Moment,
     wire::{BodyReader, Link, Part, Socket},
-    write::{Cut, Writer},
+    write::{Cut, Deed, Writer},
 };
 use aws_lc_rs::digest;
 use bytes::BytesMut;
@@ -44,20 +44,27 @@ pub(super) async fn serve(shared: &Shared, stream: TcpStream, number: u64) {
     shared.log.on_connection(number, |c| c.closed = true);
 }
 
+/// Resets a connection that finds no place in the queue.
+pub(super) fn overflow(shared: &Shared, stream: &TcpStream, number: u64) {
+    // A failure to set it leaves an ordinary close, which the log then shows as a test that did not fail.
+    drop(stream.set_zero_linger());
+    shared.log.on_connection(number, |c| (c.fault, c.closed) = (Fault::Overflow, true));
+}
+
 async fn connect(shared: &Shared, stream: TcpStream, number: u64, fault: &Fault) {
-    match fault {
-        Fault::ResetAtAccept => return finish(Link::new(stream), End::Reset).await,
-        Fault::ResetInTls | Fault::StallInTls => {
-            let mut link = Link::new(stream);
-            let end = match link.fill().await {
-                Ok(1..) if *fault == Fault::ResetInTls => End::Reset,
-                Ok(1..) => {
-                    link.gone().await;
-                    End::Left
-                }
-                Ok(0) | Err(_) => End::Left,
-            };
-            return finish(link, end).await;
+    match (fault, &shared.tls) {
+        (Fault::ResetAtAccept | Fault::Overflow, _) => return finish(Link::new(stream), End::Reset).await,
+        (Fault::ResetInServerHello(bytes) | Fault::StallInServerHello(bytes), Some(tls)) => {
+            return clip::handshake(tls, stream, *bytes, matches!(fault, Fault::ResetInServerHello(_))).await;
+        }
+        (Fault::ResetInTls | Fault::ResetInServerHello(_), _) => return hello(stream, End::Reset).await,
+        (Fault::CloseInTls, _) => return hello(stream, End::Close).await,
+        (Fault::StallInTls | Fault::StallInServerHello(_), _) => return hello(stream, End::Left).await,
+        (Fault::ResetHelloOver(most), Some(_)) => {
+            if clip::hello_length(&stream).await.is_some_and(|length| length > *most) {
+                return finish(Link::new(stream), End::Reset).await;
+            }
+            shared.log.on_connection(number, |c| c.fault = Fault::None);
         }
         _ => {}
     }
@@ -69,6 +76,20 @@ async fn connect(shared: &Shared, stream: TcpStream, number: u64, fault: &Fault)
             }
         }
     }
+}
+
+/// Reads the first bytes that come and ends there; `Left`: waits for the client to leave.
+async fn hello(stream: TcpStream, end: End) {
+    let mut link = Link::new(stream);
+    let end = match link.fill().await {
+        Ok(1..) if end == End::Left => {
+            link.gone().await;
+            End::Left
+        }
+        Ok(1..) => end,
+        Ok(0) | Err(_) => End::Left,
+    };
+    finish(link, end).await;
 }
 
 async fn requests(shared: &Shared, socket: impl Socket, connection: u64) {
@@ -101,12 +122,19 @@ async fn request(shared: &Shared, link: &mut Link<impl Socket>, connection: u64,
     let fault = shared.choose(&Moment::Request { connection, nth, ordinal: number, head: &head });
     shared.log.on_request(number, |r| r.fault = fault.clone());
 
-    let stop = if let Fault::ResetMidRequest(stop) = fault { Some(stop) } else { None };
+    let stop = match fault {
+        Fault::ResetMidRequest(stop) | Fault::CloseMidRequest(stop) | Fault::StallMidRequest(stop) => Some(stop),
+        _ => None,
+    };
     let (body, content) = read(link, &head, stop).await?;
     let complete = body.complete;
     shared.log.on_request(number, |r| r.body = body.clone());
-    if stop.is_some() {
-        return Ok(Some(End::Reset));
+    match fault {
+        Fault::ResetMidRequest(_) => return Ok(Some(End::Reset)),
+        Fault::CloseMidRequest(_) => return Ok(Some(End::Close)),
+        // Whoever reads nothing is not told that the client has left either.
+        Fault::StallMidRequest(_) => std::future::pending().await,
+        _ => {}
     }
     if !complete {
         return Ok(Some(End::Left));
@@ -133,39 +161,66 @@ async fn answer(
     let close = head.minor == 0 || head.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
     let mut writer = Writer::new(link, &shared.log, number, head.method == "HEAD");
     let cut = match fault {
-        Fault::ResetOnReuse | Fault::ResetBeforeHeaders | Fault::ResetMidRequest(_) => return Ok(Some(End::Reset)),
+        Fault::ResetOnReuse | Fault::ResetBeforeHeaders => return Ok(Some(End::Reset)),
         Fault::CloseOnReuse | Fault::CloseBeforeHeaders => return Ok(Some(End::Close)),
         Fault::StallBeforeHeaders => return Ok(Some(writer.silence().await)),
         Fault::GarbageStatusLine => {
             writer.raw(b"THIS IS NOT A STATUS LINE\r\n\r\n").await?;
             return Ok(Some(End::Close));
         }
+        Fault::HugeHead(bytes) => {
+            whole = whole.header("x-filler", "x".repeat(*bytes));
+            Cut::Nowhere
+        }
+        Fault::Interim(count) => {
+            whole.interim = vec![103; *count];
+            Cut::Nowhere
+        }
         Fault::Status(status, headers) => {
             whole = api::error(head.path(), *status, "the upstream declines, as planned");
             whole.headers.extend(headers.iter().cloned());
+            Cut::Nowhere
+        }
+        Fault::ErrorEvent(events) => {
+            whole = api::interrupted(whole, head.path(), *events);
             Cut::Nowhere
         }
         Fault::NeverEnds => {
             whole = api::endless();
             Cut::Nowhere
         }
-        Fault::HeadersThenSilence => Cut::Stall(super::Mark::Bytes(0)),
-        Fault::ResetInHead(bytes) => Cut::InHead(*bytes),
-        Fault::ResetAfter(mark) => Cut::Reset(*mark),
-        Fault::TruncateAfter(mark) => Cut::Truncate(*mark),
-        Fault::StallAfter(mark) => Cut::Stall(*mark),
-        Fault::LyingContentLength(more) => {
-            // A stream has no length to lie about, so the lie is told on the same words with one.
-            Cut::Lie(*more)
-        }
-        Fault::BadChunk => Cut::BadChunk,
+        Fault::HeadersThenSilence => Cut::At(Mark::Bytes(0), Deed::Stall),
+        Fault::ResetInHead(bytes) => Cut::InHead(*bytes, Deed::Reset),
+        Fault::CloseInHead(bytes) => Cut::InHead(*bytes, Deed::Close),
+        Fault::StallInHead(bytes) => Cut::InHead(*bytes, Deed::Stall),
+        Fault::ResetAfter(mark) => Cut::At(*mark, Deed::Reset),
+        Fault::TruncateAfter(mark) => Cut::At(*mark, Deed::Close),
+        Fault::StallAfter(mark) => Cut::At(*mark, Deed::Stall),
+        Fault::BadChunk(mark) => Cut::At(*mark, Deed::BadChunk),
+        // A stream has no length to lie about, so the lie is told on the same words with one.
+        Fault::LyingContentLength(more) => Cut::Lie(i64::try_from(*more).unwrap_or(i64::MAX)),
+        Fault::ShortContentLength(less) => Cut::Lie(-i64::try_from(*less).unwrap_or(i64::MAX)),
         Fault::Slice(bytes) => {
-            writer.slice(*bytes);
+            writer.slice(*bytes, Duration::ZERO);
             Cut::Nowhere
         }
-        Fault::None | Fault::CloseIdle(_) | Fault::ResetIdle(_) => Cut::Nowhere,
-        // These strike before a request is read.
-        Fault::ResetAtAccept | Fault::ResetInTls | Fault::StallInTls => Cut::Nowhere,
+        Fault::Drip(bytes, every) => {
+            writer.slice(*bytes, *every);
+            Cut::Nowhere
+        }
+        Fault::None | Fault::CloseIdle(_) | Fault::ResetIdle(_) | Fault::CloseOnNextByte | Fault::ResetOnNextByte => Cut::Nowhere,
+        // These strike before a request is read whole.
+        Fault::ResetAtAccept
+        | Fault::Overflow
+        | Fault::ResetInTls
+        | Fault::CloseInTls
+        | Fault::StallInTls
+        | Fault::ResetHelloOver(_)
+        | Fault::ResetInServerHello(_)
+        | Fault::StallInServerHello(_)
+        | Fault::ResetMidRequest(_)
+        | Fault::CloseMidRequest(_)
+        | Fault::StallMidRequest(_) => Cut::Nowhere,
     };
     if let Some(end) = writer.answer(whole, close, cut).await? {
         return Ok(Some(end));
@@ -174,6 +229,8 @@ async fn answer(
         _ if close => Ok(Some(End::Close)),
         Fault::CloseIdle(after) => Ok(idle(link, *after, End::Drop).await),
         Fault::ResetIdle(after) => Ok(idle(link, *after, End::Reset).await),
+        Fault::CloseOnNextByte => Ok(next_byte(link, End::Close).await),
+        Fault::ResetOnNextByte => Ok(next_byte(link, End::Reset).await),
         _ => Ok(None),
     }
 }
@@ -188,6 +245,12 @@ async fn idle(link: &mut Link<impl Socket>, after: Duration, end: End) -> Option
         Ok(Ok(1..)) => None,
         Ok(Ok(0) | Err(_)) => Some(End::Left),
     }
+}
+
+/// Ends the connection when the next request has begun.
+async fn next_byte(link: &mut Link<impl Socket>, end: End) -> Option<End> {
+    let begun = link.has_unread() || matches!(link.fill().await, Ok(1..));
+    Some(if begun { end } else { End::Left })
 }
 
 /// Reads a request's body, at most `stop` bytes of it, and asks for it first when the client waits to be asked.

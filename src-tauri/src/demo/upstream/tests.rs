@@ -44,7 +44,8 @@ async fn exchange(socket: &mut TcpStream, request: &str, promised: &Seen) -> (Ve
         let done = match promised {
             Seen::Whole => is_whole(&got),
             // `NeverEnds` is never silent; this much of it will do.
-            _ => got.len() > 4096,
+            Seen::CutBySilence => got.len() > 4096,
+            _ => false,
         };
         // Only silence has to be waited for with a short limit; whatever else is promised comes, be the machine ever so busy.
         let limit = match promised {
@@ -104,19 +105,32 @@ fn body(answer: &[u8]) -> serde_json::Value {
 /// What each fault must look like on the second request of a connection (for the connecting ones: on the first).
 fn promised(fault: &Fault) -> Seen {
     match fault {
-        Fault::None | Fault::Slice(_) | Fault::Status(..) => Seen::Whole,
+        // No bytes of TLS are large enough on a plain connection.
+        Fault::None | Fault::ResetHelloOver(_) => Seen::Whole,
+        Fault::Slice(_) | Fault::Drip(..) | Fault::Status(..) | Fault::HugeHead(_) => Seen::Whole,
+        Fault::Interim(_) | Fault::ErrorEvent(_) => Seen::Whole,
         Fault::ResetAtAccept
+        | Fault::Overflow
         | Fault::ResetInTls
+        | Fault::ResetInServerHello(_)
         | Fault::ResetOnReuse
         | Fault::ResetBeforeHeaders
         | Fault::ResetMidRequest(_) => Seen::Reset,
-        Fault::StallInTls | Fault::StallBeforeHeaders => Seen::Silent,
+        Fault::StallInTls | Fault::StallInServerHello(_) | Fault::StallBeforeHeaders | Fault::StallMidRequest(_) => Seen::Silent,
         Fault::CloseIdle(_) => Seen::WholeThenClosed,
         Fault::ResetIdle(_) => Seen::WholeThenReset,
-        Fault::CloseOnReuse | Fault::CloseBeforeHeaders => Seen::Closed,
-        Fault::GarbageStatusLine | Fault::TruncateAfter(_) | Fault::LyingContentLength(_) | Fault::BadChunk => Seen::CutByClose,
+        // They strike the request after it.
+        Fault::CloseOnNextByte | Fault::ResetOnNextByte => Seen::Whole,
+        Fault::CloseInTls | Fault::CloseOnReuse | Fault::CloseBeforeHeaders | Fault::CloseMidRequest(_) => Seen::Closed,
+        Fault::GarbageStatusLine
+        | Fault::CloseInHead(_)
+        | Fault::TruncateAfter(_)
+        | Fault::LyingContentLength(_)
+        | Fault::BadChunk(_) => Seen::CutByClose,
         Fault::ResetInHead(_) | Fault::ResetAfter(_) => Seen::CutByReset,
-        Fault::HeadersThenSilence | Fault::StallAfter(_) | Fault::NeverEnds => Seen::CutBySilence,
+        Fault::StallInHead(_) | Fault::HeadersThenSilence | Fault::StallAfter(_) | Fault::NeverEnds => Seen::CutBySilence,
+        // `is_whole` does not let more come than was claimed.
+        Fault::ShortContentLength(_) => Seen::CutBySilence,
     }
 }
 
@@ -125,29 +139,49 @@ fn every_fault() -> Vec<Fault> {
     vec![
         Fault::None,
         Fault::ResetAtAccept,
+        Fault::Overflow,
         Fault::ResetInTls,
+        Fault::CloseInTls,
         Fault::StallInTls,
+        Fault::ResetHelloOver(0),
+        Fault::ResetInServerHello(50),
+        Fault::StallInServerHello(50),
         Fault::CloseIdle(soon),
         Fault::ResetIdle(soon),
+        Fault::CloseOnNextByte,
+        Fault::ResetOnNextByte,
         Fault::ResetOnReuse,
         Fault::CloseOnReuse,
         Fault::ResetBeforeHeaders,
         Fault::CloseBeforeHeaders,
+        Fault::StallBeforeHeaders,
         Fault::ResetMidRequest(10),
+        Fault::CloseMidRequest(10),
+        Fault::StallMidRequest(10),
         Fault::GarbageStatusLine,
+        Fault::HugeHead(100_000),
+        Fault::Interim(3),
         Fault::ResetInHead(12),
+        Fault::CloseInHead(12),
+        Fault::StallInHead(12),
         Fault::HeadersThenSilence,
         Fault::ResetAfter(Mark::Bytes(0)),
         Fault::ResetAfter(Mark::Bytes(7)),
         Fault::ResetAfter(Mark::Events(2)),
+        Fault::ResetAfter(Mark::End),
         Fault::TruncateAfter(Mark::Events(12)),
+        Fault::TruncateAfter(Mark::End),
         Fault::StallAfter(Mark::Events(3)),
+        Fault::StallAfter(Mark::End),
         Fault::LyingContentLength(5),
-        Fault::BadChunk,
-        Fault::StallBeforeHeaders,
+        Fault::ShortContentLength(5),
+        Fault::BadChunk(Mark::Events(1)),
+        Fault::BadChunk(Mark::Bytes(5)),
+        Fault::ErrorEvent(2),
+        Fault::NeverEnds,
         Fault::Status(529, vec![("retry-after".into(), "1".into())]),
         Fault::Slice(3),
-        Fault::NeverEnds,
+        Fault::Drip(200, Duration::from_millis(1)),
     ]
 }
 
@@ -164,6 +198,90 @@ async fn each_fault_looks_as_it_is_called() {
         }
         let (got, seen) = exchange(&mut socket, &ask(true), &promised(&fault)).await;
         assert_eq!(seen, promised(&fault), "{fault:?}: {}", String::from_utf8_lossy(&got));
+    }
+}
+
+#[tokio::test]
+async fn a_next_request_meets_its_end_at_its_first_byte() {
+    for (fault, end) in [(Fault::ResetOnNextByte, Seen::Reset), (Fault::CloseOnNextByte, Seen::Closed)] {
+        let upstream = Upstream::plain(Plan::times(1, fault)).unwrap();
+        let mut socket = TcpStream::connect(upstream.address()).await.unwrap();
+        assert_eq!(exchange(&mut socket, &ask(false), &Seen::Whole).await.1, Seen::Whole);
+        assert_eq!(exchange(&mut socket, "G", &end).await.1, end);
+        assert_eq!(upstream.log().record().requests.len(), 1);
+    }
+}
+
+/// Whatever is cut: all that stands before the mark comes, and nothing behind it.
+#[tokio::test]
+async fn cuts_are_where_they_are_said_to_be() {
+    // As much of the chunks as there is.
+    let content = |got: &[u8]| {
+        let text = String::from_utf8(got.to_vec()).unwrap();
+        let (mut rest, mut content) = (text.split_once("\r\n\r\n").unwrap().1, String::new());
+        while let Some((size, more)) = rest.split_once("\r\n") {
+            let size = usize::from_str_radix(size, 16).unwrap_or(0);
+            content.push_str(&more[..size]);
+            rest = if size == 0 { "" } else { &more[size + 2..] };
+        }
+        content
+    };
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let mut socket = TcpStream::connect(upstream.address()).await.unwrap();
+    let whole = content(&exchange(&mut socket, &ask(true), &Seen::Whole).await.0);
+    let second = whole.match_indices("\n\n").nth(1).unwrap().0 + 2;
+    for (mark, length) in [
+        (Mark::Bytes(0), 0),
+        (Mark::Bytes(1), 1),
+        (Mark::Bytes(second as u64), second),
+        (Mark::Events(2), second),
+        (Mark::Bytes(700), 700),
+        (Mark::End, whole.len()),
+    ] {
+        for fault in [Fault::ResetAfter(mark), Fault::TruncateAfter(mark), Fault::StallAfter(mark), Fault::BadChunk(mark)] {
+            upstream.follow(Plan::times(1, fault.clone()));
+            let mut socket = TcpStream::connect(upstream.address()).await.unwrap();
+            let (got, seen) = exchange(&mut socket, &ask(true), &promised(&fault)).await;
+            assert_eq!(seen, promised(&fault), "{fault:?}");
+            assert_eq!(content(&got), whole[..length], "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_resets_who_comes_and_serves_who_waits() {
+    let queue = Queue { places: 2, every: Duration::from_millis(50) };
+    let upstream = Upstream::behind(queue, Plan::none()).unwrap();
+    let sockets = futures_util::future::join_all((0..20).map(|_| TcpStream::connect(upstream.address()))).await;
+    assert_eq!(sockets.iter().filter(|s| s.is_ok()).count(), 20, "the system's own queue is long enough");
+    let record = upstream.log().wait_for(|r| r.connections.len() == 20, LIMIT).await.unwrap();
+    assert!(record.faults()["overflow"] >= 10, "{:?}", record.faults());
+    assert!(record.open() > 0, "those that found a place are served");
+}
+
+#[tokio::test]
+async fn a_stream_pauses_where_it_is_asked_to_and_thinks_first() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let mut socket = TcpStream::connect(upstream.address()).await.unwrap();
+    let began = std::time::Instant::now();
+    let question = r#"{"max_tokens":2,"stream":true,"thinking":{"type":"enabled","budget_tokens":1024}}"#;
+    let (got, seen) = exchange(&mut socket, &post("/v1/messages?beta=true&pause_ms=4", question), &Seen::Whole).await;
+    let text = String::from_utf8(got).unwrap();
+    let events: Vec<&str> = text.split("event: ").skip(1).filter_map(|e| e.lines().next()).collect();
+    let (start, delta, stop) = ("content_block_start", "content_block_delta", "content_block_stop");
+    let wanted = ["message_start", start, "ping", delta, delta, stop, start, delta, delta, stop, "message_delta", "message_stop"];
+    assert_eq!((seen, &events[..]), (Seen::Whole, &wanted[..]));
+    assert!(began.elapsed() >= Duration::from_millis(48), "twelve pauses");
+    for (path, sign) in [
+        ("/v1/messages", "event: error\ndata: {\"type\":\"error\""),
+        ("/v1/responses", "event: error\ndata: {\"error\""),
+        ("/v1/chat/completions", "\ndata: {\"error\""),
+        ("/v1beta/models/g:streamGenerateContent?alt=sse", "\ndata: {\"error\""),
+    ] {
+        upstream.follow(Plan::times(1, Fault::ErrorEvent(3)));
+        let (got, seen) = exchange(&mut socket, &post(path, r#"{"stream":true}"#), &Seen::Whole).await;
+        let text = String::from_utf8(got).unwrap();
+        assert!(seen == Seen::Whole && text.contains(sign) && text.matches("data: ").count() == 4, "{path}: {text}");
     }
 }
 

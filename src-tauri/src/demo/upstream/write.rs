@@ -10,15 +10,23 @@ use super::{
 use bytes::Bytes;
 use std::{io, time::Duration};
 
-/// Where an answer goes wrong.
+/// Where an answer goes wrong, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     Nowhere,
-    InHead(usize),
-    Reset(Mark),
-    Truncate(Mark),
-    Stall(Mark),
-    Lie(u64),
+    /// After this many bytes of the head.
+    InHead(usize, Deed),
+    At(Mark, Deed),
+    /// The length is claimed to be this much more than it is.
+    Lie(i64),
+}
+
+/// What is done where an answer is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    Reset,
+    Close,
+    Stall,
     BadChunk,
 }
 
@@ -29,27 +37,46 @@ pub(super) struct Writer<'a, S> {
     request: u64,
     bodiless: bool,
     slice: usize,
+    /// Pause before each slice.
+    every: Duration,
+    /// Bytes that wait to be written at once.
+    gathered: Option<Vec<u8>>,
 }
 
 impl<'a, S: Socket> Writer<'a, S> {
     pub(super) fn new(link: &'a mut Link<S>, log: &'a Log, request: u64, bodiless: bool) -> Self {
-        Self { link, log, request, bodiless, slice: usize::MAX }
+        Self { link, log, request, bodiless, slice: usize::MAX, every: Duration::ZERO, gathered: None }
     }
 
-    /// From now on at most this many bytes are written at a time.
-    pub(super) fn slice(&mut self, bytes: usize) {
-        self.slice = bytes.max(1);
+    /// From now on at most this many bytes are written at a time, with a pause before each time.
+    pub(super) fn slice(&mut self, bytes: usize, every: Duration) {
+        (self.slice, self.every) = (bytes.max(1), every);
     }
 
     /// Bytes as they are.
     pub(super) async fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(gathered) = &mut self.gathered {
+            gathered.extend_from_slice(bytes);
+            return Ok(());
+        }
         for part in bytes.chunks(self.slice) {
+            if !self.every.is_zero() {
+                tokio::time::sleep(self.every).await;
+            }
             self.link.send(part).await?;
             if self.slice != usize::MAX {
                 tokio::task::yield_now().await;
             }
         }
         Ok(())
+    }
+
+    /// Writes what was gathered.
+    async fn release(&mut self) -> io::Result<()> {
+        match &mut self.gathered {
+            Some(gathered) => self.link.send(&std::mem::take(gathered)).await,
+            None => Ok(()),
+        }
     }
 
     /// Sends nothing more and waits for the client to leave.
@@ -59,20 +86,34 @@ impl<'a, S: Socket> Writer<'a, S> {
     }
 
     /// Waits; false when the client left meanwhile.
-    async fn pause(&mut self, wait: Duration) -> bool {
-        wait.is_zero() || tokio::time::timeout(wait, self.link.gone()).await.is_err()
+    async fn pause(&mut self, wait: Duration) -> io::Result<bool> {
+        if wait.is_zero() {
+            return Ok(true);
+        }
+        self.release().await?;
+        Ok(tokio::time::timeout(wait, self.link.gone()).await.is_err())
     }
 
     /// The whole answer, or as much of it as the cut leaves; `None` when the connection can carry another.
-    pub(super) async fn answer(&mut self, mut answer: Answer, close: bool, cut: Cut) -> io::Result<Option<End>> {
+    pub(super) async fn answer(&mut self, answer: Answer, close: bool, cut: Cut) -> io::Result<Option<End>> {
+        if let Cut::InHead(_, Deed::Reset) | Cut::At(_, Deed::Reset) = cut {
+            // An RST throws away what the kernel has not sent yet, and it begins with few segments at a time.
+            self.gathered = Some(Vec::new());
+        }
+        let end = self.head_and_body(answer, close, cut).await?;
+        self.release().await?;
+        Ok(end)
+    }
+
+    async fn head_and_body(&mut self, mut answer: Answer, close: bool, cut: Cut) -> io::Result<Option<End>> {
         self.bodiless |= matches!(answer.status, 204 | 304);
         let lie = if let Cut::Lie(more) = cut { more } else { 0 };
-        if lie > 0 {
+        if lie != 0 {
             answer = measured(answer);
-        } else if cut == Cut::BadChunk {
+        } else if matches!(cut, Cut::At(_, Deed::BadChunk)) {
             answer.framing = Framing::Chunked;
         }
-        if !self.pause(answer.wait).await {
+        if !self.pause(answer.wait).await? {
             return Ok(Some(End::Left));
         }
         for status in &answer.interim {
@@ -81,9 +122,9 @@ impl<'a, S: Socket> Writer<'a, S> {
         }
         let head = answer.head(lie, close);
         self.log.on_request(self.request, |r| r.answered = Answered::Head(answer.status));
-        if let Cut::InHead(bytes) = cut {
+        if let Cut::InHead(bytes, deed) = cut {
             self.raw(&head[..bytes.min(head.len() - 1)]).await?;
-            return Ok(Some(End::Reset));
+            return self.cut(deed).await.map(Some);
         }
         self.raw(&head).await?;
         if !self.bodiless
@@ -98,32 +139,25 @@ impl<'a, S: Socket> Writer<'a, S> {
     async fn body(&mut self, answer: &mut Answer, cut: Cut) -> io::Result<Option<End>> {
         let (mut bytes, mut events) = (0, 0);
         for Piece { wait, bytes: piece } in answer.pieces.by_ref() {
-            let room = match cut {
-                Cut::Reset(mark) | Cut::Truncate(mark) | Cut::Stall(mark) => room(mark, bytes, events),
-                Cut::Nowhere | Cut::InHead(_) | Cut::Lie(_) | Cut::BadChunk => u64::MAX,
-            };
-            if room == 0 {
-                return Ok(Some(self.cut(cut).await));
+            let room = if let Cut::At(mark, _) = cut { room(mark, bytes, events) } else { u64::MAX };
+            if let (0, Cut::At(_, deed)) = (room, cut) {
+                return self.cut(deed).await.map(Some);
             }
-            if !self.pause(wait).await {
+            if !self.pause(wait).await? {
                 return Ok(Some(End::Left));
             }
             let part = piece.slice(..piece.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
             self.piece(answer.framing, &part).await?;
             (bytes, events) = (bytes + part.len() as u64, events + 1);
-            if part.len() < piece.len() {
-                return Ok(Some(self.cut(cut).await));
-            }
-            if cut == Cut::BadChunk {
-                self.raw(b"this is no chunk size\r\n").await?;
-                return Ok(Some(End::Close));
+            if let (true, Cut::At(_, deed)) = (part.len() < piece.len(), cut) {
+                return self.cut(deed).await.map(Some);
             }
         }
         match cut {
-            Cut::Reset(mark) | Cut::Truncate(mark) | Cut::Stall(mark) if room(mark, bytes, events) == 0 => {
-                return Ok(Some(self.cut(cut).await));
+            Cut::At(mark, deed) if mark == Mark::End || room(mark, bytes, events) == 0 => {
+                return self.cut(deed).await.map(Some);
             }
-            Cut::Lie(_) => return Ok(Some(End::Close)),
+            Cut::Lie(1..) => return Ok(Some(End::Close)),
             _ => {}
         }
         if answer.framing == Framing::Chunked {
@@ -147,12 +181,16 @@ impl<'a, S: Socket> Writer<'a, S> {
         }
     }
 
-    async fn cut(&mut self, cut: Cut) -> End {
-        match cut {
-            Cut::Reset(_) | Cut::InHead(_) => End::Reset,
-            Cut::Stall(_) => self.silence().await,
-            Cut::Truncate(_) | Cut::Lie(_) | Cut::BadChunk | Cut::Nowhere => End::Close,
-        }
+    async fn cut(&mut self, deed: Deed) -> io::Result<End> {
+        Ok(match deed {
+            Deed::Reset => End::Reset,
+            Deed::Close => End::Close,
+            Deed::Stall => self.silence().await,
+            Deed::BadChunk => {
+                self.raw(b"this is no chunk size\r\n").await?;
+                End::Close
+            }
+        })
     }
 }
 
@@ -161,7 +199,7 @@ fn room(mark: Mark, bytes: u64, events: u64) -> u64 {
     match mark {
         Mark::Bytes(limit) => limit.saturating_sub(bytes),
         Mark::Events(limit) if events >= limit => 0,
-        Mark::Events(_) => u64::MAX,
+        Mark::Events(_) | Mark::End => u64::MAX,
     }
 }
 

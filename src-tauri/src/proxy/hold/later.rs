@@ -21,7 +21,10 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 /// What the future leads to: the answer's own body, or words of ours and the end.
 enum End {
@@ -123,7 +126,8 @@ fn failed(attempts: Attempts, failure: Failure) -> End {
 /// What came instead of a stream: the API's own error, whose body is what its dialect puts into an error event.
 async fn instead(mut attempts: Attempts, status: StatusCode, mut source: Source) -> End {
     let mut body = Vec::new();
-    while let Some(Ok(frame)) = poll_fn(|cx| source.poll_frame(cx)).await {
+    let silence = attempts.proxy.config.stream.stall_alarm;
+    while let Ok(Some(Ok(frame))) = timeout(silence, poll_fn(|cx| source.poll_frame(cx))).await {
         body.extend(frame.into_data().unwrap_or_default());
         if body.len() > ERROR_BODY {
             break;

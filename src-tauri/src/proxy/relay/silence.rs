@@ -1,10 +1,7 @@
 //! Silence in a stream (U14): a ping between events where the user wants one, a condition when it lasts, an end when we
 //! are the ones who keep the client waiting.
 
-use crate::{
-    config::Stream,
-    health::{Code, Tracker},
-};
+use crate::health::{Code, Tracker};
 use std::{
     collections::HashMap,
     future::Future,
@@ -78,11 +75,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Silence {
-    pub(super) fn new(policy: &Stream) -> Self {
+    /// `ping`: after how much silence; `None`: no pings. `alarm`: how long a silence may be.
+    pub(super) fn new(ping: Option<Duration>, alarm: Duration) -> Self {
         let now = Instant::now();
-        let ping = policy.ping.then_some(policy.ping_after);
-        let first = ping.map_or(policy.stall_alarm, |p| p.min(policy.stall_alarm));
-        Self { ping, alarm: policy.stall_alarm, heard: now, pinged: now, timer: Box::pin(sleep_until(now + first)), silent: None }
+        let first = ping.map_or(alarm, |p| p.min(alarm));
+        Self { ping, alarm, heard: now, pinged: now, timer: Box::pin(sleep_until(now + first)), silent: None }
     }
 
     /// Something came.
@@ -131,18 +128,16 @@ mod tests {
     use super::*;
     use std::future::poll_fn;
 
-    fn policy(ping: bool) -> Stream {
-        let home = tempfile::tempdir().unwrap();
-        Stream { ping, ..crate::config::Config::under(home.path()).unwrap().stream }
-    }
+    const PING: Duration = Duration::from_secs(20);
+    const ALARM: Duration = Duration::from_secs(290);
 
     #[tokio::test(start_paused = true)]
     async fn without_pings_a_long_silence_is_a_condition_until_somebody_speaks() {
-        let (policy, all, health) = (policy(false), Silent::default(), Tracker::default());
-        let mut silence = Silence::new(&policy);
+        let (all, health) = (Silent::default(), Tracker::default());
+        let mut silence = Silence::new(None, ALARM);
         for _ in 0..2 {
             let quiet = poll_fn(|cx| silence.poll_due(cx, true, &all, &health, "api"));
-            assert!(tokio::time::timeout(policy.stall_alarm - Duration::from_secs(1), quiet).await.is_err());
+            assert!(tokio::time::timeout(ALARM - Duration::from_secs(1), quiet).await.is_err());
             assert_eq!(health.visible(), []);
             let quiet = poll_fn(|cx| silence.poll_due(cx, true, &all, &health, "api"));
             assert!(tokio::time::timeout(Duration::from_secs(2), quiet).await.is_err());
@@ -154,16 +149,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pings_come_between_events_only_and_end_with_the_alarm() {
-        let (policy, all, health) = (policy(true), Silent::default(), Tracker::default());
-        let mut silence = Silence::new(&policy);
+        let (all, health) = (Silent::default(), Tracker::default());
+        let mut silence = Silence::new(Some(PING), ALARM);
         let begun = Instant::now();
         let quiet = poll_fn(|cx| silence.poll_due(cx, false, &all, &health, "api"));
-        assert!(tokio::time::timeout(policy.ping_after + Duration::from_secs(5), quiet).await.is_err(), "in an event");
+        assert!(tokio::time::timeout(PING + Duration::from_secs(5), quiet).await.is_err(), "in an event");
         let mut pings = 0;
         while poll_fn(|cx| silence.poll_due(cx, true, &all, &health, "api")).await == Due::Ping {
             pings += 1;
         }
-        assert!(begun.elapsed() >= policy.stall_alarm && begun.elapsed() < policy.stall_alarm + Duration::from_secs(2));
-        assert_eq!(pings, 1 + (policy.stall_alarm - Duration::from_secs(25)).as_secs() / policy.ping_after.as_secs());
+        assert!(begun.elapsed() >= ALARM && begun.elapsed() < ALARM + Duration::from_secs(2));
+        assert_eq!(pings, 1 + (ALARM - Duration::from_secs(25)).as_secs() / PING.as_secs());
     }
 }

@@ -28,7 +28,11 @@ impl Source {
             Some(wire) if frame.is_pending() => {
                 // Driving the connection may have read what the body waits for.
                 wire.poll_drive(cx);
-                Pin::new(&mut self.body).poll_frame(cx)
+                let frame = Pin::new(&mut self.body).poll_frame(cx);
+                if frame.is_pending() {
+                    wire.bear_gaps();
+                }
+                frame
             }
             _ => frame,
         }

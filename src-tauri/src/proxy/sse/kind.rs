@@ -13,7 +13,7 @@ pub enum Kind {
     Ping,
     /// Something that a user may see, or that is not known.
     Content,
-    /// The answer's last event: `message_stop`, `[DONE]`, `response.completed`.
+    /// The answer's last event: `message_stop`, `[DONE]`, `response.completed`, `error`.
     Last,
 }
 
@@ -48,7 +48,7 @@ fn of_type(name: &[u8], data: &[u8]) -> Kind {
             Kind::Preamble
         }
         b"content_block_start" if parsed(data).is_some_and(|v| is_empty_block(&v["content_block"])) => Kind::Preamble,
-        b"message_stop" | b"response.completed" | b"response.incomplete" | b"response.failed" => Kind::Last,
+        b"message_stop" | b"error" | b"response.completed" | b"response.incomplete" | b"response.failed" => Kind::Last,
         _ => Kind::Content,
     }
 }
@@ -122,7 +122,7 @@ mod tests {
             ("content_block_start", r#"{"content_block":{"type":"text","text":"a"}}"#, Kind::Content),
             ("content_block_start", "{", Kind::Content),
             ("content_block_delta", "{}", Kind::Content),
-            ("error", r#"{"type":"error"}"#, Kind::Content),
+            ("error", r#"{"type":"error"}"#, Kind::Last),
             ("message_stop", r#"{"type":"message_stop"}"#, Kind::Last),
             ("", r#"{"type":"message_stop"}"#, Kind::Last),
             ("", r#"{ "type": "response.completed", "response": {"#, Kind::Last),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::{CompanyProxy, Config, ProxyKind},
+    proxy::budget::Budget,
     status::traffic::Cause,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -35,6 +36,8 @@ pub(super) struct Dial<'a> {
     pub(super) place: &'a Place,
     pub(super) config: &'a Config,
     pub(super) ways: &'a Arc<Ways>,
+    /// Told of each connection that was tried in vain.
+    pub(super) budget: &'a Budget,
 }
 
 /// A connection, and what it took.
@@ -152,10 +155,12 @@ impl Dial<'_> {
                 Some((tried, done)) = running.next() => match done {
                     Ok((io, socket, forwarded)) => {
                         self.won(next, tried, &failed);
+                        self.budget.charge(running.len()); // those that lost the race
                         return Ok(Made { io, socket, forwarded, absorbed, ways: self.ways.clone() });
                     }
                     Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin) => return Err(failure),
                     Err(failure) => {
+                        self.budget.charge(1);
                         tracing::debug!(place = %self.place, share = ?tried.share, "{}", failure.detail);
                         failed.push(tried.address);
                         absorbed.push(failure.cause);

@@ -163,12 +163,22 @@ impl Origin {
 
     /// Drops idle connections that are too old or dead. Called from time to time by the proxy.
     pub(in crate::proxy) fn sweep(&self) {
-        let idle = std::mem::take(&mut self.lock().idle);
         let limit = self.config.pool.idle;
-        let kept: Vec<Idle> =
-            idle.into_iter().filter_map(|mut i| (i.since.elapsed() < limit && i.wire.is_usable()).then_some(i)).collect();
-        // What came back meanwhile is younger and stays on top.
+        let usable = |i: &mut Idle| i.since.elapsed() < limit && i.wire.is_usable();
+        self.put_all_back(self.take_all_idle().into_iter().filter_map(|mut i| usable(&mut i).then_some(i)).collect());
+    }
+
+    fn take_all_idle(&self) -> Vec<Idle> {
+        std::mem::take(&mut self.lock().idle)
+    }
+
+    fn put_all_back(&self, kept: Vec<Idle>) {
         let mut inner = self.lock();
+        if kept.iter().any(|i| i.wire.network() != *self.network.borrow()) {
+            drop(inner);
+            return; // the network changed meanwhile; they all go with the one before
+        }
+        // What came back meanwhile is younger and stays on top.
         let younger = std::mem::replace(&mut inner.idle, kept);
         inner.idle.extend(younger);
         // Requests that came meanwhile found none of them, and in a full pool nobody dials for them.
@@ -263,13 +273,17 @@ impl Origin {
 
     fn dial(self: &Arc<Self>, inner: &mut Inner) {
         inner.dialing += 1;
-        let (origin, dialing, network) = (self.clone(), Dialing::new(self), self.network.subscribe());
-        self.tasks.spawn(async move { origin.dial_one(dialing, network).await });
+        let (origin, network) = (self.clone(), self.network.subscribe());
+        self.tasks.spawn(async move {
+            // Not before it runs: a runtime that ends drops the task at once, under the lock that is held here.
+            let dialing = Dialing::new(&origin);
+            origin.dial_one(dialing, network).await;
+        });
     }
 
     async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>) {
         let in_network = *network.borrow_and_update();
-        let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways };
+        let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways, budget: &self.budget };
         let dialled = tokio::select! {
             biased;
             // Whatever came of it would be about a network that is gone.
@@ -286,7 +300,13 @@ impl Origin {
             Ok(dialled) => {
                 let (slot, proof) = Slot::new(&self, in_network, self.place.tls);
                 settled = proof;
-                self.lock().open += 1;
+                {
+                    let mut inner = self.lock();
+                    inner.open += 1;
+                    if !dialled.absorbed.is_empty() {
+                        inner.circuit.slow_down();
+                    }
+                }
                 Wire::new(dialled, slot, self.config.limits.header_count)
                     .await
                     .map_err(|e| format!("the connection to {} broke at once ({e})", self.place))
@@ -294,7 +314,10 @@ impl Origin {
                         let gone = || format!("{} broke the connection as soon as it was made", self.place);
                         if wire.is_usable() { Ok(wire) } else { Err(gone()) }
                     })
-                    .map_err(|why| Failure::new(Cause::Connect, why))
+                    .map_err(|why| {
+                        self.budget.charge(1);
+                        Failure::new(Cause::Connect, why)
+                    })
             }
         };
         self.traffic.dial(made.is_ok());
@@ -312,7 +335,7 @@ impl Origin {
             Err(failure) => {
                 tracing::debug!(origin = %self.place, cause = failure.cause.as_str(), "{}", failure.detail);
                 settled = None;
-                let pause = self.budget.charge();
+                let pause = self.budget.pause();
                 let mut inner = self.lock();
                 dialing.done(&mut inner);
                 match inner.circuit.failed(Instant::now(), &failure, pause) {

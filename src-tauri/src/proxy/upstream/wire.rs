@@ -32,6 +32,8 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug, Default)]
 struct Meter {
     written: AtomicU64,
+    /// Of it what the kernel has: TLS keeps records back until they are flushed.
+    flushed: AtomicU64,
     read: AtomicU64,
     write_failed: AtomicBool,
     /// The system gave the connection up because nobody acknowledged.
@@ -119,6 +121,11 @@ impl AsyncWrite for Counted {
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = self.inner().poll_flush(cx).map_ok(|()| 0);
+        if let Poll::Ready(Ok(_)) = poll
+            && !self.meter.write_failed.load(Relaxed)
+        {
+            self.meter.flushed.store(self.meter.written.load(Relaxed), Relaxed);
+        }
         self.noted(poll, 0).map_ok(|_| ())
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -142,6 +149,8 @@ pub(in crate::proxy) struct Wire {
     /// What failed while it was made, for the first request on it to count.
     absorbed: Vec<Cause>,
     ways: Arc<Ways>,
+    /// The system gives the connection up when nothing is acknowledged for `write_stall`.
+    watched: bool,
     /// Its place in the pool's count.
     slot: Slot,
 }
@@ -162,7 +171,19 @@ impl Wire {
             .max_headers(max_fields)
             .handshake(TokioIo::new(Counted { io, meter: meter.clone() }))
             .await?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)), meter, socket, tls, uses: 0, forwarded, absorbed, ways, slot })
+        Ok(Self {
+            sender,
+            connection: Some(Box::pin(connection)),
+            meter,
+            socket,
+            tls,
+            uses: 0,
+            forwarded,
+            absorbed,
+            ways,
+            watched: false,
+            slot,
+        })
     }
 
     /// True when the next request on it will not be its first.
@@ -183,6 +204,19 @@ impl Wire {
     /// The network in which it was made.
     pub(super) fn network(&self) -> u64 {
         self.slot.network()
+    }
+
+    /// The answer takes its time: from here on a gap of the network is no reason to give the connection up.
+    pub(in crate::proxy) fn bear_gaps(&mut self) {
+        self.watch_unacknowledged(false);
+    }
+
+    /// Kept from request to request where answers come at once: setting it is a call of the system each time.
+    fn watch_unacknowledged(&mut self, on: bool) {
+        if self.ways.write_stall.is_some() && self.watched != on {
+            self.watched = on;
+            self.socket.limit_unacknowledged(self.ways.write_stall.filter(|_| on));
+        }
     }
 
     /// Drives the connection; forgets it when it has ended.
@@ -232,7 +266,7 @@ impl Wire {
         }
         let began = Instant::now();
         let limit = self.ways.write_stall;
-        self.socket.limit_unacknowledged(limit);
+        self.watch_unacknowledged(true);
         let (written, read) = (self.meter.written.load(Relaxed), self.meter.read.load(Relaxed));
         let mut stall = self.socket.stall(limit);
         let result = {
@@ -258,21 +292,25 @@ impl Wire {
                 {
                     return Err(forwarded.refused_login());
                 }
-                self.socket.limit_unacknowledged(None);
                 self.slot.answered();
                 return Ok((response, self));
             }
             Some(Err(error)) => error,
             None => return Err(self.stalled("the network took no byte of the request")),
         };
+        // What fails to be written behind the whole request is not of it.
+        let whole = length.is_some_and(|n| self.meter.flushed.load(Relaxed) >= written + n);
         let written = self.meter.written.load(Relaxed) - written;
         let answered = self.meter.read.load(Relaxed) > read;
         if !answered {
             self.slot.broke();
         }
-        let incomplete = self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n);
-        if !answered && self.meter.timed_out.load(Relaxed) && (incomplete || self.is_unacknowledged(began.elapsed())) {
-            return Err(self.stalled("the other side acknowledged nothing of the request"));
+        let incomplete = !whole && (self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n));
+        let unacknowledged =
+            (!answered && self.meter.timed_out.load(Relaxed) && (incomplete || self.is_unacknowledged(began.elapsed())))
+                .then(|| self.stalled("the other side acknowledged nothing of the request"));
+        if let (true, Some(failure)) = (incomplete, &unacknowledged) {
+            return Err(failure.clone());
         }
         let cause = match (answered, incomplete, self.is_reused()) {
             (true, ..) if error.is_parse() => Cause::BadResponse,
@@ -282,7 +320,8 @@ impl Wire {
             (false, false, true) => Cause::ReusedReset,
             (false, false, false) => Cause::FreshReset,
         };
-        Err(Failure::new(cause, describe(&error)))
+        // All of it may have arrived, and only its acknowledgement got lost.
+        Err(Failure::new(cause, unacknowledged.map_or_else(|| describe(&error), |f| f.detail)))
     }
 
     /// True when a connection that the system gave up this long after a request was begun had bytes unacknowledged. The
@@ -303,14 +342,18 @@ impl Wire {
 
 /// The innermost reason, without anything of the request.
 fn describe(error: &hyper::Error) -> String {
-    use std::error::Error;
     if error.is_incomplete_message() {
         return "the connection was closed before a response".into();
     }
     if error.is_parse() {
         return format!("the answer was not valid HTTP ({error})");
     }
-    let mut inner: &dyn Error = error;
+    innermost(error)
+}
+
+/// The reason behind all that a library says around it.
+pub(in crate::proxy) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
     while let Some(source) = inner.source() {
         inner = source;
     }

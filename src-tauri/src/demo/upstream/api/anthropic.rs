@@ -10,7 +10,8 @@ pub(super) fn messages(question: &Value) -> Answer {
     let words = words(question);
     let model = model(question, MODEL);
     if streams(question) {
-        return Answer::events(stream(model, &words).into_iter().map(now)).header("request-id", "req_demo");
+        let thinks = question.pointer("/thinking/type").and_then(Value::as_str).is_some_and(|t| t != "disabled");
+        return Answer::events(stream(model, &words, thinks).into_iter().map(now)).header("request-id", "req_demo");
     }
     let text = words.concat();
     let body = json!({
@@ -22,29 +23,38 @@ pub(super) fn messages(question: &Value) -> Answer {
     Answer::json(200, &body).header("request-id", "req_demo")
 }
 
-fn stream(model: &str, words: &[String]) -> Vec<Bytes> {
+/// The order of events is the API's own: a `ping` follows the start of the first block, a thinking block comes first.
+fn stream(model: &str, words: &[String], thinks: bool) -> Vec<Bytes> {
     let start = json!({
         "id": "msg_demo", "type": "message", "role": "assistant", "model": model, "content": [],
         "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 8, "output_tokens": 1},
     });
-    let mut events = vec![
-        event("message_start", &json!({"type": "message_start", "message": start})),
-        event(
-            "content_block_start",
-            &json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-        ),
-        event("ping", &json!({"type": "ping"})),
-    ];
-    events.extend(words.iter().map(|word| {
-        let delta = json!({"type": "text_delta", "text": word});
-        event("content_block_delta", &json!({"type": "content_block_delta", "index": 0, "delta": delta}))
-    }));
+    let mut events = vec![event("message_start", &json!({"type": "message_start", "message": start}))];
+    if thinks {
+        let thought = json!({"type": "thinking_delta", "thinking": "Which wall keeps the wind out?"});
+        let signature = json!({"type": "signature_delta", "signature": "c2lnbmVk"});
+        events.extend(block(0, &json!({"type": "thinking", "thinking": "", "signature": ""}), vec![thought, signature]));
+    }
+    let texts = words.iter().map(|word| json!({"type": "text_delta", "text": word})).collect();
+    events.extend(block(usize::from(thinks), &json!({"type": "text", "text": ""}), texts));
+    events.insert(2, event("ping", &json!({"type": "ping"})));
     let (delta, usage) = (json!({"stop_reason": "end_turn", "stop_sequence": null}), json!({"output_tokens": words.len()}));
     events.extend([
-        event("content_block_stop", &json!({"type": "content_block_stop", "index": 0})),
         event("message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage})),
         event("message_stop", &json!({"type": "message_stop"})),
     ]);
+    events
+}
+
+fn block(index: usize, empty: &Value, deltas: Vec<Value>) -> Vec<Bytes> {
+    let start = json!({"type": "content_block_start", "index": index, "content_block": empty});
+    let mut events = vec![event("content_block_start", &start)];
+    events.extend(
+        deltas
+            .into_iter()
+            .map(|delta| event("content_block_delta", &json!({"type": "content_block_delta", "index": index, "delta": delta}))),
+    );
+    events.push(event("content_block_stop", &json!({"type": "content_block_stop", "index": index})));
     events
 }
 

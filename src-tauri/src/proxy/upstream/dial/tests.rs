@@ -72,6 +72,7 @@ struct Bench {
     network: watch::Sender<Network>,
     config: Config,
     ways: Arc<Ways>,
+    budget: Budget,
     _home: tempfile::TempDir,
 }
 
@@ -89,7 +90,8 @@ fn bench(tune: impl FnOnce(&mut Config)) -> Bench {
     let server = server.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
     let (network, seen) = watch::channel(Network::default());
     let ways = Arc::new(Ways::new(&config, Arc::new(super::super::Memory::new(seen)), config.listen));
-    Bench { acceptor: TlsAcceptor::from(Arc::new(server)), network, config, ways, _home: home }
+    let budget = Budget::new(&config.retry);
+    Bench { acceptor: TlsAcceptor::from(Arc::new(server)), network, config, ways, budget, _home: home }
 }
 
 impl Bench {
@@ -99,7 +101,7 @@ impl Bench {
 
     async fn dial(&self, host: &str, port: u16, tls: bool) -> Result<Made, Failure> {
         let place = Place { tls, host: host.into(), port };
-        Dial { place: &place, config: &self.config, ways: &self.ways }.run().await
+        Dial { place: &place, config: &self.config, ways: &self.ways, budget: &self.budget }.run().await
     }
 }
 
@@ -156,7 +158,7 @@ async fn u1_a_family_whose_tls_breaks_goes_last_afterwards() {
     };
     let both: Vec<SocketAddr> = vec![six.address, four.address];
     let place = Place { tls: true, host: "localhost".into(), port };
-    let dial = Dial { place: &place, config: &bench.config, ways: &bench.ways };
+    let dial = Dial { place: &place, config: &bench.config, ways: &bench.ways, budget: &bench.budget };
     let next = Next { proxy: None, host: "localhost", port, address: None };
     // The system's resolver may know only one of them, so the list is given.
     let made = dial.race(&next, bench.ways.memory.order(("localhost", port), both.clone())).await.unwrap();
@@ -190,4 +192,21 @@ fn families_take_turns() {
     );
     assert_eq!(alternate(list(&["1.1.1.1:1", "1.1.1.2:1"])), list(&["1.1.1.1:1", "1.1.1.2:1"]));
     assert_eq!(alternate(vec![]), vec![]);
+}
+
+/// A dial may be several connections to whoever is dialled: each of them counts.
+#[tokio::test]
+async fn every_connection_that_was_tried_in_vain_costs_budget() {
+    let began = std::time::Instant::now();
+    let bench = bench(|c| (c.retry.budget, c.retry.budget_floor) = (0.0, 1));
+    let picky = bench.middlebox(|large| if large { Deed::Reset } else { Deed::Pass }).await;
+    assert!(bench.dial("127.0.0.1", picky.address.port(), true).await.is_ok());
+    let deaf = bench.middlebox(|_| Deed::Reset).await;
+    assert!(bench.dial("127.0.0.1", deaf.address.port(), true).await.is_err());
+    let tried = picky.seen().len() - 1 + deaf.seen().len();
+    assert!(tried >= 2, "{tried}");
+    // The bucket held ten, and gets one a second.
+    let left = (0..20).take_while(|_| bench.budget.withdraw()).count();
+    let refilled = began.elapsed().as_secs() as usize;
+    assert!((10 - tried..=10 - tried + refilled).contains(&left), "{left} left after {tried}");
 }

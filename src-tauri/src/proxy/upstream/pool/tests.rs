@@ -145,3 +145,33 @@ async fn plain_connections_that_say_nothing_are_made_a_few_at_a_time() {
     assert!(wires.iter().all(|lease| lease.wire.is_ok()));
     assert!(began.elapsed() >= 2 * SETTLE, "four, four and four: {:?}", began.elapsed());
 }
+
+/// A runtime that ends drops what it is still given, within the call that gives it.
+#[test]
+fn a_dial_that_the_runtime_no_longer_takes_blocks_nobody() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let bench = runtime.block_on(bench(false, |_| {}));
+    drop(runtime);
+    let (done, ended) = std::sync::mpsc::channel();
+    let origin = bench.origin;
+    std::thread::spawn(move || {
+        origin.warm(1);
+        done.send(origin.stats().idle).ok();
+    });
+    assert_eq!(ended.recv_timeout(LIMIT), Ok(0), "nobody waits for a lock that he holds himself");
+}
+
+/// A connection that the sweep looks at while the network changes belongs to the network before.
+#[tokio::test]
+async fn the_sweep_brings_no_connection_into_another_network() {
+    let bench = bench(false, |_| {}).await;
+    let wire = bench.checkout().await.wire.unwrap();
+    let _old = bench.accepted().await;
+    bench.origin.put_back(wire);
+    let swept = bench.origin.take_all_idle();
+    assert_eq!(swept.len(), 1);
+    bench.origin.network_changed();
+    bench.origin.put_all_back(swept);
+    let _new = bench.accepted().await;
+    bench.reaches("only the new one is left", |s| (s.idle, s.open) == (1, 1)).await;
+}

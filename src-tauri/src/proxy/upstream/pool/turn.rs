@@ -99,9 +99,12 @@ impl Origin {
                     _ if look > now => continue,
                     Some(_) => inner.circuit.verdict(now, &self.place),
                     None => {
-                        let last = inner.circuit.last().map(|f| format!("; the last reason: {}", f.detail)).unwrap_or_default();
-                        let detail = format!("no connection to {} became free within {:.1?}{last}", self.place, now - since);
-                        Failure::new(Cause::Connect, detail)
+                        let waited = format!("no connection to {} became free within {:.1?}", self.place, now - since);
+                        match inner.circuit.last() {
+                            // Whose fault it is, is told by what the last dial met.
+                            Some(last) => Failure::new(last.cause, format!("{waited}; the last reason: {}", last.detail)),
+                            None => Failure::new(Cause::Connect, waited),
+                        }
                     }
                 }
             };
