@@ -164,3 +164,16 @@ async fn stopping_lets_requests_in_flight_finish() {
     stopping.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+/// What an engine said of its upstreams is forgotten with it: the next one may have others, and has asked nobody yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_leaves_no_condition_of_an_upstream_behind() {
+    let (upstream, other) = (Upstream::tls(Plan::none()).unwrap(), Upstream::tls(Plan::none()).unwrap());
+    let trust = leeward::config::Trust::Only(vec![other.authority().unwrap().to_vec()]);
+    let engine = TestEngine::tuned(&upstream, |c| c.trust = trust);
+    let asked = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
+    assert_eq!(asked.status(), 502);
+    assert_eq!(engine.health().await["conditions"][0]["code"], "certificate-untrusted");
+    restart(&engine).await;
+    assert_eq!(engine.health().await["conditions"], serde_json::json!([]));
+}

@@ -167,6 +167,12 @@ async fn cell(ask: Ask, fault: Fault) {
     };
     match promised {
         Promise::Repaired(causes) => {
+            // What breaks while a connection is made is mended there, where there is another way to make it (U2).
+            let said = answer.as_ref().ok().and_then(|a| a.1["x-leeward-attempts"].to_str().ok()).unwrap_or_default();
+            let (attempts, note) = said.split_once("; ").unwrap_or((said, ""));
+            assert_eq!(note, if ask.is_held() { "" } else { "not-replayable" }, "{context}");
+            let least = if fault.when() == When::Connecting { 1 } else { 2 };
+            assert!(attempts.parse::<u32>().is_ok_and(|n| n >= least), "{context}");
             right(answer, directly(ask, &Fault::None, large).await, &context);
             assert!(causes.iter().any(|c| absorbed(c) > 0), "{context}");
             assert_eq!(more("passed_on"), 0, "{context}");

@@ -137,6 +137,11 @@ impl Tracker {
         }
     }
 
+    /// Records that nothing is known of these any more, whatever they concern.
+    pub fn forget(&self, codes: &[Code]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(code, _), _| !codes.contains(code));
+    }
+
     /// The conditions that have lasted long enough to be shown, worst first.
     pub fn visible(&self) -> Vec<Condition> {
         let now = Instant::now();

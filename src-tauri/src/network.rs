@@ -73,7 +73,9 @@ const POLL: Duration = Duration::from_secs(15);
 /// The clocks are read this often: the longest time a sleep goes unnoticed where the system does not tell of it.
 const CLOCKS: Duration = Duration::from_secs(1);
 /// The kernel answers at once; routes of a whole internet exchange take longer than anybody waits.
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
+// The clocks are not read while the network is looked at, and that must not count as a sleep.
+const _: () = assert!(LOOK_LIMIT.as_millis() + CLOCKS.as_millis() < clocks::JUMP.as_millis());
 /// The clocks and the system tell of the same sleep within this.
 const SAME_SLEEP: Duration = Duration::from_secs(10);
 /// Hints that may wait; sources wait in their turn.

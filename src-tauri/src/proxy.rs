@@ -51,7 +51,7 @@ use std::{
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use upstream::{Memory, Origin, Parts, Place, Upstream, Ways};
+use upstream::{CONDITIONS, Memory, Origin, Parts, Place, Upstream, Ways};
 use url::Url;
 
 /// Writes the upstreams that sessions brought along to where a restarted engine finds them.
@@ -209,6 +209,8 @@ impl Proxy {
         mode: watch::Receiver<Mode>,
     ) -> Arc<Self> {
         shared.budget.follow(&config.retry);
+        // The generation before may have had other upstreams, and nobody would ever say that those are well.
+        shared.health.forget(&CONDITIONS);
         let ways = Arc::new(Ways::new(&config, shared.paths.clone(), local));
         Arc::new(Self {
             config,

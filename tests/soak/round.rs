@@ -48,7 +48,7 @@ pub async fn soak(seed: u64, time: Duration) -> Vec<String> {
         if left.is_zero() && nth > 0 {
             break;
         }
-        let seed = fastrand::Rng::with_seed(seed.wrapping_add(nth)).u64(1..1 << 48);
+        let seed = fastrand::Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(nth)).u64(1..1 << 48);
         let (law, weather, name) = match nth % 4 {
             0 | 2 => (law(true, false), Weather { seed, percent: 35, most: 2 }, "strict"),
             1 => (law(true, true), Weather { seed, percent: 35, most: 2 }, "strict, answers held"),
@@ -210,7 +210,8 @@ fn total(records: &[Record]) -> std::collections::BTreeMap<&'static str, u64> {
 fn upstream(nth: usize, tls: bool, law: Law, weather: Weather, stage: &Arc<Stage>) -> Upstream {
     let mut faults = vec![Fault::ResetAtAccept, Fault::ResetAtAccept, Fault::ResetInTls, Fault::ResetInTls, Fault::CloseInTls];
     if tls {
-        faults.extend([Fault::ResetInServerHello(1), Fault::ResetInServerHello(90), Fault::ResetInServerHello(900)]);
+        // Within its first message, which is all but the whole of a resumed session's: with the whole of it a client's side of the handshake is done, and a request may be on its way.
+        faults.extend([1, 60, 120].map(Fault::ResetInServerHello));
         faults.extend([Fault::StallInTls, Fault::ResetHelloOver(600)]);
     }
     // In the clear a reset connection takes a request with it that was never read: only where that need not be repaired.

@@ -51,7 +51,7 @@ impl Step {
         let mut dice = fastrand::Rng::with_seed(mix);
         dice.u64(..); // similar seeds give similar first numbers
         let mut what = What::draw(&mut dice);
-        let padding = padding(&mut dice);
+        let padding = if what.method() == reqwest::Method::POST { padding(&mut dice) } else { 0 };
         if padding > LARGE && what.kind() == Kind::Inference {
             what = OVERSIZE;
         }

@@ -6,7 +6,7 @@ use leeward::config::Config;
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Messages API, streamed.
+    /// Messages API, streamed: it thinks first, and its events come one by one.
     Messages,
     /// Messages API, whole.
     MessagesJson,
@@ -21,9 +21,9 @@ pub enum Ask {
     Get,
     /// A refresh token works once.
     OAuth,
-    /// Larger than what is kept for being sent again; otherwise as `Messages`.
+    /// Messages API, streamed; larger than what is kept for being sent again.
     Upload,
-    /// As `Messages`, by a client that says it is retrying itself.
+    /// Messages API, streamed, by a client that says it is retrying itself.
     Retrying,
 }
 
@@ -73,7 +73,8 @@ impl Ask {
 
     fn path(self) -> &'static str {
         match self {
-            Self::Messages | Self::MessagesJson | Self::Upload | Self::Retrying => "v1/messages",
+            Self::Messages => "v1/messages?beta=true&pause_ms=1",
+            Self::MessagesJson | Self::Upload | Self::Retrying => "v1/messages",
             Self::Chat => "v1/chat/completions",
             Self::Responses => "v1/responses",
             Self::Gemini => "v1beta/models/g:streamGenerateContent?alt=sse",
@@ -90,6 +91,9 @@ impl Ask {
             return client().get(url);
         }
         let mut body = message(self.is_stream());
+        if self == Self::Messages {
+            body["thinking"] = serde_json::json!({ "type": "enabled", "budget_tokens": 1024 });
+        }
         let size = if self == Self::Upload { large.max(UPLOAD) } else { large };
         body["messages"][0]["content"] = "x".repeat(size.max(5)).into();
         let request = client().post(url).json(&body);

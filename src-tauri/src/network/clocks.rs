@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Shorter than this, no peer has forgotten a connection; longer, no busy machine is late. The wall clock may also have
 /// been set by hand, which costs a few idle connections.
-const JUMP: Duration = Duration::from_secs(5);
+pub(super) const JUMP: Duration = Duration::from_secs(5);
 /// Linux counts the time it slept; where a machine has no fine clock for that, it counts whole seconds.
 const SLEPT: Duration = Duration::from_millis(500);
 

@@ -77,7 +77,6 @@ pub(super) enum Payload {
 }
 
 /// A body too large for memory: what has been read, and the rest.
-#[derive(Debug)]
 pub(super) struct Streamed {
     prefix: VecDeque<Bytes>,
     rest: Incoming,
@@ -105,12 +104,25 @@ impl ClientFault {
 }
 
 /// A body in memory, in the pieces in which it came.
-#[derive(Debug)]
 pub(super) struct Held {
     chunks: Vec<Bytes>,
     len: u64,
     trailers: Option<HeaderMap>,
     _permit: Permit,
+}
+
+/// Sizes only: a body never shows.
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// The same.
+impl std::fmt::Debug for Streamed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streamed").field("left", &self.left).finish_non_exhaustive()
+    }
 }
 
 /// Why a body could not be read.

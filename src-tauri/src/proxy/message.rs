@@ -8,13 +8,19 @@ use http::{
 use hyper::body::Body as _;
 
 /// A request without its body, as it goes out.
-#[derive(Debug)]
 pub(super) struct Message {
     pub(super) method: Method,
     pub(super) target: Uri,
     pub(super) headers: HeaderMap,
     /// Holds the spelling of the header names, which hyper writes again.
     pub(super) extensions: Extensions,
+}
+
+/// Header values and queries hold keys, so neither shows.
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Message").field("method", &self.method).field("path", &self.target.path()).finish_non_exhaustive()
+    }
 }
 
 impl Message {
@@ -48,5 +54,22 @@ impl Message {
         };
         let length = body_length.map(|n| head_length(&request) + n);
         (request, length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_queries_never_show() {
+        let message = Message {
+            method: Method::POST,
+            target: Uri::from_static("/v1beta/models/g:generateContent?key=hush"),
+            headers: [(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer hush"))].into_iter().collect(),
+            extensions: Extensions::new(),
+        };
+        let shown = format!("{message:?}");
+        assert!(shown.contains("POST") && !shown.contains("hush"), "{shown}");
     }
 }

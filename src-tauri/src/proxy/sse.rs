@@ -12,7 +12,6 @@ pub use kind::Kind;
 pub(super) const GLIMPSE: usize = 96;
 
 /// Follows a stream of events over its chunks.
-#[derive(Debug)]
 pub struct Scanner {
     /// Bytes of one event that are kept.
     keep: usize,
@@ -34,6 +33,13 @@ pub struct Scanner {
     promised: bool,
     /// The stream's first bytes may be a byte order mark.
     begun: bool,
+}
+
+/// Nothing of what passes shows.
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scanner").field("complete", &self.complete).field("promised", &self.promised).finish_non_exhaustive()
+    }
 }
 
 impl Scanner {

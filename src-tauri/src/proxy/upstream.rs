@@ -14,7 +14,7 @@ mod tunnel;
 mod wire;
 
 pub(super) use paths::Memory;
-pub(super) use pool::{Lease, Origin, Parts};
+pub(super) use pool::{CONDITIONS, Lease, Origin, Parts};
 pub(super) use wire::{Wire, head_length, innermost};
 
 use super::Proxy;

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Frames that wait to be passed on.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::proxy) struct Buffer {
     memory: VecDeque<Bytes>,
     /// Bytes in memory and in the file together.
@@ -20,8 +20,17 @@ pub(in crate::proxy) struct Buffer {
     /// Bytes of the file that have not been read back.
     in_file: u64,
     reading: bool,
+    /// What came after the file could not be written any more.
+    behind: VecDeque<Bytes>,
     trailers: Option<HeaderMap>,
     permit: Option<Permit>,
+}
+
+/// Sizes only: an answer never shows.
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Buffer").field("bytes", &self.bytes).field("in_file", &self.in_file).finish_non_exhaustive()
+    }
 }
 
 /// Read back in pieces of this size.
@@ -58,20 +67,21 @@ impl Buffer {
         };
         let length = data.len() as u64;
         self.bytes += length;
+        if !self.behind.is_empty() {
+            self.behind.push_back(data);
+            return Ok(());
+        }
         let fits = self.file.is_none() && self.bytes <= memory && self.permit.as_mut().is_none_or(|p| p.grow(length, total));
         if fits {
             self.memory.push_back(data);
             return Ok(());
         }
-        match self.spill(&data) {
+        let spilled = self.spill(&data);
+        match spilled {
             Ok(()) => self.in_file += length,
-            // What is in the file already comes before it, so nothing else may be spilled: the caller passes everything on now.
-            Err(why) => {
-                self.after_file(data);
-                return Err(why);
-            }
+            Err(_) => self.behind.push_back(data),
         }
-        Ok(())
+        spilled
     }
 
     fn spill(&mut self, data: &[u8]) -> io::Result<()> {
@@ -80,14 +90,6 @@ impl Buffer {
             None => self.file.insert(tempfile::tempfile()?),
         };
         file.write_all(data)
-    }
-
-    /// Keeps the order when the file could not take a frame: what it did take is read back to memory first.
-    fn after_file(&mut self, data: Bytes) {
-        while let Some(Ok(piece)) = self.read_back() {
-            self.memory.push_back(piece);
-        }
-        self.memory.push_back(data);
     }
 
     fn read_back(&mut self) -> Option<io::Result<Bytes>> {
@@ -109,7 +111,7 @@ impl Buffer {
     pub(in crate::proxy) fn pop(&mut self) -> Option<io::Result<Frame<Bytes>>> {
         let next = match self.memory.pop_front() {
             Some(data) => Some(Ok(data)),
-            None => self.read_back(),
+            None => self.read_back().or_else(|| self.behind.pop_front().map(Ok)),
         };
         match next {
             Some(Ok(data)) => {
@@ -138,6 +140,40 @@ mod tests {
             }
         }
         all
+    }
+
+    /// A full disk: the answer is passed on from here, and nothing of it may be missing or out of place.
+    #[test]
+    fn order_survives_a_file_that_takes_no_more() {
+        let held = HeldBytes::default();
+        let mut buffer = Buffer::new(held.permit());
+        let push = |buffer: &mut Buffer, text: &'static str| buffer.push(Frame::data(text.into()), 3, u64::MAX);
+        push(&mut buffer, "one").unwrap();
+        push(&mut buffer, "two").unwrap();
+        assert!(!format!("{buffer:?}").contains("one"));
+        let written = buffer.file.take().unwrap();
+        let full = tempfile::NamedTempFile::new().unwrap();
+        buffer.file = Some(File::open(full.path()).unwrap()); // takes no byte
+        push(&mut buffer, "three").unwrap_err();
+        push(&mut buffer, "four").unwrap();
+        buffer.file = Some(written);
+        assert_eq!(data(&mut buffer), b"onetwothreefour");
+        assert!(buffer.is_empty() && held.now() == 0);
+    }
+
+    /// What cannot be read back is told, and not left out.
+    #[test]
+    fn a_file_that_cannot_be_read_ends_the_answer() {
+        let mut buffer = Buffer::default();
+        buffer.push(Frame::data("one".into()), 0, 0).unwrap();
+        buffer.push(Frame::data("two".into()), 0, 0).unwrap();
+        buffer.file = Some(tempfile::tempfile().unwrap());
+        assert!(matches!(buffer.pop(), Some(Err(_))));
+        let full = tempfile::NamedTempFile::new().unwrap();
+        buffer.push(Frame::data("three".into()), 0, 0).unwrap();
+        buffer.file = Some(File::open(full.path()).unwrap());
+        buffer.push(Frame::data("four".into()), 0, 0).unwrap_err();
+        assert!(matches!(buffer.pop(), Some(Err(_))), "nothing passes behind what is missing");
     }
 
     #[test]

@@ -46,6 +46,9 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// An origin that was used within this is dialled at once in another network.
 const RECENT: Duration = Duration::from_secs(5 * 60);
 
+/// What an origin says in `health`.
+pub(in crate::proxy) const CONDITIONS: [Code; 3] = [Code::UpstreamUnreachable, Code::CertificateUntrusted, Code::CompanyProxy];
+
 /// A scheme, host and port, and its connections.
 #[derive(Debug)]
 pub(in crate::proxy) struct Origin {
@@ -58,7 +61,7 @@ pub(in crate::proxy) struct Origin {
     health: Tracker,
     /// Counts the changes of the network; connections of an earlier one are not used again.
     network: watch::Sender<u64>,
-    /// True while a condition about this origin stands, so that the good path touches no lock of `health`.
+    /// True while a condition about this origin may stand, so that the good path touches no lock of `health`.
     unwell: AtomicBool,
     inner: Mutex<Inner>,
 }
@@ -115,7 +118,8 @@ impl Origin {
             budget,
             health,
             network: watch::Sender::new(0),
-            unwell: AtomicBool::new(false),
+            // Also what another generation said of it.
+            unwell: AtomicBool::new(true),
             inner: Mutex::new(inner),
         })
     }
@@ -145,7 +149,7 @@ impl Origin {
         begun
     }
 
-    /// Forgets what was learned in another network: idle connections, the circuit, the last reason. Who waits goes on
+    /// Forgets what was learned in another network: idle connections, the circuit, the last reason, conditions. Who waits goes on
     /// waiting, and one connection is made where somebody waits or lately did.
     pub(in crate::proxy) fn network_changed(self: &Arc<Self>) {
         let mut inner = self.lock();
@@ -159,6 +163,7 @@ impl Origin {
         }
         drop(inner);
         drop(old);
+        self.report(None);
     }
 
     /// Drops idle connections that are too old or dead. Called from time to time by the proxy.
@@ -369,7 +374,7 @@ impl Origin {
                 _ => Code::UpstreamUnreachable,
             }
         });
-        for other in [Code::UpstreamUnreachable, Code::CertificateUntrusted, Code::CompanyProxy] {
+        for other in CONDITIONS {
             if Some(other) != code {
                 self.health.clear(other, subject);
             }

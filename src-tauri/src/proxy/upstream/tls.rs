@@ -64,7 +64,7 @@ impl Connectors {
         let files = self.files();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         match made.as_mut() {
-            Some(made) if made.files == files => {}
+            Some(Made { files: known, pair: Ok(_) }) if *known == files => {}
             Some(Made { files: known, pair: Ok(_) }) => match make(&self.trust, &self.tls) {
                 Ok(pair) => *made = Some(Made { files, pair: Ok(pair) }),
                 Err(why) => {
@@ -72,6 +72,7 @@ impl Connectors {
                     *known = files;
                 }
             },
+            // What could not be read may be readable now: the platform's store has no file to go by.
             _ => *made = Some(Made { files, pair: make(&self.trust, &self.tls) }),
         }
         match made.as_ref().map(|m| &m.pair) {
@@ -214,5 +215,29 @@ pub(super) fn classify(error: &std::io::Error, host: &str) -> Failure {
         }
         Some(other) => Failure::new(Cause::Tls, format!("the TLS handshake with {host} failed ({other})")),
         None => Failure::new(Cause::Tls, format!("the connection to {host} broke during the TLS handshake ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The platform's store, or a file that is being written, may be readable a moment later, and look the same.
+    #[test]
+    fn certificates_that_could_not_be_read_are_read_again_at_the_next_dial() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("ca.pem");
+        let pem = rcgen::generate_simple_self_signed(vec!["h".into()]).unwrap().cert.pem();
+        let put = |text: &[u8]| {
+            std::fs::write(&file, text).unwrap();
+            std::fs::File::options().write(true).open(&file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        put(&vec![b'x'; pem.len()]);
+        let tls = crate::config::Config::under(home.path()).unwrap().tls;
+        let connectors = Connectors::new(Trust::Platform { extra: Some(file.clone()) }, tls);
+        let refused = connectors.connector(Share::Classical).err().unwrap();
+        assert_eq!(refused.cause, Cause::Certificate);
+        put(pem.as_bytes());
+        assert!(connectors.connector(Share::Classical).is_ok());
     }
 }

@@ -175,3 +175,29 @@ async fn the_sweep_brings_no_connection_into_another_network() {
     let _new = bench.accepted().await;
     bench.reaches("only the new one is left", |s| (s.idle, s.open) == (1, 1)).await;
 }
+
+/// Without parking a request still waits for its dial: only an open circuit sends it away.
+#[tokio::test]
+async fn without_parking_a_request_still_waits_for_its_dial() {
+    let bench = bench(true, |c| c.circuit.park = Duration::ZERO).await;
+    assert!(timeout(Duration::from_millis(500), bench.checkout()).await.is_err(), "the handshake takes its time");
+    let Bench { origin, listener, home } = bench;
+    drop(listener);
+    let begin = Instant::now();
+    let mut told = Vec::new();
+    while told.last() != Some(&Cause::CircuitOpen) {
+        assert!(begin.elapsed() < LIMIT, "{told:?}");
+        told.push(origin.checkout(true, begin, begin + 2 * LIMIT).await.wire.unwrap_err().cause);
+    }
+    drop(home);
+}
+
+/// What the last dial met is about a network that is gone; with nobody there to dial again it would stand for ever.
+#[tokio::test]
+async fn another_network_ends_the_condition_of_the_old_one() {
+    let bench = bench(false, |_| {}).await;
+    bench.origin.report(Some(&Failure::new(Cause::Certificate, "inspected")));
+    assert_eq!(bench.origin.health.visible().len(), 1);
+    bench.origin.network_changed();
+    assert_eq!(bench.origin.health.visible(), []);
+}

@@ -4,7 +4,7 @@
 
 use super::{Failure, Origin, Wire, waiters::Given};
 use crate::status::traffic::Cause;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
@@ -19,6 +19,9 @@ pub(in crate::proxy) struct Lease {
     /// True when the request was parked meanwhile.
     pub(in crate::proxy) parked: bool,
 }
+
+/// While the circuit is closed, whether it has opened is looked at no more often than this.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A place in the queue. Who leaves it hands back what he was given in the same moment.
 struct Waiting<'a> {
@@ -80,7 +83,7 @@ impl Origin {
 
     async fn wait(&self, waiting: &mut Waiting<'_>, give_up: Instant) -> Given {
         let (park, since) = (self.config.circuit.park, Instant::now());
-        let mut look = give_up.min(since + park);
+        let mut look = give_up.min(since + park.max(LOOK));
         loop {
             tokio::select! {
                 biased;
@@ -94,7 +97,7 @@ impl Origin {
                 let inner = self.lock();
                 let opened = inner.circuit.opened();
                 // Parked from the moment in which both the request and the open circuit were there.
-                look = give_up.min(opened.map_or(now, |at| at.max(since)) + park);
+                look = give_up.min(opened.map_or(now + park.max(LOOK), |at| at.max(since) + park));
                 match opened {
                     _ if look > now => continue,
                     Some(_) => inner.circuit.verdict(now, &self.place),
