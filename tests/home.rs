@@ -55,7 +55,12 @@ impl Home {
 
     /// `leeward` with arguments, in an environment that knows nothing of the machine's own agents.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(LEEWARD);
+        self.command_of(LEEWARD.as_ref(), args)
+    }
+
+    /// The same with a copy of the program.
+    pub fn command_of(&self, program: &std::path::Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).env_clear().current_dir(self.path("work")).stdin(Stdio::null());
         command.envs(self.environment());
         command
@@ -84,7 +89,13 @@ impl Home {
     /// `leeward serve`, once it says that it accepts.
     pub fn serve(&self, args: &[&str]) -> Serving {
         let mut command = self.command(&["serve"]);
-        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.args(args);
+        self.serve_by(command)
+    }
+
+    /// As `serve`, by this command.
+    pub fn serve_by(&self, mut command: Command) -> Serving {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();

@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("ledger", &["config", "health", "status"], "the history listens to the traffic; nobody waits for it"),
     (
         "proxy",
-        &["config", "control", "health", "status", "tasks"],
+        &["config", "control", "health", "logging", "status", "tasks"],
         "the engine never asks who is watching: facts go up through health and status",
     ),
     (
@@ -333,6 +333,83 @@ fn the_panel_knows_the_status() {
     );
 }
 
+/// The fields of the panel's types are those of the JSON that the library makes.
+#[test]
+fn the_panel_knows_the_api() {
+    let Some((_, types)) = source::texts("ui/src/api.ts", &["ts"]).pop() else { return }; // without types there is no drift
+    use leeward::{config, logging, status::activity};
+    let attempt = activity::Try {
+        number: 1,
+        began_ms: 0.0,
+        sent_ms: None,
+        head_ms: None,
+        ended_ms: None,
+        connection: None,
+        cause: None,
+        replay: false,
+    };
+    let activity = activity::Activity {
+        id: 1,
+        agent: None,
+        model: None,
+        method: String::new(),
+        path: String::new(),
+        upstream: String::new(),
+        started_unix_ms: 0,
+        stage: activity::Stage::Done,
+        attempts: Vec::new(),
+        first_byte_ms: None,
+        took_ms: None,
+        bytes_up: 0,
+        bytes_down: 0,
+        status: None,
+        outcome: None,
+    };
+    let key = config::KeyView {
+        key: String::new(),
+        section: String::new(),
+        kind: "choice",
+        choices: vec![String::new()],
+        help: String::new(),
+        default: serde_json::Value::Null,
+        value: serde_json::Value::Null,
+        from: "environment",
+        variable: Some(String::new()),
+        secret: false,
+        set: false,
+        restart: false,
+    };
+    let view = config::View { path: String::new(), exists: true, problem: Some(String::new()), keys: Vec::new() };
+    let line = logging::Line { at: Some(String::new()), level: Some("info"), target: Some(String::new()), text: String::new() };
+    let stats = leeward::status::traffic::Traffic::default().snapshot();
+    let json = |value: Result<serde_json::Value, serde_json::Error>| value.unwrap();
+    let shapes = [
+        ("Attempt", json(serde_json::to_value(attempt))),
+        ("Activity", json(serde_json::to_value(activity))),
+        ("ConfigKey", json(serde_json::to_value(key))),
+        ("ConfigView", json(serde_json::to_value(view))),
+        ("KeyError", json(serde_json::to_value(config::Complaint { key: String::new(), message: String::new() }))),
+        ("LogLine", json(serde_json::to_value(line))),
+        ("Logs", json(serde_json::to_value(logging::Tail { path: String::new(), lines: Vec::new() }))),
+        ("Stats", json(serde_json::to_value(stats))),
+    ];
+    // What the panel may do without: counters that it shows nowhere, and the field for a file that is broken.
+    let spared = |name: &str, field: &str| name == "Stats" || (name, field) == ("ConfigView", "problem");
+    let mut found = Vec::new();
+    for (name, value) in &shapes {
+        let sent: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let Some(known) = source::interface(&types, name) else {
+            found.push(format!("ui/src/api.ts: no `interface {name}`; it stands for what the engine sends"));
+            continue;
+        };
+        let unknown = known.iter().filter(|field| !sent.contains(&field.as_str()));
+        found.extend(unknown.map(|field| format!("ui/src/api.ts: {name}.{field} is not sent by the engine")));
+        let missing = sent.iter().filter(|field| !spared(name, field) && !known.iter().any(|k| k == *field));
+        found.extend(missing.map(|field| format!("ui/src/api.ts: {name} lacks `{field}`, which the engine sends")));
+    }
+    none(found);
+}
+
 /// The rules above read source text, so the reading itself is tested.
 #[test]
 fn the_reader_sees_through_groups_and_comments() {
@@ -341,6 +418,10 @@ fn the_reader_sees_through_groups_and_comments() {
     let seen: Vec<_> =
         crate_paths(&code, "crate", &["health"]).into_iter().map(|(line, room)| format!("{line} {room}")).collect();
     assert_eq!(seen, ["1 view", "1 proxy", "1 config", "3 health"]);
+    let types =
+        "interface A {\n  // no: field\n  one: { inner: number };\n  two?: {\n    deep: string;\n  };\n}\ninterface B { }\n";
+    assert_eq!(source::interface(types, "A").unwrap(), ["one", "two"]);
+    assert_eq!(source::interface(types, "C"), None);
 }
 
 fn library() -> impl Iterator<Item = Source> {

@@ -20,6 +20,7 @@ mod home;
 mod listener;
 mod namespace;
 mod network;
+mod panel_api;
 mod paths;
 mod process;
 mod refuse;

@@ -119,7 +119,14 @@ fn secrets_leave_no_trace() {
         let target = format!("http://{}/@nobody/{}?token={}", serving.address, "x", PLANTED[3]);
         client().get(target).bearer_auth(PLANTED[1]).send().await.unwrap();
     });
-    let shown = home.run(&["status", "--json"]).stdout
+    let token = std::fs::read_to_string(home.paths().token_file()).unwrap();
+    let activity = runtime.block_on(async {
+        let url = format!("http://{}/_leeward/v1/activity", serving.address);
+        client().get(url).bearer_auth(token).send().await.unwrap().text().await.unwrap()
+    });
+    assert!(activity.contains("\"/v1/messages\"") && activity.contains("claude-test"), "{activity}");
+    let shown = activity
+        + &home.run(&["status", "--json"]).stdout
         + &home.run(&["stats", "--json"]).stdout
         + &get(serving.address, "/metrics").unwrap();
     crate::home::kill(serving.pid(), "TERM");

@@ -6,23 +6,30 @@
 mod certificates;
 mod check;
 mod company_proxy;
+mod edit;
+mod keys;
 mod load;
 mod paths;
 mod ranges;
 mod raw;
 mod schema;
+mod settings;
 mod types;
 mod units;
+mod written;
 
 pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
 pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying, System};
+pub use keys::{KeyView, View};
 pub use load::{Error, Flags, Sources, environment, load};
-pub use paths::Paths;
+pub use paths::{Paths, panel_folder};
 pub use raw::Raw;
 pub use schema::{default_file, schema};
+pub use settings::{Changes, Complaint, Refused, Settings};
 pub use types::*;
 pub use units::{format_size, parse_size};
+pub use written::written;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;

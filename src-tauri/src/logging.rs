@@ -4,13 +4,16 @@
 
 mod redact;
 mod rotate;
+mod tail;
 
 pub use redact::Redactor;
 pub use rotate::Rotating;
+pub use tail::{Line, Tail, tail};
 
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
@@ -18,6 +21,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     fmt::{MakeWriter, layer},
     layer::SubscriberExt,
+    reload,
 };
 
 /// A file grows to this many bytes before the next one begins.
@@ -55,7 +59,39 @@ pub enum Error {
 /// Keeps the log's threads alive; dropping it writes what is still queued.
 #[derive(Debug)]
 #[must_use = "the log ends with its guard"]
-pub struct Guard(Vec<WorkerGuard>);
+pub struct Guard {
+    writers: Vec<WorkerGuard>,
+    filter: Filter,
+}
+
+impl Guard {
+    /// The filter in force, to be changed while the log runs.
+    pub fn filter(&self) -> Filter {
+        self.filter.clone()
+    }
+}
+
+/// What a running log lets through.
+#[derive(Clone)]
+pub struct Filter(Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filter").finish_non_exhaustive()
+    }
+}
+
+impl Filter {
+    /// Another filter from now on.
+    ///
+    /// # Errors
+    /// `Filter` when it is in the wrong syntax; the one before stays in force.
+    pub fn set(&self, filter: &str) -> Result<(), Error> {
+        let wrong = |why: String| Error::Filter { filter: filter.to_owned(), why };
+        let parsed = EnvFilter::try_new(filter).map_err(|e| wrong(e.to_string()))?;
+        (self.0)(parsed).map_err(|e| wrong(e.to_string()))
+    }
+}
 
 /// Starts the log of this process. From then on a panic is an error in the log, and a line on stderr
 /// in any case; both are redacted.
@@ -67,7 +103,7 @@ pub struct Guard(Vec<WorkerGuard>);
 pub fn init(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<Guard, Error> {
     let (subscriber, guard) = build(filter, file, also_stderr)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Twice)?;
-    if !guard.0.is_empty() {
+    if !guard.writers.is_empty() {
         let redactor = Redactor::new()?;
         std::panic::set_hook(Box::new(move |panic| {
             let thread = std::thread::current();
@@ -100,7 +136,9 @@ pub fn build(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<(im
         guards.push(guard);
         layers.push(lines(writer));
     }
-    Ok((Registry::default().with(layers).with(parsed), Guard(guards)))
+    let (parsed, handle) = reload::Layer::new(parsed);
+    let filter = Filter(Arc::new(move |filter| handle.reload(filter)));
+    Ok((Registry::default().with(layers).with(parsed), Guard { writers: guards, filter }))
 }
 
 /// Lines that may wait for the disk or the terminal; the crate's own default would reserve several megabytes for them.
@@ -156,6 +194,28 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("INFO") && text.contains("a request with x-api-key: [redacted]"), "{text}");
         assert!(!text.contains("planted-secret") && !text.contains("below the filter"), "{text}");
+    }
+
+    #[test]
+    fn the_filter_changes_while_the_log_runs() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("leeward.log");
+        let (subscriber, guard) = build("info", Some(&path), false).unwrap();
+        let filter = guard.filter();
+        tracing::subscriber::with_default(subscriber, || {
+            let say = |filter_now: &str| tracing::debug!("said under {filter_now}");
+            say("info");
+            filter.set("debug").unwrap();
+            say("debug");
+            assert!(filter.set("leeward=loud").unwrap_err().to_string().contains("is not a log filter"));
+            say("debug still");
+            filter.set("warn").unwrap();
+            say("warn");
+        });
+        drop(guard);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let said: Vec<_> = text.lines().filter_map(|l| l.split_once("said under ")).map(|(_, under)| under).collect();
+        assert_eq!(said, ["debug", "debug still"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod headers;
 mod hold;
 pub mod listen;
 mod message;
+mod model;
 mod own;
 mod relay;
 mod reply;
@@ -30,7 +31,7 @@ pub use listen::{Accept, Adopt, Counters, Event, Listen};
 pub use relay::Silent;
 
 use crate::{
-    config::{Config, Secret},
+    config::{Config, Secret, Settings},
     control::{Network, Sessions, Wishes},
     health::{Code, Tracker},
     status::{
@@ -44,6 +45,7 @@ use budget::Budget;
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -71,6 +73,10 @@ pub struct Shared {
     pub network: watch::Receiver<Network>,
     /// Where questions about the history go.
     pub history: Questions,
+    /// Where the config comes from, if it can be changed there.
+    pub settings: Option<Arc<Settings>>,
+    /// The folder with the panel's files, where there is one.
+    pub panel: Option<PathBuf>,
     /// The listener's counters.
     pub counters: Arc<Counters>,
     /// Bytes held: of requests for replay, of answers until they are let go.
@@ -110,12 +116,16 @@ pub struct Ends {
     pub network: watch::Receiver<Network>,
     /// Where questions about the history go.
     pub history: Questions,
+    /// Where the config comes from, if it can be changed there.
+    pub settings: Option<Arc<Settings>>,
+    /// The folder with the panel's files, where there is one.
+    pub panel: Option<PathBuf>,
 }
 
 impl Shared {
     /// Counters at zero; the replay budget as the config says.
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
-        let Ends { wishes, status, sessions, health, network, history } = ends;
+        let Ends { wishes, status, sessions, health, network, history, settings, panel } = ends;
         Self {
             paths: Arc::new(Memory::new(network.clone())),
             health,
@@ -125,6 +135,8 @@ impl Shared {
             status,
             network,
             history,
+            settings,
+            panel,
             counters: Arc::default(),
             held: HeldBytes::default(),
             cuts: Cuts::default(),

@@ -1,5 +1,6 @@
 //! The one picture of the engine that others see. Data only: whoever paints it decides nothing here.
 
+pub mod activity;
 pub mod history;
 pub mod traffic;
 

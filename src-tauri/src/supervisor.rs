@@ -4,6 +4,7 @@
 //! nobody. Serves no request itself and paints nothing.
 
 mod generation;
+mod host;
 mod probe;
 mod run;
 mod socket;
@@ -25,6 +26,7 @@ use crate::{
     proxy::{Adopt, Ends, HeldBytes, Shared, listen},
     status::{Status, traffic::Traffic},
 };
+pub use host::{Host, Refilter, Reload};
 use std::{
     collections::BTreeMap,
     io,
@@ -36,9 +38,6 @@ use std::{
 };
 use tokio::sync::{mpsc, watch};
 use url::Url;
-
-/// Reads the config again, for a restart or a changed file.
-pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
 
 /// Where tests take hold of the engine.
 #[derive(Clone, Default)]
@@ -123,15 +122,16 @@ impl Engine {
     ///
     /// # Errors
     /// `StartError`, whose message is for the user.
-    pub fn start(config: Config, reload: Reload) -> Result<Self, StartError> {
-        Self::start_with(config, reload, Seams::default())
+    pub fn start(config: Config, host: impl Into<Host>) -> Result<Self, StartError> {
+        Self::start_with(config, host, Seams::default())
     }
 
     /// As `start`, with the seams of a test.
     ///
     /// # Errors
     /// As `start`.
-    pub fn start_with(config: Config, reload: Reload, seams: Seams) -> Result<Self, StartError> {
+    pub fn start_with(config: Config, host: impl Into<Host>, seams: Seams) -> Result<Self, StartError> {
+        let Host { reload, settings, refilter, panel } = host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
         let socket = socket::Socket::bind(&config, &health)?;
@@ -142,7 +142,16 @@ impl Engine {
         let sessions = Sessions::default();
         let (networks, network) = watch::channel(Network::default());
         let (history, questions) = mpsc::channel(QUESTIONS);
-        let ends = Ends { wishes: wishes.clone(), status: status.clone(), sessions: sessions.clone(), health, network, history };
+        let ends = Ends {
+            wishes: wishes.clone(),
+            status: status.clone(),
+            sessions: sessions.clone(),
+            health,
+            network,
+            history,
+            settings,
+            panel,
+        };
         let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
         let (traffic, held) = (shared.traffic.clone(), shared.held.clone());
@@ -158,6 +167,7 @@ impl Engine {
                 run::run(run::Parts {
                     config,
                     reload,
+                    refilter,
                     shared,
                     socket,
                     publish,

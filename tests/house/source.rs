@@ -145,3 +145,24 @@ fn names(path: &str) -> Vec<String> {
     names.retain(|n| !n.is_empty());
     names
 }
+
+/// The fields of a TypeScript interface; `None` when there is none of this name.
+pub fn interface(text: &str, name: &str) -> Option<Vec<String>> {
+    let (_, body) = text.split_once(&format!("interface {name} {{"))?;
+    let (mut depth, mut fields) = (1, Vec::new());
+    for line in body.lines().map(str::trim) {
+        if depth == 1
+            && let Some((field, _)) = line.split_once(':')
+        {
+            let field = field.trim_start_matches("readonly ").trim_end_matches('?');
+            let is_name = !field.is_empty() && field.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            fields.extend(is_name.then(|| field.to_owned()));
+        }
+        depth += line.matches('{').count();
+        depth -= line.matches('}').count().min(depth);
+        if depth == 0 {
+            return Some(fields);
+        }
+    }
+    None
+}

@@ -71,7 +71,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
     let RawProxy { url: proxy_url, no_proxy } = raw.proxy;
     let proxy =
         Proxying::resolve(proxy_url.as_deref(), no_proxy.unwrap_or_default(), sources.env, listen).map_err(|(place, why)| {
-            if place == "proxy.url" { origin.refuse(&place, why) } else { Error::Invalid { place, message: why } }
+            if place == "proxy.url" { origin.refuse(&place, why) } else { Error::Invalid { place, message: why, key: None } }
         })?;
     let RawLedger { enabled, keep, size: ledger_size } = raw.ledger;
     let RawWatch { probe, probe_timeout, stall } = raw.watch;

@@ -55,6 +55,8 @@ pub enum Error {
         place: String,
         /// What is wrong and what to write.
         message: String,
+        /// The key that is wrong (`retry.total`), where it is known.
+        key: Option<String>,
     },
     /// The user has no home folder and `LEEWARD_HOME` is not set.
     #[error("no home folder was found for this user; set LEEWARD_HOME to a folder for Leeward's files")]
@@ -66,6 +68,12 @@ pub enum Error {
 /// # Errors
 /// `Error` with a sentence for the user; exit code 78 in the CLI.
 pub fn load(sources: &Sources<'_>) -> Result<Config, Error> {
+    let (paths, text) = read(sources)?;
+    Ok(assemble(sources, paths, text.as_deref().unwrap_or_default())?.0)
+}
+
+/// Finds the file and reads it; `None` where there is none and none was named.
+pub(super) fn read(sources: &Sources<'_>) -> Result<(Paths, Option<String>), Error> {
     let mut paths = match (sources.env)("LEEWARD_HOME").filter(|v| !v.is_empty()) {
         Some(home) => Paths::under(Path::new(&home)),
         None => Paths::of_platform().ok_or(Error::NoHome)?,
@@ -77,30 +85,53 @@ pub fn load(sources: &Sources<'_>) -> Result<Config, Error> {
     }
     let file = paths.config_file.clone();
     let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !must_exist => String::new(),
+        Ok(text) => Some(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !must_exist => None,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::Missing(file)),
         Err(why) => return Err(Error::Unreadable { path: file, why }),
     };
-    let mut raw = parse(&text, &file)?;
-    let mut origin = Origin { file: &file, text: &text, overlay: BTreeMap::new() };
-    overlay_environment(&mut raw, sources.env, &mut origin)?;
+    Ok((paths, text))
+}
+
+/// The config that a file with this text makes, and the keys that its text does not decide, by who does: `--listen`,
+/// `LEEWARD_LISTEN`.
+pub(super) fn assemble(sources: &Sources<'_>, paths: Paths, text: &str) -> Result<(Config, BTreeMap<String, String>), Error> {
+    let file = paths.config_file.clone();
+    let mut raw = parse(text, &file)?;
+    let origin = Origin { file: &file, text, overlay: overlay(sources) };
+    overlay_environment(&mut raw, sources.env)?;
     if let Some(listen) = &sources.flags.listen {
         raw.listen = Some(listen.clone());
-        origin.overlay.insert("listen".into(), "--listen".into());
     }
     if let Some(upstream) = &sources.flags.upstream {
         raw.upstream = Some(upstream.clone());
-        origin.overlay.insert("upstream".into(), "--upstream".into());
     }
-    check::check(raw, sources, paths, &origin)
+    let config = check::check(raw, sources, paths, &origin)?;
+    Ok((config, origin.overlay))
+}
+
+fn variable(key: &str) -> String {
+    format!("LEEWARD_{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
+/// The keys that the environment or the command line decides, each with the variable or flag that does.
+pub(super) fn overlay(sources: &Sources<'_>) -> BTreeMap<String, String> {
+    let set = |key: &String| (sources.env)(&variable(key)).is_some_and(|v| !v.is_empty());
+    let keys = schema::keys().into_iter().filter(set);
+    let mut overlay: BTreeMap<_, _> = keys.map(|key| (key.clone(), variable(&key))).collect();
+    for (key, flag) in [("listen", &sources.flags.listen), ("upstream", &sources.flags.upstream)] {
+        if flag.is_some() {
+            overlay.insert(key.into(), format!("--{key}"));
+        }
+    }
+    overlay
 }
 
 /// Parses the text of a config file; unknown keys name their nearest relative.
 pub(super) fn parse(text: &str, file: &Path) -> Result<Raw, Error> {
     toml::from_str(text).map_err(|e| {
         let (line, column) = e.span().map_or((1, 1), |s| position(text, s.start));
-        Error::Invalid { place: format!("{}:{line}:{column}", file.display()), message: explain(e.message()) }
+        Error::Invalid { place: format!("{}:{line}:{column}", file.display()), message: explain(e.message()), key: None }
     })
 }
 
@@ -112,7 +143,7 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 }
 
 /// Turns serde's "unknown field `x`, expected one of …" into a sentence with the nearest key.
-fn explain(message: &str) -> String {
+pub(super) fn explain(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown field `") else { return message.trim().to_owned() };
     let Some((unknown, rest)) = rest.split_once('`') else { return message.to_owned() };
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
@@ -138,7 +169,7 @@ impl Origin<'_> {
             let line = line_of(self.text, key);
             format!("{}:{line}: {key}", self.file.display())
         });
-        Error::Invalid { place, message: message.into() }
+        Error::Invalid { place, message: message.into(), key: Some(key.to_owned()) }
     }
 }
 
@@ -160,16 +191,11 @@ fn line_of(text: &str, key: &str) -> usize {
 }
 
 /// `LEEWARD_RETRY_TOTAL=30s` sets `retry.total`; keys come from the schema, so none is forgotten.
-fn overlay_environment(raw: &mut Raw, env: &dyn Fn(&str) -> Option<String>, origin: &mut Origin<'_>) -> Result<(), Error> {
-    let set: Vec<(String, String, String)> = schema::keys()
-        .into_iter()
-        .filter_map(|key| {
-            let variable = format!("LEEWARD_{}", key.replace('.', "_").to_ascii_uppercase());
-            env(&variable).filter(|v| !v.is_empty()).map(|value| (key, variable, value))
-        })
-        .collect();
-    for (key, variable, value) in set {
-        let invalid = |message: String| Error::Invalid { place: variable.clone(), message };
+fn overlay_environment(raw: &mut Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Error> {
+    for key in schema::keys() {
+        let variable = variable(&key);
+        let Some(value) = env(&variable).filter(|v| !v.is_empty()) else { continue };
+        let invalid = |message: String| Error::Invalid { place: variable.clone(), message, key: Some(key.clone()) };
         let mut table = toml::Table::try_from(&*raw).map_err(|e| invalid(e.to_string()))?;
         // A value that is valid TOML keeps its type (200, ["a"]); anything else is a string ("30s", "info").
         let typed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
@@ -190,7 +216,6 @@ fn overlay_environment(raw: &mut Raw, env: &dyn Fn(&str) -> Option<String>, orig
         if !done {
             return Err(invalid(last));
         }
-        origin.overlay.insert(key, variable);
     }
     Ok(())
 }

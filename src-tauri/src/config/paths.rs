@@ -2,6 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+/// The panel's built files, where they were installed with this program or built beside it.
+pub fn panel_folder() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.canonicalize().ok()?;
+    let folder = program.parent()?;
+    // Portable and Windows; Linux packages; the bundle of macOS.
+    let mut places = vec![folder.join("ui"), folder.join("../share/leeward/ui"), folder.join("../Resources/ui")];
+    if folder.parent().and_then(|p| p.file_name()).is_some_and(|name| name == "target") {
+        places.push(folder.join("../../ui/dist")); // cargo's
+    }
+    places.into_iter().find(|place| place.join("index.html").is_file())?.canonicalize().ok()
+}
+
 /// The places of all files, on every platform; `LEEWARD_HOME` moves all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {

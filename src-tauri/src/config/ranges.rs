@@ -64,6 +64,9 @@ pub(super) fn check(c: &Config) -> Result<(), (&'static str, String)> {
     if c.circuit.park > LONGEST_PARK {
         return Err(("circuit.park", "must be at most 10m: by then every agent has given up".into()));
     }
+    if let Err(why) = tracing_subscriber::EnvFilter::try_new(&c.log) {
+        return Err(("log", format!("`{}` is not a log filter ({why}); write for example \"info\" or \"leeward=debug\"", c.log)));
+    }
     if c.watch.stall < SHORTEST_STALL {
         return Err(("watch.stall", "must be at least 1s: the accept loop gives a sign of life every half second".into()));
     }

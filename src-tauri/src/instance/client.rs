@@ -117,6 +117,15 @@ impl Client {
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
     }
 
+    /// Whether a path is there at all, whatever it answers with.
+    ///
+    /// # Errors
+    /// `ClientError`; `Refused` says why it is not.
+    pub async fn look(&self, path: &str, limit: Duration) -> Result<(), ClientError> {
+        let response = self.send(reqwest::Method::GET, path, None, Some(limit)).await?;
+        if response.status().is_success() { Ok(()) } else { Err(self.refusal(response).await) }
+    }
+
     /// True when `/readyz` answers 200.
     pub async fn ready(&self, limit: Duration) -> bool {
         self.send(reqwest::Method::GET, "/readyz", None, Some(limit)).await.is_ok_and(|r| r.status().is_success())

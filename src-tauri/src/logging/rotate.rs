@@ -32,9 +32,7 @@ impl Rotating {
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{number}"));
-        name.into()
+        numbered(&self.path, number)
     }
 
     /// Where a file cannot be moved (held open by another program on Windows), the current one simply grows on.
@@ -72,6 +70,13 @@ impl Write for Rotating {
         }
         Ok(())
     }
+}
+
+/// A finished file; 1 is the youngest.
+pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 fn append_to(path: &Path) -> io::Result<(File, u64)> {

@@ -102,6 +102,7 @@ impl Attempts {
     pub(super) async fn answer(&mut self) -> Result<Answered, Failure> {
         loop {
             self.number += 1;
+            self.ticket.trace().begins(self.number);
             match self.once().await {
                 Ok(answered) => match self.declined(&answered.0) {
                     Some((failure, wait)) if self.may_retry(&failure, Some(wait)).await => {}
@@ -157,7 +158,7 @@ impl Attempts {
         let shared = &self.proxy.shared;
         let verdict = retry::decide(&attempt, &self.proxy.config.retry, || shared.may_replay(), fastrand::f64());
         let Verdict::Retry { after, fresh, replay } = verdict else { return false };
-        self.ticket.absorb(failure.cause, self.number);
+        self.ticket.retries(failure.cause, self.number, replay);
         if replay {
             self.replays += 1;
             shared.traffic.replay(self.kind == Kind::Inference && failure.cause == Cause::FreshReset);
@@ -208,6 +209,7 @@ impl Attempts {
             self.ticket.absorb(cause, self.number);
         }
         self.proxy.shared.traffic.exchange(wire.will_reuse());
+        self.ticket.trace().sent(wire.will_reuse());
         let Some(outgoing) = self.payload.take() else {
             return Err(Failure {
                 cause: Cause::WriteFailed,
@@ -221,6 +223,9 @@ impl Attempts {
         let waiting = Instant::now();
         let answered = timeout_at(self.deadline, wire.exchange(request, length)).await;
         self.waited += waiting.elapsed();
+        if matches!(answered, Ok(Ok(_))) {
+            self.ticket.trace().answered();
+        }
         answered.unwrap_or_else(|_| {
             let detail = format!("no response from {place} before the agent's own deadline");
             Err(Failure { cause: Cause::ResponseTimeout, detail })

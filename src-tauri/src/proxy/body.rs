@@ -1,6 +1,7 @@
 //! Request bodies: read whole where they can be replayed, streamed where not, and handed out again without a copy.
 
 use super::reply::Broken;
+use crate::status::activity::Trace;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -82,6 +83,7 @@ pub(super) struct Streamed {
     /// Bytes that `rest` may still bring.
     left: u64,
     fault: ClientFault,
+    trace: Trace,
 }
 
 /// What went wrong on the client's side while its body was streamed: set by the body, asked by whoever sends it, so that
@@ -144,14 +146,14 @@ pub(super) struct Caps {
 const MAX_CHUNKS: usize = 4096;
 
 /// Reads a body whole if it fits, else as far as it fitted.
-pub(super) async fn read(mut body: Incoming, held: &HeldBytes, caps: Caps) -> Result<Payload, ReadError> {
+pub(super) async fn read(mut body: Incoming, held: &HeldBytes, caps: Caps, trace: &Trace) -> Result<Payload, ReadError> {
     let mut permit = held.permit();
     let (mut chunks, mut len, mut trailers) = (Vec::new(), 0u64, None);
     if body.is_end_stream() {
         return Ok(Payload::Held(Arc::new(Held { chunks, len, trailers, _permit: permit })));
     }
     if body.size_hint().exact().is_some_and(|n| n > caps.replay_body || !permit.grow(n, caps.replay_total)) {
-        return Ok(Payload::stream(Vec::new(), body, caps.body));
+        return Ok(Payload::stream(Vec::new(), body, caps.body, trace));
     }
     let reserved = permit.bytes;
     while let Some(frame) = body.frame().await {
@@ -159,13 +161,14 @@ pub(super) async fn read(mut body: Incoming, held: &HeldBytes, caps: Caps) -> Re
         match frame.into_data() {
             Ok(data) => {
                 len += data.len() as u64;
+                trace.up(data.len() as u64);
                 if len > caps.body {
                     return Err(ReadError::TooLarge);
                 }
                 let fits = len <= caps.replay_body && (len <= reserved || permit.grow(data.len() as u64, caps.replay_total));
                 chunks.push(data);
                 if !fits {
-                    return Ok(Payload::stream(chunks, body, caps.body - len));
+                    return Ok(Payload::stream(chunks, body, caps.body - len, trace));
                 }
                 if chunks.len() >= MAX_CHUNKS {
                     chunks = vec![join(&chunks)];
@@ -184,8 +187,18 @@ fn join(chunks: &[Bytes]) -> Bytes {
 }
 
 impl Payload {
-    fn stream(read: Vec<Bytes>, rest: Incoming, left: u64) -> Self {
-        Self::Stream(Streamed { prefix: read.into(), rest, left, fault: ClientFault::default() })
+    fn stream(read: Vec<Bytes>, rest: Incoming, left: u64, trace: &Trace) -> Self {
+        Self::Stream(Streamed { prefix: read.into(), rest, left, fault: ClientFault::default(), trace: trace.clone() })
+    }
+
+    /// The pieces that have been read and not been sent.
+    pub(super) fn read_so_far(&self) -> impl Iterator<Item = &Bytes> + Clone {
+        let (held, streamed) = match self {
+            Self::Held(held) => (Some(&held.chunks), None),
+            Self::Stream(streamed) => (None, Some(&streamed.prefix)),
+            Self::Spent => (None, None),
+        };
+        held.into_iter().flatten().chain(streamed.into_iter().flatten())
     }
 
     /// Where a streamed body will tell of its client's faults.
@@ -256,13 +269,14 @@ impl Body for Outgoing {
                     _ => Poll::Ready(None),
                 }
             }
-            Self::Stream(Streamed { prefix, rest, left, fault }) => {
+            Self::Stream(Streamed { prefix, rest, left, fault, trace }) => {
                 if let Some(chunk) = prefix.pop_front() {
                     return Poll::Ready(Some(Ok(Frame::data(chunk))));
                 }
                 Poll::Ready(ready!(Pin::new(rest).poll_frame(cx)).map(|frame| {
                     let frame = frame.map_err(|e| fault.set(ReadError::Client(e.to_string())))?;
                     let bytes = frame.data_ref().map_or(0, |d| d.len() as u64);
+                    trace.up(bytes);
                     *left = left.checked_sub(bytes).ok_or_else(|| fault.set(ReadError::TooLarge))?;
                     Ok(frame)
                 }))

@@ -117,8 +117,12 @@ async fn respond(proxy: &Arc<Proxy>, request: Request<Incoming>, busy: Busy, she
 async fn dispatch(proxy: &Arc<Proxy>, request: Request<Incoming>, shed: bool) -> Response<Reply> {
     let target = request.uri().path_and_query().map_or("/", |t| t.as_str()).to_owned();
     let refuse = |error: &Error| {
-        proxy.shared.traffic.begin().ends_as(Outcome::Refused);
-        error::respond(error, Dialect::of(target.split('?').next().unwrap_or_default(), request.headers()), 0)
+        let mut ticket = proxy.shared.traffic.begin();
+        ticket.noted(request.method().as_str(), &target);
+        ticket.ends_as(Outcome::Refused);
+        let response = error::respond(error, Dialect::of(target.split('?').next().unwrap_or_default(), request.headers()), 0);
+        ticket.trace().status(response.status().as_u16());
+        response
     };
     if let Err(refusal) = guard::check(&proxy.config, proxy.local, request.method(), request.uri(), request.headers()) {
         return refuse(&Error::Guard(refusal));
@@ -140,6 +144,7 @@ async fn dispatch(proxy: &Arc<Proxy>, request: Request<Incoming>, shed: bool) ->
     if request.method() == Method::HEAD && rest.starts_with("/api/hello") {
         upstream.origin.warm(proxy.config.connect.parallel);
     }
-    let ticket = proxy.shared.traffic.begin();
+    let mut ticket = proxy.shared.traffic.begin();
+    ticket.noted(request.method().as_str(), rest);
     forward::forward(proxy, upstream, rest, request, ticket).await
 }

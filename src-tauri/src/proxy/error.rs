@@ -33,6 +33,8 @@ pub(super) enum Error {
     Unauthorized,
     /// A control path that does not exist.
     NoSuchPath,
+    /// The panel's files are not installed.
+    NoPanel,
     /// The path exists for another method.
     WrongMethod(&'static str),
     /// A control request that cannot be understood or done.
@@ -127,6 +129,12 @@ fn meaning(error: &Error) -> Meaning {
             "Control paths need `Authorization: Bearer …` with the token from the state folder (control.token).",
         ),
         Error::NoSuchPath => m(404, "no-such-path", false, "Leeward has no such control path."),
+        Error::NoPanel => m(
+            404,
+            "no-panel",
+            false,
+            "The panel's files are not installed beside this program; install Leeward's package, or build them (npm --prefix ui run build).",
+        ),
         Error::WrongMethod(method) => m(405, "wrong-method", false, format!("This control path is for {method}.")),
         Error::BadRequest(why) => m(400, "bad-request", false, why.clone()),
         Error::Undone(why) => m(500, "not-done", true, why.clone()),

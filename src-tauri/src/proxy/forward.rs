@@ -10,6 +10,7 @@ use super::{
     headers,
     hold::{self, Gathered, Gathering, Later, Way},
     message::Message,
+    model,
     relay::{Relay, Source},
     reply::Reply,
     retry::Kind,
@@ -36,6 +37,19 @@ pub(super) async fn forward(
     upstream: Arc<Upstream>,
     rest: &str,
     request: Request<Incoming>,
+    ticket: Ticket,
+) -> Response<Reply> {
+    let trace = ticket.trace().clone();
+    let response = pass(proxy, upstream, rest, request, ticket).await;
+    trace.status(response.status().as_u16());
+    response
+}
+
+async fn pass(
+    proxy: &Arc<Proxy>,
+    upstream: Arc<Upstream>,
+    rest: &str,
+    request: Request<Incoming>,
     mut ticket: Ticket,
 ) -> Response<Reply> {
     let (parts, incoming) = request.into_parts();
@@ -58,12 +72,17 @@ pub(super) async fn forward(
     // The client's own patience: the SDKs state it.
     let patience = attempts::seconds(&parts.headers, TIMEOUT).filter(|p| !p.is_zero()).unwrap_or(proxy.config.response_timeout);
     let reading = Instant::now();
-    let payload = match body::read(incoming, &proxy.shared.held, caps).await {
+    let payload = match body::read(incoming, &proxy.shared.held, caps, ticket.trace()).await {
         Ok(payload) => payload,
         Err(why) => return refuse(ticket, why.into()),
     };
     let fault = payload.client_fault();
     let kind = route::kind(&parts.method, path);
+    if kind == Kind::Inference
+        && let Some(model) = model::name(path, &payload)
+    {
+        ticket.trace().model(model);
+    }
     let mut message = Message {
         method: parts.method,
         target,

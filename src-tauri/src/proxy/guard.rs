@@ -56,10 +56,18 @@ pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, hea
     if uri.authority().is_some_and(|a| !is_own_authority(config, port, a.as_str())) {
         return Err(Refusal::ForeignTarget);
     }
-    if headers.get_all(ORIGIN).iter().any(|o| !o.to_str().is_ok_and(|o| is_own_origin(config, port, o))) {
+    // Only the panel is a web page of ours, and it asks nothing but control paths, of the very authority it came from.
+    let control = uri.path().starts_with("/_leeward/");
+    let same_origin = |origin: &str| {
+        let authority = origin.strip_prefix("http://");
+        control && authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
+    };
+    if headers.get_all(ORIGIN).iter().any(|o| !o.to_str().is_ok_and(same_origin)) {
         return Err(Refusal::ForeignOrigin);
     }
-    if let Some(token) = &config.client_token
+    // A browser cannot send it with a page; control paths ask for a stronger one of their own.
+    if !control
+        && let Some(token) = &config.client_token
         && !headers.get(CLIENT_TOKEN).and_then(|v| v.to_str().ok()).is_some_and(|given| token.matches(given))
     {
         return Err(Refusal::Token);
@@ -89,10 +97,6 @@ fn is_own_authority(config: &Config, port: u16, text: &str) -> bool {
             .parse()
             .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback() || (config.client_token.is_some() && ip == config.listen.ip()))
         || config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
-}
-
-fn is_own_origin(config: &Config, port: u16, origin: &str) -> bool {
-    origin.strip_prefix("http://").is_some_and(|authority| is_own_authority(config, port, authority))
 }
 
 /// True when a segment is `.` or `..`, percent-encoded or not: what they mean upstream is not ours to guess.
@@ -147,9 +151,19 @@ mod tests {
         let config = config("");
         let host = ("host", "localhost:8787");
         for bad in ["https://evil.example", "null", "http://localhost:3000", "http://localhost"] {
-            assert_eq!(verdict(&config, "/", &[host, ("origin", bad)]), Err(Refusal::ForeignOrigin), "{bad}");
+            for path in ["/", "/_leeward/v1/status", "/_leeward/ui/"] {
+                assert_eq!(verdict(&config, path, &[host, ("origin", bad)]), Err(Refusal::ForeignOrigin), "{bad} {path}");
+            }
         }
-        assert_eq!(verdict(&config, "/", &[host, ("origin", "http://127.0.0.1:8787")]), Ok(()));
+        let own = ("origin", "http://localhost:8787");
+        assert_eq!(verdict(&config, "/_leeward/v1/status", &[host, own]), Ok(()));
+        assert_eq!(verdict(&config, "/v1/messages", &[host, own]), Err(Refusal::ForeignOrigin), "the panel asks no upstream");
+        let twice = [host, own, ("origin", "https://evil.example")];
+        assert_eq!(verdict(&config, "/_leeward/v1/status", &twice), Err(Refusal::ForeignOrigin));
+        let rebound = [("host", "evil.example:8787"), ("origin", "http://evil.example:8787")];
+        assert_eq!(verdict(&config, "/_leeward/v1/status", &rebound), Err(Refusal::ForeignHost));
+        let other_name = [("host", "127.0.0.1:8787"), own];
+        assert_eq!(verdict(&config, "/_leeward/v1/status", &other_name), Err(Refusal::ForeignOrigin));
     }
 
     #[test]
@@ -173,6 +187,8 @@ mod tests {
         assert_eq!(verdict(&config, "/", &[host]), Err(Refusal::Token));
         assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "wrong!")]), Err(Refusal::Token));
         assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "secret")]), Ok(()));
+        assert_eq!(verdict(&config, "/_leeward/v1/status", &[host]), Ok(()), "the control token is asked for there");
+        assert_eq!(verdict(&config, "/@a/_leeward/", &[host]), Err(Refusal::Token));
     }
 
     #[test]

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     config::StreamMode,
-    status::traffic::{Cause, Outcome},
+    status::{
+        activity::Trace,
+        traffic::{Cause, Outcome},
+    },
 };
 use http::{
     HeaderMap,
@@ -125,13 +128,17 @@ pub(super) struct Gathering {
     /// Silence after which an answer is given up.
     silence: Duration,
     content: bool,
+    trace: Trace,
 }
 
 impl Gathering {
     pub(super) fn new(way: Way, body: Incoming, wire: Wire, attempts: &Attempts) -> Self {
         let config = &attempts.proxy.config;
         let holds = matches!(way, Way::Whole | Way::WholeBody);
+        let trace = attempts.ticket.trace().clone();
+        trace.held();
         Self {
+            trace,
             way,
             source: Source::new(body, wire),
             // A window is small and never waits for room.
@@ -160,6 +167,9 @@ impl Gathering {
                 None if self.lacks_its_end() => return self.cut("it ended before its last event".into()),
                 None => return Gathered::Whole,
             };
+            if let Some(data) = frame.data_ref() {
+                self.trace.down(data.len() as u64);
+            }
             if let (Some(scanner), Some(data)) = (&mut self.scanner, frame.data_ref()) {
                 scanner.feed(data, |kind| self.content |= matches!(kind, Kind::Content | Kind::Last));
             }

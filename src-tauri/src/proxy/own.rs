@@ -1,17 +1,21 @@
 //! Leeward's own paths: health, stats and metrics for anybody on this machine, control for holders of the token.
 
+mod config;
+mod events;
 mod history;
+mod logs;
 mod metrics;
+mod panel;
+mod session;
 
 use super::{
-    Mode, Proxy,
+    Proxy,
     error::{self, Dialect, Error},
     reply::Reply,
     route::Own,
 };
 use crate::{
-    config,
-    control::{Session, Wish},
+    control::Wish,
     health::{Severity, unix_ms},
     status::Phase,
 };
@@ -21,13 +25,11 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use std::{collections::BTreeMap, time::Duration};
-use tokio::sync::{mpsc, oneshot};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
 
 /// A control request is a few names and numbers.
 const MAX_BODY: usize = 64 << 10;
-/// An open stream says that it is alive this often.
-const STREAM_BEAT: Duration = Duration::from_secs(10);
 
 fn answer(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Response<Reply> {
     let mut response = Response::new(Reply::full(text));
@@ -40,6 +42,13 @@ fn answer(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Res
 
 fn json_answer(status: StatusCode, value: &serde_json::Value) -> Response<Reply> {
     answer(status, "application/json", value.to_string())
+}
+
+/// The counters, and the connections of this generation.
+fn stats(proxy: &Proxy) -> Vec<u8> {
+    let mut stats = proxy.shared.traffic.snapshot();
+    stats.origins = proxy.origin_stats();
+    serde_json::to_vec(&stats).unwrap_or_default()
 }
 
 /// Health, stats and metrics.
@@ -73,11 +82,7 @@ pub(super) fn show(proxy: &Proxy, own: Own, method: &Method) -> Response<Reply> 
                 }),
             )
         }
-        Own::Stats => {
-            let mut stats = shared.traffic.snapshot();
-            stats.origins = proxy.origin_stats();
-            answer(StatusCode::OK, "application/json", serde_json::to_vec(&stats).unwrap_or_default())
-        }
+        Own::Stats => answer(StatusCode::OK, "application/json", stats(proxy)),
         Own::Metrics => {
             answer(StatusCode::OK, "text/plain; version=0.0.4", metrics::text(&shared.live_status(), &shared.traffic.snapshot()))
         }
@@ -96,17 +101,11 @@ struct WarmRequest {
     upstream: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SessionRequest {
-    agent: String,
-    pid: u32,
-    #[serde(default)]
-    upstreams: BTreeMap<String, String>,
-}
-
 /// Paths below `/_leeward/`.
-pub(super) async fn control(proxy: &Proxy, path: &str, request: Request<Incoming>) -> Response<Reply> {
+pub(super) async fn control(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Response<Reply> {
+    if path == "ui" || path.starts_with("ui/") {
+        return panel::serve(proxy, path, request.method()).await;
+    }
     let given = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     if !given.is_some_and(|token| proxy.shared.token.matches(token)) {
         return error::respond(&Error::Unauthorized, Dialect::Own, 0);
@@ -114,25 +113,36 @@ pub(super) async fn control(proxy: &Proxy, path: &str, request: Request<Incoming
     act(proxy, path, request).await.unwrap_or_else(|e| error::respond(&e, Dialect::Own, 0))
 }
 
-async fn act(proxy: &Proxy, path: &str, request: Request<Incoming>) -> Result<Response<Reply>, Error> {
+async fn act(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Result<Response<Reply>, Error> {
     let expected = match path {
-        "v1/status" | "v1/history" => Method::GET,
-        "v1/restart" | "v1/stop" | "v1/warm" | "v1/sessions" => Method::POST,
+        "v1/status" | "v1/stats" | "v1/activity" | "v1/events" | "v1/history" | "v1/logs" => "GET",
+        "v1/restart" | "v1/stop" | "v1/warm" | "v1/sessions" | "v1/config/check" => "POST",
+        "v1/config" => "GET or POST",
         _ => return Err(Error::NoSuchPath),
     };
-    if request.method() != expected {
-        return Err(Error::WrongMethod(if expected == Method::GET { "GET" } else { "POST" }));
+    if !expected.split(" or ").any(|method| method == request.method().as_str()) {
+        return Err(Error::WrongMethod(expected));
     }
     match path {
         "v1/status" => Ok(json_answer(
             StatusCode::OK,
             &serde_json::to_value(proxy.shared.live_status()).map_err(|e| Error::Undone(e.to_string()))?,
         )),
+        "v1/stats" => Ok(answer(StatusCode::OK, "application/json", stats(proxy))),
+        "v1/activity" => Ok(json_answer(StatusCode::OK, &json!({ "requests": proxy.shared.traffic.activities().list() }))),
+        "v1/events" => Ok(events::open(proxy)),
         "v1/history" => {
             let history = history::ask(proxy, request.uri().query().unwrap_or_default()).await?;
             let json = serde_json::to_vec(&history).map_err(|e| Error::Undone(e.to_string()))?;
             Ok(answer(StatusCode::OK, "application/json", json))
         }
+        "v1/logs" => {
+            let tail = logs::read(proxy, request.uri().query().unwrap_or_default()).await?;
+            Ok(json_answer(StatusCode::OK, &serde_json::to_value(tail).map_err(|e| Error::Undone(e.to_string()))?))
+        }
+        "v1/config" if request.method() == Method::GET => config::show(proxy).await,
+        "v1/config" => config::set(proxy, parse(request).await?).await,
+        "v1/config/check" => config::check(proxy, parse(request).await?).await,
         "v1/restart" => restart(proxy).await,
         "v1/stop" => {
             let StopRequest { drain_ms } = parse(request).await?;
@@ -145,7 +155,7 @@ async fn act(proxy: &Proxy, path: &str, request: Request<Incoming>) -> Result<Re
                 proxy.upstream(upstream.as_deref()).ok_or_else(|| Error::UnknownUpstream(upstream.unwrap_or_default()))?;
             Ok(json_answer(StatusCode::OK, &json!({ "warmed": found.origin.warm(proxy.config.connect.parallel) })))
         }
-        _ => open_session(proxy, parse(request).await?),
+        _ => session::open(proxy, parse(request).await?),
     }
 }
 
@@ -161,44 +171,6 @@ async fn restart(proxy: &Proxy) -> Result<Response<Reply>, Error> {
         Ok(Err(why)) => Err(Error::Undone(why)),
         Err(_) => Err(Error::Undone("The engine stopped before it could restart.".into())),
     }
-}
-
-/// A session lasts as long as its stream; the stream's end tells `wrap` that the engine is gone.
-fn open_session(proxy: &Proxy, asked: SessionRequest) -> Result<Response<Reply>, Error> {
-    let mut upstreams = BTreeMap::new();
-    for (name, url) in asked.upstreams {
-        if !config::is_upstream_name(&name) || proxy.config.upstreams.contains_key(&name) {
-            return Err(Error::BadRequest(format!("`{name}` cannot be the name of a session's upstream.")));
-        }
-        let url =
-            config::check_upstream(&url, proxy.local).map_err(|why| Error::BadRequest(format!("upstream {name}: {why}.")))?;
-        upstreams.insert(name, url);
-    }
-    if let Err(e) = proxy.learn_upstreams(upstreams) {
-        proxy.shared.health.set(crate::health::Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
-    }
-    let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    let guard = proxy.shared.sessions.open(Session { agent, pid: asked.pid, since_unix_ms: unix_ms() });
-    let (send, lines) = mpsc::channel(2);
-    let number = guard.id();
-    let mut mode = proxy.mode.clone();
-    proxy.tasks.spawn(async move {
-        let _guard = guard;
-        if send.send(Bytes::from(format!("{{\"session\":{number}}}\n"))).await.is_err() {
-            return;
-        }
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(STREAM_BEAT) => if send.send(Bytes::from_static(b"\n")).await.is_err() { return },
-                () = send.closed() => return,
-                // A generation that has been replaced hands its sessions over: they connect again.
-                () = Mode::reaches(&mut mode, Mode::Draining) => return,
-            }
-        }
-    });
-    let mut response = Response::new(Reply::Open(lines));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    Ok(response)
 }
 
 async fn parse<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Error> {

@@ -65,6 +65,7 @@ impl Relay {
     /// Passes on what was held back, then what is still to come.
     pub(super) fn after(held: Buffer, scanner: Option<Scanner>, source: Source, attempts: Attempts, outcome: Outcome) -> Self {
         let Attempts { proxy, upstream, ticket, number, dialect, .. } = attempts;
+        ticket.trace().streams();
         let events = scanner.map(|mut scanner| {
             scanner.glance(dialect == Dialect::Gemini);
             // An answer that states its length has no room for pings.
@@ -155,6 +156,9 @@ impl Body for Relay {
         }
         let broken: Broken = match this.source.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    this.ticket.trace().down(data.len() as u64);
+                }
                 if let (Some(events), Some(data)) = (&mut this.events, frame.data_ref()) {
                     events.silence.ends();
                     events.scanner.feed(data, |_| {});

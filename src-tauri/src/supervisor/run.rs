@@ -4,7 +4,7 @@ mod end;
 mod look;
 
 use super::{
-    Reload,
+    Refilter, Reload,
     generation::{Generation, Start},
     socket::Socket,
 };
@@ -32,6 +32,7 @@ use tokio::{
 pub(super) struct Parts {
     pub(super) config: Config,
     pub(super) reload: Reload,
+    pub(super) refilter: Option<Refilter>,
     pub(super) shared: Arc<Shared>,
     pub(super) socket: Socket,
     pub(super) publish: watch::Sender<Status>,
@@ -105,6 +106,7 @@ enum Tick {
 struct Run {
     config: Arc<Config>,
     reload: Reload,
+    refilter: Option<Refilter>,
     shared: Arc<Shared>,
     socket: Socket,
     publish: watch::Sender<Status>,
@@ -144,12 +146,14 @@ struct Run {
 
 impl Run {
     fn new(parts: Parts) -> Self {
-        let Parts { config, reload, shared, socket, publish, wished, network, news, source, ledger, adopt, ready } = parts;
+        let Parts { config, reload, refilter, shared, socket, publish, wished, network, news, source, ledger, adopt, ready } =
+            parts;
         let file_seen = modified(&config);
         let probe_at = Instant::now() + config.watch.probe;
         Self {
             config: Arc::new(config),
             reload,
+            refilter,
             shared,
             socket,
             publish,
@@ -278,6 +282,7 @@ impl Run {
     /// Takes the config from its file; on an error the present one stays in force.
     fn reload_config(&mut self) -> Option<String> {
         self.file_seen = modified(&self.config);
+        let log = self.config.log.clone();
         let refused = match (self.reload)() {
             Ok(new) if new.listen != self.config.listen => {
                 let why = format!(
@@ -294,11 +299,22 @@ impl Run {
             Err(why) => Some(why),
         };
         self.ledger.configure(&self.config);
+        if self.config.log != log {
+            self.refilter_log();
+        }
         match &refused {
             Some(why) => self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}.")),
             None => self.shared.health.clear(Code::ConfigInvalid, None),
         }
         refused
+    }
+
+    fn refilter_log(&self) {
+        let Some(refilter) = &self.refilter else { return };
+        match refilter(&self.config.log) {
+            Ok(()) => tracing::info!("the log's filter is `{}` now", self.config.log),
+            Err(e) => tracing::warn!("the log's filter stays as it was: {e}"),
+        }
     }
 
     fn react(&mut self, event: Event) {

@@ -2,13 +2,13 @@
 
 use crate::Failure;
 use leeward::{
-    config::{Config, Flags, Paths, Sources, environment, load},
+    config::{Flags, Paths, Settings, environment, panel_folder},
     health::unix_ms,
     instance::{Lock, LockError, Record, remove_record, write_record},
     logging,
-    supervisor::{Engine, StartError},
+    supervisor::{Engine, Host, StartError},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Exit codes, as in the README's table.
 pub(crate) const USAGE: u8 = 64;
@@ -33,7 +33,8 @@ pub(crate) struct Running {
 /// Starts the engine, unless there is no desktop to show it on or another Leeward serves already.
 pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Running, Failure> {
     desktop()?;
-    let config = configured(&flags).map_err(|why| Failure::new(BAD_CONFIG, why))?;
+    let settings = Arc::new(Settings::new(flags));
+    let config = settings.load().map_err(|why| Failure::new(BAD_CONFIG, why))?;
     let paths = config.paths.clone();
     let lock = Lock::acquire(&paths).map_err(|why| match why {
         LockError::Held(_) => Failure::new(TRY_AGAIN, why),
@@ -43,7 +44,10 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Running, Failur
         logging::Error::Filter { .. } => Failure::new(BAD_CONFIG, why),
         why => Failure::new(CANNOT_WRITE, why),
     })?;
-    let engine = Engine::start(config, Box::new(move || configured(&flags)));
+    let filter = log.filter();
+    let host =
+        Host::of(settings).refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string())).showing(panel_folder());
+    let engine = Engine::start(config, host);
     let engine = engine.map_err(|why| match why {
         StartError::PortTaken { .. } => Failure::new(TRY_AGAIN, why),
         why => Failure::new(UNAVAILABLE, why),
@@ -66,10 +70,6 @@ impl Running {
         remove_record(&self.paths);
         self.engine.stop(DRAIN);
     }
-}
-
-fn configured(flags: &Flags) -> Result<Config, String> {
-    load(&Sources { env: &environment, flags: flags.clone() }).map_err(|e| e.to_string())
 }
 
 /// GTK ends the process when it finds no display; a sentence is kinder.

@@ -41,6 +41,11 @@ pub(crate) enum Command {
     ///
     /// The config is read again. Requests in flight finish on the old engine.
     Restart,
+    /// Print the address of the panel, for a browser
+    ///
+    /// It ends with a token that gives control of Leeward, so do not pass it on. On a machine without a desktop, forward the
+    /// port first: `ssh -L 8787:127.0.0.1:8787 HOST`.
+    Panel,
     Stats(Stats),
     Logs(Logs),
     #[command(subcommand)]

@@ -9,6 +9,7 @@ mod history;
 mod launch;
 mod logs;
 mod out;
+mod panel;
 mod progress;
 mod serve;
 mod stats;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Outcome {
         Command::Env(args) => env::run(args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
         Command::Restart => restart(&mut out),
+        Command::Panel => panel::run(&mut out),
         Command::Stats(args) => stats::run(&args, &mut out),
         Command::Logs(args) => logs::run(&args, &mut out),
         Command::Config(args) => config::run(args, &mut out),

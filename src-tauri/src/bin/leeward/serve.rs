@@ -7,17 +7,17 @@ use crate::{
 };
 use idle::Idle;
 use leeward::{
-    config::{self, Config, Flags, Paths, Sources},
+    config::{self, Config, Flags, Paths, Settings},
     control::Wish,
     health::unix_ms,
     instance::{self, Lock, Record},
     logging,
     status::Status,
-    supervisor::{Engine, StartError},
+    supervisor::{Engine, Host, StartError},
     wrap,
 };
 use platform::Requests;
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{oneshot, watch};
 
 mod idle;
@@ -43,14 +43,18 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         wrap::leave_terminal().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot leave the terminal: {e}")))?;
     }
     let flags = Flags { listen: args.listen.clone(), upstream: args.upstream.clone(), config_file: args.config.clone() };
-    let reload = move || config::load(&Sources { env: &config::environment, flags: flags.clone() });
-    let config = reload()?;
+    let settings = Arc::new(Settings::new(flags));
+    let config = settings.load()?;
     let lock = Lock::acquire(&config.paths)?;
-    let _log = logging::init(&config.log, Some(&config.paths.log_file()), !args.detached).map_err(|e| match e {
+    let log = logging::init(&config.log, Some(&config.paths.log_file()), !args.detached).map_err(|e| match e {
         logging::Error::Filter { .. } => Failure::new(Exit::ConfigInvalid, format!("log: {e}")),
         _ => Failure::new(Exit::CannotWrite, e),
     })?;
-    let engine = Engine::start(config.clone(), Box::new(move || reload().map_err(|e| e.to_string()))).map_err(refused)?;
+    let filter = log.filter();
+    let host = Host::of(settings)
+        .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
+        .showing(config::panel_folder());
+    let engine = Engine::start(config.clone(), host).map_err(refused)?;
     block_on(serve(engine, lock, &config, &args, out))?
 }
 

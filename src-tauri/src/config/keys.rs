@@ -1,0 +1,126 @@
+//! Every key with its value, its default and who decides it, for the panel. Secrets are never in it.
+
+use super::{Config, ProxyChoice, schema, written};
+use serde::Serialize;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use toml::{Table, Value};
+
+/// `GET /_leeward/v1/config`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct View {
+    /// The file.
+    pub path: String,
+    /// False while there is no file: everything is at its default then.
+    pub exists: bool,
+    /// Why the file as it is now is not in force; the values are those in force then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// In the order of the schema.
+    pub keys: Vec<KeyView>,
+}
+
+/// One key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KeyView {
+    /// Dotted: `retry.total`.
+    pub key: String,
+    /// `retry`; empty at the top.
+    pub section: String,
+    /// `duration`, `size`, `integer`, `number`, `boolean`, `choice`, `text`, `list` or `table`.
+    pub kind: &'static str,
+    /// Of a choice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// What it means, in a sentence or two.
+    pub help: String,
+    /// As it would be written in the file; null where there is none.
+    pub default: Json,
+    /// The value in force, as it is or would be written in the file; of `upstreams`, what the file adds.
+    pub value: Json,
+    /// `default`, `file`, `environment` or `flag`.
+    pub from: &'static str,
+    /// The variable or flag that decides it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// True when the value is not shown.
+    pub secret: bool,
+    /// True when it is anything but the default.
+    pub set: bool,
+    /// True when a change takes effect at the next start.
+    pub restart: bool,
+}
+
+/// What a view is made from.
+pub(super) struct Parts<'a> {
+    /// In force.
+    pub(super) config: &'a Config,
+    /// What nobody says anything about.
+    pub(super) defaults: &'a Config,
+    /// The file's text, as far as it is TOML.
+    pub(super) file: Table,
+    /// As `load::overlay`.
+    pub(super) overlay: BTreeMap<String, String>,
+}
+
+pub(super) fn all(parts: &Parts<'_>) -> Vec<KeyView> {
+    let (in_force, defaults) = (written(parts.config), written(parts.defaults));
+    schema::described_keys().into_iter().map(|key| one(&key, parts, &in_force, &defaults)).collect()
+}
+
+fn one(key: &schema::Key, parts: &Parts<'_>, in_force: &Table, defaults: &Table) -> KeyView {
+    let variable = parts.overlay.get(&key.name).cloned();
+    let in_file = find(&parts.file, &key.name);
+    let from = match &variable {
+        Some(name) if name.starts_with("--") => "flag",
+        Some(_) => "environment",
+        None if in_file.is_some() => "file",
+        None => "default",
+    };
+    let default = match key.kind {
+        "table" => Json::Object(serde_json::Map::new()),
+        "list" => Json::Array(Vec::new()),
+        _ => key.default().as_ref().or(find(defaults, &key.name)).map(json).unwrap_or_default(),
+    };
+    let secret = is_secret(&key.name, parts.config);
+    let value = match (secret, from, in_file) {
+        (true, ..) => Json::Null,
+        (false, "default", _) => default.clone(),
+        (false, "file", Some(value)) => json(value),
+        _ => find(in_force, &key.name).map(json).unwrap_or_default(),
+    };
+    KeyView {
+        section: key.name.split_once('.').map_or("", |(section, _)| section).to_owned(),
+        kind: key.kind,
+        choices: key.choices.clone(),
+        help: key.help(),
+        default,
+        value,
+        from,
+        variable,
+        secret,
+        set: from != "default",
+        restart: key.name == "listen",
+        key: key.name.clone(),
+    }
+}
+
+/// The token always; a proxy's URL when it carries user and password.
+pub(super) fn is_secret(key: &str, config: &Config) -> bool {
+    match key {
+        "client_token" => true,
+        "proxy.url" => matches!(&config.proxy.url, ProxyChoice::Named(proxy) if proxy.login.is_some()),
+        _ => false,
+    }
+}
+
+fn find<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
+    match key.split_once('.') {
+        Some((section, leaf)) => table.get(section)?.get(leaf),
+        None => table.get(key),
+    }
+}
+
+fn json(value: &Value) -> Json {
+    serde_json::to_value(value).unwrap_or_default()
+}

@@ -1,0 +1,52 @@
+//! What the program that an engine runs in gives it: where the config comes from, the log's filter, the panel's files.
+
+use crate::config::{Config, Settings};
+use std::{path::PathBuf, sync::Arc};
+
+/// Reads the config again, for a restart or a changed file.
+pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
+
+/// Puts another log filter in force.
+pub type Refilter = Box<dyn Fn(&str) -> Result<(), String> + Send>;
+
+/// The program around an engine.
+pub struct Host {
+    pub(super) reload: Reload,
+    pub(super) settings: Option<Arc<Settings>>,
+    pub(super) refilter: Option<Refilter>,
+    pub(super) panel: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("settings", &self.settings).field("panel", &self.panel).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// The config comes from there, and may be changed there.
+    pub fn of(settings: Arc<Settings>) -> Self {
+        let again = settings.clone();
+        let reload: Reload = Box::new(move || again.load().map_err(|e| e.to_string()));
+        Self { reload, settings: Some(settings), refilter: None, panel: None }
+    }
+
+    /// The log follows the config.
+    #[must_use]
+    pub fn refiltering(self, set: impl Fn(&str) -> Result<(), String> + Send + 'static) -> Self {
+        Self { refilter: Some(Box::new(set)), ..self }
+    }
+
+    /// The folder with the panel's built files, where there is one.
+    #[must_use]
+    pub fn showing(self, panel: Option<PathBuf>) -> Self {
+        Self { panel, ..self }
+    }
+}
+
+/// A config that nobody changes through the engine: tests, `demo`.
+impl<F: Fn() -> Result<Config, String> + Send + ?Sized + 'static> From<Box<F>> for Host {
+    fn from(reload: Box<F>) -> Self {
+        Self { reload: Box::new(reload), settings: None, refilter: None, panel: None }
+    }
+}
