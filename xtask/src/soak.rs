@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 /// Long enough for a few of its rounds.
 const MINUTES: f64 = 2.0;
+/// What the step of `cargo xtask test` throws.
+const SEED: u64 = 81;
 
 /// What the command line says.
 #[derive(Debug, PartialEq)]
@@ -49,9 +51,10 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The step of `cargo xtask test`.
+/// The step of `cargo xtask test`: the same seed each time, so that a change is judged by itself and not by the dice. The
+/// command without `--seed` throws new ones.
 pub(crate) fn two_minutes() -> Result<()> {
-    run(Options { minutes: MINUTES, seed: None }).map(drop)
+    run(Options { minutes: MINUTES, seed: Some(SEED) }).map(drop)
 }
 
 #[cfg(test)]
