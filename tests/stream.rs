@@ -451,15 +451,17 @@ async fn u8_u11_a_second_cut_long_after_the_first_is_repaired_too() {
 /// An API that begins an error behind pings and never ends it does not keep the client waiting for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u8_an_error_that_never_ends_behind_pings_is_given_up() {
-    let by_hand = ByHand::new(|c| c.stream.stall_alarm = Duration::from_millis(300)).await;
+    let by_hand = ByHand::new(|c| c.stream.stall_alarm = Duration::from_secs(1)).await;
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
     let upstream = async {
         let cut = by_hand.answer(format!("{HEAD}{}", chunk(START))).await;
-        tokio::time::sleep(Duration::from_millis(100)).await; // until the head has gone out
+        has_begun.await.unwrap();
         drop(cut);
         by_hand.answer("HTTP/1.1 529 Overloaded\r\ncontent-length: 50\r\n\r\n{").await
     };
     let (_open, text) = tokio::join!(upstream, async {
-        let response = by_hand.ask().await;
+        let response = by_hand.ask().await; // its head has gone out, with pings
+        begun.send(()).unwrap();
         tokio::time::timeout(LIMIT, response.text()).await.expect("an end").unwrap()
     });
     assert!(text.replace(PING, "").starts_with("event: error\ndata: {"), "{text}");
