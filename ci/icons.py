@@ -41,6 +41,64 @@ def water(x, y):
     return 0.20 <= x <= 0.82 and 0.73 <= y <= 0.79
 
 
+def ring(x, y, inner, outer):
+    return inner <= ((x - 0.74) ** 2 + (y - 0.74) ** 2) ** 0.5 <= outer
+
+
+def triangle(x, y):
+    return 0.52 <= y <= 0.94 and abs(x - 0.74) <= (y - 0.52) * 0.57
+
+
+def cross(x, y):
+    dx, dy = abs(x - 0.74), abs(y - 0.74)
+    return max(dx, dy) <= 0.2 and abs(dx - dy) <= 0.09
+
+
+def bars(x, y):
+    return abs(y - 0.74) <= 0.19 and 0.05 <= abs(x - 0.74) <= 0.16
+
+
+def tick(x, y):
+    """A shield's tick: what came was taken."""
+    return (0.56 <= x <= 0.70 and abs(y - (x + 0.1)) <= 0.06) or (0.70 < x <= 0.94 and abs(y - (1.5 - x)) <= 0.06)
+
+
+# State: the sign in the corner, and its colour. Shapes differ, so that nobody needs the colours.
+SIGNS = {
+    "starting": (lambda x, y: ring(x, y, 0.11, 0.2), (240, 249, 250)),
+    "serving": (lambda x, y: False, (0, 0, 0)),
+    "absorbing": (tick, (94, 234, 212)),
+    "degraded": (triangle, (251, 191, 36)),
+    "broken": (cross, (248, 113, 113)),
+    "paused": (bars, (240, 249, 250)),
+}
+
+
+def with_sign(state):
+    """The mark with the state's sign, on a dark disc so that it stands out from the sails."""
+    sign, rgb = SIGNS[state]
+
+    def picture(x, y):
+        if state != "serving" and ring(x, y, 0, 0.26):
+            return (*rgb, 255) if sign(x, y) else (8, 31, 41, 255)
+        return colour(x, y)
+
+    return picture
+
+
+def template(state):
+    """For macOS, which colours it: only the shape counts."""
+    sign, _ = SIGNS[state]
+
+    def picture(x, y):
+        if state != "serving" and ring(x, y, 0, 0.28):
+            return (0, 0, 0, 255) if sign(x, y) else (0, 0, 0, 0)
+        drawn = main_sail(x, y) or fore_sail(x, y) or water(x, y)
+        return (0, 0, 0, 255) if drawn else (0, 0, 0, 0)
+
+    return picture
+
+
 def colour(x, y):
     if not tile(x, y):
         return (0, 0, 0, 0)
@@ -50,7 +108,7 @@ def colour(x, y):
     return (*TILE, 255)
 
 
-def png(size):
+def png(size, colour=colour):
     rows = bytearray()
     for row in range(size):
         rows.append(0)
@@ -94,6 +152,9 @@ def main():
     for name, size in (("32x32", 32), ("128x128", 128), ("128x128@2x", 256), ("icon", 512)):
         (FOLDER / f"{name}.png").write_bytes(drawn[size])
     (FOLDER / "icon.ico").write_bytes(ico([(size, drawn[size]) for size in (16, 24, 32, 48, 64, 256)]))
+    for state in SIGNS:
+        (FOLDER / f"tray-{state}.png").write_bytes(png(64, with_sign(state)))
+        (FOLDER / f"tray-{state}-template.png").write_bytes(png(44, template(state)))
     (FOLDER / "icon.icns").write_bytes(icns([(b"ic07", drawn[128]), (b"ic08", drawn[256]), (b"ic09", drawn[512])]))
 
 

@@ -1,6 +1,8 @@
 //! `Status` in words: the verdict, the lines of `leeward status`, the tray's tooltip. Values only; whoever shows them
 //! chooses colours and layout. Sees status and health, nothing else.
 
+pub mod menu;
+
 use crate::{
     health::{Condition, Severity},
     status::{Phase, Status, traffic::Whose},

@@ -20,6 +20,7 @@ mod shell;
 mod show;
 mod start;
 mod table;
+mod terminal;
 
 #[cfg(unix)]
 #[path = "wrap/unix.rs"]
@@ -39,3 +40,4 @@ pub use session::{Session, open};
 pub use shell::Shell;
 pub use start::{Background, IDLE, READY_WITHIN, StartError, TRY_AGAIN, running, running_or_start};
 pub use table::{ANYTHING, Base, Only, Profile, Provider, Special, profiles};
+pub use terminal::{NoTerminal, Terminal, terminal};

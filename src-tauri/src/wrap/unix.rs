@@ -1,7 +1,8 @@
 //! Unix half of `wrap`: signals, job control, background processes.
 
+use super::{Surroundings, Terminal, terminal::Known};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, setsid, waitid};
-use std::{io, os::unix::process::ExitStatusExt, process::ExitStatus};
+use std::{ffi::OsString, io, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus};
 use tokio::{
     process::Command,
     signal::unix::{Signal as Stream, SignalKind, signal},
@@ -91,4 +92,47 @@ fn is_stopped(pid: Pid) -> bool {
 
 pub(super) fn exit_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// Terminals of Linux and the BSDs, the user's own choice first. Debian's policy (section 11.8.3) promises `-e`.
+pub(super) const TERMINALS: &[Known] = if cfg!(target_os = "macos") {
+    &[("iTerm", &[]), ("Terminal", &[])]
+} else {
+    &[
+        ("xdg-terminal-exec", &[]),
+        ("x-terminal-emulator", &["-e"]),
+        ("ptyxis", &["--"]),
+        ("kgx", &["--"]),
+        ("gnome-terminal", &["--"]),
+        ("konsole", &["-e"]),
+        ("xfce4-terminal", &["-x"]),
+        ("mate-terminal", &["-x"]),
+        ("tilix", &["-e"]),
+        ("ghostty", &["-e"]),
+        ("kitty", &[]),
+        ("alacritty", &["-e"]),
+        ("wezterm", &["start", "--"]),
+        ("foot", &[]),
+        ("xterm", &["-e"]),
+    ]
+};
+
+/// The user's terminal with a command in it. macOS' take a line from AppleScript, which gets it as an argument.
+pub(super) fn terminal(words: &[OsString], folder: &Path, around: &Surroundings<'_>) -> Option<Terminal> {
+    if !cfg!(target_os = "macos") {
+        return super::terminal::first(TERMINALS, words, folder, around);
+    }
+    let line = super::terminal::line(words, folder);
+    let iterm = Path::new("/Applications/iTerm.app").exists();
+    let (name, script, line) = if iterm {
+        // It starts a program and no line, so a shell reads the line.
+        let line = format!("/bin/sh -c {}", super::Shell::Sh.quote(&line));
+        ("iTerm", "tell application \"iTerm\" to create window with default profile command (item 1 of argv)", line)
+    } else {
+        ("Terminal", "tell application \"Terminal\" to do script (item 1 of argv)", line)
+    };
+    let front = format!("tell application \"{name}\" to activate");
+    let mut start = std::process::Command::new("/usr/bin/osascript");
+    start.args(["-e", "on run argv", "-e", script, "-e", &front, "-e", "end run"]).arg(line).current_dir(folder);
+    Some(Terminal { name: name.to_owned(), command: start })
 }

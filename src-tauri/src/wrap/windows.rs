@@ -1,6 +1,13 @@
 //! Windows half of `wrap`: console events and background processes.
 
-use std::{io, process::ExitStatus};
+use super::{Surroundings, Terminal, terminal::Known};
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    os::windows::process::CommandExt,
+    path::Path,
+    process::ExitStatus,
+};
 use tokio::{
     process::Command,
     signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c},
@@ -57,4 +64,27 @@ pub(super) fn pass_on(event: Event, _pid: Option<u32>) {
 /// A process on Windows always has a code; 1 is what the system reports where it does not.
 pub(super) fn exit_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or(1)
+}
+
+const CREATE_NEW_CONSOLE: u32 = 0x0000_0010;
+
+/// Windows Terminal where it is installed; else the console that Windows gives a program of its own.
+pub(super) const TERMINALS: &[Known] = &[("wt.exe", &[])];
+
+/// The user's terminal with a command in it.
+pub(super) fn terminal(words: &[OsString], folder: &Path, around: &Surroundings<'_>) -> Option<Terminal> {
+    let (program, arguments) = words.split_first()?;
+    if let Some(wt) = super::terminal::find("wt.exe", around) {
+        let mut start = std::process::Command::new(wt);
+        start.arg("-d").arg(folder).arg("--").args(words.iter().map(|word| for_wt(word)));
+        return Some(Terminal { name: "Windows Terminal".into(), command: start });
+    }
+    let mut start = std::process::Command::new(program);
+    start.args(arguments).current_dir(folder).creation_flags(CREATE_NEW_CONSOLE);
+    Some(Terminal { name: "the Windows console".into(), command: start })
+}
+
+/// A semicolon separates commands of Windows Terminal's own, also within quotes, unless a backslash precedes it.
+fn for_wt(word: &OsStr) -> OsString {
+    word.to_string_lossy().replace(';', "\\;").into()
 }

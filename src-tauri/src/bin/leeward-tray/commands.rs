@@ -1,28 +1,170 @@
-//! What the panel may ask. One line each: the supervisor decides.
+//! What the panel may ask. The engine decides: restart and status go through its channels, so that they work whatever
+//! its listener does; the rest is asked of its own paths, where a browser asks too, so that both are told the same.
 
 use leeward::{
     control::{Restarted, Wish, Wishes},
+    instance::{Client, ClientError},
     status::Status,
 };
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
 use tauri::State;
 use tokio::sync::{oneshot, watch};
 
+/// Answers come in milliseconds; a question over a large history on a slow disk takes this long at most.
+const LIMIT: Duration = Duration::from_secs(10);
+/// The status is known here as well, so nobody waits long for the fuller one.
+const STATUS_LIMIT: Duration = Duration::from_secs(1);
+
+/// Why a command was not done, in the shape in which `/_leeward/v1` says so.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Refusal {
+    /// Stable, kebab-case.
+    pub(crate) code: String,
+    /// A sentence for the user.
+    pub(crate) message: String,
+    /// What is wrong with each key of a change to the config.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub(crate) errors: Value,
+}
+
+impl Refusal {
+    /// Without details.
+    pub(crate) fn new(code: &str, message: impl ToString) -> Self {
+        Self { code: code.into(), message: message.to_string(), errors: Value::Null }
+    }
+}
+
+impl From<ClientError> for Refusal {
+    fn from(why: ClientError) -> Self {
+        match why {
+            ClientError::Refused { message, body, .. } => Self {
+                code: body.pointer("/error/code").and_then(Value::as_str).unwrap_or("refused").into(),
+                message,
+                errors: body.get("errors").cloned().unwrap_or_default(),
+            },
+            ClientError::NotRunning(_) => Self::new("not-accepting", "The engine does not accept; Restart makes a new one."),
+            ClientError::Token(_) | ClientError::Broken { .. } => Self::new("no-answer", why),
+        }
+    }
+}
+
 /// The picture the panel starts with; later ones come as `status` events.
 #[tauri::command]
-pub(crate) fn status(picture: State<'_, watch::Receiver<Status>>) -> Status {
-    picture.borrow().clone()
+pub(crate) async fn status(client: State<'_, Client>, picture: State<'_, watch::Receiver<Status>>) -> Result<Value, Refusal> {
+    match client.get("/_leeward/v1/status", STATUS_LIMIT).await {
+        Ok(status) => Ok(status),
+        Err(_) => serde_json::to_value(&*picture.borrow()).map_err(|why| Refusal::new("no-status", why)),
+    }
 }
 
 /// A new engine generation on the same socket.
 #[tauri::command]
-pub(crate) async fn restart(wishes: State<'_, Wishes>) -> Result<Restarted, String> {
+pub(crate) async fn restart(wishes: State<'_, Wishes>) -> Result<Restarted, Refusal> {
     ask_for_restart(&wishes).await
 }
 
 /// The wish itself, for the panel and the menu.
-pub(crate) async fn ask_for_restart(wishes: &Wishes) -> Result<Restarted, String> {
-    const ENDED: &str = "the engine has ended; quit Leeward and start it again";
+pub(crate) async fn ask_for_restart(wishes: &Wishes) -> Result<Restarted, Refusal> {
+    let ended = || Refusal::new("ended", "The engine has ended; quit Leeward and start it again.");
     let (reply, answer) = oneshot::channel();
-    wishes.send(Wish::Restart { reply }).await.map_err(|_| ENDED)?;
-    answer.await.map_err(|_| ENDED)?
+    wishes.send(Wish::Restart { reply }).await.map_err(|_| ended())?;
+    answer.await.map_err(|_| ended())?.map_err(|why| Refusal::new("not-restarted", why))
+}
+
+/// Counters and latencies.
+#[tauri::command]
+pub(crate) async fn stats(client: State<'_, Client>) -> Result<Value, Refusal> {
+    get(&client, "stats").await
+}
+
+/// The requests of this moment and the last ones.
+#[tauri::command]
+pub(crate) async fn activity(client: State<'_, Client>) -> Result<Value, Refusal> {
+    get(&client, "activity").await
+}
+
+/// Faults and counts over time. The words are those of `/_leeward/v1/history`, and checked there.
+#[tauri::command]
+pub(crate) async fn history(
+    client: State<'_, Client>,
+    since: Option<String>,
+    until: Option<String>,
+    step: Option<String>,
+    limit: Option<String>,
+) -> Result<Value, Refusal> {
+    let words = [("since", since), ("until", until), ("step", step), ("limit", limit)];
+    get(&client, &path("history", words)).await
+}
+
+/// Every key of the config and who decides it.
+#[tauri::command]
+pub(crate) async fn config_get(client: State<'_, Client>) -> Result<Value, Refusal> {
+    get(&client, "config").await
+}
+
+/// What is wrong with changes to the config; nothing is changed.
+#[tauri::command]
+pub(crate) async fn config_check(client: State<'_, Client>, set: Map<String, Value>) -> Result<Value, Refusal> {
+    post(&client, "config/check", &json!({ "set": set })).await
+}
+
+/// Saves changes to the config, all or none; they are in force with the answer.
+#[tauri::command]
+pub(crate) async fn config_set(client: State<'_, Client>, set: Map<String, Value>) -> Result<Value, Refusal> {
+    post(&client, "config", &json!({ "set": set })).await
+}
+
+/// The end of the log.
+#[tauri::command]
+pub(crate) async fn logs(client: State<'_, Client>, lines: Option<usize>, level: Option<String>) -> Result<Value, Refusal> {
+    get(&client, &path("logs", [("lines", lines.map(|n| n.to_string())), ("level", level)])).await
+}
+
+async fn get(client: &Client, path: &str) -> Result<Value, Refusal> {
+    Ok(client.get(&format!("/_leeward/v1/{path}"), LIMIT).await?)
+}
+
+async fn post(client: &Client, path: &str, body: &Value) -> Result<Value, Refusal> {
+    Ok(client.post(&format!("/_leeward/v1/{path}"), body, LIMIT).await?)
+}
+
+/// A path with the words that are there, escaped.
+fn path<const N: usize>(name: &str, words: [(&str, Option<String>); N]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in words {
+        if let Some(value) = value {
+            query.append_pair(name, &value);
+        }
+    }
+    match query.finish() {
+        query if query.is_empty() => name.to_owned(),
+        query => format!("{name}?{query}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_cannot_leave_their_place_in_the_path() {
+        assert_eq!(path("history", [("since", None)]), "history");
+        let asked = path("history", [("since", Some("7d&limit=9#/../stop".into())), ("step", Some("1h".into()))]);
+        assert_eq!(asked, "history?since=7d%26limit%3D9%23%2F..%2Fstop&step=1h");
+    }
+
+    #[test]
+    fn a_refusal_keeps_what_is_wrong_key_by_key() {
+        let errors = json!([{ "key": "listen", "message": "no such address" }]);
+        let body = json!({ "error": { "code": "bad-values", "message": "listen: no such address." }, "errors": errors });
+        let address = ([127, 0, 0, 1], 1).into();
+        let refusal =
+            Refusal::from(ClientError::Refused { address, status: 422, message: "listen: no such address.".into(), body });
+        assert_eq!(refusal, Refusal { code: "bad-values".into(), message: "listen: no such address.".into(), errors });
+        let refusal = Refusal::from(ClientError::NotRunning(Some(address)));
+        assert_eq!(serde_json::to_value(&refusal).unwrap()["code"], "not-accepting");
+        assert!(serde_json::to_value(&refusal).unwrap().get("errors").is_none());
+    }
 }

@@ -4,7 +4,7 @@ use crate::Failure;
 use leeward::{
     config::{Flags, Paths, Settings, environment, panel_folder},
     health::unix_ms,
-    instance::{Lock, LockError, Record, remove_record, write_record},
+    instance::{Client, Lock, LockError, Record, remove_record, write_record},
     logging,
     supervisor::{Engine, Host, StartError},
 };
@@ -17,15 +17,15 @@ const CANNOT_WRITE: u8 = 73;
 const TRY_AGAIN: u8 = 75;
 const BAD_CONFIG: u8 = 78;
 
-/// How long requests in flight may finish when the user quits.
-const DRAIN: Duration = Duration::from_secs(3);
-
 /// A running engine and what belongs to it. Ends by `stop`.
 #[derive(Debug)]
 pub(crate) struct Running {
     /// The engine itself.
     pub(crate) engine: Engine,
-    paths: Paths,
+    /// Its own paths below `/_leeward/v1`, for what the panel asks.
+    pub(crate) client: Client,
+    /// Where its files are.
+    pub(crate) paths: Paths,
     _lock: Lock,
     _log: logging::Guard,
 }
@@ -47,6 +47,7 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Running, Failur
     let filter = log.filter();
     let host =
         Host::of(settings).refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string())).showing(panel_folder());
+    let client_token = config.client_token.clone();
     let engine = Engine::start(config, host);
     let engine = engine.map_err(|why| match why {
         StartError::PortTaken { .. } => Failure::new(TRY_AGAIN, why),
@@ -61,14 +62,16 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Running, Failur
     if let Err(why) = write_record(&paths, &record) {
         return Err(Failure::new(CANNOT_WRITE, format!("cannot write {}: {why}", paths.instance_file().display())));
     }
-    Ok(Running { engine, paths, _lock: lock, _log: log })
+    let client =
+        Client::at(engine.address(), &paths).map_err(|why| Failure::new(UNAVAILABLE, why))?.with_client_token(client_token);
+    Ok(Running { engine, client, paths, _lock: lock, _log: log })
 }
 
 impl Running {
-    /// Nobody finds it any more, requests in flight finish, the lock is free.
+    /// Nobody finds it any more and the lock is free. Requests in flight have had their time.
     pub(crate) fn stop(self) {
         remove_record(&self.paths);
-        self.engine.stop(DRAIN);
+        self.engine.stop(Duration::ZERO);
     }
 }
 

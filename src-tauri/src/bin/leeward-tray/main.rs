@@ -4,7 +4,10 @@
 mod commands;
 mod desktop;
 mod engine;
-mod menu;
+mod feed;
+mod launch;
+mod paint;
+mod panel;
 mod signals;
 
 use clap::Parser;

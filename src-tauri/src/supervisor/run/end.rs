@@ -2,6 +2,7 @@
 
 use super::{CLOSE_LIMIT, Run};
 use crate::{
+    control::Wish,
     status::{Phase, Status},
     supervisor::generation::Generation,
 };
@@ -50,8 +51,12 @@ impl Run {
         self.shared.counters.set_accepting(false);
         self.generations.iter().for_each(Generation::retire);
         self.show_as(Phase::Draining);
-        let until = Instant::now() + drain;
+        let mut until = Instant::now() + drain;
         while self.shared.traffic.in_flight() > 0 && Instant::now() < until {
+            // Somebody does not want to wait that long after all.
+            while let Ok(Wish::Stop { drain }) = self.wished.try_recv() {
+                until = until.min(Instant::now() + drain);
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.generations.iter().for_each(Generation::close);

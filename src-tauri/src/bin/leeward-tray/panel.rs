@@ -1,0 +1,36 @@
+//! The panel's window: made when it is asked for and destroyed when it is closed, since a hidden one would cost as much
+//! memory as a shown one.
+
+use crate::feed;
+use leeward::{instance::Client, status::traffic::Traffic, tasks::Tasks};
+use std::sync::Arc;
+use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
+use tokio_util::sync::CancellationToken;
+
+/// The one window's name; the capability in tauri.conf.json is bound to it.
+pub(crate) const PANEL: &str = "panel";
+
+/// Shows the panel on one of its pages, in front of other windows. For the main thread.
+pub(crate) fn show(app: &AppHandle, page: &'static str) -> tauri::Result<()> {
+    if let Some(window) = app.get_webview_window(PANEL) {
+        window.unminimize()?;
+        window.show()?;
+        // The page follows its address.
+        window.eval(format!("location.hash = '#/{page}'"))?;
+        return window.set_focus();
+    }
+    let window = WebviewWindowBuilder::new(app, PANEL, WebviewUrl::App(format!("index.html#/{page}").into()));
+    let window = window.title("Leeward").inner_size(960.0, 700.0).min_inner_size(380.0, 420.0).build()?;
+    window.set_focus()?;
+    let closed = CancellationToken::new();
+    let closing = closed.clone();
+    window.on_window_event(move |event| {
+        if matches!(event, WindowEvent::Destroyed) {
+            tracing::debug!("the panel is closed");
+            closing.cancel();
+        }
+    });
+    let (client, traffic) = (app.state::<Client>().inner().clone(), app.state::<Arc<Traffic>>().inner().clone());
+    app.state::<Tasks>().spawn(feed::tell(app.clone(), client, traffic, closed));
+    Ok(())
+}

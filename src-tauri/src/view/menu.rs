@@ -1,0 +1,301 @@
+//! The tray as a value: which icon, which lines in its menu, and what each does. Who paints it compares two values and
+//! changes only what differs.
+
+use super::{Faults, Level, verdict};
+use crate::status::{Phase, Status};
+
+/// What the icon tells. Each has a shape of its own, so that nobody needs to see colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Icon {
+    /// The engine is coming up.
+    Starting,
+    /// All is well.
+    Serving,
+    /// All is well, because faults were absorbed lately.
+    Absorbing,
+    /// It works, and the user should know something.
+    Degraded,
+    /// Agents cannot work.
+    Broken,
+    /// It ends or has ended.
+    Paused,
+}
+
+impl Icon {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Starting, Self::Serving, Self::Absorbing, Self::Degraded, Self::Broken, Self::Paused];
+
+    /// The name of its picture.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Absorbing => "absorbing",
+            Self::Degraded => "degraded",
+            Self::Broken => "broken",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+/// What a line of the menu does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A new engine generation.
+    Restart,
+    /// An agent, by its name, in a terminal.
+    Launch(String),
+    /// Opens the panel on a page of it.
+    Panel(&'static str),
+    /// Ends Leeward once requests in flight have finished.
+    Quit,
+    /// Ends it at once.
+    QuitNow,
+}
+
+const PAGES: [&str; 3] = ["status", "launch", "logs"];
+
+impl Action {
+    /// The line's name within the desktop's menu.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Restart => "restart".into(),
+            Self::Launch(agent) => format!("launch:{agent}"),
+            Self::Panel(page) => format!("panel:{page}"),
+            Self::Quit => "quit".into(),
+            Self::QuitNow => "quit-now".into(),
+        }
+    }
+
+    /// The action of a chosen line.
+    pub fn of(id: &str) -> Option<Self> {
+        Some(match id.split_once(':') {
+            Some(("launch", agent)) => Self::Launch(agent.to_owned()),
+            Some(("panel", page)) => Self::Panel(PAGES.into_iter().find(|known| *known == page)?),
+            Some(_) => return None,
+            None => match id {
+                "restart" => Self::Restart,
+                "quit" => Self::Quit,
+                "quit-now" => Self::QuitNow,
+                _ => return None,
+            },
+        })
+    }
+}
+
+/// A line of the menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Text that cannot be chosen.
+    Note(String),
+    /// Something to do.
+    Choice {
+        /// What it says.
+        text: String,
+        /// What it does.
+        action: Action,
+        /// False while it makes no sense.
+        enabled: bool,
+    },
+    /// More lines behind one.
+    Group {
+        /// What the line says.
+        text: String,
+        /// The lines.
+        items: Vec<Item>,
+    },
+    /// A rule between lines.
+    Separator,
+}
+
+/// All that the tray shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tray {
+    /// The icon.
+    pub icon: Icon,
+    /// Where the desktop shows one.
+    pub tooltip: String,
+    /// The lines, from the top.
+    pub menu: Vec<Item>,
+}
+
+/// What the tray knows besides the status.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Counters since the start, and today.
+    pub faults: Faults,
+    /// Whether a fault was absorbed within the last minute.
+    pub absorbed_lately: bool,
+    /// Agents that are installed: name and title.
+    pub agents: Vec<(String, String)>,
+    /// A restart is under way.
+    pub restarting: bool,
+    /// Quitting: this many requests finish.
+    pub finishing: Option<u64>,
+}
+
+/// The tray for a status. `now_unix_ms` is the present, in milliseconds since 1970.
+pub fn tray(status: &Status, around: &Around, now_unix_ms: u64) -> Tray {
+    Tray {
+        icon: if around.finishing.is_some() { Icon::Paused } else { icon(status, around.absorbed_lately) },
+        tooltip: super::tooltip(status, around.faults, now_unix_ms),
+        menu: menu(status, around),
+    }
+}
+
+fn icon(status: &Status, absorbed_lately: bool) -> Icon {
+    match status.phase {
+        Phase::Starting => Icon::Starting,
+        Phase::Draining | Phase::Stopped => Icon::Paused,
+        Phase::Serving | Phase::Restarting => match verdict(status).level {
+            Level::Broken => Icon::Broken,
+            Level::Degraded => Icon::Degraded,
+            Level::Ok if absorbed_lately => Icon::Absorbing,
+            Level::Ok => Icon::Serving,
+        },
+    }
+}
+
+fn menu(status: &Status, around: &Around) -> Vec<Item> {
+    let choice = |text: &str, action, enabled| Item::Choice { text: text.into(), action, enabled };
+    if let Some(requests) = around.finishing {
+        let text = match requests {
+            0 => "Ending…".to_owned(),
+            n => format!("Finishing {}…", super::counted(n, "request", "requests")),
+        };
+        return vec![Item::Note(text), choice("Quit now", Action::QuitNow, true)];
+    }
+    let mut items = vec![Item::Note(capital(&verdict(status).sentence))];
+    if around.faults.absorbed_today > 0 {
+        items.push(Item::Note(format!("{} absorbed today", super::counted(around.faults.absorbed_today, "fault", "faults"))));
+    }
+    // The first one is in the line above.
+    match status.conditions.len() {
+        0 | 1 => {}
+        2 => items.push(Item::Note("1 more problem, see the panel".into())),
+        many => items.push(Item::Note(format!("{} more problems, see the panel", many - 1))),
+    }
+    let agents = around.agents.iter().map(|(name, title)| choice(title, Action::Launch(name.clone()), true));
+    let launch = match around.agents.as_slice() {
+        [] => choice("Launch…", Action::Panel("launch"), true),
+        _ => Item::Group {
+            text: "Launch".into(),
+            items: agents.chain([Item::Separator, choice("Choose…", Action::Panel("launch"), true)]).collect(),
+        },
+    };
+    items.extend([
+        Item::Separator,
+        choice(if around.restarting { "Restarting…" } else { "Restart" }, Action::Restart, !around.restarting),
+        launch,
+        Item::Separator,
+        choice("Open panel", Action::Panel("status"), true),
+        choice("Logs", Action::Panel("logs"), true),
+        Item::Separator,
+        choice("Quit", Action::Quit, true),
+    ]);
+    items
+}
+
+/// A sentence as a line of its own.
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::{Code, Tracker};
+
+    fn serving() -> Status {
+        let mut status = Status { phase: Phase::Serving, ..Status::starting() };
+        status.listener.address = "127.0.0.1:8787".into();
+        status.listener.accepting = true;
+        status
+    }
+
+    fn shown(items: &[Item]) -> Vec<String> {
+        items
+            .iter()
+            .map(|item| match item {
+                Item::Note(text) => format!("({text})"),
+                Item::Choice { text, enabled, .. } => {
+                    if *enabled {
+                        text.clone()
+                    } else {
+                        format!("[{text}]")
+                    }
+                }
+                Item::Group { text, items } => format!("{text} > {}", shown(items).join(", ")),
+                Item::Separator => "-".into(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_whole_menu() {
+        let around = Around { agents: vec![("claude".into(), "Claude Code".into())], ..Around::default() };
+        let all = [
+            "(Accepting on 127.0.0.1:8787, all is well)",
+            "-",
+            "Restart",
+            "Launch > Claude Code, -, Choose…",
+            "-",
+            "Open panel",
+            "Logs",
+            "-",
+            "Quit",
+        ];
+        assert_eq!(shown(&tray(&serving(), &around, 0).menu), all);
+    }
+
+    #[test]
+    fn it_says_what_is_wrong_and_what_was_absorbed() {
+        let health = Tracker::default();
+        health.set(Code::PortTaken, None, "another program has 8787.");
+        health.set(Code::StateUnwritable, None, "the disk is full.");
+        let status = Status { conditions: health.visible(), ..serving() };
+        let around = Around { faults: Faults { absorbed_today: 12, ..Faults::default() }, restarting: true, ..Around::default() };
+        let menu = shown(&tray(&status, &around, 0).menu);
+        assert!(menu[0].starts_with("(Accepting on 127.0.0.1:8787, but "), "{menu:?}");
+        assert_eq!(
+            menu[1..6],
+            ["(12 faults absorbed today)", "(1 more problem, see the panel)", "-", "[Restarting…]", "Launch…"]
+        );
+    }
+
+    #[test]
+    fn quitting_is_a_state() {
+        let around = |finishing| Around { finishing, ..Around::default() };
+        let menu = tray(&serving(), &around(Some(2)), 0);
+        assert_eq!((shown(&menu.menu), menu.icon), (vec!["(Finishing 2 requests…)".into(), "Quit now".to_owned()], Icon::Paused));
+        assert_eq!(shown(&tray(&serving(), &around(Some(0)), 0).menu)[0], "(Ending…)");
+    }
+
+    #[test]
+    fn every_state_has_its_icon() {
+        let lately = |status: &Status, absorbed_lately| tray(status, &Around { absorbed_lately, ..Around::default() }, 0).icon;
+        let health = Tracker::default();
+        health.set(Code::StateUnwritable, None, "the disk is full");
+        let mut deaf = serving();
+        deaf.listener.accepting = false;
+        assert_eq!(lately(&Status::starting(), true), Icon::Starting);
+        assert_eq!(lately(&serving(), false), Icon::Serving);
+        assert_eq!(lately(&serving(), true), Icon::Absorbing);
+        assert_eq!(lately(&Status { conditions: health.visible(), ..serving() }, true), Icon::Degraded);
+        assert_eq!(lately(&deaf, true), Icon::Broken);
+        assert_eq!(lately(&Status { phase: Phase::Draining, ..serving() }, true), Icon::Paused);
+    }
+
+    #[test]
+    fn every_line_is_found_by_its_name() {
+        let panels = PAGES.map(Action::Panel);
+        for action in [Action::Restart, Action::Launch("claude".into()), Action::Quit, Action::QuitNow].into_iter().chain(panels)
+        {
+            assert_eq!(Action::of(&action.id()), Some(action));
+        }
+        for id in ["", "nothing", "panel:nowhere", "quit:now"] {
+            assert_eq!(Action::of(id), None, "{id}");
+        }
+    }
+}
