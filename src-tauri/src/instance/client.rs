@@ -30,7 +30,7 @@ pub enum ClientError {
         /// Its own words.
         message: String,
         /// All of the answer, where it was JSON: codes, and what is wrong key by key.
-        body: Value,
+        body: Box<Value>,
     },
     /// The answer did not come or made no sense.
     #[error("Leeward on {address} did not answer properly: {why}")]
@@ -182,6 +182,6 @@ impl Client {
         let status = response.status().as_u16();
         let body: Value = response.json().await.unwrap_or_default();
         let message = body.pointer("/error/message").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
-        ClientError::Refused { address: self.address, status, message, body }
+        ClientError::Refused { address: self.address, status, message, body: body.into() }
     }
 }

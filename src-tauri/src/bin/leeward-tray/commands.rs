@@ -160,8 +160,12 @@ mod tests {
         let errors = json!([{ "key": "listen", "message": "no such address" }]);
         let body = json!({ "error": { "code": "bad-values", "message": "listen: no such address." }, "errors": errors });
         let address = ([127, 0, 0, 1], 1).into();
-        let refusal =
-            Refusal::from(ClientError::Refused { address, status: 422, message: "listen: no such address.".into(), body });
+        let refusal = Refusal::from(ClientError::Refused {
+            address,
+            status: 422,
+            message: "listen: no such address.".into(),
+            body: body.into(),
+        });
         assert_eq!(refusal, Refusal { code: "bad-values".into(), message: "listen: no such address.".into(), errors });
         let refusal = Refusal::from(ClientError::NotRunning(Some(address)));
         assert_eq!(serde_json::to_value(&refusal).unwrap()["code"], "not-accepting");
