@@ -1,7 +1,7 @@
 // How the panel reaches the engine: Tauri's commands and events in the tray, `/_leeward/v1` in a browser.
 // The only file that knows; tests/house.rs holds the others to it.
 import type {
-  Activity, Agent, Autostart, ConfigChange, ConfigView, History, KeyError, Launch, Logs, Restarted, Stats,
+  Activity, Agent, ConfigChange, ConfigView, History, KeyError, Launch, Logs, Restarted, Stats,
 } from "./api";
 import { texts } from "./texts";
 import type { Status } from "./status";
@@ -22,9 +22,6 @@ export interface Desktop {
   agents(): Promise<Agent[]>;
   launch(what: Launch): Promise<{ terminal: string }>;
   folders(): Promise<string[]>;
-  pickFolder(): Promise<string | null>;
-  autostart(): Promise<Autostart>;
-  setAutostart(enabled: boolean): Promise<Autostart>;
   environment(shell: string): Promise<string>;
 }
 
@@ -56,24 +53,16 @@ export function connect(): Promise<Transport> {
 async function tray(): Promise<Transport> {
   const { invoke } = await import("@tauri-apps/api/core");
   const { listen } = await import("@tauri-apps/api/event");
-  // Commands that this tray does not offer yet are refused by Tauri with a sentence; the page shows it.
-  const call = invoke;
   const told = <T>(answer: Promise<T>): Promise<T> =>
     answer.catch((thrown: unknown) => {
       throw Trouble.of(thrown, texts.trouble.tray);
     });
   return {
     desktop: {
-      agents: () => told(call<Agent[]>("agents")),
-      launch: (what) => told(call<{ terminal: string }>("launch", { ...what })),
-      folders: () => told(call<string[]>("folders")),
-      pickFolder: () => told(call<string | null>("pick_folder")),
-      autostart: () => told(call<Autostart>("autostart_get")),
-      setAutostart: async (enabled) => {
-        await told(call("autostart_set", { enabled }));
-        return told(call<Autostart>("autostart_get"));
-      },
-      environment: (shell) => told(call<string>("copy_environment", { shell })),
+      agents: () => told(invoke<Agent[]>("agents")),
+      launch: (what) => told(invoke<{ terminal: string }>("launch", { ...what })),
+      folders: () => told(invoke<string[]>("folders")),
+      environment: (shell) => told(invoke<string>("copy_environment", { shell })),
     },
     watch(watcher) {
       let stopped = false;
@@ -88,8 +77,8 @@ async function tray(): Promise<Transport> {
         const status = await told(invoke<Status>("status"));
         if (!stopped) watcher.status(status);
         const [stats, activity] = await Promise.all([
-          told(call<Stats>("stats")),
-          told(call<{ requests: Activity[] }>("activity")),
+          told(invoke<Stats>("stats")),
+          told(invoke<{ requests: Activity[] }>("activity")),
         ]);
         if (stopped) return;
         watcher.stats(stats);
@@ -103,11 +92,11 @@ async function tray(): Promise<Transport> {
     },
     restart: () => told(invoke<Restarted>("restart")),
     history: (since, until, step, limit) =>
-      told(call<History>("history", { since: `${since}`, until: `${until}`, step, limit: `${limit}` })),
-    config: () => told(call<ConfigView>("config_get")),
-    checkConfig: async (set) => (await told(call<{ errors: KeyError[] }>("config_check", { set }))).errors,
-    setConfig: (set) => told(call<ConfigView>("config_set", { set })),
-    logs: (lines, level) => told(call<Logs>("logs", { lines, level })),
+      told(invoke<History>("history", { since: `${since}`, until: `${until}`, step, limit: `${limit}` })),
+    config: () => told(invoke<ConfigView>("config_get")),
+    checkConfig: async (set) => (await told(invoke<{ errors: KeyError[] }>("config_check", { set }))).errors,
+    setConfig: (set) => told(invoke<ConfigView>("config_set", { set })),
+    logs: (lines, level) => told(invoke<Logs>("logs", { lines, level })),
   };
 }
 
