@@ -36,7 +36,8 @@ pub fn terminal(command: &[OsString], folder: &Path, around: &Surroundings<'_>) 
     })
 }
 
-/// The first of the known ones that is on PATH.
+/// The first of the known ones that is on PATH. Windows has but one, which takes its words differently.
+#[cfg(unix)]
 pub(super) fn first(known: &[Known], command: &[OsString], folder: &Path, around: &Surroundings<'_>) -> Option<Terminal> {
     known.iter().find_map(|(program, before)| {
         let path = find(program, around)?;
