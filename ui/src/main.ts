@@ -1,4 +1,5 @@
 // Puts the panel on the page. Nothing else.
+import "./locale"; // first: see there
 import { mount } from "svelte";
 import App from "./App.svelte";
 import "./theme.css";
