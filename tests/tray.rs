@@ -11,6 +11,9 @@
 #[cfg(target_os = "linux")]
 #[path = "tray/host.rs"]
 mod host;
+#[cfg(target_os = "linux")]
+#[path = "tray/window.rs"]
+mod window;
 
 use std::{
     io::{Read, Write},
@@ -66,11 +69,13 @@ fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
 }
 
 fn address(home: &Path) -> SocketAddr {
-    until("instance.json names the address", || {
-        let record = std::fs::read(home.join("state").join("instance.json")).ok()?;
-        let record: serde_json::Value = serde_json::from_slice(&record).ok()?;
-        record["address"].as_str()?.parse().ok()
-    })
+    until("instance.json names the address", || recorded(home))
+}
+
+fn recorded(home: &Path) -> Option<SocketAddr> {
+    let record = std::fs::read(home.join("state").join("instance.json")).ok()?;
+    let record: serde_json::Value = serde_json::from_slice(&record).ok()?;
+    record["address"].as_str()?.parse().ok()
 }
 
 fn livez(address: SocketAddr) -> std::io::Result<String> {
@@ -147,9 +152,12 @@ fn a_bad_config_is_named() {
     assert!(said.contains("lisen") && said.contains("listen"), "{said}");
 }
 
-/// All of it on one icon: the session bus has room for one host.
+/// The session bus has room for one host.
 #[cfg(target_os = "linux")]
-#[tokio::test]
+static BUS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_menu_is_read_and_clicked_over_the_bus() {
     use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();
@@ -167,6 +175,7 @@ async fn the_menu_is_read_and_clicked_over_the_bus() {
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
+    let _bus = BUS.lock().await;
     let host = host::Host::start().await;
     let path = format!("{}:/usr/bin:/bin", programs.path().display());
     let mut tray = Tray::start_with(home.path(), &[("PATH", path.as_str()), ("HOME", home.path().to_str().unwrap())]);
@@ -195,6 +204,17 @@ async fn the_menu_is_read_and_clicked_over_the_bus() {
     let words: Vec<_> = told.lines().collect();
     assert_eq!(words, [home.path().to_str().unwrap(), leeward.to_str().unwrap(), "wrap", "claude"]);
 
+    let pid = tray.0.id();
+    let page = |all: &[(String, u64)]| all.iter().any(|(name, _)| name.starts_with("WebKitWebProc"));
+    icon.click("Open panel").await;
+    // A page that is loaded takes more than twice this.
+    let loaded = |all: &[(String, u64)]| all.iter().any(|(name, kib)| name.starts_with("WebKitWebProc") && *kib > 60_000);
+    let with_window = eventually_some("the window is there", || Some(memory(pid)).filter(|all| loaded(all))).await;
+    assert!(window::close(pid), "the tray has a window to close");
+    let without = eventually_some("the page's process is gone", || Some(memory(pid)).filter(|all| !page(all))).await;
+    let sum = |all: &[(String, u64)]| all.iter().map(|(_, kib)| kib).sum::<u64>();
+    assert!(sum(&without) + 20_000 < sum(&with_window), "KiB with the window {with_window:?}, without {without:?}");
+    assert!(get(address, "/livez").unwrap().starts_with("HTTP/1.1 200"), "the engine goes on");
     icon.click("Quit").await;
     assert_eq!(tray.ended().code(), Some(0), "{}", tray.said());
     assert!(livez(address).is_err(), "nobody serves any more");
@@ -207,4 +227,78 @@ async fn eventually(what: &str, mut there: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < end, "{what}: not within {LIMIT:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Without a language, as on a bare machine: WebKit calls that "C", which once left the page empty.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_window_shows_the_engine() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = host::Host::start().await;
+    let driver = window::Driver::start(home.path(), &[("LC_ALL", "C"), ("HOME", home.path().to_str().unwrap())]).await;
+    let clicked = async {
+        let address = eventually_some("it serves", || recorded(home.path())).await;
+        let icon = host.icon_of(pid(home.path())).await;
+        eventually("it accepts", async || icon.menu().await[0].text.starts_with("Accepting")).await;
+        icon.click("Open panel").await;
+        (address, icon)
+    };
+    let (window, (address, icon)) = tokio::time::timeout(LIMIT, async { tokio::join!(driver.open(), clicked) }).await.unwrap();
+    let shows = async |page: &str, text: &str| {
+        window.run(&format!("location.hash = '#/{page}'")).await;
+        eventually(&format!("{page} shows {text}"), async || window.text().await.contains(text)).await;
+    };
+    shows("status", &format!("Accepting on {address}")).await;
+    let mut waiting = TcpStream::connect(address).unwrap();
+    waiting.write_all(format!("GET /v1/models HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).unwrap();
+    shows("activity", "/v1/models").await;
+    drop(waiting);
+    shows("history", "absorbed").await;
+    shows("launch", "Claude Code").await;
+    shows("settings", "config.toml").await;
+    shows("logs", "the tray is shown").await;
+    shows("status", "Restart").await;
+    window.run("document.querySelector('button.main').click()").await;
+    eventually("the page tells how the restart went", async || window.text().await.contains("Generation 2 has taken over")).await;
+
+    icon.click("Quit").await;
+    eventually("nobody serves any more", async || livez(address).is_err()).await;
+}
+
+/// Name and memory (PSS, KiB) of a process and its children.
+#[cfg(target_os = "linux")]
+fn memory(parent: u32) -> Vec<(String, u64)> {
+    let read = |pid: u32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let all = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
+    // The name stands in brackets; state and parent follow.
+    let ours = all.filter(|pid| {
+        let stat = read(*pid, "stat");
+        let of = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        *pid == parent || of == Some(parent)
+    });
+    let known = ours.map(|pid| {
+        let rollup = read(pid, "smaps_rollup");
+        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok());
+        (read(pid, "comm").trim().to_owned(), pss.unwrap_or_default())
+    });
+    known.collect()
+}
+
+#[cfg(target_os = "linux")]
+fn pid(home: &Path) -> u32 {
+    let record = std::fs::read(home.join("state").join("instance.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    record["pid"].as_u64().unwrap().try_into().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+async fn eventually_some<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
+    let mut found = None;
+    eventually(what, async || {
+        found = there();
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
 }

@@ -32,8 +32,8 @@ pub(crate) const TRAY: Packages = Packages {
 /// A display and a session bus that exist only for the test.
 pub(crate) const TRAY_TESTS: Packages = Packages {
     purpose: "to test the tray without a desktop",
-    debian: &["xvfb", "xauth", "dbus-daemon"],
-    elsewhere: "Xvfb, xauth and dbus-run-session.",
+    debian: &["xvfb", "xauth", "dbus-daemon", "webkit2gtk-driver"],
+    elsewhere: "Xvfb, xauth, dbus-run-session and WebKitWebDriver.",
 };
 
 /// The browser that opens the panel.
