@@ -103,6 +103,7 @@ pub fn close(pid: u32) -> bool {
         let ask = ClientMessageEvent::new(32, window, protocols, [delete, x11rb::CURRENT_TIME, 0, 0, 0]);
         display.send_event(false, window, EventMask::NO_EVENT, ask).unwrap();
     }
-    display.flush().unwrap();
+    // An answer, so that the server has read what came before; a client that hangs up first may not be heard.
+    display.get_input_focus().unwrap().reply().unwrap();
     !theirs.is_empty()
 }
