@@ -131,6 +131,7 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         if let Some(record) = self.record()
+            && record.pid != std::process::id()
             && get(record.address, "/health").is_some_and(|health| health.contains(&format!("\"pid\":{}", record.pid)))
         {
             kill(record.pid, "KILL");

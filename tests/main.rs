@@ -30,5 +30,6 @@ mod storm;
 mod stream;
 mod support;
 mod table;
+mod takeover;
 mod terminal;
 mod wrap;

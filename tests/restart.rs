@@ -28,7 +28,7 @@ async fn restart(engine: &TestEngine) -> serde_json::Value {
 }
 
 /// Sends requests at a steady rate until told to stop, on one connection for as long as the answers allow.
-async fn ask_steadily(address: SocketAddr, keep_alive: bool, stop: Arc<AtomicBool>, served: Arc<AtomicU64>) {
+pub async fn ask_steadily(address: SocketAddr, keep_alive: bool, stop: Arc<AtomicBool>, served: Arc<AtomicU64>) {
     let body = message(false).to_string();
     let connection = if keep_alive { "keep-alive" } else { "close" };
     let request = format!(

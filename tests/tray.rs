@@ -12,6 +12,9 @@
 #[path = "tray/host.rs"]
 mod host;
 #[cfg(target_os = "linux")]
+#[path = "tray/session.rs"]
+mod session;
+#[cfg(target_os = "linux")]
 #[path = "tray/window.rs"]
 mod window;
 
@@ -35,7 +38,8 @@ impl Tray {
 
     fn start_with(home: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leeward-tray"));
-        command.env("LEEWARD_HOME", home).args(["--listen", "127.0.0.1:0"]).envs(variables.iter().copied());
+        command.env("LEEWARD_HOME", home).env("XDG_CONFIG_HOME", home.join("config")).args(["--listen", "127.0.0.1:0"]);
+        command.envs(variables.iter().copied());
         Self(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
@@ -104,10 +108,12 @@ fn it_serves_without_a_window_and_ends_on_sigterm() {
     let log = home.path().join("state").join("logs").join("leeward.log");
     until("the log says the tray is shown", || std::fs::read_to_string(&log).ok()?.contains("the tray is shown").then_some(()));
 
-    let mut second = Tray::start(home.path());
-    assert_eq!(second.ended().code(), Some(75), "another Leeward serves from the same folder");
-    let said = second.said();
-    assert!(said.contains(&format!("already serving on {address}")), "{said}");
+    let mut elsewhere = Command::new(env!("CARGO_BIN_EXE_leeward-tray"));
+    elsewhere.env("LEEWARD_HOME", home.path()).args(["--listen", "127.0.0.1:1"]);
+    let output = elsewhere.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains(&format!("already serving on {address}")) && said.contains("without --listen"), "{said}");
 
     let pid = rustix::process::Pid::from_child(&tray.0);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -190,7 +196,10 @@ async fn the_menu_is_read_and_clicked_over_the_bus() {
     let said = |lines: &[host::Line]| lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     eventually("it accepts", async || icon.menu().await[0].text == format!("Accepting on {address}, all is well")).await;
     let menu = icon.menu().await;
-    assert_eq!(said(&menu)[1..], ["", "Restart", "Launch", "", "Open panel", "Logs", "", "Quit"]);
+    assert_eq!(
+        said(&menu)[1..],
+        ["", "Restart", "Launch", "Copy environment", "", "Open panel", "Logs", "", "Start at login", "Quit"]
+    );
     assert!(!menu[0].enabled && menu[2].enabled);
     assert_eq!(said(&menu[3].lines), ["Claude Code", "", "Choose…"], "the agents that are installed");
 

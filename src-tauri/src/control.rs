@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -76,6 +77,13 @@ pub enum Wish {
         /// Told how it went.
         reply: oneshot::Sender<Result<Restarted, String>>,
     },
+    /// Hand the listening socket on to the process that waits at this place, then end as the config's `drain` says.
+    HandOver {
+        /// Where it waits.
+        to: PathBuf,
+        /// Told once the other accepts; on an error this engine goes on.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     /// Stop accepting, let requests in flight finish for at most this long, then end.
     Stop {
         /// Limit for what is in flight.
@@ -92,6 +100,28 @@ pub struct Restarted {
     pub took_ms: u64,
     /// Set when the config file was refused and the previous config stays in force.
     pub config_error: Option<String>,
+}
+
+/// Brings up the window with the panel, in a program that has one.
+#[derive(Clone)]
+pub struct Window(Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Window")
+    }
+}
+
+impl Window {
+    /// Asks by calling `show`, which must not block.
+    pub fn new(show: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(show))
+    }
+
+    /// Asks for it.
+    pub fn show(&self) {
+        (self.0)();
+    }
 }
 
 /// Where wishes are dropped.

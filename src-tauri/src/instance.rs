@@ -3,7 +3,9 @@
 //! Also names whoever holds a port. Starts and stops nothing.
 
 mod client;
+mod handover;
 mod holder;
+mod takeover;
 mod token;
 
 #[cfg(unix)]
@@ -14,7 +16,9 @@ mod platform;
 mod platform;
 
 pub use client::{CLIENT_TOKEN_HEADER, Client, ClientError};
+pub use handover::{Confirmation, Taken, hand_over};
 pub use holder::{Holder, holder_of};
+pub use takeover::{TakeOver, TakeOverError, take_over};
 pub use token::{TokenError, read_or_create_token, read_token};
 
 use crate::config::Paths;
@@ -42,7 +46,7 @@ pub struct Record {
 /// Held by the one process that serves from a state folder. The system releases it however the process ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Why the lock was not given.
@@ -71,10 +75,18 @@ impl Lock {
         platform::create_private_dir(&paths.state_dir).map_err(unwritable)?;
         let file = File::options().create(true).truncate(false).write(true).open(paths.lock_file()).map_err(unwritable)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Held(read_record(paths))),
             Err(TryLockError::Error(why)) => Err(unwritable(why)),
         }
+    }
+
+    /// Another handle of the same lock: it is held until the last one is gone.
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left.
+    pub fn share(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()? })
     }
 }
 
@@ -91,8 +103,11 @@ pub fn read_record(paths: &Paths) -> Option<Record> {
     serde_json::from_slice(&std::fs::read(paths.instance_file()).ok()?).ok()
 }
 
-/// Removes the record at a clean end.
+/// Removes this process's record at a clean end; one of another process, which has taken over, stays.
 pub fn remove_record(paths: &Paths) {
+    if read_record(paths).is_some_and(|record| record.pid != std::process::id()) {
+        return;
+    }
     if let Err(e) = std::fs::remove_file(paths.instance_file())
         && e.kind() != io::ErrorKind::NotFound
     {

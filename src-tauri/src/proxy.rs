@@ -32,7 +32,7 @@ pub use relay::Silent;
 
 use crate::{
     config::{Config, Secret, Settings},
-    control::{Network, Sessions, Wishes},
+    control::{Network, Sessions, Window, Wishes},
     health::{Code, Tracker},
     status::{
         Status,
@@ -77,6 +77,8 @@ pub struct Shared {
     pub settings: Option<Arc<Settings>>,
     /// The folder with the panel's files, where there is one.
     pub panel: Option<PathBuf>,
+    /// The window with the panel, where there can be one.
+    pub window: Option<Window>,
     /// The listener's counters.
     pub counters: Arc<Counters>,
     /// Bytes held: of requests for replay, of answers until they are let go.
@@ -120,12 +122,14 @@ pub struct Ends {
     pub settings: Option<Arc<Settings>>,
     /// The folder with the panel's files, where there is one.
     pub panel: Option<PathBuf>,
+    /// The window with the panel, where there can be one.
+    pub window: Option<Window>,
 }
 
 impl Shared {
     /// Counters at zero; the replay budget as the config says.
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
-        let Ends { wishes, status, sessions, health, network, history, settings, panel } = ends;
+        let Ends { wishes, status, sessions, health, network, history, settings, panel, window } = ends;
         Self {
             paths: Arc::new(Memory::new(network.clone())),
             health,
@@ -137,6 +141,7 @@ impl Shared {
             history,
             settings,
             panel,
+            window,
             counters: Arc::default(),
             held: HeldBytes::default(),
             cuts: Cuts::default(),

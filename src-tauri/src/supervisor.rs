@@ -131,10 +131,13 @@ impl Engine {
     /// # Errors
     /// As `start`.
     pub fn start_with(config: Config, host: impl Into<Host>, seams: Seams) -> Result<Self, StartError> {
-        let Host { reload, settings, refilter, panel } = host.into();
+        let Host { reload, settings, refilter, panel, window, lock, inherited } = host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
-        let socket = socket::Socket::bind(&config, &health)?;
+        let socket = match inherited {
+            Some(listener) => socket::Socket::inherit(listener, &config, &health)?,
+            None => socket::Socket::bind(&config, &health)?,
+        };
         let address = socket.address();
         let token = instance::read_or_create_token(&config.paths)?;
         let (wishes, wished) = mpsc::channel(WISHES);
@@ -151,6 +154,7 @@ impl Engine {
             history,
             settings,
             panel,
+            window,
         };
         let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
@@ -170,6 +174,7 @@ impl Engine {
                     refilter,
                     shared,
                     socket,
+                    lock,
                     publish,
                     wished,
                     network: networks,

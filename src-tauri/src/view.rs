@@ -2,6 +2,7 @@
 //! chooses colours and layout. Sees status and health, nothing else.
 
 pub mod menu;
+pub mod notice;
 
 use crate::{
     health::{Condition, Severity},

@@ -42,19 +42,58 @@ impl Watcher {
     }
 }
 
+/// Notifications that were shown: title and text.
+pub type Notices = Arc<Mutex<Vec<(String, String)>>>;
+
+struct Notifications(Notices);
+
+#[interface(name = "org.freedesktop.Notifications")]
+impl Notifications {
+    #[allow(clippy::too_many_arguments, reason = "the protocol's own")]
+    fn notify(
+        &self,
+        _program: &str,
+        _replaces: u32,
+        _icon: &str,
+        title: &str,
+        text: &str,
+        _actions: Vec<String>,
+        _hints: HashMap<String, OwnedVariant>,
+        _expires: i32,
+    ) -> u32 {
+        let mut shown = self.0.lock().unwrap();
+        shown.push((title.to_owned(), text.to_owned()));
+        u32::try_from(shown.len()).unwrap()
+    }
+
+    fn get_capabilities(&self) -> Vec<String> {
+        vec!["body".into()]
+    }
+
+    fn get_server_information(&self) -> (String, String, String, String) {
+        ("test".into(), "leeward".into(), "1".into(), "1.2".into())
+    }
+
+    fn close_notification(&self, _id: u32) {}
+}
+
 /// The host itself. One a session bus.
 pub struct Host {
     bus: Connection,
     icons: Icons,
+    pub notices: Notices,
 }
 
 impl Host {
     /// Exports the watcher before it takes the name: programs call as soon as the name appears, and only once.
     pub async fn start() -> Self {
         let icons = Icons::default();
+        let notices = Notices::default();
         let builder = connection::Builder::session().serve_at("/StatusNotifierWatcher", Watcher(icons.clone()));
-        let bus = builder.name("org.kde.StatusNotifierWatcher").build().await.unwrap();
-        Self { bus, icons }
+        let builder = builder.serve_at("/org/freedesktop/Notifications", Notifications(notices.clone()));
+        let builder = builder.name("org.kde.StatusNotifierWatcher").name("org.freedesktop.Notifications");
+        let bus = builder.build().await.unwrap();
+        Self { bus, icons, notices }
     }
 
     /// The icon of a process, once it has registered it.
@@ -87,6 +126,8 @@ pub struct Line {
     id: i32,
     pub text: String,
     pub enabled: bool,
+    /// The mark of a switch.
+    pub on: bool,
     pub lines: Vec<Line>,
 }
 
@@ -127,7 +168,8 @@ fn find<'a>(lines: &'a [Line], text: &str) -> Option<&'a Line> {
 fn line((id, mut properties, lines): Node) -> Line {
     let text = properties.remove("label").and_then(|v| String::try_from(v).ok()).unwrap_or_default();
     let enabled = properties.remove("enabled").and_then(|v| bool::try_from(v).ok()).unwrap_or(true);
+    let on = properties.remove("toggle-state").and_then(|v| i32::try_from(v).ok()) == Some(1);
     // An underscore marks the letter that chooses a line.
     let text = text.replace('_', "");
-    Line { id, text, enabled, lines: lines.into_iter().map(|node| line(node.try_into().unwrap())).collect() }
+    Line { id, text, enabled, on, lines: lines.into_iter().map(|node| line(node.try_into().unwrap())).collect() }
 }

@@ -80,6 +80,15 @@ impl Window<'_> {
 /// Closes the windows of a process as a window manager does when their user clicks the cross: by asking (ICCCM 4.2.8.1).
 /// False while there is none. The driver's own way ends the program as well.
 pub fn close(pid: u32) -> bool {
+    each_window(pid, true)
+}
+
+/// Whether a process shows a window.
+pub fn is_shown(pid: u32) -> bool {
+    each_window(pid, false)
+}
+
+fn each_window(pid: u32, close: bool) -> bool {
     let (display, screen) = x11rb::connect(None).unwrap();
     let atom = |name: &str| display.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;
     let (protocols, delete, owner) = (atom("WM_PROTOCOLS"), atom("WM_DELETE_WINDOW"), atom("_NET_WM_PID"));
@@ -98,7 +107,7 @@ pub fn close(pid: u32) -> bool {
             seen.is_ok_and(|of| of.map_state == MapState::VIEWABLE)
         })
         .collect();
-    for window in &theirs {
+    for window in theirs.iter().filter(|_| close) {
         let window = *window;
         let ask = ClientMessageEvent::new(32, window, protocols, [delete, x11rb::CURRENT_TIME, 0, 0, 0]);
         display.send_event(false, window, EventMask::NO_EVENT, ask).unwrap();

@@ -187,6 +187,8 @@ export interface Launch {
 
 export interface Autostart {
   enabled: boolean;
-  /** Why the system does not let it start, though it is enabled here. */
-  blocked?: string;
+  /** The file or registry value that says so. */
+  where: string;
+  /** What the user should know about it. */
+  note: string | null;
 }

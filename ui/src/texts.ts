@@ -18,6 +18,12 @@ export const texts = {
     copied: "Copied",
     notCopied: "Could not copy; select the text and copy it by hand.",
   },
+  noIcon: {
+    title: "This desktop shows no tray icons",
+    text: "Leeward runs on when this window is closed; start it again to see the window. GNOME shows icons with its extension “AppIndicator and KStatusNotifierItem Support”.",
+    quit: "Quit Leeward",
+    ending: "Ending …",
+  },
   trouble: {
     title: "Leeward does not answer",
     unreachable: "Nothing answers on this address. Start Leeward with `leeward serve`, or from the tray.",

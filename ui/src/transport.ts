@@ -1,7 +1,7 @@
 // How the panel reaches the engine: Tauri's commands and events in the tray, `/_leeward/v1` in a browser.
 // The only file that knows; tests/house.rs holds the others to it.
 import type {
-  Activity, Agent, ConfigChange, ConfigView, History, KeyError, Launch, Logs, Restarted, Stats,
+  Activity, Agent, Autostart, ConfigChange, ConfigView, History, KeyError, Launch, Logs, Restarted, Stats,
 } from "./api";
 import { texts } from "./texts";
 import type { Status } from "./status";
@@ -23,6 +23,11 @@ export interface Desktop {
   launch(what: Launch): Promise<{ terminal: string }>;
   folders(): Promise<string[]>;
   environment(shell: string): Promise<string>;
+  autostart(): Promise<Autostart>;
+  setAutostart(on: boolean): Promise<Autostart>;
+  /** `tray_icon` is false where the desktop shows none, so that the panel is all there is. */
+  surroundings(): Promise<{ tray_icon: boolean }>;
+  quit(): Promise<void>;
 }
 
 /** Everything rejects with a `Trouble`. */
@@ -62,6 +67,10 @@ async function tray(): Promise<Transport> {
       agents: () => told(invoke<Agent[]>("agents")),
       launch: (what) => told(invoke<{ terminal: string }>("launch", { ...what })),
       folders: () => told(invoke<string[]>("folders")),
+      autostart: () => told(invoke<Autostart>("autostart_get")),
+      setAutostart: (on) => told(invoke<Autostart>("autostart_set", { on })),
+      surroundings: () => told(invoke<{ tray_icon: boolean }>("surroundings")),
+      quit: () => told(invoke<void>("quit_leeward")),
       environment: (shell) => told(invoke<string>("copy_environment", { shell })),
     },
     watch(watcher) {

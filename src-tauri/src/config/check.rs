@@ -146,6 +146,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         trust: Trust::Platform { extra: raw.extra_ca },
         log: raw.log.unwrap_or_else(|| "info".into()),
         workers: raw.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, |n| n.get().min(4))),
+        notifications: raw.notifications.unwrap_or(true),
         paths,
     };
     ranges::check(&config).map_err(|(key, message)| origin.refuse(key, message))?;

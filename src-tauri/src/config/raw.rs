@@ -30,6 +30,9 @@ pub struct Raw {
     /// Worker threads of the engine. Default: the number of cores, at most 4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) workers: Option<usize>,
+    /// Whether the tray notifies when agents cannot work for a while, and when they can again. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) notifications: Option<bool>,
     /// Additional root certificates, a PEM file. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) extra_ca: Option<PathBuf>,

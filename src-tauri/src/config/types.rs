@@ -53,6 +53,8 @@ pub struct Config {
     pub log: String,
     /// Worker threads of one engine generation.
     pub workers: usize,
+    /// Whether the tray notifies when agents cannot work for a while, and when they can again.
+    pub notifications: bool,
     /// Config, state and log locations.
     pub paths: Paths,
 }

@@ -31,6 +31,7 @@ pub fn written(config: &Config) -> Table {
         trust,
         log,
         workers,
+        notifications,
         paths: _,
     } = config;
     let mut file = Table::new();
@@ -50,6 +51,7 @@ pub fn written(config: &Config) -> Table {
     set("allowed_hosts", allowed_hosts.clone().into());
     set("log", text(log));
     set("workers", count(*workers));
+    set("notifications", (*notifications).into());
     if let Trust::Platform { extra: Some(file) } = trust {
         set("extra_ca", text(file.display()));
     }

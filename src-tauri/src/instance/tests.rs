@@ -27,7 +27,12 @@ fn a_record_is_whole_or_absent() {
     std::fs::create_dir_all(&paths.state_dir).unwrap();
     std::fs::write(paths.instance_file(), "{\"pid\": 7, \"addr").unwrap();
     assert_eq!(read_record(&paths), None, "half a file is no record");
-    let record = Record { pid: 7, address: "[::1]:8787".parse().unwrap(), version: "1".into(), started_unix_ms: 1 };
+    let other = Record { pid: 1, address: "[::1]:8787".parse().unwrap(), version: "1".into(), started_unix_ms: 1 };
+    write_record(&paths, &other).unwrap();
+    remove_record(&paths);
+    assert_eq!(read_record(&paths), Some(other), "whoever has taken over is still found");
+    let record =
+        Record { pid: std::process::id(), address: "[::1]:8787".parse().unwrap(), version: "1".into(), started_unix_ms: 1 };
     write_record(&paths, &record).unwrap();
     assert_eq!(read_record(&paths), Some(record));
     remove_record(&paths);

@@ -3,6 +3,7 @@
 use std::{
     fs::{DirBuilder, File, OpenOptions},
     io,
+    net::TcpListener,
     path::Path,
     time::Duration,
 };
@@ -30,4 +31,38 @@ pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
 /// Access lists are inherited from the profile folder; nothing is asked here.
 pub(super) fn is_exposed(_file: &File) -> io::Result<bool> {
     Ok(false)
+}
+
+/// No socket can be passed to another process without unsafe code here (WSADuplicateSocket).
+pub(super) fn doorstep() -> io::Result<Option<Doorstep>> {
+    Ok(None)
+}
+
+/// Where a socket would arrive. There is none.
+#[derive(Debug)]
+pub(super) enum Doorstep {}
+
+impl Doorstep {
+    pub(super) fn path(&self) -> &Path {
+        match *self {}
+    }
+
+    #[allow(clippy::unused_async, reason = "the Unix half waits")]
+    pub(super) async fn receive(&self) -> io::Result<super::Taken> {
+        match *self {}
+    }
+}
+
+/// The line to the process that gave the socket. There is none.
+#[derive(Debug)]
+pub(super) enum Line {}
+
+impl Line {
+    pub(super) fn confirm(self) -> io::Result<()> {
+        match self {}
+    }
+}
+
+pub(super) fn hand_over(_to: &Path, _listener: &TcpListener, _lock: &File, _limit: Duration) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system cannot pass a socket to another process"))
 }

@@ -35,6 +35,8 @@ pub(super) enum Error {
     NoSuchPath,
     /// The panel's files are not installed.
     NoPanel,
+    /// This program shows no window.
+    NoWindow,
     /// The path exists for another method.
     WrongMethod(&'static str),
     /// A control request that cannot be understood or done.
@@ -134,6 +136,12 @@ fn meaning(error: &Error) -> Meaning {
             "no-panel",
             false,
             "The panel's files are not installed beside this program; install Leeward's package, or build them (npm --prefix ui run build).",
+        ),
+        Error::NoWindow => m(
+            404,
+            "no-window",
+            false,
+            "This Leeward has no window: it serves from a terminal or in the background; `leeward panel` opens the panel in a browser.",
         ),
         Error::WrongMethod(method) => m(405, "wrong-method", false, format!("This control path is for {method}.")),
         Error::BadRequest(why) => m(400, "bad-request", false, why.clone()),

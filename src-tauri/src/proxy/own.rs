@@ -25,7 +25,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// A control request is a few names and numbers.
@@ -97,6 +97,12 @@ struct StopRequest {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct HandoverRequest {
+    to: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WarmRequest {
     upstream: Option<String>,
 }
@@ -116,7 +122,7 @@ pub(super) async fn control(proxy: &Arc<Proxy>, path: &str, request: Request<Inc
 async fn act(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Result<Response<Reply>, Error> {
     let expected = match path {
         "v1/status" | "v1/stats" | "v1/activity" | "v1/events" | "v1/history" | "v1/logs" => "GET",
-        "v1/restart" | "v1/stop" | "v1/warm" | "v1/sessions" | "v1/config/check" => "POST",
+        "v1/restart" | "v1/stop" | "v1/handover" | "v1/show" | "v1/warm" | "v1/sessions" | "v1/config/check" => "POST",
         "v1/config" => "GET or POST",
         _ => return Err(Error::NoSuchPath),
     };
@@ -149,6 +155,16 @@ async fn act(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Resu
             wish(proxy, Wish::Stop { drain: Duration::from_millis(drain_ms) }).await?;
             Ok(json_answer(StatusCode::ACCEPTED, &json!({ "stopping": true })))
         }
+        "v1/handover" => {
+            let HandoverRequest { to } = parse(request).await?;
+            let (reply, told) = oneshot::channel();
+            told_of(proxy, Wish::HandOver { to, reply }, told).await?;
+            Ok(json_answer(StatusCode::OK, &json!({ "handed_over": true })))
+        }
+        "v1/show" => {
+            proxy.shared.window.as_ref().ok_or(Error::NoWindow)?.show();
+            Ok(json_answer(StatusCode::ACCEPTED, &json!({ "shown": true })))
+        }
         "v1/warm" => {
             let WarmRequest { upstream } = parse(request).await?;
             let found =
@@ -163,14 +179,19 @@ async fn wish(proxy: &Proxy, wish: Wish) -> Result<(), Error> {
     proxy.shared.wishes.send(wish).await.map_err(|_| Error::Undone("The engine is stopping and takes no more wishes.".into()))
 }
 
+/// As `wish`, for one that is answered.
+async fn told_of<T>(proxy: &Proxy, it: Wish, told: oneshot::Receiver<Result<T, String>>) -> Result<T, Error> {
+    wish(proxy, it).await?;
+    match told.await {
+        Ok(done) => done.map_err(Error::Undone),
+        Err(_) => Err(Error::Undone("The engine stopped before it could do that.".into())),
+    }
+}
+
 async fn restart(proxy: &Proxy) -> Result<Response<Reply>, Error> {
     let (reply, told) = oneshot::channel();
-    wish(proxy, Wish::Restart { reply }).await?;
-    match told.await {
-        Ok(Ok(done)) => Ok(json_answer(StatusCode::OK, &serde_json::to_value(done).map_err(|e| Error::Undone(e.to_string()))?)),
-        Ok(Err(why)) => Err(Error::Undone(why)),
-        Err(_) => Err(Error::Undone("The engine stopped before it could restart.".into())),
-    }
+    let done = told_of(proxy, Wish::Restart { reply }, told).await?;
+    Ok(json_answer(StatusCode::OK, &serde_json::to_value(done).map_err(|e| Error::Undone(e.to_string()))?))
 }
 
 async fn parse<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Error> {

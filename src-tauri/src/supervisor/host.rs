@@ -1,7 +1,12 @@
-//! What the program that an engine runs in gives it: where the config comes from, the log's filter, the panel's files.
+//! What the program that an engine runs in gives it: where the config comes from, the log's filter, the panel's files,
+//! the lock that it serves under, and the socket of the one that served before.
 
-use crate::config::{Config, Settings};
-use std::{path::PathBuf, sync::Arc};
+use crate::{
+    config::{Config, Settings},
+    control::Window,
+    instance::Lock,
+};
+use std::{net::TcpListener, path::PathBuf, sync::Arc};
 
 /// Reads the config again, for a restart or a changed file.
 pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
@@ -15,6 +20,9 @@ pub struct Host {
     pub(super) settings: Option<Arc<Settings>>,
     pub(super) refilter: Option<Refilter>,
     pub(super) panel: Option<PathBuf>,
+    pub(super) window: Option<Window>,
+    pub(super) lock: Option<Lock>,
+    pub(super) inherited: Option<TcpListener>,
 }
 
 impl std::fmt::Debug for Host {
@@ -28,7 +36,11 @@ impl Host {
     pub fn of(settings: Arc<Settings>) -> Self {
         let again = settings.clone();
         let reload: Reload = Box::new(move || again.load().map_err(|e| e.to_string()));
-        Self { reload, settings: Some(settings), refilter: None, panel: None }
+        Self { settings: Some(settings), ..Self::reading(reload) }
+    }
+
+    fn reading(reload: Reload) -> Self {
+        Self { reload, settings: None, refilter: None, panel: None, window: None, lock: None, inherited: None }
     }
 
     /// The log follows the config.
@@ -42,11 +54,29 @@ impl Host {
     pub fn showing(self, panel: Option<PathBuf>) -> Self {
         Self { panel, ..self }
     }
+
+    /// How a window with the panel is brought up, where there can be one.
+    #[must_use]
+    pub fn with_window(self, show: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { window: Some(Window::new(show)), ..self }
+    }
+
+    /// The lock this engine serves under. It is let go when the socket is, before requests in flight have finished.
+    #[must_use]
+    pub fn holding(self, lock: Lock) -> Self {
+        Self { lock: Some(lock), ..self }
+    }
+
+    /// The socket of the engine that is taken over from, in the place of one of its own.
+    #[must_use]
+    pub fn inheriting(self, listener: Option<TcpListener>) -> Self {
+        Self { inherited: listener, ..self }
+    }
 }
 
 /// A config that nobody changes through the engine: tests, `demo`.
 impl<F: Fn() -> Result<Config, String> + Send + ?Sized + 'static> From<Box<F>> for Host {
     fn from(reload: Box<F>) -> Self {
-        Self { reload: Box::new(reload), settings: None, refilter: None, panel: None }
+        Self::reading(Box::new(reload))
     }
 }

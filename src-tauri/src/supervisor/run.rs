@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     control::{Network, NetworkNews, Restarted, Wish},
     health::Code,
+    instance::Lock,
     ledger::Ledger,
     proxy::{Adopt, Event, Shared},
     status::{Probe, Status},
@@ -35,6 +36,8 @@ pub(super) struct Parts {
     pub(super) refilter: Option<Refilter>,
     pub(super) shared: Arc<Shared>,
     pub(super) socket: Socket,
+    /// Let go with the socket.
+    pub(super) lock: Option<Lock>,
     pub(super) publish: watch::Sender<Status>,
     pub(super) wished: mpsc::Receiver<Wish>,
     pub(super) network: watch::Sender<Network>,
@@ -98,6 +101,7 @@ enum Tick {
     Rebind,
     Probe,
     Probed(bool, Duration),
+    HandedOver(oneshot::Sender<Result<(), String>>, std::io::Result<()>),
     Free(SocketAddr, bool),
     Network(Option<NetworkNews>),
     SourceEnded(Result<(), JoinError>),
@@ -109,6 +113,9 @@ struct Run {
     refilter: Option<Refilter>,
     shared: Arc<Shared>,
     socket: Socket,
+    lock: Option<Lock>,
+    /// Somebody is about to take over.
+    leaving: bool,
     publish: watch::Sender<Status>,
     wished: mpsc::Receiver<Wish>,
     /// Tells the generations of changes of the network.
@@ -146,8 +153,22 @@ struct Run {
 
 impl Run {
     fn new(parts: Parts) -> Self {
-        let Parts { config, reload, refilter, shared, socket, publish, wished, network, news, source, ledger, adopt, ready } =
-            parts;
+        let Parts {
+            config,
+            reload,
+            refilter,
+            shared,
+            socket,
+            lock,
+            publish,
+            wished,
+            network,
+            news,
+            source,
+            ledger,
+            adopt,
+            ready,
+        } = parts;
         let file_seen = modified(&config);
         let probe_at = Instant::now() + config.watch.probe;
         Self {
@@ -156,6 +177,8 @@ impl Run {
             refilter,
             shared,
             socket,
+            lock,
+            leaving: false,
             publish,
             wished,
             network,
@@ -202,6 +225,7 @@ impl Run {
             };
             match tick {
                 Tick::Wish(Some(Wish::Restart { reply })) => self.restart(vec![reply]),
+                Tick::Wish(Some(Wish::HandOver { to, reply })) => self.hand_over(to, reply),
                 Tick::Wish(Some(Wish::Stop { drain })) => return self.stop(drain).await,
                 Tick::Wish(None) => return self.stop(Duration::ZERO).await,
                 Tick::Event(Some(event)) => self.react(event),
@@ -209,6 +233,8 @@ impl Run {
                 Tick::Watch => self.look(),
                 Tick::Rebind => self.rebind(),
                 Tick::Probe => self.start_probe(),
+                Tick::HandedOver(reply, Ok(())) => return self.leave(reply).await,
+                Tick::HandedOver(reply, Err(why)) => self.stay(reply, &why),
                 Tick::Probed(ok, took) => self.probed(ok, took),
                 Tick::Free(address, free) => self.port_free(address, free),
                 Tick::Network(Some(news)) => self.network_news(news),

@@ -38,12 +38,7 @@ impl Socket {
             for port in (DEFAULT_PORT..=LAST_FALLBACK_PORT).filter(|p| *p != wanted.port()) {
                 let address = SocketAddr::new(wanted.ip(), port);
                 if let Ok(listener) = listen_on(address) {
-                    let reason = if taken {
-                        format!("is taken by {}", instance::holder_of(wanted))
-                    } else {
-                        format!("cannot be used ({why})")
-                    };
-                    health.set(Code::PortTaken, None, format!("{wanted} {reason}; Leeward serves on {address} instead. `leeward wrap` finds it; agents with a fixed base URL do not."));
+                    elsewhere(health, wanted, &why, address);
                     return Self::of(listener, Some(wanted)).map_err(|why| StartError::Bind { address, why });
                 }
             }
@@ -53,6 +48,20 @@ impl Socket {
         } else {
             StartError::Bind { address: wanted, why }
         })
+    }
+
+    /// Goes on with the socket of the engine before, wherever it listens: agents know that address.
+    pub(super) fn inherit(listener: TcpListener, config: &Config, health: &Tracker) -> Result<Self, StartError> {
+        let address = listener.local_addr().map_err(|why| StartError::Bind { address: config.listen, why })?;
+        // Whoever bound it may have asked for a short queue; on a socket that listens this changes only that.
+        socket2::SockRef::from(&listener).listen(BACKLOG).map_err(|why| StartError::Bind { address, why })?;
+        let meant = config.listen == address || config.listen.port() == 0;
+        // Free by now: at the next start it is bound again.
+        let refused = if meant { None } else { listen_on(config.listen).err() };
+        if let Some(why) = &refused {
+            elsewhere(health, config.listen, why, address);
+        }
+        Self::of(listener, refused.map(|_| config.listen)).map_err(|why| StartError::Bind { address, why })
     }
 
     fn of(listener: TcpListener, wanted: Option<SocketAddr>) -> io::Result<Self> {
@@ -99,6 +108,18 @@ impl Socket {
     pub(super) fn close(&mut self) {
         self.listener = None;
     }
+}
+
+/// Tells that another address than the configured one is served, and who holds that.
+fn elsewhere(health: &Tracker, wanted: SocketAddr, why: &io::Error, address: SocketAddr) {
+    let reason = match why.kind() {
+        io::ErrorKind::AddrInUse => format!("is taken by {}", instance::holder_of(wanted)),
+        _ => format!("cannot be used ({why})"),
+    };
+    let sentence = format!(
+        "{wanted} {reason}; Leeward serves on {address} instead. `leeward wrap` finds it; agents with a fixed base URL do not."
+    );
+    health.set(Code::PortTaken, None, sentence);
 }
 
 fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {

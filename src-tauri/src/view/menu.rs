@@ -45,8 +45,12 @@ pub enum Action {
     Restart,
     /// An agent, by its name, in a terminal.
     Launch(String),
+    /// The line for a terminal that is already open, into the clipboard.
+    CopyEnvironment,
     /// Opens the panel on a page of it.
     Panel(&'static str),
+    /// Switches start at login.
+    Autostart,
     /// Ends Leeward once requests in flight have finished.
     Quit,
     /// Ends it at once.
@@ -61,7 +65,9 @@ impl Action {
         match self {
             Self::Restart => "restart".into(),
             Self::Launch(agent) => format!("launch:{agent}"),
+            Self::CopyEnvironment => "copy-environment".into(),
             Self::Panel(page) => format!("panel:{page}"),
+            Self::Autostart => "autostart".into(),
             Self::Quit => "quit".into(),
             Self::QuitNow => "quit-now".into(),
         }
@@ -75,6 +81,8 @@ impl Action {
             Some(_) => return None,
             None => match id {
                 "restart" => Self::Restart,
+                "copy-environment" => Self::CopyEnvironment,
+                "autostart" => Self::Autostart,
                 "quit" => Self::Quit,
                 "quit-now" => Self::QuitNow,
                 _ => return None,
@@ -96,6 +104,15 @@ pub enum Item {
         action: Action,
         /// False while it makes no sense.
         enabled: bool,
+    },
+    /// Something that is on or off.
+    Switch {
+        /// What it says.
+        text: String,
+        /// What choosing it does.
+        action: Action,
+        /// Whether it has its mark.
+        on: bool,
     },
     /// More lines behind one.
     Group {
@@ -128,6 +145,8 @@ pub struct Around {
     pub absorbed_lately: bool,
     /// Agents that are installed: name and title.
     pub agents: Vec<(String, String)>,
+    /// Whether Leeward starts at login; `None` where that cannot be read.
+    pub autostart: Option<bool>,
     /// A restart is under way.
     pub restarting: bool,
     /// Quitting: this many requests finish.
@@ -187,17 +206,19 @@ fn menu(status: &Status, around: &Around) -> Vec<Item> {
         Item::Separator,
         choice(if around.restarting { "Restarting…" } else { "Restart" }, Action::Restart, !around.restarting),
         launch,
+        choice("Copy environment", Action::CopyEnvironment, true),
         Item::Separator,
         choice("Open panel", Action::Panel("status"), true),
         choice("Logs", Action::Panel("logs"), true),
         Item::Separator,
-        choice("Quit", Action::Quit, true),
     ]);
+    items.extend(around.autostart.map(|on| Item::Switch { text: "Start at login".into(), action: Action::Autostart, on }));
+    items.extend([choice("Quit", Action::Quit, true)]);
     items
 }
 
 /// A sentence as a line of its own.
-fn capital(sentence: &str) -> String {
+pub(super) fn capital(sentence: &str) -> String {
     let mut letters = sentence.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
@@ -226,6 +247,7 @@ mod tests {
                         format!("[{text}]")
                     }
                 }
+                Item::Switch { text, on, .. } => format!("{text}: {}", if *on { "on" } else { "off" }),
                 Item::Group { text, items } => format!("{text} > {}", shown(items).join(", ")),
                 Item::Separator => "-".into(),
             })
@@ -234,16 +256,18 @@ mod tests {
 
     #[test]
     fn the_whole_menu() {
-        let around = Around { agents: vec![("claude".into(), "Claude Code".into())], ..Around::default() };
+        let around = Around { agents: vec![("claude".into(), "Claude Code".into())], autostart: Some(true), ..Around::default() };
         let all = [
             "(Accepting on 127.0.0.1:8787, all is well)",
             "-",
             "Restart",
             "Launch > Claude Code, -, Choose…",
+            "Copy environment",
             "-",
             "Open panel",
             "Logs",
             "-",
+            "Start at login: on",
             "Quit",
         ];
         assert_eq!(shown(&tray(&serving(), &around, 0).menu), all);
@@ -290,8 +314,8 @@ mod tests {
     #[test]
     fn every_line_is_found_by_its_name() {
         let panels = PAGES.map(Action::Panel);
-        for action in [Action::Restart, Action::Launch("claude".into()), Action::Quit, Action::QuitNow].into_iter().chain(panels)
-        {
+        let others = [Action::Restart, Action::CopyEnvironment, Action::Autostart, Action::Quit, Action::QuitNow];
+        for action in others.into_iter().chain(panels).chain([Action::Launch("claude".into())]) {
             assert_eq!(Action::of(&action.id()), Some(action));
         }
         for id in ["", "nothing", "panel:nowhere", "quit:now"] {

@@ -1,59 +1,88 @@
 //! Tauri's life cycle: builds the program, keeps the painting true, acts on what is chosen, and ends in order.
 
 use crate::{
-    Failure, commands,
+    Failure, autostart, commands,
     engine::{Running, UNAVAILABLE},
     launch,
     paint::Painting,
-    panel::{self, PANEL},
-    signals,
+    painter::{self, Painter, Recent, Wanted},
+    panel, signals, tray_host,
 };
 use leeward::{
     config::Paths,
     control::{Wish, Wishes},
-    health::unix_ms,
-    status::{Phase, Status, traffic::Traffic},
+    status::{Phase, Status},
     tasks::Tasks,
-    view::{
-        Faults,
-        menu::{Action, Around, tray},
-    },
+    view::{menu::Action, notice::Notice},
 };
+use serde::Serialize;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use tauri::{AppHandle, Emitter, Manager, RunEvent};
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tauri::{AppHandle, Manager, RunEvent, State};
+use tokio::sync::{mpsc, watch};
 
 /// How long requests in flight may finish when the user quits.
 const DRAIN: Duration = Duration::from_secs(5);
-/// The icon says "absorbing" for this long after a fault was absorbed.
-const LATELY: Duration = Duration::from_secs(60);
-/// Nothing is repainted more often, however much happens.
-const PACE: Duration = Duration::from_secs(1);
-/// How often requests that finish are counted while Leeward ends.
-const ENDING: Duration = Duration::from_millis(200);
+/// Tells the painting what the user has asked for.
+#[derive(Debug)]
+pub(crate) struct Wants(watch::Sender<Wanted>);
 
-/// What the user has asked for and is under way; the menu shows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Wanted {
-    restarting: bool,
-    quitting: bool,
+impl Wants {
+    /// Start at login is on or off.
+    pub(crate) fn autostart(&self, on: bool) {
+        self.0.send_modify(|wanted| wanted.autostart = Some(on));
+    }
+
+    fn restarting(&self, under_way: bool) {
+        self.0.send_modify(|wanted| wanted.restarting = under_way);
+    }
+
+    /// True the first time.
+    fn quitting(&self) -> bool {
+        self.0.send_if_modified(|wanted| !std::mem::replace(&mut wanted.quitting, true))
+    }
+
+    /// Paints again what a choice in the menu has turned by itself.
+    fn as_it_was(&self) {
+        self.0.send_modify(|_| {});
+    }
 }
 
-/// Shows the tray until the user quits or the system asks; stops the engine then.
-pub(crate) fn run(running: Running) -> Result<(), Failure> {
-    let result = show(&running);
+/// Other starts of this program want to see its window.
+#[derive(Debug)]
+pub(crate) struct Calls(mpsc::Receiver<()>);
+
+impl Calls {
+    /// And what to call when one comes. Calls before the tray is up wait for it; several are one.
+    pub(crate) fn new() -> (Self, impl Fn() + Send + Sync + 'static) {
+        let (call, calls) = mpsc::channel(1);
+        // Full: one that waits does the same.
+        let ask = move || {
+            call.try_send(()).ok();
+        };
+        (Self(calls), ask)
+    }
+
+    async fn answer(mut self, app: AppHandle) {
+        while self.0.recv().await.is_some() {
+            let shown = app.clone();
+            app.run_on_main_thread(move || open(&shown, "status")).ok();
+        }
+    }
+}
+
+/// Shows the tray until the user quits or the system asks; stops the engine then. `hidden`: the session starts it.
+pub(crate) fn run(mut running: Running, hidden: bool) -> Result<(), Failure> {
+    let calls = running.calls.take();
+    let result = show(&running, calls, hidden);
     running.stop();
     result
 }
 
-fn show(running: &Running) -> Result<(), Failure> {
+fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Failure> {
     let failed = |why: &dyn std::fmt::Display| {
         Failure::new(UNAVAILABLE, format!("the tray cannot be shown: {why}; run `leeward serve` instead"))
     };
@@ -70,15 +99,19 @@ fn show(running: &Running) -> Result<(), Failure> {
     };
     let picture = running.engine.status();
     let traffic = running.engine.traffic();
-    let (wanted, wants) = watch::channel(Wanted::default());
+    let autostart = autostart::get().map(|now| now.enabled).map_err(|why| tracing::warn!("{}", why.message)).ok();
+    let (wanted, wants) = watch::channel(Wanted { autostart, ..Wanted::default() });
     let builder = tauri::Builder::default()
+        .plugin(tauri_plugin_notification::init())
         .manage(picture.clone())
         .manage(running.engine.wishes())
         .manage(traffic.clone())
         .manage(running.client.clone())
         .manage(running.paths.clone())
         .manage(tasks.clone())
-        .manage(wanted)
+        .manage(Wants(wanted))
+        .manage(Clipboard::default())
+        .manage(TrayHost::default())
         .invoke_handler(tauri::generate_handler![
             commands::status,
             commands::restart,
@@ -89,10 +122,14 @@ fn show(running: &Running) -> Result<(), Failure> {
             commands::config_check,
             commands::config_set,
             commands::logs,
+            autostart::autostart_get,
+            autostart::autostart_set,
             launch::agents,
             launch::copy_environment,
             launch::folders,
             launch::launch,
+            surroundings,
+            quit_leeward,
         ]);
     // GTK and the indicator library report a missing display or file by panicking.
     let built = catch_unwind(AssertUnwindSafe(|| builder.build(context())));
@@ -100,7 +137,8 @@ fn show(running: &Running) -> Result<(), Failure> {
         Ok(app) => app.map_err(|e| failed(&e))?,
         Err(_) => return Err(failed(&"the desktop could not be reached (the log says why)")),
     };
-    let mut painter = Painter { picture, traffic, wants, agents: launch::installed(), absorbed: 0, absorbed_at: None };
+    let settings = running.settings.clone();
+    let mut painter = Painter { picture, traffic, wants, settings, agents: launch::installed(), recent: Recent::default() };
     let first = painter.look();
     let painting = catch_unwind(AssertUnwindSafe(|| Painting::begin(app.handle(), first, chosen)));
     let painting = match painting {
@@ -108,6 +146,10 @@ fn show(running: &Running) -> Result<(), Failure> {
         Err(_) => return Err(failed(&"the icon could not be made (the log says why)")),
     };
     tasks.spawn(painter.paint(app.handle().clone(), painting));
+    tasks.spawn(look_for_host(app.handle().clone(), hidden));
+    if let Some(calls) = calls {
+        tasks.spawn(calls.answer(app.handle().clone()));
+    }
     let handle = app.handle().clone();
     tasks.spawn(async move {
         signals::asked_to_end().await;
@@ -149,7 +191,9 @@ fn chosen(app: &AppHandle, id: &str) {
                 }
             });
         }
+        Some(Action::CopyEnvironment) => copy_environment(app),
         Some(Action::Panel(page)) => open(app, page),
+        Some(Action::Autostart) => switch_autostart(app),
         Some(Action::Quit) => quit(app),
         Some(Action::QuitNow) => app.exit(0),
     }
@@ -164,19 +208,55 @@ fn open(app: &AppHandle, page: &'static str) {
 fn restart(app: &AppHandle) {
     let app = app.clone();
     app.clone().state::<Tasks>().spawn(async move {
-        let wanted = app.state::<watch::Sender<Wanted>>();
-        wanted.send_modify(|wanted| wanted.restarting = true);
+        let wants = app.state::<Wants>();
+        wants.restarting(true);
         if let Err(why) = commands::ask_for_restart(&app.state::<Wishes>()).await {
             tracing::error!("restart: {}", why.message);
         }
-        wanted.send_modify(|wanted| wanted.restarting = false);
+        wants.restarting(false);
     });
+}
+
+/// Keeps what was copied: where X11 or Wayland ask its owner for it, the owner must live.
+#[derive(Default)]
+struct Clipboard(Mutex<Option<arboard::Clipboard>>);
+
+/// For the shell that the user's terminals run.
+fn copy_environment(app: &AppHandle) {
+    let copied = launch::copy_environment(launch::users_shell().into()).map_err(|why| why.message).and_then(|line| {
+        let clipboard = app.state::<Clipboard>();
+        let mut kept = clipboard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clipboard = match kept.take() {
+            Some(clipboard) => clipboard,
+            None => arboard::Clipboard::new().map_err(|e| e.to_string())?,
+        };
+        clipboard.set_text(line).map_err(|e| e.to_string())?;
+        *kept = Some(clipboard);
+        Ok(())
+    });
+    if let Err(why) = copied {
+        tracing::error!("the environment cannot be copied: {why}");
+        // The Launch page shows the line, to be copied from there.
+        open(app, "launch");
+    }
+}
+
+fn switch_autostart(app: &AppHandle) {
+    let wants = app.state::<Wants>();
+    match autostart::get().and_then(|now| autostart::set(!now.enabled)) {
+        Ok(now) => wants.autostart(now.enabled),
+        Err(why) => {
+            tracing::error!("{}", why.message);
+            wants.as_it_was();
+            // The Settings page says what is wrong.
+            open(app, "settings");
+        }
+    }
 }
 
 /// Requests in flight may finish; the menu says so, and offers not to wait.
 fn quit(app: &AppHandle) {
-    let first = app.state::<watch::Sender<Wanted>>().send_if_modified(|wanted| !std::mem::replace(&mut wanted.quitting, true));
-    if !first {
+    if !app.state::<Wants>().quitting() {
         return;
     }
     let app = app.clone();
@@ -190,63 +270,42 @@ fn quit(app: &AppHandle) {
     });
 }
 
-/// Looks at the engine and keeps the painting true.
-struct Painter {
-    picture: watch::Receiver<Status>,
-    traffic: Arc<Traffic>,
-    wants: watch::Receiver<Wanted>,
-    agents: Vec<(String, String)>,
-    absorbed: u64,
-    absorbed_at: Option<Instant>,
+/// Whether the desktop shows tray icons; unknown at first.
+#[derive(Default)]
+struct TrayHost(OnceLock<bool>);
+
+/// Where nobody shows the icon, the panel says so instead of a program that seems to have vanished.
+async fn look_for_host(app: AppHandle, hidden: bool) {
+    let there = tray_host::comes(hidden).await;
+    app.state::<TrayHost>().0.set(there).ok();
+    if there {
+        return;
+    }
+    tracing::warn!("this desktop shows no tray icons; start leeward-tray again to see its panel");
+    if hidden {
+        let text = "This desktop shows no tray icons. Start Leeward again to see its panel.".into();
+        painter::show(&app, &Notice { title: "Leeward runs", text });
+    } else {
+        let shown = app.clone();
+        app.run_on_main_thread(move || open(&shown, "status")).ok();
+    }
 }
 
-impl Painter {
-    async fn paint(mut self, app: AppHandle, mut painting: Painting) {
-        loop {
-            let quitting = self.wants.borrow().quitting;
-            // Everything that is shown changes with the status (at the latest when the engine has probed itself) or
-            // with a wish. Only the end is short enough to count its requests.
-            let ending = async { if quitting { tokio::time::sleep(ENDING).await } else { std::future::pending().await } };
-            let told = tokio::select! {
-                told = self.picture.changed() => told,
-                told = self.wants.changed() => told,
-                () = ending => Ok(()),
-            };
-            if told.is_err() {
-                return;
-            }
-            let status = self.picture.borrow_and_update().clone();
-            let next = self.look();
-            let drawn = painting.show(&app, next).and_then(|()| app.emit_to(PANEL, "status", &status));
-            if let Err(why) = drawn {
-                tracing::warn!("the tray cannot be repainted: {why}");
-            }
-            // A wish is shown at once, everything else in its turn.
-            if !quitting && timeout(PACE, self.wants.changed()).await.is_ok() {
-                self.wants.mark_changed();
-            }
-        }
-    }
+/// What the panel should know of the desktop around it.
+#[derive(Debug, Serialize)]
+struct Surroundings {
+    /// False where no icon is shown, so that the panel is all there is.
+    tray_icon: bool,
+}
 
-    fn look(&mut self) -> leeward::view::menu::Tray {
-        let stats = self.traffic.snapshot();
-        if stats.absorbed_total > self.absorbed {
-            self.absorbed = stats.absorbed_total;
-            self.absorbed_at = Some(Instant::now());
-        }
-        let wanted = *self.wants.borrow_and_update();
-        let around = Around {
-            faults: Faults {
-                requests: stats.requests,
-                absorbed: stats.absorbed_total,
-                passed_on: stats.passed_on.values().sum(),
-                absorbed_today: stats.today.absorbed,
-            },
-            absorbed_lately: self.absorbed_at.is_some_and(|at| at.elapsed() < LATELY),
-            agents: self.agents.clone(),
-            restarting: wanted.restarting,
-            finishing: wanted.quitting.then(|| self.traffic.in_flight()),
-        };
-        tray(&self.picture.borrow(), &around, unix_ms())
-    }
+/// See `Surroundings`.
+#[tauri::command]
+fn surroundings(host: State<'_, TrayHost>) -> Surroundings {
+    Surroundings { tray_icon: host.0.get().copied().unwrap_or(true) }
+}
+
+/// As "Quit" in the menu, for a desktop that shows no menu.
+#[tauri::command]
+fn quit_leeward(app: AppHandle) {
+    quit(&app);
 }

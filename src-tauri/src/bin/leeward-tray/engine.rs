@@ -1,14 +1,22 @@
-//! The engine's life within the tray: config, lock, log, start, record; and the end in the reverse order.
+//! The engine's life within the tray: config, lock, log, start, record; and the end in the reverse order. Where another
+//! Leeward serves already, its window is brought up or its place is taken.
 
-use crate::Failure;
+use crate::{Failure, desktop::Calls};
 use leeward::{
-    config::{Flags, Paths, Settings, environment, panel_folder},
+    config::{Config, Flags, Paths, Settings, environment, panel_folder},
     health::unix_ms,
-    instance::{Client, Lock, LockError, Record, remove_record, write_record},
+    instance::{
+        Client, ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, remove_record, take_over,
+        write_record,
+    },
     logging,
     supervisor::{Engine, Host, StartError},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::TcpListener,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Exit codes, as in the README's table.
 pub(crate) const USAGE: u8 = 64;
@@ -16,6 +24,11 @@ pub(crate) const UNAVAILABLE: u8 = 69;
 const CANNOT_WRITE: u8 = 73;
 const TRY_AGAIN: u8 = 75;
 const BAD_CONFIG: u8 = 78;
+
+/// How long whoever has the lock may need until it answers where its record says.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A running engine and what belongs to it. Ends by `stop`.
 #[derive(Debug)]
@@ -26,27 +39,41 @@ pub(crate) struct Running {
     pub(crate) client: Client,
     /// Where its files are.
     pub(crate) paths: Paths,
-    _lock: Lock,
+    /// Where the config comes from.
+    pub(crate) settings: Arc<Settings>,
+    /// Calls for the window from other starts.
+    pub(crate) calls: Option<Calls>,
     _log: logging::Guard,
 }
 
-/// Starts the engine, unless there is no desktop to show it on or another Leeward serves already.
-pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Running, Failure> {
+/// The place in which an engine can be started.
+struct Place {
+    lock: Lock,
+    listener: Option<TcpListener>,
+    /// Whom it was taken from.
+    before: Option<(Record, Option<Confirmation>)>,
+}
+
+/// Starts the engine, unless there is no desktop to show it on. `None`: another tray serves here and shows its window.
+pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>, Failure> {
     desktop()?;
+    let pinned = flags.listen.is_some();
     let settings = Arc::new(Settings::new(flags));
     let config = settings.load().map_err(|why| Failure::new(BAD_CONFIG, why))?;
     let paths = config.paths.clone();
-    let lock = Lock::acquire(&paths).map_err(|why| match why {
-        LockError::Held(_) => Failure::new(TRY_AGAIN, why),
-        LockError::Unwritable { .. } => Failure::new(CANNOT_WRITE, why),
-    })?;
+    let Some(place) = place(&config, pinned)? else { return Ok(None) };
     let log = logging::init(&config.log, Some(&paths.log_file()), on_a_terminal).map_err(|why| match why {
         logging::Error::Filter { .. } => Failure::new(BAD_CONFIG, why),
         why => Failure::new(CANNOT_WRITE, why),
     })?;
     let filter = log.filter();
-    let host =
-        Host::of(settings).refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string())).showing(panel_folder());
+    let (calls, call) = Calls::new();
+    let host = Host::of(settings.clone())
+        .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
+        .showing(panel_folder())
+        .with_window(call)
+        .holding(place.lock)
+        .inheriting(place.listener);
     let client_token = config.client_token.clone();
     let engine = Engine::start(config, host);
     let engine = engine.map_err(|why| match why {
@@ -62,9 +89,60 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Running, Failur
     if let Err(why) = write_record(&paths, &record) {
         return Err(Failure::new(CANNOT_WRITE, format!("cannot write {}: {why}", paths.instance_file().display())));
     }
+    if let Some((before, confirmation)) = place.before {
+        taken_over(&before, confirmation);
+    }
     let client =
         Client::at(engine.address(), &paths).map_err(|why| Failure::new(UNAVAILABLE, why))?.with_client_token(client_token);
-    Ok(Running { engine, client, paths, _lock: lock, _log: log })
+    Ok(Some(Running { engine, client, paths, settings, calls: Some(calls), _log: log }))
+}
+
+/// The lock, and with it the socket of whoever had it. `pinned`: the command line names an address.
+fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|why| Failure::new(UNAVAILABLE, format!("no runtime to ask another Leeward with: {why}")))?;
+    let until = Instant::now() + ANSWERS_WITHIN;
+    loop {
+        let held = match Lock::acquire(&config.paths) {
+            Ok(lock) => return Ok(Some(Place { lock, listener: None, before: None })),
+            Err(LockError::Held(record)) => record,
+            Err(why @ LockError::Unwritable { .. }) => return Err(Failure::new(CANNOT_WRITE, why)),
+        };
+        let patient = Instant::now() < until;
+        let refused = LockError::Held(held.clone());
+        match held {
+            Some(record) if pinned && config.listen.port() != 0 && config.listen != record.address => {
+                let sentence = format!("{refused}; without --listen this one takes its place there");
+                return Err(Failure::new(TRY_AGAIN, sentence));
+            }
+            Some(record) => {
+                match runtime.block_on(take_over(&config.paths, &record, config.client_token.clone(), config.drain)) {
+                    Ok(TakeOver::Shown) => return Ok(None),
+                    Ok(TakeOver::Taken(taken)) => {
+                        let before = Some((record, taken.confirmation));
+                        return Ok(Some(Place { lock: taken.lock, listener: Some(taken.listener), before }));
+                    }
+                    // It has just started and not written its record, or is about to be gone.
+                    Err(TakeOverError::Client(ClientError::NotRunning(_))) if patient => {}
+                    Err(why) => return Err(Failure::new(TRY_AGAIN, format!("{refused} and does not give way: {why}"))),
+                }
+            }
+            None if patient => {}
+            None => return Err(Failure::new(TRY_AGAIN, refused)),
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Nobody finds the other one any more: it may stop accepting.
+fn taken_over(before: &Record, confirmation: Option<Confirmation>) {
+    let how = match confirmation.map(Confirmation::confirm) {
+        Some(Ok(())) => "; no connection was refused",
+        Some(Err(_)) => "; it has ended by itself",
+        None => "; for some milliseconds connections were refused, as this system cannot pass a socket on",
+    };
+    let (address, pid) = (before.address, before.pid);
+    tracing::info!("took {address} over from the Leeward that served there (pid {pid}){how}");
 }
 
 impl Running {

@@ -3,7 +3,7 @@
 
 use crate::commands::Refusal;
 use leeward::{
-    config::Paths,
+    config::{Paths, environment},
     instance::write_atomically,
     tasks::Tasks,
     wrap::{self, Profile, Shell},
@@ -194,6 +194,17 @@ pub(crate) fn copy_environment(shell: String) -> Result<String, Refusal> {
         Shell::Fish => format!("{leeward} env --shell fish | source"),
         Shell::PowerShell => format!("{leeward} env --shell powershell | Out-String | Invoke-Expression"),
     })
+}
+
+/// The shell that the user's terminals run, as far as one can tell.
+pub(crate) fn users_shell() -> &'static str {
+    let login = environment("SHELL").unwrap_or_default();
+    match Path::new(&login).file_name().and_then(|name| name.to_str()) {
+        _ if cfg!(windows) => "powershell",
+        Some("fish") => "fish",
+        Some("pwsh") => "powershell",
+        _ => "sh",
+    }
 }
 
 type Located = (Profile, Result<PathBuf, String>);

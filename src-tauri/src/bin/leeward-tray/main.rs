@@ -1,14 +1,17 @@
 //! The tray: the engine inside a program without a window. Paints the status, passes wishes on, decides nothing.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
+mod autostart;
 mod commands;
 mod desktop;
 mod engine;
 mod feed;
 mod launch;
 mod paint;
+mod painter;
 mod panel;
 mod signals;
+mod tray_host;
 
 use clap::Parser;
 use leeward::config::Flags;
@@ -31,6 +34,9 @@ struct Arguments {
     /// Config file to read
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Started by the session: no window opens by itself
+    #[arg(long)]
+    hidden: bool,
 }
 
 /// Why the tray could not start: a sentence, and the exit code the README documents.
@@ -56,7 +62,8 @@ fn main() -> ExitCode {
         }
     };
     let flags = Flags { listen: arguments.listen, upstream: arguments.upstream, config_file: arguments.config };
-    match engine::start(flags, std::io::stderr().is_terminal()).and_then(desktop::run) {
+    let started = engine::start(flags, std::io::stderr().is_terminal());
+    match started.and_then(|running| running.map_or(Ok(()), |running| desktop::run(running, arguments.hidden))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!("{}", failure.sentence);

@@ -4,7 +4,7 @@ use leeward::view::menu::{Icon, Item, Tray};
 use tauri::{
     AppHandle, Wry,
     image::Image,
-    menu::{IsMenuItem, Menu, MenuItem, PredefinedMenuItem, Submenu},
+    menu::{CheckMenuItem, IsMenuItem, Menu, MenuItem, PredefinedMenuItem, Submenu},
     tray::{TrayIcon, TrayIconBuilder},
 };
 
@@ -13,7 +13,32 @@ pub(crate) struct Painting {
     icon: TrayIcon,
     shown: Tray,
     /// The lines that have text, in order, those of groups among them.
-    lines: Vec<MenuItem<Wry>>,
+    lines: Vec<Line>,
+}
+
+/// A line that has text.
+#[derive(Clone)]
+enum Line {
+    Plain(MenuItem<Wry>),
+    Switch(CheckMenuItem<Wry>),
+}
+
+impl Line {
+    fn say(&self, text: &str) -> tauri::Result<()> {
+        match self {
+            Self::Plain(item) => item.set_text(text),
+            Self::Switch(item) => item.set_text(text),
+        }
+    }
+
+    /// Whether a plain line can be chosen, or a switch is on. A desktop turns its switch when it is chosen, and what was
+    /// asked for may not have worked: so that is always told.
+    fn mark(&self, state: bool) -> tauri::Result<()> {
+        match self {
+            Self::Plain(item) => item.set_enabled(state),
+            Self::Switch(item) => item.set_checked(state),
+        }
+    }
 }
 
 impl Painting {
@@ -48,9 +73,9 @@ impl Painting {
         if tray.menu != self.shown.menu {
             // An open menu closes when it is replaced, so other words are written into the one that is there.
             if shape(&tray.menu) == shape(&self.shown.menu) {
-                for (line, (text, enabled)) in self.lines.iter().zip(words(&tray.menu)) {
-                    line.set_text(text)?;
-                    line.set_enabled(enabled)?;
+                for (line, (text, state)) in self.lines.iter().zip(words(&tray.menu)) {
+                    line.say(text)?;
+                    line.mark(state)?;
                 }
             } else {
                 let mut lines = Vec::new();
@@ -60,6 +85,12 @@ impl Painting {
         }
         self.shown = tray;
         Ok(())
+    }
+
+    /// Shows the switches as they are: what the desktop has turned by itself is turned back.
+    pub(crate) fn settle(&self) -> tauri::Result<()> {
+        let lines = self.lines.iter().zip(words(&self.shown.menu));
+        lines.filter(|(line, _)| matches!(line, Line::Switch(_))).try_for_each(|(line, (_, on))| line.mark(on))
     }
 }
 
@@ -84,13 +115,13 @@ fn picture(icon: Icon) -> tauri::Result<Image<'static>> {
     })
 }
 
-fn menu(app: &AppHandle, items: &[Item], lines: &mut Vec<MenuItem<Wry>>) -> tauri::Result<Menu<Wry>> {
+fn menu(app: &AppHandle, items: &[Item], lines: &mut Vec<Line>) -> tauri::Result<Menu<Wry>> {
     let made = made(app, items, lines)?;
     let list: Vec<_> = made.iter().map(AsRef::as_ref).collect();
     Menu::with_items(app, &list)
 }
 
-fn made(app: &AppHandle, items: &[Item], lines: &mut Vec<MenuItem<Wry>>) -> tauri::Result<Vec<Box<dyn IsMenuItem<Wry>>>> {
+fn made(app: &AppHandle, items: &[Item], lines: &mut Vec<Line>) -> tauri::Result<Vec<Box<dyn IsMenuItem<Wry>>>> {
     let mut all: Vec<Box<dyn IsMenuItem<Wry>>> = Vec::new();
     for item in items {
         all.push(match item {
@@ -100,17 +131,22 @@ fn made(app: &AppHandle, items: &[Item], lines: &mut Vec<MenuItem<Wry>>) -> taur
                 let list: Vec<_> = within.iter().map(AsRef::as_ref).collect();
                 Box::new(Submenu::with_items(app, text, true, &list)?)
             }
-            Item::Note(text) => line(MenuItem::new(app, text, false, None::<&str>)?, lines),
+            Item::Note(text) => plain(MenuItem::new(app, text, false, None::<&str>)?, lines),
             Item::Choice { text, action, enabled } => {
-                line(MenuItem::with_id(app, action.id(), text, *enabled, None::<&str>)?, lines)
+                plain(MenuItem::with_id(app, action.id(), text, *enabled, None::<&str>)?, lines)
+            }
+            Item::Switch { text, action, on } => {
+                let item = CheckMenuItem::with_id(app, action.id(), text, true, *on, None::<&str>)?;
+                lines.push(Line::Switch(item.clone()));
+                Box::new(item)
             }
         });
     }
     Ok(all)
 }
 
-fn line(item: MenuItem<Wry>, lines: &mut Vec<MenuItem<Wry>>) -> Box<dyn IsMenuItem<Wry>> {
-    lines.push(item.clone());
+fn plain(item: MenuItem<Wry>, lines: &mut Vec<Line>) -> Box<dyn IsMenuItem<Wry>> {
+    lines.push(Line::Plain(item.clone()));
     Box::new(item)
 }
 
@@ -120,6 +156,7 @@ fn shape(items: &[Item]) -> Vec<String> {
         Item::Separator => "-".to_owned(),
         Item::Note(_) => "note".to_owned(),
         Item::Choice { action, .. } => action.id(),
+        Item::Switch { action, .. } => format!("{}?", action.id()),
         Item::Group { text, items } => format!("{text} > {:?}", shape(items)),
     });
     parts.collect()
@@ -133,6 +170,7 @@ fn words(items: &[Item]) -> Vec<(&str, bool)> {
             Item::Separator => {}
             Item::Note(text) => all.push((text.as_str(), false)),
             Item::Choice { text, enabled, .. } => all.push((text, *enabled)),
+            Item::Switch { text, on, .. } => all.push((text, *on)),
             Item::Group { items, .. } => all.extend(words(items)),
         }
     }

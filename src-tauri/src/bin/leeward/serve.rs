@@ -53,9 +53,10 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     let filter = log.filter();
     let host = Host::of(settings)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
-        .showing(config::panel_folder());
+        .showing(config::panel_folder())
+        .holding(lock);
     let engine = Engine::start(config.clone(), host).map_err(refused)?;
-    block_on(serve(engine, lock, &config, &args, out))?
+    block_on(serve(engine, &config, &args, out))?
 }
 
 fn refused(e: StartError) -> Failure {
@@ -67,7 +68,7 @@ fn refused(e: StartError) -> Failure {
     Failure::new(exit, e)
 }
 
-async fn serve(engine: Engine, lock: Lock, config: &Config, args: &args::Serve, out: &mut Out) -> Outcome {
+async fn serve(engine: Engine, config: &Config, args: &args::Serve, out: &mut Out) -> Outcome {
     let mut requests =
         Requests::register().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
     let mut status = engine.status();
@@ -90,7 +91,7 @@ async fn serve(engine: Engine, lock: Lock, config: &Config, args: &args::Serve, 
             changed = status.changed() => {
                 if changed.is_err() {
                     instance::remove_record(&config.paths);
-                    return Ok(Exit::Ok as i32); // told to end over its control path, and has
+                    return Ok(Exit::Ok as i32); // told to end or to hand over, and has
                 }
                 let now = bound(&status).unwrap_or(address);
                 if now != address {
@@ -111,9 +112,8 @@ async fn serve(engine: Engine, lock: Lock, config: &Config, args: &args::Serve, 
         }
     };
     tracing::info!("ending: requests in flight may finish within {drain:?}");
-    // From here on somebody else may serve: the socket is closed first thing.
+    // From here on somebody else may serve: the engine closes the socket and lets go of the lock first thing.
     instance::remove_record(&config.paths);
-    drop(lock);
     end(engine, drain, &mut requests).await;
     Ok(Exit::Ok as i32)
 }

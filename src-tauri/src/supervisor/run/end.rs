@@ -1,13 +1,16 @@
 //! The picture that others see, and the orderly end: both only tell what the loop has decided.
 
-use super::{CLOSE_LIMIT, Run};
+use super::{CLOSE_LIMIT, Run, Tick};
 use crate::{
     control::Wish,
+    instance,
     status::{Phase, Status},
     supervisor::generation::Generation,
 };
-use std::time::Duration;
-use tokio::time::Instant;
+use std::{path::PathBuf, time::Duration};
+use tokio::{sync::oneshot, time::Instant};
+
+type Reply<T> = oneshot::Sender<Result<T, String>>;
 
 impl Run {
     pub(super) fn phase(&self) -> Phase {
@@ -46,8 +49,46 @@ impl Run {
         });
     }
 
+    // === another process takes over ===
+
+    /// Sends socket and lock to the process that waits at `to`; this one accepts on, beside it, until it confirms.
+    pub(super) fn hand_over(&mut self, to: PathBuf, reply: Reply<()>) {
+        let parts = match (&self.lock, self.socket.dup()) {
+            _ if self.leaving => Err("another process is taking over already".to_owned()),
+            (None, _) => Err("this engine is part of another program and keeps its socket".to_owned()),
+            (Some(_), Err(e)) => Err(format!("no handle of the listening socket could be made: {e}")),
+            (Some(lock), Ok(socket)) => lock.share().map(|lock| (socket, lock)).map_err(|e| format!("the lock: {e}")),
+        };
+        match parts {
+            Ok((socket, lock)) => {
+                self.leaving = true;
+                self.work.spawn_blocking(move || Tick::HandedOver(reply, instance::hand_over(&to, &socket, &lock)));
+            }
+            Err(why) => self.stay(reply, &why),
+        }
+    }
+
+    pub(super) fn stay(&mut self, reply: Reply<()>, why: &impl std::fmt::Display) {
+        self.leaving = false;
+        tracing::warn!("the listener was not handed over, and this engine goes on: {why}");
+        reply.send(Err(format!("Nothing was handed over: {why}."))).ok(); // whoever asked may be gone
+    }
+
+    /// The other accepts. What is in flight here may finish.
+    pub(super) async fn leave(self, reply: Reply<()>) {
+        let drain = self.config.drain;
+        tracing::info!(
+            "another Leeward has taken over {}; requests in flight may finish within {drain:?}",
+            self.socket.address()
+        );
+        reply.send(Ok(())).ok();
+        self.stop(drain).await;
+    }
+
     pub(super) async fn stop(mut self, drain: Duration) {
         self.socket.close();
+        // From here on somebody else may serve.
+        self.lock = None;
         self.shared.counters.set_accepting(false);
         self.generations.iter().for_each(Generation::retire);
         self.show_as(Phase::Draining);

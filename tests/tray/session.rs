@@ -1,0 +1,187 @@
+//! The tray within a desktop session: other starts of it, taking over, start at login, notifications, no tray host.
+
+use crate::{
+    BUS, LIMIT, Tray, address, eventually, eventually_some, get,
+    host::Host,
+    livez, pid, recorded, until,
+    window::{self, Driver},
+};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+fn leeward() -> std::path::PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_leeward-tray")).with_file_name("leeward")
+}
+
+fn log(home: &Path) -> String {
+    std::fs::read_to_string(home.join("state").join("logs").join("leeward.log")).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_brings_the_first_ones_window_up() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let tray = Tray::start(home.path());
+    let serving = eventually_some("it serves", || recorded(home.path())).await;
+    host.icon_of(tray.0.id()).await;
+    assert!(!window::is_shown(tray.0.id()), "it starts without a window");
+    for round in 1..=2 {
+        let mut second = Tray::start(home.path());
+        assert_eq!(second.ended().code(), Some(0), "{}", second.said());
+        eventually("its window is there", async || window::is_shown(tray.0.id())).await;
+        // Round 2 finds the window open and brings it to the front.
+        assert_eq!((recorded(home.path()), pid(home.path())), (Some(serving), tray.0.id()), "round {round}");
+    }
+}
+
+/// Sends a request on a new connection, again and again; an error ends it.
+fn ask_until(address: SocketAddr, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<Result<u32, String>> {
+    std::thread::spawn(move || {
+        let mut asked = 0;
+        while !stop.load(Relaxed) {
+            let answer = livez(address).map_err(|why| format!("request {asked}: {why}"))?;
+            if !answer.starts_with("HTTP/1.1 200") {
+                return Err(format!("request {asked}: {answer}"));
+            }
+            asked += 1;
+        }
+        Ok(asked)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_takes_over_from_a_serve_and_refuses_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let mut command = Command::new(leeward());
+    command.args(["serve", "--listen", "127.0.0.1:0"]).env("LEEWARD_HOME", home.path());
+    let mut serve = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let address = eventually_some("it serves", || recorded(home.path())).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let load: Vec<_> = (0..2).map(|_| ask_until(address, stop.clone())).collect();
+
+    let tray = Tray::start(home.path());
+    eventually("the tray serves", async || pid(home.path()) == tray.0.id()).await;
+    let mut status = None;
+    eventually("the first one ends", async || {
+        status = serve.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    assert_eq!(status.unwrap().code(), Some(0));
+    let icon = host.icon_of(tray.0.id()).await;
+    eventually("it accepts there", async || icon.menu().await[0].text == format!("Accepting on {address}, all is well")).await;
+    stop.store(true, Relaxed);
+    let asked: u32 = load.into_iter().map(|load| load.join().unwrap().unwrap()).sum();
+    println!("{asked} requests over the change, none refused");
+    assert!(asked > 10, "{asked}");
+    assert!(log(home.path()).contains("no connection was refused"), "{}", log(home.path()));
+    assert!(get(address, "/health").unwrap().contains(&format!("\"pid\":{}", tray.0.id())));
+    icon.click("Quit").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn start_at_login_is_a_switch_in_the_menu() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let tray = Tray::start(home.path());
+    let icon = host.icon_of(tray.0.id()).await;
+    let file = home.path().join("config").join("autostart").join("leeward-tray.desktop");
+    let on = async || icon.menu().await.iter().find(|line| line.text == "Start at login").unwrap().on;
+    assert!(!on().await && !file.exists());
+    icon.click("Start at login").await;
+    eventually("it is on", async || on().await && file.exists()).await;
+    let entry = std::fs::read_to_string(&file).unwrap();
+    let exec = entry.lines().find_map(|line| line.strip_prefix("Exec=")).unwrap();
+    assert_eq!(exec, format!("\"{}\" --hidden", env!("CARGO_BIN_EXE_leeward-tray")));
+    // As the desktop's own settings switch it off.
+    std::fs::write(&file, entry.replace("X-GNOME-Autostart-enabled=true", "X-GNOME-Autostart-enabled=false")).unwrap();
+    icon.click("Start at login").await;
+    eventually("it is on again", async || std::fs::read_to_string(&file).is_ok_and(|now| now == entry)).await;
+    icon.click("Start at login").await;
+    eventually("it is off", async || !on().await && !file.exists()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_is_copied_from_the_menu() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let tray = Tray::start_with(home.path(), &[("SHELL", "/usr/bin/fish")]);
+    let icon = host.icon_of(tray.0.id()).await;
+    icon.click("Copy environment").await;
+    let wanted = format!("'{}' env --shell fish | source", leeward().display());
+    let mut clipboard = arboard::Clipboard::new().unwrap();
+    let same = |text: String| text.replace('\'', "") == wanted.replace('\'', "");
+    eventually("it is in the clipboard", async || clipboard.get_text().is_ok_and(same)).await;
+}
+
+/// Where no icon is shown, the panel comes by itself, says so, and has the way to quit.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_tray_host_the_panel_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let driver = Driver::start(home.path(), &[("LC_ALL", "C"), ("HOME", home.path().to_str().unwrap())]).await;
+    let window = tokio::time::timeout(LIMIT, driver.open()).await.unwrap();
+    eventually("the panel says so", async || window.text().await.contains("shows no tray icons")).await;
+    let address = address(home.path());
+    window.run("[...document.querySelectorAll('button')].find(b => b.innerText === 'Quit Leeward').click()").await;
+    eventually("it has ended", async || livez(address).is_err()).await;
+}
+
+/// A handle of the socket on which a process listens.
+fn listening(process: u32) -> socket2::Socket {
+    let pidfd = pidfd_open(Pid::from_raw(process.cast_signed()).unwrap(), PidfdFlags::empty()).unwrap();
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let mut handles = files
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok())
+        .filter_map(|fd| pidfd_getfd(&pidfd, fd, PidfdGetfdFlags::empty()).ok())
+        .map(socket2::Socket::from);
+    handles.find(|socket| socket.is_listener().unwrap_or(false)).expect("it listens")
+}
+
+/// Takes the port away from the engine: shuts its socket down, and is faster to bind it again.
+fn steal(tray: &Tray, address: SocketAddr) -> TcpListener {
+    until("the port is ours", || {
+        let socket = listening(tray.0.id());
+        socket.shutdown(std::net::Shutdown::Both).ok();
+        let stolen = TcpListener::bind(address).ok();
+        drop(socket);
+        stolen
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_and_recovered_are_notified_once_unless_switched_off() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let tray = Tray::start(home.path());
+    let address = eventually_some("it serves", || recorded(home.path())).await;
+    let shown = || host.notices.lock().unwrap().clone();
+    let stolen = steal(&tray, address);
+    eventually("it is told that agents cannot work", async || shown().len() == 1).await;
+    drop(stolen);
+    eventually("it is told that they can again", async || shown().len() == 2).await;
+    let told = shown();
+    assert_eq!(told[0].0, "Agents cannot work");
+    assert!(told[0].1.contains(&address.to_string()), "{told:?}");
+    assert_eq!(told[1], ("Agents can work again".to_owned(), format!("Accepting on {address}, all is well.")));
+
+    std::fs::write(home.path().join("config.toml"), "notifications = false\n").unwrap();
+    let stolen = steal(&tray, address);
+    eventually("it has its reason in the log", async || log(home.path()).contains("not notified, as the config says")).await;
+    drop(stolen);
+    assert_eq!(shown().len(), 2);
+}
