@@ -1,7 +1,10 @@
 //! The supervisor's loop: one closed set of things that can happen, one place that reacts to them.
 
+mod begin;
 mod end;
 mod look;
+
+pub(super) use begin::Parts;
 
 use super::{
     Refilter, Reload,
@@ -28,26 +31,6 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
-
-/// What the loop is made from.
-pub(super) struct Parts {
-    pub(super) config: Config,
-    pub(super) reload: Reload,
-    pub(super) refilter: Option<Refilter>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) socket: Socket,
-    /// Let go with the socket.
-    pub(super) lock: Option<Lock>,
-    pub(super) publish: watch::Sender<Status>,
-    pub(super) wished: mpsc::Receiver<Wish>,
-    pub(super) network: watch::Sender<Network>,
-    pub(super) news: mpsc::Receiver<NetworkNews>,
-    /// Tells of changes of the network.
-    pub(super) source: Source,
-    pub(super) ledger: Ledger,
-    pub(super) adopt: Adopt,
-    pub(super) ready: std_mpsc::SyncSender<Result<(), String>>,
-}
 
 /// Heartbeats, backlog and finished generations are looked at this often.
 const TICK: Duration = Duration::from_millis(500);
@@ -152,61 +135,6 @@ struct Run {
 }
 
 impl Run {
-    fn new(parts: Parts) -> Self {
-        let Parts {
-            config,
-            reload,
-            refilter,
-            shared,
-            socket,
-            lock,
-            publish,
-            wished,
-            network,
-            news,
-            source,
-            ledger,
-            adopt,
-            ready,
-        } = parts;
-        let file_seen = modified(&config);
-        let probe_at = Instant::now() + config.watch.probe;
-        Self {
-            config: Arc::new(config),
-            reload,
-            refilter,
-            shared,
-            socket,
-            lock,
-            leaving: false,
-            publish,
-            wished,
-            network,
-            news,
-            source: Some(source),
-            changes: crate::status::Network::default(),
-            ledger,
-            adopt,
-            ready: Some(ready),
-            events: mpsc::channel(64),
-            generations: Vec::new(),
-            current: 0,
-            upstream: String::new(),
-            next: 1,
-            coming: None,
-            rebind_at: None,
-            probe_at,
-            probing: false,
-            probe: None,
-            work: JoinSet::new(),
-            ticks: 0,
-            stuck: None,
-            last_auto: None,
-            suspected: (0, 0),
-            file_seen,
-        }
-    }
-
     async fn live(mut self) {
         self.start_generation(Vec::new(), None);
         let mut source: JoinSet<()> = self.source.take().into_iter().collect();
