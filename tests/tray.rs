@@ -37,9 +37,18 @@ impl Tray {
     }
 
     fn start_with(home: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut command = Self::command(home);
+        command.args(["--listen", "127.0.0.1:0"]).envs(variables.iter().copied());
+        Self::by(command)
+    }
+
+    fn command(home: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leeward-tray"));
-        command.env("LEEWARD_HOME", home).env("XDG_CONFIG_HOME", home.join("config")).args(["--listen", "127.0.0.1:0"]);
-        command.envs(variables.iter().copied());
+        command.env("LEEWARD_HOME", home).env("XDG_CONFIG_HOME", home.join("config"));
+        command
+    }
+
+    fn by(mut command: Command) -> Self {
         Self(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
     }
 

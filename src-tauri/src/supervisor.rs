@@ -131,12 +131,12 @@ impl Engine {
     /// # Errors
     /// As `start`.
     pub fn start_with(config: Config, host: impl Into<Host>, seams: Seams) -> Result<Self, StartError> {
-        let Host { reload, settings, refilter, panel, window, lock, inherited } = host.into();
+        let Host { reload, settings, refilter, panel, window, lock, inherited, may_leave } = host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
         let socket = match inherited {
             Some(listener) => socket::Socket::inherit(listener, &config, &health)?,
-            None => socket::Socket::bind(&config, &health)?,
+            None => socket::Socket::bind(&config, &health, may_leave)?,
         };
         let address = socket.address();
         let token = instance::read_or_create_token(&config.paths)?;

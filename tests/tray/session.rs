@@ -43,6 +43,25 @@ async fn a_second_start_brings_the_first_ones_window_up() {
     }
 }
 
+/// Another program has the configured port: it is named, and Leeward serves all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_somebody_has_is_told_and_another_one_served() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wanted = other.local_addr().unwrap();
+    std::fs::write(home.path().join("config.toml"), format!("listen = '{wanted}'\n")).unwrap();
+    let tray = Tray::by(Tray::command(home.path()));
+    let address = eventually_some("it serves", || recorded(home.path())).await;
+    let icon = host.icon_of(tray.0.id()).await;
+    let told = format!("Accepting on {address}, but {wanted} is taken by ");
+    eventually("the menu says who has it", async || icon.menu().await[0].text.starts_with(&told)).await;
+    let line = icon.menu().await[0].text.clone();
+    assert!(line.contains(&format!("(pid {})", std::process::id())), "{line}");
+    icon.click("Quit").await;
+}
+
 /// Sends a request on a new connection, again and again; an error ends it.
 fn ask_until(address: SocketAddr, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<Result<u32, String>> {
     std::thread::spawn(move || {

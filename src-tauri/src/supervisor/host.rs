@@ -23,6 +23,7 @@ pub struct Host {
     pub(super) window: Option<Window>,
     pub(super) lock: Option<Lock>,
     pub(super) inherited: Option<TcpListener>,
+    pub(super) may_leave: bool,
 }
 
 impl std::fmt::Debug for Host {
@@ -40,7 +41,7 @@ impl Host {
     }
 
     fn reading(reload: Reload) -> Self {
-        Self { reload, settings: None, refilter: None, panel: None, window: None, lock: None, inherited: None }
+        Self { reload, settings: None, refilter: None, panel: None, window: None, lock: None, inherited: None, may_leave: false }
     }
 
     /// The log follows the config.
@@ -59,6 +60,12 @@ impl Host {
     #[must_use]
     pub fn with_window(self, show: impl Fn() + Send + Sync + 'static) -> Self {
         Self { window: Some(Window::new(show)), ..self }
+    }
+
+    /// A configured port that is taken may be left for a free one, whichever it is: the program shows where it serves.
+    #[must_use]
+    pub fn on_any_port(self) -> Self {
+        Self { may_leave: true, ..self }
     }
 
     /// The lock this engine serves under. It is let go when the socket is, before requests in flight have finished.

@@ -25,15 +25,17 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Binds the configured address, or the next free port of the range that `wrap` and users know.
-    pub(super) fn bind(config: &Config, health: &Tracker) -> Result<Self, StartError> {
+    /// Binds the configured address, or the next free port of the range that `wrap` and users know: where the configured
+    /// one is of that range, or the program can show that it moved.
+    pub(super) fn bind(config: &Config, health: &Tracker, may_leave: bool) -> Result<Self, StartError> {
         let wanted = config.listen;
         let why = match listen_on(wanted) {
             Ok(listener) => return Self::of(listener, None).map_err(|why| StartError::Bind { address: wanted, why }),
             Err(why) => why,
         };
         let taken = why.kind() == io::ErrorKind::AddrInUse;
-        let may_move = !config.listen_pinned && (DEFAULT_PORT..=LAST_FALLBACK_PORT).contains(&wanted.port());
+        let within = (DEFAULT_PORT..=LAST_FALLBACK_PORT).contains(&wanted.port());
+        let may_move = !config.listen_pinned && (within || may_leave);
         if may_move && (taken || why.kind() == io::ErrorKind::PermissionDenied) {
             for port in (DEFAULT_PORT..=LAST_FALLBACK_PORT).filter(|p| *p != wanted.port()) {
                 let address = SocketAddr::new(wanted.ip(), port);
@@ -142,18 +144,33 @@ mod tests {
     fn a_taken_port_names_its_holder() {
         let home = tempfile::tempdir().unwrap();
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
-        let refused = Socket::bind(&config(home.path(), other.local_addr().unwrap()), &Tracker::default()).unwrap_err();
+        let refused = Socket::bind(&config(home.path(), other.local_addr().unwrap()), &Tracker::default(), true).unwrap_err();
         assert!(matches!(refused, StartError::PortTaken { .. }), "{refused}");
         if cfg!(target_os = "linux") {
             assert!(refused.to_string().contains(&format!("pid {}", std::process::id())), "{refused}");
         }
     }
 
+    #[test]
+    fn a_configured_port_is_left_only_by_who_can_show_it() {
+        let home = tempfile::tempdir().unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let wanted = other.local_addr().unwrap();
+        let config = Config { listen_pinned: false, ..config(home.path(), wanted) };
+        assert!(matches!(Socket::bind(&config, &Tracker::default(), false), Err(StartError::PortTaken { .. })));
+        let health = Tracker::default();
+        let socket = Socket::bind(&config, &health, true).unwrap();
+        assert!((DEFAULT_PORT..=LAST_FALLBACK_PORT).contains(&socket.address().port()), "{}", socket.address());
+        assert_eq!(socket.wanted(), Some(wanted));
+        let [condition] = &health.visible()[..] else { panic!("one condition") };
+        assert!(condition.sentence.contains(&format!("{wanted} is taken by ")), "{}", condition.sentence);
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn a_socket_shut_down_behind_our_back_is_seen_and_bound_again() {
         let home = tempfile::tempdir().unwrap();
-        let mut socket = Socket::bind(&config(home.path(), "127.0.0.1:0".parse().unwrap()), &Tracker::default()).unwrap();
+        let mut socket = Socket::bind(&config(home.path(), "127.0.0.1:0".parse().unwrap()), &Tracker::default(), false).unwrap();
         let address = socket.address();
         assert!(socket.is_alive());
         socket2::SockRef::from(&socket.dup().unwrap()).shutdown(std::net::Shutdown::Both).unwrap();

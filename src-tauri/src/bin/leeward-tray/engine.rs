@@ -72,6 +72,7 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
         .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
         .showing(panel_folder())
         .with_window(call)
+        .on_any_port()
         .holding(place.lock)
         .inheriting(place.listener);
     let client_token = config.client_token.clone();
