@@ -13,6 +13,7 @@ use leeward::{
     supervisor::{Engine, Host, Seams},
 };
 use std::{
+    io::{BufRead, BufReader, Read, Write},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -155,4 +156,65 @@ async fn one_without_a_lock_keeps_its_socket() {
         .unwrap();
     assert_eq!(answer.status(), 500);
     assert!(answer.text().await.unwrap().contains("keeps its socket"));
+}
+
+/// One that can pass no socket, as on Windows, ends first; the port is bound again at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_hand_over_frees_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    let config = config(home.path(), None);
+    let paths = config.paths.clone();
+    let lock = Lock::acquire(&paths).unwrap();
+    leeward::instance::read_or_create_token(&paths).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let record = Record { pid: 1, address: listener.local_addr().unwrap(), version: "test".into(), started_unix_ms: unix_ms() };
+    // What such a one does, as far as it is asked.
+    let old = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        while !asked.iter().any(|path| path == "/_leeward/v1/stop") {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let lines: Vec<String> = reader.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+            let length = lines.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            reader.read_exact(&mut vec![0; length.unwrap_or(0)]).unwrap();
+            let path = lines[0].split(' ').nth(1).unwrap().to_owned();
+            let status = if path.ends_with("/stop") { "202 Accepted" } else { "404 Not Found" };
+            let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}");
+            stream.write_all(answer.as_bytes()).unwrap();
+            asked.push(path);
+        }
+        drop((listener, lock));
+        asked
+    });
+    let TakeOver::Taken(taken) = take_over(&paths, &record, None, DRAIN).await.unwrap() else { panic!("it has no window") };
+    let asked = old.join().unwrap();
+    assert_eq!((asked[0].as_str(), asked.last().unwrap().as_str()), ("/_leeward/v1/show", "/_leeward/v1/stop"));
+    assert!(taken.confirmation.is_none());
+    let host = host(&config).holding(taken.lock).inheriting(Some(taken.listener));
+    let engine = Engine::start_with(config, host, seams()).unwrap();
+    assert_eq!(engine.address(), record.address);
+    assert!(get(engine.address(), "/livez").is_some());
+}
+
+/// Told to stop, it lets go of lock and port first thing, and finishes what it has begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_ends_lets_go_before_its_requests_have_finished() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let home = Home::new();
+    home.configure(&format!("upstream = '{}'", upstream.url()));
+    let mut serving = home.serve(&[]);
+    let mut stream = client().get(format!("http://{}/sse/20?delay_ms=100", serving.address)).send().await.unwrap();
+    assert!(stream.chunk().await.unwrap().is_some());
+    let token = std::fs::read_to_string(home.paths().token_file()).unwrap();
+    let stop = client().post(format!("http://{}/_leeward/v1/stop", serving.address)).bearer_auth(token);
+    assert_eq!(stop.json(&serde_json::json!({ "drain_ms": 30_000 })).send().await.unwrap().status(), 202);
+    let mut lock = None;
+    until("the lock is free", || {
+        lock = Lock::acquire(&home.paths()).ok();
+        lock.is_some()
+    });
+    assert_eq!(serving.child.try_wait().unwrap(), None, "its stream is still running");
+    until("the port is free", || std::net::TcpListener::bind(serving.address).is_ok());
+    assert!(stream.text().await.unwrap().matches("data:").count() >= 15);
+    assert_eq!(serving.ended(), Some(0));
 }
