@@ -177,3 +177,30 @@ async fn a_restart_leaves_no_condition_of_an_upstream_behind() {
     restart(&engine).await;
     assert_eq!(engine.health().await["conditions"], serde_json::json!([]));
 }
+
+/// Another program has the configured port; to keep the port that is served instead needs no start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_address_that_is_served_already_is_taken_from_the_config_at_once() {
+    use crate::support::{config, silent};
+    use leeward::{
+        config::{Flags, Settings},
+        supervisor::{Host, Seams},
+    };
+    let home = tempfile::tempdir().unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Config { listen: other.local_addr().unwrap(), listen_pinned: false, ..config(home.path(), None) };
+    let file = config.paths.config_file.clone();
+    std::fs::write(&file, format!("listen = '{}'\n", config.listen)).unwrap();
+    let settings = Settings::with(|_| None, Flags { config_file: Some(file), ..Flags::default() });
+    let token = config.paths.token_file();
+    let host = Host::of(Arc::new(settings)).on_any_port();
+    let engine = Engine::start_with(config, host, Seams { network: Some(silent()), ..Seams::default() }).unwrap();
+    let status = || engine.status().borrow().clone();
+    assert_eq!(status().conditions.iter().map(|c| c.code).collect::<Vec<_>>(), [leeward::health::Code::PortTaken]);
+    let answer = client()
+        .post(format!("http://{}/_leeward/v1/config", engine.address()))
+        .bearer_auth(std::fs::read_to_string(token).unwrap())
+        .json(&serde_json::json!({ "set": { "listen": engine.address().to_string() } }));
+    assert_eq!(answer.send().await.unwrap().status(), 200);
+    eventually("nothing is wrong any more", async || status().conditions.is_empty()).await;
+}

@@ -52,6 +52,8 @@ export const texts = {
     up: (age: string) => `up for ${age}`,
     restart: "Restart",
     restarting: "Restarting …",
+    stay: (address: string) => `Stay on ${address}`,
+    stayHint: "Agents started by `leeward wrap` find it either way; those with a fixed base URL need it there.",
     restartHint: "A new engine takes over the open port. Requests that run are finished.",
     restarted: (generation: number, time: string) => `Generation ${generation} has taken over in ${time}. No connection was refused.`,
     configRefused: (why: string) => `Restarted with the previous settings, because the config file is refused: ${why}`,
@@ -218,8 +220,10 @@ export const texts = {
     none_found: "No key matches",
     noneHint: "Search for another word.",
     clear: "Clear the search",
-    autostart: "Start at login",
-    autostartHint: "Leeward starts hidden in the tray. No administrator rights are needed.",
+  },
+  autostart: {
+    title: "Start at login",
+    hint: "Leeward starts hidden in the tray. No administrator rights are needed.",
   },
   logs: {
     level: "Least level",
@@ -239,7 +243,7 @@ export const texts = {
     looking: "looking …",
     notFound: "not found",
     folder: "Folder",
-    choose: "Choose …",
+    choose: "Choose…",
     mode: "How it reaches Leeward",
     modes: {
       "base-url": "Base URL: the agent talks to Leeward as if it were the API",

@@ -22,6 +22,8 @@ export interface Desktop {
   agents(): Promise<Agent[]>;
   launch(what: Launch): Promise<{ terminal: string }>;
   folders(): Promise<string[]>;
+  /** The desktop's own dialog, beginning at a folder; null when it was cancelled. */
+  pickFolder(from: string): Promise<string | null>;
   environment(shell: string): Promise<string>;
   autostart(): Promise<Autostart>;
   setAutostart(on: boolean): Promise<Autostart>;
@@ -71,6 +73,7 @@ async function tray(): Promise<Transport> {
       setAutostart: (on) => told(invoke<Autostart>("autostart_set", { on })),
       surroundings: () => told(invoke<{ tray_icon: boolean }>("surroundings")),
       quit: () => told(invoke<void>("quit_leeward")),
+      pickFolder: (from) => told(invoke<string | null>("pick_folder", { from })),
       environment: (shell) => told(invoke<string>("copy_environment", { shell })),
     },
     watch(watcher) {

@@ -51,6 +51,13 @@ async function status(server, start) {
   server.scene("good");
   await page.getByText("All is well").waitFor();
 
+  server.scene("taken");
+  await page.getByRole("button", { name: `Stay on ${new URL(server.origin).host}` }).click();
+  await page.getByTestId("port-taken").waitFor({ state: "detached" });
+  assert.equal(server.state.keys.find(({ key }) => key === "listen").value, new URL(server.origin).host);
+  server.scene("good");
+  await page.getByText("All is well").waitFor();
+
   server.state.restart_ms = 600;
   const button = page.getByRole("button", { name: "Restart" });
   const box = await page.getByTestId("restart").boundingBox();
@@ -164,6 +171,28 @@ async function settings(server, start) {
   assert.equal(await page.getByTestId("key-retry-base").count(), 0);
   assert.deepEqual(errors, []);
   await context.close();
+
+  server.state.autostart = { enabled: false, where: "/home/ada/.config/autostart/leeward-tray.desktop", note: "The system's own settings have switched it off; switch it on here to undo that." };
+  server.state.tray_icon = false;
+  const inTray = await start({}, true);
+  await inTray.page.getByTestId("no-icon").waitFor();
+  await go(inTray.page, "settings");
+  const login = inTray.page.getByRole("switch", { name: "Start at login" });
+  await inTray.page.getByTestId("autostart-note").filter({ hasText: "switched it off" }).waitFor();
+  assert.equal(await login.isChecked(), false);
+  await login.press("Space");
+  await inTray.page.getByTestId("autostart-note").filter({ hasText: "leeward-tray.desktop" }).waitFor();
+  assert.equal(await login.isChecked(), true);
+  server.state.autostart.where = "";
+  await login.click();
+  await inTray.page.getByTestId("autostart-note").filter({ hasText: "read-only" }).waitFor();
+  assert.equal(await login.isChecked(), true, "what did not work is not shown as done");
+  await inTray.page.getByRole("button", { name: "Quit Leeward" }).click();
+  await inTray.page.getByRole("button", { name: "Ending" }).waitFor();
+  assert.equal(server.state.quit, true);
+  server.state.tray_icon = true;
+  assert.deepEqual(inTray.errors, []);
+  await inTray.context.close();
   console.log("fixture: settings are checked while typing, saved, reset, discarded, searched");
 }
 
@@ -206,7 +235,12 @@ async function launch(server, start) {
   await go(page, "launch");
   await page.getByText("2.1.329").waitFor();
   assert.equal(await page.getByLabel("aider").isDisabled(), true, "what is not there cannot be launched");
+  await page.getByRole("button", { name: "Choose…" }).click();
+  await page.waitForFunction(() => document.querySelector("#folder").value === "/home/ada/work/chosen");
   await page.getByLabel("Folder").fill("/home/ada/work/typed");
+  await page.getByRole("button", { name: "Choose…" }).click();
+  await page.getByRole("button", { name: "Choose…" }).and(page.locator(":enabled")).waitFor();
+  assert.equal(await page.getByLabel("Folder").inputValue(), "/home/ada/work/typed", "cancelled: it stays");
   await page.getByLabel("Arguments").fill('--resume "a b"');
   await page.getByRole("button", { name: "Launch" }).click();
   await page.getByTestId("launched").filter({ hasText: "Claude Code starts in GNOME Terminal." }).waitFor();

@@ -238,7 +238,7 @@ impl Run {
         self.file_seen = modified(&self.config);
         let log = self.config.log.clone();
         let refused = match (self.reload)() {
-            Ok(new) if new.listen != self.config.listen => {
+            Ok(new) if ![self.config.listen, self.socket.address()].contains(&new.listen) => {
                 let why = format!(
                     "listen is {} in the config and {} in this process; it takes effect when Leeward is started again",
                     new.listen, self.config.listen
@@ -247,6 +247,10 @@ impl Run {
                 Some(why)
             }
             Ok(new) => {
+                // It was another port's turn, and now that is the configured one.
+                if new.listen == self.socket.address() {
+                    self.port_settled();
+                }
                 self.config = Arc::new(new);
                 None
             }

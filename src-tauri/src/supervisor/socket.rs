@@ -79,8 +79,8 @@ impl Socket {
         self.wanted
     }
 
-    /// The configured address is free again: nothing to report any more. The socket stays where agents know it.
-    pub(super) fn wanted_is_free(&mut self) {
+    /// Nothing to report any more; the socket stays where agents know it.
+    pub(super) fn settle(&mut self) {
         self.wanted = None;
     }
 

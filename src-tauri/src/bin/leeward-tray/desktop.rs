@@ -102,6 +102,7 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
     let autostart = autostart::get().map(|now| now.enabled).map_err(|why| tracing::warn!("{}", why.message)).ok();
     let (wanted, wants) = watch::channel(Wanted { autostart, ..Wanted::default() });
     let builder = tauri::Builder::default()
+        .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
         .manage(picture.clone())
         .manage(running.engine.wishes())
@@ -128,6 +129,7 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
             launch::copy_environment,
             launch::folders,
             launch::launch,
+            launch::pick_folder,
             surroundings,
             quit_leeward,
         ]);

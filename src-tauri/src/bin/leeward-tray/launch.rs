@@ -1,7 +1,7 @@
 //! Launch: which agents are here, and one of them in a terminal behind Leeward. What the panel sends is checked here; no
 //! word of it passes through a shell.
 
-use crate::commands::Refusal;
+use crate::{commands::Refusal, panel::PANEL};
 use leeward::{
     config::{Paths, environment},
     instance::write_atomically,
@@ -15,8 +15,9 @@ use std::{
     process::Stdio,
     time::Duration,
 };
-use tauri::State;
-use tokio::{process::Command, task::JoinSet, time::timeout};
+use tauri::{AppHandle, Manager, State};
+use tauri_plugin_dialog::DialogExt;
+use tokio::{process::Command, sync::oneshot, task::JoinSet, time::timeout};
 
 /// An agent says its version in a second or two; Node starts slowly.
 const VERSION_WITHIN: Duration = Duration::from_secs(5);
@@ -86,6 +87,29 @@ pub(crate) fn installed() -> Vec<(String, String)> {
 #[tauri::command]
 pub(crate) fn folders(paths: State<'_, Paths>) -> Vec<PathBuf> {
     recent(&paths)
+}
+
+/// The desktop's dialog for a folder, beginning at `from` where that is one; `None` when it was cancelled.
+#[tauri::command]
+pub(crate) async fn pick_folder(app: AppHandle, from: PathBuf) -> Result<Option<PathBuf>, Refusal> {
+    let (tell, told) = oneshot::channel();
+    let dialog = app.dialog().file().set_title("Folder to launch in");
+    let dialog = match from.is_dir() {
+        true => dialog.set_directory(from),
+        false => dialog,
+    };
+    let dialog = match app.get_webview_window(PANEL) {
+        Some(panel) => dialog.set_parent(&panel),
+        None => dialog,
+    };
+    dialog.pick_folder(move |chosen| {
+        tell.send(chosen).ok(); // the panel may be gone
+    });
+    let failed = |why: &dyn std::fmt::Display| Refusal::new("no-dialog", format!("The dialog failed: {why}; type the folder."));
+    match told.await.map_err(|why| failed(&why))? {
+        Some(chosen) => chosen.into_path().map(Some).map_err(|why| failed(&why)),
+        None => Ok(None),
+    }
 }
 
 /// Opens a terminal in a folder and runs `leeward wrap` there.

@@ -130,10 +130,15 @@ impl Run {
 
     pub(super) fn port_free(&mut self, address: SocketAddr, free: bool) {
         if free && self.socket.wanted() == Some(address) {
-            self.socket.wanted_is_free();
-            self.shared.health.clear(Code::PortTaken, None);
+            self.port_settled();
             tracing::info!("{address} is free again; Leeward stays on {} until it is started again", self.socket.address());
         }
+    }
+
+    /// No other address is wanted any more.
+    pub(super) fn port_settled(&mut self) {
+        self.socket.settle();
+        self.shared.health.clear(Code::PortTaken, None);
     }
 
     /// Another network, or the same one after sleep: everybody who holds connections is told, and the probe asks at once.
