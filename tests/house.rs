@@ -30,6 +30,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),
     ("wrap", &["config", "control", "instance"], "it talks to a running engine over the socket, like a stranger"),
+    ("typescript", &["config", "control", "logging", "status"], "a test that writes down the shapes others read"),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
 
@@ -141,7 +142,8 @@ fn files_stay_short() {
     for (start, limit) in LENGTHS {
         for (path, text) in source::texts(start, &["rs", "ts", "svelte", "md"]) {
             let lines = text.lines().count();
-            if lines > *limit {
+            // Nobody writes or reads that from top to bottom.
+            if !text.starts_with("// Generated") && lines > *limit {
                 found.push(format!("{path}: {lines} lines, limit {limit}: split it by idea, one idea a file"));
             }
         }
@@ -329,85 +331,8 @@ fn the_panel_knows_the_status() {
     assert_eq!(
         serde_json::to_value(status).unwrap(),
         sample,
-        "the status (left) and ui/src/status.sample.json (right) differ: change the sample and ui/src/status.ts with it"
+        "the status (left) and ui/src/status.sample.json (right) differ: change the sample with it"
     );
-}
-
-/// The fields of the panel's types are those of the JSON that the library makes.
-#[test]
-fn the_panel_knows_the_api() {
-    let types = source::texts("ui/src/api.ts", &["ts"]).remove(0).1;
-    use leeward::{config, logging, status::activity};
-    let attempt = activity::Try {
-        number: 1,
-        began_ms: 0.0,
-        sent_ms: None,
-        head_ms: None,
-        ended_ms: None,
-        connection: None,
-        cause: None,
-        replay: false,
-    };
-    let activity = activity::Activity {
-        id: 1,
-        agent: None,
-        model: None,
-        method: String::new(),
-        path: String::new(),
-        upstream: String::new(),
-        started_unix_ms: 0,
-        stage: activity::Stage::Done,
-        attempts: Vec::new(),
-        first_byte_ms: None,
-        took_ms: None,
-        bytes_up: 0,
-        bytes_down: 0,
-        status: None,
-        outcome: None,
-    };
-    let key = config::KeyView {
-        key: String::new(),
-        section: String::new(),
-        kind: "choice",
-        choices: vec![String::new()],
-        help: String::new(),
-        default: serde_json::Value::Null,
-        value: serde_json::Value::Null,
-        from: "environment",
-        variable: Some(String::new()),
-        secret: false,
-        set: false,
-        restart: false,
-    };
-    let view = config::View { path: String::new(), exists: true, problem: Some(String::new()), keys: Vec::new() };
-    let line = logging::Line { at: Some(String::new()), level: Some("info"), target: Some(String::new()), text: String::new() };
-    let stats = leeward::status::traffic::Traffic::default().snapshot();
-    let json = |value: Result<serde_json::Value, serde_json::Error>| value.unwrap();
-    let shapes = [
-        ("Attempt", json(serde_json::to_value(attempt))),
-        ("Activity", json(serde_json::to_value(activity))),
-        ("ConfigKey", json(serde_json::to_value(key))),
-        ("ConfigView", json(serde_json::to_value(view))),
-        ("KeyError", json(serde_json::to_value(config::Complaint { key: String::new(), message: String::new() }))),
-        ("LogLine", json(serde_json::to_value(line))),
-        ("Logs", json(serde_json::to_value(logging::Tail { path: String::new(), lines: Vec::new() }))),
-        ("Stats", json(serde_json::to_value(stats))),
-    ];
-    // What the panel may do without: counters that it shows nowhere, and the field for a file that is broken.
-    let spared = |name: &str, field: &str| name == "Stats" || (name, field) == ("ConfigView", "problem");
-    let mut found = Vec::new();
-    for (name, value) in &shapes {
-        let sent: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        let Some(known) = source::interface(&types, name) else {
-            found.push(format!("ui/src/api.ts: no `interface {name}`; it stands for what the engine sends"));
-            continue;
-        };
-        let unknown = known.iter().filter(|field| !sent.contains(&field.as_str()));
-        found.extend(unknown.map(|field| format!("ui/src/api.ts: {name}.{field} is not sent by the engine")));
-        let missing = sent.iter().filter(|field| !spared(name, field) && !known.iter().any(|k| k == *field));
-        found.extend(missing.map(|field| format!("ui/src/api.ts: {name} lacks `{field}`, which the engine sends")));
-    }
-    none(found);
 }
 
 /// The rules above read source text, so the reading itself is tested.

@@ -25,6 +25,7 @@ pub struct Network {
 
 /// Why the network counts as another one from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkWhy {
     /// Addresses of the interfaces that lead out of this machine.
@@ -93,6 +94,7 @@ pub enum Wish {
 
 /// The answer to a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Restarted {
     /// Number of the generation that accepts now.
     pub generation: u64,
@@ -129,6 +131,7 @@ pub type Wishes = mpsc::Sender<Wish>;
 
 /// A `wrap` session as others see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Session {
     /// The agent's profile name.
     pub agent: String,

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 /// How bad a condition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Works, and the user should know.
@@ -22,6 +23,7 @@ pub enum Severity {
 
 /// Every condition there is. Codes are public and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// Another program holds the configured port; Leeward serves on another one.
@@ -86,11 +88,13 @@ impl Code {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Condition {
     /// Stable code.
     pub code: Code,
     /// What it concerns, where there can be several (an upstream's name).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     pub subject: Option<String>,
     /// How bad it is.
     pub severity: Severity,

@@ -16,5 +16,7 @@ pub mod proxy;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;
+#[cfg(test)]
+mod typescript;
 pub mod view;
 pub mod wrap;

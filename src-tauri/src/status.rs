@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case", tag = "phase")]
 pub enum Phase {
     /// Not accepting yet.
@@ -28,6 +29,7 @@ pub enum Phase {
 
 /// The listening socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Listener {
     /// `127.0.0.1:8787`; empty before the first bind.
     pub address: String,
@@ -49,6 +51,7 @@ pub struct Listener {
 
 /// The last self-probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Probe {
     /// When it ended, in milliseconds since 1970.
     pub at_unix_ms: u64,
@@ -62,6 +65,7 @@ pub struct Probe {
 
 /// Changes of this machine's network, sleep included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Network {
     /// How many there were since the start.
     pub changes: u64,
@@ -73,6 +77,7 @@ pub struct Network {
 
 /// Everything about the engine but its traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Status {
     /// Leeward's version.
     pub version: String,

@@ -4,7 +4,7 @@ import { causes, columns } from "./series";
 
 const none: Percentiles = { p50: 0, p90: 0, p99: 0, max: 0, count: 0 };
 const bucket = (at: number, change: Partial<Bucket> = {}): Bucket => ({
-  at_unix_ms: at, requests: 1, absorbed_total: 0, passed_on_total: 0, rescued: 0, latency_ms: { total: none, first_byte: none }, ...change,
+  at_unix_ms: at, requests: 1, absorbed_total: 0, passed_on_total: 0, rescued: 0, outcomes: {}, replays: 0, replays_unknown: 0, latency_ms: { total: none, first_byte: none }, ...change,
 });
 
 it("fills the steps in which nothing happened", () => {

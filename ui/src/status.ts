@@ -1,43 +1,10 @@
 // The engine's status as the panel reads it, and what it says about it. Pure; reaches for nothing.
-// The shape is `leeward::status::Status`; status.sample.json is compared with it by tests/house.rs.
 
 import { duration } from "./format";
+import type { Status } from "./generated";
 import { texts } from "./texts";
 
-export interface Condition {
-  code: string;
-  subject?: string;
-  severity: "degraded" | "broken";
-  sentence: string;
-  since_unix_ms: number;
-}
-
-export interface Status {
-  version: string;
-  pid: number;
-  started_unix_ms: number;
-  phase: "starting" | "serving" | "restarting" | "draining" | "stopped";
-  generation: number;
-  listener: {
-    address: string;
-    accepting: boolean;
-    accepted: number;
-    accept_errors: number;
-    rebinds: number;
-    last_accept_error: string | null;
-    connections: number;
-    over_cap: number;
-  };
-  conditions: Condition[];
-  probe: { at_unix_ms: number; ok: boolean; took_us: number; misses: number } | null;
-  upstream: string;
-  sessions: { agent: string; pid: number; since_unix_ms: number }[];
-  network: {
-    changes: number;
-    last_unix_ms: number | null;
-    last_why: "addresses" | "routes" | "woke" | "clock-jumped" | "told" | null;
-  };
-}
+export type { Condition, Status } from "./generated";
 
 export type Verdict = "ok" | "degraded" | "broken";
 

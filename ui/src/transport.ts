@@ -1,7 +1,8 @@
 // How the panel reaches the engine: Tauri's commands and events in the tray, `/_leeward/v1` in a browser.
 // The only file that knows; tests/house.rs holds the others to it.
 import type {
-  Activity, Agent, Autostart, ConfigChange, ConfigView, History, KeyError, Launch, Logs, Restarted, Stats,
+  Activity, Agent, Autostart, ConfigChange, ConfigView, History, KeyError, Launch, Launched, Logs, Restarted, Stats,
+  Surroundings,
 } from "./api";
 import { texts } from "./texts";
 import type { Status } from "./status";
@@ -20,7 +21,7 @@ export interface Watcher {
 /** What only the tray can do, because it needs the desktop. */
 export interface Desktop {
   agents(): Promise<Agent[]>;
-  launch(what: Launch): Promise<{ terminal: string }>;
+  launch(what: Launch): Promise<Launched>;
   folders(): Promise<string[]>;
   /** The desktop's own dialog, beginning at a folder; null when it was cancelled. */
   pickFolder(from: string): Promise<string | null>;
@@ -28,7 +29,7 @@ export interface Desktop {
   autostart(): Promise<Autostart>;
   setAutostart(on: boolean): Promise<Autostart>;
   /** `tray_icon` is false where the desktop shows none, so that the panel is all there is. */
-  surroundings(): Promise<{ tray_icon: boolean }>;
+  surroundings(): Promise<Surroundings>;
   quit(): Promise<void>;
 }
 
@@ -67,11 +68,11 @@ async function tray(): Promise<Transport> {
   return {
     desktop: {
       agents: () => told(invoke<Agent[]>("agents")),
-      launch: (what) => told(invoke<{ terminal: string }>("launch", { ...what })),
+      launch: (what) => told(invoke<Launched>("launch", { ...what })),
       folders: () => told(invoke<string[]>("folders")),
       autostart: () => told(invoke<Autostart>("autostart_get")),
       setAutostart: (on) => told(invoke<Autostart>("autostart_set", { on })),
-      surroundings: () => told(invoke<{ tray_icon: boolean }>("surroundings")),
+      surroundings: () => told(invoke<Surroundings>("surroundings")),
       quit: () => told(invoke<void>("quit_leeward")),
       pickFolder: (from) => told(invoke<string | null>("pick_folder", { from })),
       environment: (shell) => told(invoke<string>("copy_environment", { shell })),

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 /// `GET /_leeward/v1/config`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "ConfigView"))]
 pub struct View {
     /// The file.
     pub path: String,
@@ -15,6 +16,7 @@ pub struct View {
     pub exists: bool,
     /// Why the file as it is now is not in force; the values are those in force then.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     pub problem: Option<String>,
     /// In the order of the schema.
     pub keys: Vec<KeyView>,
@@ -22,26 +24,38 @@ pub struct View {
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "ConfigKey"))]
 pub struct KeyView {
     /// Dotted: `retry.total`.
     pub key: String,
     /// `retry`; empty at the top.
     pub section: String,
     /// `duration`, `size`, `integer`, `number`, `boolean`, `choice`, `text`, `list` or `table`.
+    #[cfg_attr(
+        test,
+        ts(
+            type = "\"duration\" | \"size\" | \"integer\" | \"number\" | \"boolean\" | \"choice\" | \"text\" | \"list\" | \"table\""
+        )
+    )]
     pub kind: &'static str,
     /// Of a choice.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(as = "Option<Vec<String>>", optional))]
     pub choices: Vec<String>,
     /// What it means, in a sentence or two.
     pub help: String,
     /// As it would be written in the file; null where there is none.
+    #[cfg_attr(test, ts(type = "unknown"))]
     pub default: Json,
     /// The value in force, as it is or would be written in the file; of `upstreams`, what the file adds.
+    #[cfg_attr(test, ts(type = "unknown"))]
     pub value: Json,
     /// `default`, `file`, `environment` or `flag`.
+    #[cfg_attr(test, ts(type = "\"default\" | \"file\" | \"environment\" | \"flag\""))]
     pub from: &'static str,
     /// The variable or flag that decides it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     pub variable: Option<String>,
     /// True when the value is not shown.
     pub secret: bool,

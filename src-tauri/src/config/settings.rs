@@ -25,6 +25,7 @@ type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What is wrong with a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "KeyError"))]
 pub struct Complaint {
     /// Dotted; empty when it is about the whole file.
     pub key: String,

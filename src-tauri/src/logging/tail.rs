@@ -16,6 +16,7 @@ const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 
 /// The end of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Logs"))]
 pub struct Tail {
     /// The current file.
     pub path: String,
@@ -25,15 +26,19 @@ pub struct Tail {
 
 /// One line. What is not of the log's form (a panic's second line) has only its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "LogLine"))]
 pub struct Line {
     /// When, as RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     pub at: Option<String>,
     /// `trace`, `debug`, `info`, `warn` or `error`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     pub level: Option<&'static str>,
     /// The part of the program that says it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     pub target: Option<String>,
     /// What it says.
     pub text: String,

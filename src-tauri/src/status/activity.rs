@@ -19,6 +19,7 @@ const KEPT: usize = 500;
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "RequestPhase"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Its body is being read.
@@ -37,6 +38,7 @@ pub enum Stage {
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Activity {
     /// Counts from 1 in each process.
     pub id: u64,
@@ -73,6 +75,7 @@ pub struct Activity {
 
 /// One attempt; times in milliseconds since the request's start.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Attempt"))]
 pub struct Try {
     /// From 1.
     pub number: u32,
@@ -85,6 +88,7 @@ pub struct Try {
     /// It was over.
     pub ended_ms: Option<f64>,
     /// `reused` or `fresh`.
+    #[cfg_attr(test, ts(type = "\"reused\" | \"fresh\" | null"))]
     pub connection: Option<&'static str>,
     /// What it failed with, by the names of `traffic::Cause`.
     pub cause: Option<&'static str>,

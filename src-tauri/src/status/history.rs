@@ -126,6 +126,7 @@ pub type Questions = mpsc::Sender<Question>;
 
 /// `GET /_leeward/v1/history`: public and stable, see docs/json.md. Counts are of the whole span.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct History {
     /// Beginning of the span, in milliseconds since 1970.
     pub since_unix_ms: u64,
@@ -154,6 +155,7 @@ pub struct History {
 
 /// What was counted.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Counted"))]
 pub struct Counts {
     /// Requests that arrived.
     pub requests: u64,
@@ -175,6 +177,7 @@ pub struct Counts {
 
 /// Latencies of requests to upstreams.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Latency {
     /// From the request's head to the answer's last byte.
     pub total: Percentiles,
@@ -184,6 +187,7 @@ pub struct Latency {
 
 /// One step of the span.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Bucket {
     /// Its beginning, in milliseconds since 1970.
     pub at_unix_ms: u64,
@@ -194,6 +198,7 @@ pub struct Bucket {
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Fault"))]
 pub struct Entry {
     /// When, in milliseconds since 1970.
     pub at_unix_ms: u64,

@@ -21,6 +21,7 @@ mod platform;
 
 /// Whether Leeward starts at login, as the system has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Autostart {
     /// It does.
     pub(crate) enabled: bool,

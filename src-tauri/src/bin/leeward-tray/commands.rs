@@ -19,6 +19,7 @@ const STATUS_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why a command was not done, in the shape in which `/_leeward/v1` says so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Refusal {
     /// Stable, kebab-case.
     pub(crate) code: String,
@@ -26,6 +27,7 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// What is wrong with each key of a change to the config.
     #[serde(skip_serializing_if = "Value::is_null")]
+    #[cfg_attr(test, ts(type = "unknown", optional))]
     pub(crate) errors: Value,
 }
 

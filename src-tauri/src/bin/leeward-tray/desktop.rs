@@ -295,7 +295,8 @@ async fn look_for_host(app: AppHandle, hidden: bool) {
 
 /// What the panel should know of the desktop around it.
 #[derive(Debug, Serialize)]
-struct Surroundings {
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct Surroundings {
     /// False where no icon is shown, so that the panel is all there is.
     tray_icon: bool,
 }

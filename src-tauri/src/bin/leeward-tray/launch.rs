@@ -30,16 +30,25 @@ const MOST_WORDS: usize = 200;
 
 /// An agent of the table, as the panel shows it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Agent {
+    /// Its profile's name.
     name: String,
+    /// As it calls itself.
     title: String,
+    /// Whether it can be launched.
     found: bool,
+    /// Its program.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     path: Option<PathBuf>,
+    /// As it tells.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     version: Option<String>,
     /// What to do when it was not found.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     hint: Option<String>,
 }
 
@@ -51,7 +60,9 @@ struct Recent {
 
 /// In which terminal it opened.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Launched {
+    /// Its name.
     terminal: String,
 }
 

@@ -12,6 +12,8 @@ mod painter;
 mod panel;
 mod signals;
 mod tray_host;
+#[cfg(test)]
+mod typescript;
 
 use clap::Parser;
 use leeward::config::Flags;

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// `GET /stats`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Stats {
     /// Since when, in milliseconds since 1970.
     pub since_unix_ms: u64,
@@ -48,6 +49,7 @@ pub struct Stats {
 
 /// Faults by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct FaultCount {
     /// No client saw them.
     pub absorbed: u64,
@@ -77,6 +79,7 @@ pub(super) fn by_whose(passed_on: &[u64]) -> BTreeMap<&'static str, u64> {
 
 /// Upstream connections.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct PoolStats {
     /// Requests on a connection that had served before.
     pub reused: u64,
@@ -90,6 +93,7 @@ pub struct PoolStats {
 
 /// The connections to one host and port.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Origin"))]
 pub struct OriginStats {
     /// Open and unused.
     pub idle: usize,
@@ -100,14 +104,17 @@ pub struct OriginStats {
     /// Requests that wait for one; parked, while the circuit is open.
     pub waiting: usize,
     /// `closed`; `open` while none can be made.
+    #[cfg_attr(test, ts(type = "\"closed\" | \"open\""))]
     pub circuit: &'static str,
     /// Why the last attempt to make one failed; absent once one has succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     pub last_failure: Option<String>,
 }
 
 /// One upstream.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct UpstreamStats {
     /// Requests to it.
     pub requests: u64,
@@ -119,6 +126,7 @@ pub struct UpstreamStats {
 
 /// Latencies of requests to upstreams.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct LatencyMs {
     /// From the request's head to the answer's last byte.
     pub total: Percentiles,
@@ -130,6 +138,7 @@ pub struct LatencyMs {
 
 /// Percentiles in milliseconds.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Percentiles {
     /// Median.
     pub p50: f64,

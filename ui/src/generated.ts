@@ -1,0 +1,437 @@
+// Generated from the Rust structs; do not edit. Renew it with `LEEWARD_RENEW=1 cargo test --lib typescript`.
+
+/** One request. */
+export type Activity = {
+  /** Counts from 1 in each process. */
+  id: number;
+  /** The program that asks, as it names itself. */
+  agent: string | null;
+  /** The model that it asks for. */
+  model: string | null;
+  /** The request's method. */
+  method: string;
+  /** The path at the upstream, without its query. */
+  path: string;
+  /** The upstream's name; empty when the request never got that far. */
+  upstream: string;
+  /** When its head had been read, in milliseconds since 1970. */
+  started_unix_ms: number;
+  /** How far it is. */
+  phase: RequestPhase;
+  /** What was tried, in order. */
+  attempts: Array<Attempt>;
+  /** Until the answer's head went to the client, in milliseconds. */
+  first_byte_ms: number | null;
+  /** Until its end, in milliseconds. */
+  took_ms: number | null;
+  /** Bytes of the request's body that came from the client. */
+  bytes_up: number;
+  /** Bytes of answers' bodies that came from the upstream, those of answers that broke off included. */
+  bytes_down: number;
+  /** The status that the client got. */
+  status: number | null;
+  /** How it ended, by the names of `traffic::Outcome`. */
+  outcome: string | null;
+};
+
+/** One attempt; times in milliseconds since the request's start. */
+export type Attempt = {
+  /** From 1. */
+  number: number;
+  /** A connection was asked for. */
+  began_ms: number;
+  /** The request was given to a connection. */
+  sent_ms: number | null;
+  /** The answer's head was there. */
+  head_ms: number | null;
+  /** It was over. */
+  ended_ms: number | null;
+  /** `reused` or `fresh`. */
+  connection: "reused" | "fresh" | null;
+  /** What it failed with, by the names of `traffic::Cause`. */
+  cause: string | null;
+  /** True when the request had reached the upstream before. */
+  replay: boolean;
+};
+
+/** One step of the span. */
+export type Bucket = {
+  /** Its beginning, in milliseconds since 1970. */
+  at_unix_ms: number;
+  /** Requests that arrived. */
+  requests: number;
+  /** Requests by how they ended. */
+  outcomes: { [key in string]: number };
+  /** Faults that no client saw. */
+  absorbed_total: number;
+  /** Faults that a client was told of. */
+  passed_on_total: number;
+  /** Requests that met faults, all of them absorbed, and were answered by the upstream. */
+  rescued: number;
+  /** Requests that were sent again. */
+  replays: number;
+  /** Those of them whose first sending may have been processed. */
+  replays_unknown: number;
+  /** Latencies in milliseconds. */
+  latency_ms: Latency;
+};
+
+/** Every condition there is. Codes are public and never change. */
+export type Code = "port-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "state-unwritable" | "company-proxy" | "stream-silent" | "streams-held" | "ledger-unusable";
+
+/** One thing that is wrong. */
+export type Condition = {
+  /** Stable code. */
+  code: Code;
+  /** What it concerns, where there can be several (an upstream's name). */
+  subject?: string;
+  /** How bad it is. */
+  severity: Severity;
+  /** What is wrong and what to do, for the user. */
+  sentence: string;
+  /** Since when, in milliseconds since 1970. */
+  since_unix_ms: number;
+};
+
+/** One key. */
+export type ConfigKey = {
+  /** Dotted: `retry.total`. */
+  key: string;
+  /** `retry`; empty at the top. */
+  section: string;
+  /** `duration`, `size`, `integer`, `number`, `boolean`, `choice`, `text`, `list` or `table`. */
+  kind: "duration" | "size" | "integer" | "number" | "boolean" | "choice" | "text" | "list" | "table";
+  /** Of a choice. */
+  choices?: Array<string>;
+  /** What it means, in a sentence or two. */
+  help: string;
+  /** As it would be written in the file; null where there is none. */
+  default: unknown;
+  /** The value in force, as it is or would be written in the file; of `upstreams`, what the file adds. */
+  value: unknown;
+  /** `default`, `file`, `environment` or `flag`. */
+  from: "default" | "file" | "environment" | "flag";
+  /** The variable or flag that decides it. */
+  variable?: string;
+  /** True when the value is not shown. */
+  secret: boolean;
+  /** True when it is anything but the default. */
+  set: boolean;
+  /** True when a change takes effect at the next start. */
+  restart: boolean;
+};
+
+/** `GET /_leeward/v1/config`. */
+export type ConfigView = {
+  /** The file. */
+  path: string;
+  /** False while there is no file: everything is at its default then. */
+  exists: boolean;
+  /** Why the file as it is now is not in force; the values are those in force then. */
+  problem?: string;
+  /** In the order of the schema. */
+  keys: Array<ConfigKey>;
+};
+
+/** One fault. */
+export type Fault = {
+  /** When, in milliseconds since 1970. */
+  at_unix_ms: number;
+  /** The program that asked. */
+  agent: string | null;
+  /** The upstream's name. */
+  upstream: string;
+  /** How far the request was. */
+  phase: string;
+  /** What went wrong. */
+  cause: string;
+  /** Who has to look at it. */
+  whose: string;
+  /** Whether no client saw it. */
+  absorbed: boolean;
+  /** The attempt that failed, from 1. */
+  attempt: number;
+  /** Milliseconds since the request's head was read. */
+  took_ms: number;
+};
+
+/** Faults by what became of them. */
+export type FaultCount = {
+  /** No client saw them. */
+  absorbed: number;
+  /** A client was told of them. */
+  passed_on: number;
+};
+
+/** `GET /_leeward/v1/history`: public and stable, see docs/json.md. Counts are of the whole span. */
+export type History = {
+  /** Beginning of the span, in milliseconds since 1970. */
+  since_unix_ms: number;
+  /** Its end. */
+  until_unix_ms: number;
+  /** Length of a bucket in milliseconds. */
+  step_ms: number;
+  /** Faults that no client saw, by cause. */
+  absorbed: { [key in string]: number };
+  /** Faults that a client was told of, by cause. */
+  passed_on: { [key in string]: number };
+  /** Both by how far the request was. */
+  by_phase: { [key in string]: FaultCount };
+  /** Faults that a client was told of, by who has to look at them. */
+  whose: { [key in string]: number };
+  /** Faults that are counted and could not be written down one by one. */
+  lost: number;
+  /** The span in steps, oldest first; steps in which nothing happened are absent. */
+  buckets: Array<Bucket>;
+  /** Single faults, newest first. */
+  faults: Array<Fault>;
+  /** Requests that arrived. */
+  requests: number;
+  /** Requests by how they ended. */
+  outcomes: { [key in string]: number };
+  /** Faults that no client saw. */
+  absorbed_total: number;
+  /** Faults that a client was told of. */
+  passed_on_total: number;
+  /** Requests that met faults, all of them absorbed, and were answered by the upstream. */
+  rescued: number;
+  /** Requests that were sent again. */
+  replays: number;
+  /** Those of them whose first sending may have been processed. */
+  replays_unknown: number;
+  /** Latencies in milliseconds. */
+  latency_ms: Latency;
+};
+
+/** What is wrong with a key. */
+export type KeyError = {
+  /** Dotted; empty when it is about the whole file. */
+  key: string;
+  /** What is wrong and what to write. */
+  message: string;
+};
+
+/** Latencies of requests to upstreams. */
+export type Latency = {
+  /** From the request's head to the answer's last byte. */
+  total: Percentiles;
+  /** From the request's head to the answer's head. */
+  first_byte: Percentiles;
+};
+
+/** Latencies of requests to upstreams. */
+export type LatencyMs = {
+  /** From the request's head to the answer's last byte. */
+  total: Percentiles;
+  /** From the request's head to the answer's head. */
+  first_byte: Percentiles;
+  /** The part of it that Leeward itself took. */
+  own: Percentiles;
+};
+
+/** The listening socket. */
+export type Listener = {
+  /** `127.0.0.1:8787`; empty before the first bind. */
+  address: string;
+  /** True while a generation accepts on it. */
+  accepting: boolean;
+  /** Connections accepted. */
+  accepted: number;
+  /** Accepts that failed and cost one connection at most. */
+  accept_errors: number;
+  /** Times the socket had to be bound again. */
+  rebinds: number;
+  /** The last accept error. */
+  last_accept_error: string | null;
+  /** Client connections open now. */
+  connections: number;
+  /** Connections that were answered 503 because too many were open. */
+  over_cap: number;
+};
+
+/** One line. What is not of the log's form (a panic's second line) has only its text. */
+export type LogLine = {
+  /** When, as RFC 3339 in UTC. */
+  at?: string;
+  /** `trace`, `debug`, `info`, `warn` or `error`. */
+  level?: string;
+  /** The part of the program that says it. */
+  target?: string;
+  /** What it says. */
+  text: string;
+};
+
+/** The end of the log. */
+export type Logs = {
+  /** The current file. */
+  path: string;
+  /** Oldest first. */
+  lines: Array<LogLine>;
+};
+
+/** Changes of this machine's network, sleep included. */
+export type Network = {
+  /** How many there were since the start. */
+  changes: number;
+  /** When the last one was noticed, in milliseconds since 1970. */
+  last_unix_ms: number | null;
+  /** What the last one was. */
+  last_why: NetworkWhy | null;
+};
+
+/** Why the network counts as another one from now on. */
+export type NetworkWhy = "addresses" | "routes" | "woke" | "clock-jumped" | "told";
+
+/** The connections to one host and port. */
+export type Origin = {
+  /** Open and unused. */
+  idle: number;
+  /** Open, those in use included. */
+  open: number;
+  /** Being made. */
+  dialing: number;
+  /** Requests that wait for one; parked, while the circuit is open. */
+  waiting: number;
+  /** `closed`; `open` while none can be made. */
+  circuit: "closed" | "open";
+  /** Why the last attempt to make one failed; absent once one has succeeded. */
+  last_failure?: string;
+};
+
+/** Percentiles in milliseconds. */
+export type Percentiles = {
+  /** Median. */
+  p50: number;
+  /** 90th percentile. */
+  p90: number;
+  /** 99th percentile. */
+  p99: number;
+  /** Longest. */
+  max: number;
+  /** How many were measured. */
+  count: number;
+};
+
+/** Upstream connections. */
+export type PoolStats = {
+  /** Requests on a connection that had served before. */
+  reused: number;
+  /** Requests on a new connection. */
+  fresh: number;
+  /** Connection attempts. */
+  dials: number;
+  /** Those that failed. */
+  dial_failures: number;
+};
+
+/** The last self-probe. */
+export type Probe = {
+  /** When it ended, in milliseconds since 1970. */
+  at_unix_ms: number;
+  /** Whether it was answered with 200. */
+  ok: boolean;
+  /** How long it took. */
+  took_us: number;
+  /** Misses in a row. */
+  misses: number;
+};
+
+/** How far a request is. */
+export type RequestPhase = "reading" | "connecting" | "sent" | "held" | "streaming" | "done";
+
+/** The answer to a restart. */
+export type Restarted = {
+  /** Number of the generation that accepts now. */
+  generation: number;
+  /** Milliseconds from the wish until it accepted. */
+  took_ms: number;
+  /** Set when the config file was refused and the previous config stays in force. */
+  config_error: string | null;
+};
+
+/** A `wrap` session as others see it. */
+export type Session = {
+  /** The agent's profile name. */
+  agent: string;
+  /** The wrap's process. */
+  pid: number;
+  /** Since when, in milliseconds since 1970. */
+  since_unix_ms: number;
+};
+
+/** How bad a condition is. */
+export type Severity = "degraded" | "broken";
+
+/** `GET /stats`. */
+export type Stats = {
+  /** Since when, in milliseconds since 1970. */
+  since_unix_ms: number;
+  /** Requests that arrived. */
+  requests: number;
+  /** Requests being answered now. */
+  in_flight: number;
+  /** Requests by how they ended. */
+  outcomes: { [key in string]: number };
+  /** Faults that no client saw, by cause. */
+  absorbed: { [key in string]: number };
+  /** Their sum. */
+  absorbed_total: number;
+  /** Faults that a client was told of, by cause. */
+  passed_on: { [key in string]: number };
+  /** Both of the present day, by this machine's clock; those of earlier processes included where a history is kept. */
+  today: FaultCount;
+  /** Both by how far the request was. */
+  by_phase: { [key in string]: FaultCount };
+  /** Faults that a client was told of, by who has to look at them. */
+  whose: { [key in string]: number };
+  /** Requests that met faults, all of them absorbed, and were answered by the upstream. */
+  rescued: number;
+  /** Requests that were sent again after they had reached the upstream. */
+  replays: number;
+  /** Those of them whose first sending may have been processed (U7). */
+  replays_unknown: number;
+  /** Upstream connections. */
+  pool: PoolStats;
+  /** Latencies in milliseconds. */
+  latency_ms: LatencyMs;
+  /** By upstream. */
+  upstreams: { [key in string]: UpstreamStats };
+  /** Upstream connections by `HOST:PORT`, as they are now. */
+  origins: { [key in string]: Origin };
+  /** Requests by the client's program, from its `user-agent`. */
+  agents: { [key in string]: number };
+};
+
+/** Everything about the engine but its traffic. */
+export type Status = {
+  /** Leeward's version. */
+  version: string;
+  /** The process that serves. */
+  pid: number;
+  /** When it started, in milliseconds since 1970. */
+  started_unix_ms: number;
+  /** Number of the current generation, from 1. */
+  generation: number;
+  /** The listening socket. */
+  listener: Listener;
+  /** What is wrong; empty when all is well. */
+  conditions: Array<Condition>;
+  /** The last self-probe, if there was one. */
+  probe: Probe | null;
+  /** The default upstream's URL. */
+  upstream: string;
+  /** Open `wrap` sessions. */
+  sessions: Array<Session>;
+  /** Changes of this machine's network. */
+  network: Network;
+} & ({ "phase": "starting" } | { "phase": "serving" } | { "phase": "restarting" } | { "phase": "draining" } | { "phase": "stopped" });
+
+/** One upstream. */
+export type UpstreamStats = {
+  /** Requests to it. */
+  requests: number;
+  /** Faults that no client saw. */
+  absorbed: number;
+  /** Faults that a client was told of. */
+  passed_on: number;
+};
