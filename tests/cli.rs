@@ -119,6 +119,25 @@ fn completions_know_the_commands_and_agents() {
 }
 
 #[test]
+fn the_manual_has_a_page_for_each_command_and_for_the_tray() {
+    let home = Home::new();
+    let ran = home.run(&["man", "manual"]);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""));
+    let page = |name: &str| std::fs::read_to_string(home.path("work/manual").join(name)).unwrap_or_default();
+    let help = home.run(&["--help"]).stdout;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| line.starts_with("  "));
+    let commands: Vec<_> = commands.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    assert!(commands.contains(&"wrap") && !commands.contains(&"man"), "{commands:?}");
+    for command in commands {
+        assert!(page("leeward.1").contains(&format!("leeward\\-{command}(1)")), "{command}");
+        assert!(page(&format!("leeward-{command}.1")).contains(".SH SYNOPSIS"), "{command}");
+    }
+    assert!(page("leeward-config-check.1").contains("78"));
+    assert!(page("leeward-tray.1").contains("hidden"));
+    assert_eq!(home.run(&["man", "manual/leeward.1"]).code, Some(73), "a file is no folder");
+}
+
+#[test]
 fn without_an_instance_the_commands_say_so() {
     let home = Home::new();
     for command in ["status", "restart", "stats"] {

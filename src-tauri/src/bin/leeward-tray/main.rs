@@ -1,6 +1,7 @@
 //! The tray: the engine inside a program without a window. Paints the status, passes wishes on, decides nothing.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
+mod args;
 mod autostart;
 mod commands;
 mod desktop;
@@ -15,31 +16,13 @@ mod tray_host;
 #[cfg(test)]
 mod typescript;
 
+use args::Arguments;
 use clap::Parser;
 use leeward::config::Flags;
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
     process::ExitCode,
 };
-
-/// Leeward in the tray: the engine, its status and a menu. The flags are those of `leeward serve`.
-#[derive(Debug, Parser)]
-#[command(name = "leeward-tray", version)]
-struct Arguments {
-    /// Address and port to accept on, and no other
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
-    /// API that requests go to when their path names no upstream
-    #[arg(long, value_name = "URL")]
-    upstream: Option<String>,
-    /// Config file to read
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Started by the session: no window opens by itself
-    #[arg(long)]
-    hidden: bool,
-}
 
 /// Why the tray could not start: a sentence, and the exit code the README documents.
 #[derive(Debug)]

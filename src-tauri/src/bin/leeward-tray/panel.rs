@@ -2,7 +2,7 @@
 //! memory as a shown one.
 
 use crate::feed;
-use leeward::{instance::Client, status::traffic::Traffic, tasks::Tasks};
+use leeward::{config::Paths, instance::Client, status::traffic::Traffic, tasks::Tasks};
 use std::sync::Arc;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,8 @@ pub(crate) fn show(app: &AppHandle, page: &'static str) -> tauri::Result<()> {
         return window.set_focus();
     }
     let window = WebviewWindowBuilder::new(app, PANEL, WebviewUrl::App(format!("index.html#/{page}").into()));
+    // WebKit keeps files, too, and they belong with the others; macOS has its own place for them.
+    let window = window.data_directory(app.state::<Paths>().state_dir.join("panel"));
     let window = window.title("Leeward").inner_size(960.0, 700.0).min_inner_size(380.0, 420.0).build()?;
     window.set_focus()?;
     let closed = CancellationToken::new();

@@ -52,6 +52,7 @@ pub(crate) enum Command {
     Config(Config),
     Demo(Demo),
     Completions(Completions),
+    Man(Man),
 }
 
 /// Serve in the foreground
@@ -238,6 +239,14 @@ pub(crate) struct Demo {
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the manual pages, for packages
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub(crate) struct Man {
+    /// The folder for them
+    pub(crate) folder: PathBuf,
 }
 
 fn agents() -> Vec<String> {

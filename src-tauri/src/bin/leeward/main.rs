@@ -8,6 +8,7 @@ mod exit;
 mod history;
 mod launch;
 mod logs;
+mod man;
 mod out;
 mod panel;
 mod progress;
@@ -54,6 +55,7 @@ fn run(command: Command) -> Outcome {
         Command::Config(args) => config::run(args, &mut out),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
+        Command::Man(args) => man::run(&args),
     }
 }
 
