@@ -2,7 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "a build tool reads its environment; the rule protects the engine")]
 
+mod bundle;
+mod clean_root;
 mod clients;
+mod installed;
 mod packages;
 mod run;
 mod shell;
@@ -21,6 +24,7 @@ Usage:
   cargo xtask run --demo [--release] [-- ARGS…]     set up, build, run `leeward demo ARGS…`
   cargo xtask test [STEP…]                          everything CI checks, or only the named steps, in order
   cargo xtask test --list                           the steps
+  cargo xtask bundle [FORMAT…]                      the packages of this system: .deb and .rpm; .app and .dmg; .exe and .msi
   cargo xtask soak [--minutes N] [--seed S]         random faults, restarts and network events; 2 minutes unless told otherwise
   cargo xtask windows --check                       clippy of engine, CLI and tests for Windows, on Debian";
 
@@ -39,6 +43,7 @@ fn dispatch(mut words: Vec<String>) -> Result<ExitCode> {
     match command.as_str() {
         "run" => run::run(run::Options::parse(words)?),
         "test" => test::run(words),
+        "bundle" => bundle::run(words),
         "soak" => soak::run(soak::Options::parse(words)?),
         "windows" if words == ["--check"] => windows::check().map(|outcome| {
             println!("{outcome}");

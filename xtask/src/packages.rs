@@ -29,11 +29,25 @@ pub(crate) const TRAY: Packages = Packages {
                 `pacman -S webkit2gtk-4.1 libayatana-appindicator` on Arch; the WebView2 runtime on Windows (part of Windows 11); nothing on macOS.",
 };
 
+/// What the bundler asks pkg-config for.
+pub(crate) const BUNDLE: Packages = Packages {
+    purpose: "to make the packages",
+    debian: &["build-essential", "pkg-config", "libwebkit2gtk-4.1-dev", "libayatana-appindicator3-dev"],
+    elsewhere: "what the tray needs to compile, with the development files of Ayatana AppIndicator.",
+};
+
 /// A display and a session bus that exist only for the test.
 pub(crate) const TRAY_TESTS: Packages = Packages {
     purpose: "to test the tray without a desktop",
     debian: &["xvfb", "xauth", "dbus-daemon", "webkit2gtk-driver"],
     elsewhere: "Xvfb, xauth, dbus-run-session and WebKitWebDriver.",
+};
+
+/// Makes the Debian that a package is installed in.
+pub(crate) const CLEAN_ROOT: Packages = Packages {
+    purpose: "to install the package in a clean Debian",
+    debian: &["debootstrap"],
+    elsewhere: "debootstrap, on Debian.",
 };
 
 /// The browser that opens the panel.

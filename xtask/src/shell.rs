@@ -6,7 +6,7 @@ use std::{
     ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// The project's root, where every command runs unless it says otherwise.
@@ -90,6 +90,29 @@ impl Shell {
             bail!("`{self}` ended with {status}");
         }
         Ok(())
+    }
+
+    /// Another place for its standard output.
+    pub(crate) fn output(mut self, to: Stdio) -> Self {
+        self.0.stdout(to);
+        self
+    }
+
+    /// Shows it and fails, with all that it said, unless it succeeds.
+    pub(crate) fn quietly(self) -> Result<()> {
+        println!("$ {self}");
+        let Self(mut command) = self;
+        let output = command.output()?;
+        if !output.status.success() {
+            let [out, err] = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+            bail!("`{}` ended with {}:\n{out}{err}", Self(command), output.status);
+        }
+        Ok(())
+    }
+
+    /// Starts it and does not wait.
+    pub(crate) fn spawn(mut self) -> Result<Child> {
+        self.0.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start `{self}`"))
     }
 
     /// Runs it without showing it; its standard output, trimmed.

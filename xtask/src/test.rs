@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check CI makes, in order, named and timed. The first failure ends it.
 
 use crate::{
-    clients,
+    clients, installed,
     packages::{self, HEADLESS},
     shell::Shell,
     soak, tray, ui, windows,
@@ -53,6 +53,7 @@ const STEPS: &[Step] = &[
     Step { name: "windows", what: "lints of the Windows build", run: windows::check },
     Step { name: "tray-clippy", what: "lints of the tray", run: || passed(tray::clippy()) },
     Step { name: "tray-test", what: "the real tray on a virtual display", run: || passed(tray::tests()) },
+    Step { name: "bundle", what: "the Debian package: made, installed in a clean Debian, used, removed", run: installed::check },
 ];
 
 /// Runs all steps, or those that are named.
