@@ -33,13 +33,37 @@ async fn a_second_start_brings_the_first_ones_window_up() {
     let tray = Tray::start(home.path());
     let serving = eventually_some("it serves", || recorded(home.path())).await;
     host.icon_of(tray.0.id()).await;
-    assert!(!window::is_shown(tray.0.id()), "it starts without a window");
+    assert!(window::size(tray.0.id()).is_none(), "it starts without a window");
     for round in 1..=2 {
         let mut second = Tray::start(home.path());
         assert_eq!(second.ended().code(), Some(0), "{}", second.said());
-        eventually("its window is there", async || window::is_shown(tray.0.id())).await;
+        eventually("its window is there", async || window::size(tray.0.id()).is_some()).await;
         // Round 2 finds the window open and brings it to the front.
         assert_eq!((recorded(home.path()), pid(home.path())), (Some(serving), tray.0.id()), "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_window_comes_back_as_large_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let wanted = Some((700, 560));
+    for start in 1..=2 {
+        let mut tray = Tray::start(home.path());
+        let icon = host.icon_of(tray.0.id()).await;
+        icon.click("Open panel").await;
+        eventually("the window is there", async || window::size(tray.0.id()).is_some()).await;
+        if start == 1 {
+            window::resize(tray.0.id(), (700, 560));
+            eventually("it has that size", async || window::size(tray.0.id()) == wanted).await;
+            window::close(tray.0.id());
+            eventually("it is closed", async || window::size(tray.0.id()).is_none()).await;
+            icon.click("Open panel").await;
+        }
+        eventually("it has the size again", async || window::size(tray.0.id()) == wanted).await;
+        icon.click("Quit").await;
+        assert_eq!(tray.ended().code(), Some(0), "{}", tray.said());
     }
 }
 

@@ -10,7 +10,8 @@ use std::{
 };
 use x11rb::{
     connection::Connection,
-    protocol::xproto::{AtomEnum, ClientMessageEvent, ConnectionExt, EventMask, MapState},
+    protocol::xproto::{AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, EventMask, MapState, Window},
+    rust_connection::RustConnection,
 };
 
 /// WebKit's driver. It starts the program that is to be driven, and ends it.
@@ -37,12 +38,12 @@ impl Driver {
     }
 
     /// Starts the tray; answers once it has a window, which somebody has to ask it for.
-    pub async fn open(&self) -> Window<'_> {
+    pub async fn open(&self) -> Page<'_> {
         let options = json!({ "binary": env!("CARGO_BIN_EXE_leeward-tray"), "args": ["--listen", "127.0.0.1:0"] });
         let wanted = json!({ "capabilities": { "alwaysMatch": { "webkitgtk:browserOptions": options } } });
         let session = self.post("/session", &wanted).await;
         let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {session}")).to_owned();
-        Window { driver: self, path: format!("/session/{id}") }
+        Page { driver: self, path: format!("/session/{id}") }
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
@@ -60,12 +61,12 @@ impl Drop for Driver {
 }
 
 /// The window.
-pub struct Window<'a> {
+pub struct Page<'a> {
     driver: &'a Driver,
     path: String,
 }
 
-impl Window<'_> {
+impl Page<'_> {
     /// What a script in the page returns.
     pub async fn run(&self, script: &str) -> Value {
         self.driver.post(&format!("{}/execute/sync", self.path), &json!({ "script": script, "args": [] })).await
@@ -80,15 +81,39 @@ impl Window<'_> {
 /// Closes the windows of a process as a window manager does when their user clicks the cross: by asking (ICCCM 4.2.8.1).
 /// False while there is none. The driver's own way ends the program as well.
 pub fn close(pid: u32) -> bool {
-    each_window(pid, true)
+    let (display, theirs) = windows(pid);
+    let atom = |name: &str| display.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;
+    let (protocols, delete) = (atom("WM_PROTOCOLS"), atom("WM_DELETE_WINDOW"));
+    for window in &theirs {
+        let ask = ClientMessageEvent::new(32, *window, protocols, [delete, x11rb::CURRENT_TIME, 0, 0, 0]);
+        display.send_event(false, *window, EventMask::NO_EVENT, ask).unwrap();
+    }
+    heard(&display);
+    !theirs.is_empty()
 }
 
-/// Whether a process shows a window.
-pub fn is_shown(pid: u32) -> bool {
-    each_window(pid, false)
+/// Width and height of a process's window, while it shows one.
+pub fn size(pid: u32) -> Option<(u16, u16)> {
+    let (display, theirs) = windows(pid);
+    let shape = display.get_geometry(*theirs.first()?).unwrap().reply().ok()?;
+    Some((shape.width, shape.height))
 }
 
-fn each_window(pid: u32, close: bool) -> bool {
+/// Makes a process's window this large, as its user would.
+pub fn resize(pid: u32, (width, height): (u16, u16)) {
+    let (display, theirs) = windows(pid);
+    let wanted = ConfigureWindowAux::new().width(u32::from(width)).height(u32::from(height));
+    display.configure_window(theirs[0], &wanted).unwrap();
+    heard(&display);
+}
+
+/// An answer, so that the server has read what came before; a client that hangs up first may not be heard.
+fn heard(display: &RustConnection) {
+    display.get_input_focus().unwrap().reply().unwrap();
+}
+
+/// Those of a process that are seen and can be closed.
+fn windows(pid: u32) -> (RustConnection, Vec<Window>) {
     let (display, screen) = x11rb::connect(None).unwrap();
     let atom = |name: &str| display.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;
     let (protocols, delete, owner) = (atom("WM_PROTOCOLS"), atom("WM_DELETE_WINDOW"), atom("_NET_WM_PID"));
@@ -98,7 +123,7 @@ fn each_window(pid: u32, close: bool) -> bool {
     };
     let root = display.setup().roots[screen].root;
     let windows = display.query_tree(root).unwrap().reply().unwrap().children;
-    let theirs: Vec<_> = windows
+    let theirs = windows
         .into_iter()
         .filter(|window| property(*window, owner, AtomEnum::CARDINAL) == [pid])
         .filter(|window| property(*window, protocols, AtomEnum::ATOM).contains(&delete))
@@ -107,12 +132,5 @@ fn each_window(pid: u32, close: bool) -> bool {
             seen.is_ok_and(|of| of.map_state == MapState::VIEWABLE)
         })
         .collect();
-    for window in theirs.iter().filter(|_| close) {
-        let window = *window;
-        let ask = ClientMessageEvent::new(32, window, protocols, [delete, x11rb::CURRENT_TIME, 0, 0, 0]);
-        display.send_event(false, window, EventMask::NO_EVENT, ask).unwrap();
-    }
-    // An answer, so that the server has read what came before; a client that hangs up first may not be heard.
-    display.get_input_focus().unwrap().reply().unwrap();
-    !theirs.is_empty()
+    (display, theirs)
 }

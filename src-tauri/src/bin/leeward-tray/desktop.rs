@@ -104,6 +104,7 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
     let builder = tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
+        .plugin(panel::place(&running.paths))
         .manage(picture.clone())
         .manage(running.engine.wishes())
         .manage(traffic.clone())

@@ -4,11 +4,20 @@
 use crate::feed;
 use leeward::{config::Paths, instance::Client, status::traffic::Traffic, tasks::Tasks};
 use std::sync::Arc;
-use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
+use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent, Wry, plugin::TauriPlugin};
+use tauri_plugin_window_state::StateFlags;
 use tokio_util::sync::CancellationToken;
 
 /// The one window's name; the capability in tauri.conf.json is bound to it.
 pub(crate) const PANEL: &str = "panel";
+
+/// Remembers where the window was and how large, as long as that lies on a screen that is there.
+pub(crate) fn place(paths: &Paths) -> TauriPlugin<Wry> {
+    // The plugin joins it to a folder of its own, and an absolute path stays what it is.
+    let file = paths.state_dir.join("window.json");
+    let what = StateFlags::POSITION | StateFlags::SIZE | StateFlags::MAXIMIZED;
+    tauri_plugin_window_state::Builder::new().with_state_flags(what).with_filename(file.to_string_lossy()).build()
+}
 
 /// Shows the panel on one of its pages, in front of other windows. For the main thread.
 pub(crate) fn show(app: &AppHandle, page: &'static str) -> tauri::Result<()> {
