@@ -15,6 +15,7 @@ mod clients;
 mod company_proxy;
 mod demo;
 mod faults;
+mod handover;
 mod history;
 mod home;
 mod listener;

@@ -71,6 +71,9 @@ pub(crate) const WINDOWS: Packages = Packages {
     elsewhere: "the mingw-w64 cross compiler.",
 };
 
+/// What runs the Windows build.
+pub(crate) const WINE: Packages = Packages { purpose: "to run the Windows build", debian: &["wine64"], elsewhere: "Wine." };
+
 /// True on Debian and what is made from it.
 pub(crate) fn on_debian() -> bool {
     Path::new("/etc/debian_version").exists() && Shell::new("apt-get --version").succeeds()

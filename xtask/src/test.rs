@@ -51,6 +51,11 @@ const STEPS: &[Step] = &[
     Step { name: "ui-build", what: "the panel's page", run: || passed(ui::build()) },
     Step { name: "ui-browser", what: "the page in Chromium on the real engine", run: browser },
     Step { name: "windows", what: "lints of the Windows build", run: windows::check },
+    Step {
+        name: "windows-wine",
+        what: "the Windows build under Wine: unit tests, and a server with a Linux client",
+        run: windows::run,
+    },
     Step { name: "tray-clippy", what: "lints of the tray", run: || passed(tray::clippy()) },
     Step { name: "tray-test", what: "the real tray on a virtual display", run: || passed(tray::tests()) },
     Step { name: "bundle", what: "the Debian package: made, installed in a clean Debian, used, removed", run: installed::check },

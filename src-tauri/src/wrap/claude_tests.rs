@@ -139,7 +139,8 @@ fn other_providers_are_told() {
 #[test]
 fn a_broken_settings_file_is_named() {
     let plan = World::new(&[], &[(USER, "{,}")]).plan("claude", &[]);
-    assert!(plan.warnings[0].contains(USER) && plan.warnings[0].contains("not valid JSON"), "{:?}", plan.warnings);
+    let warning = plan.warnings[0].replace('\\', "/");
+    assert!(warning.contains(USER) && warning.contains("not valid JSON"), "{:?}", plan.warnings);
 }
 
 #[test]

@@ -154,6 +154,7 @@ fn a_base_url_that_cannot_be_an_upstream_is_named() {
     assert!(refused.starts_with("OPENAI_API_BASE: ") && refused.contains("unset it"), "{refused}");
     let refused =
         World::new(&[], &[("/work/.env", "AIDER_OPENAI_API_BASE=ftp://x")]).try_plan("aider", &[]).unwrap_err().to_string();
+    let refused = refused.replace('\\', "/");
     assert!(refused.starts_with("/work/.env: AIDER_OPENAI_API_BASE: "), "{refused}");
 }
 

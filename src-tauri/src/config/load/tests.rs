@@ -90,7 +90,7 @@ fn bad_input_is_named_with_its_place() {
         ("a = [", "HOME/config.toml:1:"),
     ];
     for (text, want) in cases {
-        let got = load_with(text, &[], Flags::default()).unwrap_err();
+        let got = load_with(text, &[], Flags::default()).unwrap_err().replace('\\', "/");
         assert!(got.contains(want), "{text:?}\n  gave {got}\n  want {want}");
     }
 }
@@ -125,7 +125,7 @@ fn certificates_and_proxies_that_cannot_be_used_are_refused_with_their_place() {
         (String::new(), Some(("https_proxy", "gopher://u:hush@x")), "https_proxy: names a proxy of the kind `gopher`"),
     ] {
         let env: Vec<_> = env.into_iter().collect();
-        let got = load_with(&text, &env, Flags::default()).unwrap_err();
+        let got = load_with(&text, &env, Flags::default()).unwrap_err().replace('\\', "/");
         assert!(got.contains(want) && !got.contains("hush"), "{text:?}\n  gave {got}\n  want {want}");
     }
 }

@@ -205,7 +205,7 @@ impl Dial<'_> {
         {
             return Err(self.own_address(next));
         }
-        tune::tune(&stream, self.config.pool.keepalive).map_err(|e| failed(e.to_string()))?;
+        tune::tune(&stream, self.config.pool.keepalive);
         let socket = Socket::new(stream);
         match &next.proxy {
             None if !self.place.tls => Ok((Io::Plain(socket.clone()), socket, None)),

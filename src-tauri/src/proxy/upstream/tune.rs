@@ -25,11 +25,18 @@ pub(super) async fn connect(address: SocketAddr, segment: Option<u32>) -> io::Re
     socket.connect(address).await
 }
 
-/// A new connection: small writes go out at once, and a dead peer is noticed.
-pub(super) fn tune(stream: &TcpStream, keepalive: Duration) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let probes = TcpKeepalive::new().with_time(keepalive).with_interval(keepalive).with_retries(PROBES);
-    SockRef::from(stream).set_tcp_keepalive(&probes)
+/// A new connection: small writes go out at once, and a dead peer is noticed. Best effort, each by itself: a connection
+/// without them serves all the same (Windows before 10.0.15063, and Wine, know no number of probes).
+pub(super) fn tune(stream: &TcpStream, keepalive: Duration) {
+    let told = |what: &str, done: io::Result<()>| {
+        if let Err(e) = done {
+            tracing::debug!("{what} stays the system's: {e}");
+        }
+    };
+    told("the delay of small writes", stream.set_nodelay(true));
+    let probes = TcpKeepalive::new().with_time(keepalive).with_interval(keepalive);
+    told("the pace of keep-alive probes", SockRef::from(stream).set_tcp_keepalive(&probes));
+    told("their number", SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(PROBES)));
 }
 
 /// From now on the system breaks the connection when bytes stay unacknowledged for this long; `None`: as long as it
@@ -49,7 +56,7 @@ mod tests {
     async fn a_connection_is_tuned_on_every_platform() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = connect(listener.local_addr().unwrap(), Some(1180)).await.unwrap();
-        tune(&stream, Duration::from_secs(15)).unwrap();
+        tune(&stream, Duration::from_secs(15));
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
         #[cfg(target_os = "linux")]
