@@ -130,6 +130,11 @@ async function activity(server, start) {
   });
   assert.ok(drawn.most < 80, `only rows in sight are drawn: ${drawn.most}`);
   assert.ok(drawn.last, "the last row is reached");
+  for (let width = 360; width <= 1500; width += 20) {
+    await page.setViewportSize({ width, height: 700 });
+    const over = await rows.evaluate((list) => [...list.querySelectorAll(".row")].filter((row) => row.scrollWidth > row.clientWidth).length);
+    assert.equal(over, 0, `at ${width} px every column of a request is inside its row`);
+  }
   server.scene("empty", 0);
   await page.reload();
   await page.getByText("No request yet").waitFor();

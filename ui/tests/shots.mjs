@@ -28,7 +28,7 @@ const SHOTS = [
   }],
   ["logs", "logs", "good"], ["token", "status", "none"], ["gone", "status", "gone"],
 ];
-const CHOSEN = ["status", "request", "history"];
+const CHOSEN = ["status", "activity", "request", "history", "launch", "settings", "logs"];
 
 const SIZES = docs ? [["light", 1000, 640], ["dark", 1000, 640]] : [["light", 1160, 760], ["dark", 1160, 760], ["light", 380, 780], ["dark", 380, 780]];
 for (const [theme, width, height] of SIZES) {

@@ -162,10 +162,11 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
         handle.exit(0);
     });
     // `run_return` and not `run`: the engine is stopped after it, and the exit code is main's.
-    app.run_return(|_, event| match event {
+    app.run_return(|app, event| match event {
         RunEvent::Ready => tracing::info!("the tray is shown"),
         // Without a code the last window was closed; the tray stays.
         RunEvent::ExitRequested { api, code: None, .. } => api.prevent_exit(),
+        RunEvent::Exit => panel::clear(app),
         _ => {}
     });
     tasks.abort_all();

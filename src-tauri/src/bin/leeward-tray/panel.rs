@@ -19,6 +19,14 @@ pub(crate) fn place(paths: &Paths) -> TauriPlugin<Wry> {
     tauri_plugin_window_state::Builder::new().with_state_flags(what).with_filename(file.to_string_lossy()).build()
 }
 
+/// Removes the folder that the plugin makes for files of its own, since none of them lies there.
+pub(crate) fn clear(app: &AppHandle) {
+    if let Ok(folder) = app.path().app_config_dir() {
+        // Only an empty one can be removed so.
+        std::fs::remove_dir(folder).ok();
+    }
+}
+
 /// Shows the panel on one of its pages, in front of other windows. For the main thread.
 pub(crate) fn show(app: &AppHandle, page: &'static str) -> tauri::Result<()> {
     if let Some(window) = app.get_webview_window(PANEL) {
