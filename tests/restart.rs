@@ -191,16 +191,30 @@ async fn the_address_that_is_served_already_is_taken_from_the_config_at_once() {
     let config = Config { listen: other.local_addr().unwrap(), listen_pinned: false, ..config(home.path(), None) };
     let file = config.paths.config_file.clone();
     std::fs::write(&file, format!("listen = '{}'\n", config.listen)).unwrap();
-    let settings = Settings::with(|_| None, Flags { config_file: Some(file), ..Flags::default() });
+    let folder = home.path().to_str().unwrap().to_owned();
+    let settings = Settings::with(
+        move |name| (name == "LEEWARD_HOME").then(|| folder.clone()),
+        Flags { config_file: Some(file), ..Flags::default() },
+    );
     let token = config.paths.token_file();
     let host = Host::of(Arc::new(settings)).on_any_port();
     let engine = Engine::start_with(config, host, Seams { network: Some(silent()), ..Seams::default() }).unwrap();
     let status = || engine.status().borrow().clone();
+    let mut changes = engine.status();
     assert_eq!(status().conditions.iter().map(|c| c.code).collect::<Vec<_>>(), [leeward::health::Code::PortTaken]);
     let answer = client()
         .post(format!("http://{}/_leeward/v1/config", engine.address()))
         .bearer_auth(std::fs::read_to_string(token).unwrap())
         .json(&serde_json::json!({ "set": { "listen": engine.address().to_string() } }));
     assert_eq!(answer.send().await.unwrap().status(), 200);
-    eventually("nothing is wrong any more", async || status().conditions.is_empty()).await;
+    let mut seen = status();
+    let settled = async {
+        while !seen.conditions.is_empty() {
+            changes.changed().await.unwrap();
+            seen = changes.borrow_and_update().clone();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), settled)
+        .await
+        .unwrap_or_else(|_| panic!("still wrong: {:?}", status().conditions));
 }
