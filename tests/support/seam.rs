@@ -41,7 +41,8 @@ impl Script {
         self.steps.lock().unwrap().len()
     }
 
-    /// What other code in the process could do to the engine's socket.
+    /// What other code in the process could do to the engine's socket. Elsewhere a shutdown of a listener is refused.
+    #[cfg(target_os = "linux")]
     pub fn shut_socket_down(&self) {
         let socket = self.socket.lock().unwrap();
         socket2::SockRef::from(socket.as_ref().unwrap()).shutdown(std::net::Shutdown::Both).unwrap();

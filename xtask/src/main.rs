@@ -6,10 +6,12 @@ mod bundle;
 mod clean_root;
 mod clients;
 mod installed;
+mod macos;
 mod packages;
 mod run;
 mod shell;
 mod soak;
+mod sysroot;
 mod test;
 mod tray;
 mod ui;
@@ -45,10 +47,7 @@ fn dispatch(mut words: Vec<String>) -> Result<ExitCode> {
         "test" => test::run(words),
         "bundle" => bundle::run(words),
         "soak" => soak::run(soak::Options::parse(words)?),
-        "windows" if words.is_empty() => windows::check()
-            .and_then(|linted| Ok((linted, windows::run()?)))
-            .map(|(linted, ran)| println!("lints: {linted}; under Wine: {ran}"))
-            .map(|()| ExitCode::SUCCESS),
+        "windows" if words.is_empty() => windows::all().map(|()| ExitCode::SUCCESS),
         "windows" if words == ["--check"] => windows::check().map(|outcome| {
             println!("{outcome}");
             ExitCode::SUCCESS

@@ -67,9 +67,13 @@ pub(crate) const CLIENTS: Packages = Packages {
 /// The cross compiler; `windows.rs` brings the standard library.
 pub(crate) const WINDOWS: Packages = Packages {
     purpose: "to check the Windows build",
-    debian: &["gcc-mingw-w64-x86-64-win32", "xz-utils"],
+    debian: &["gcc-mingw-w64-x86-64-win32"],
     elsewhere: "the mingw-w64 cross compiler.",
 };
+
+/// What takes the standard library's source out of Debian's package.
+pub(crate) const STD: Packages =
+    Packages { purpose: "to build the standard library for another system", debian: &["xz-utils"], elsewhere: "xz." };
 
 /// What runs the Windows build.
 pub(crate) const WINE: Packages = Packages { purpose: "to run the Windows build", debian: &["wine64"], elsewhere: "Wine." };

@@ -1,9 +1,9 @@
-//! What the compiler lacks for Windows: its standard library, built once from the very source that Debian ships for this
-//! compiler's version, into a folder of links under `target/windows`. The compiler itself stays as it is.
+//! What the compiler lacks for another system: its standard library, built once from the very source that Debian ships for
+//! this compiler's version, into a folder of links under `target/std`. The compiler itself stays as it is.
 
 use crate::{
-    packages::{self, WINDOWS},
-    shell::{Shell, target},
+    packages,
+    shell::{self, Shell},
 };
 use anyhow::{Context, Result, bail};
 use std::{
@@ -11,34 +11,36 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is built for.
-pub(super) const TARGET: &str = "x86_64-pc-windows-gnu";
 /// Debian releases that may carry the source of a newer compiler.
 const SUITES: [&str; 3] = ["trixie", "trixie-backports", "sid"];
 /// Packages whose content is known: version and SHA-256. Others are trusted by the archive's signature alone.
 const PINS: &[(&str, &str)] = &[("1.95.0+dfsg1-2~bpo13+1", "7b76db5b880a77f9e52975d2baa6209d2f76d2c9c2789515c3088cb960e2c83b")];
 
-/// A compiler that can build for Windows.
+/// A compiler that can build for a target.
 #[derive(Debug)]
-pub(super) struct Sysroot(Option<PathBuf>);
+pub(crate) struct Sysroot {
+    target: &'static str,
+    /// `None` where the compiler's own folder has the target's library.
+    ours: Option<PathBuf>,
+}
 
 impl Sysroot {
     /// Makes it; an error string is the reason why that cannot be done here.
-    pub(super) fn ready() -> Result<std::result::Result<Self, String>> {
+    pub(crate) fn ready(target: &'static str) -> Result<std::result::Result<Self, String>> {
         let version = rustc_version()?;
         let real = PathBuf::from(Shell::new("rustc --print sysroot").read()?);
-        if has_std(&real) {
-            packages::ensure(&WINDOWS)?;
-            return Ok(Ok(Self(None)));
+        if has_std(&real, target) {
+            return Ok(Ok(Self { target, ours: None }));
         }
         if !packages::on_debian() {
-            let advice = format!("run `rustup target add {TARGET}` and install {}", WINDOWS.elsewhere);
-            return Ok(Err(format!("the Windows standard library is built from Debian's packages only; {advice}")));
+            return Ok(Err(format!(
+                "the standard library for {target} is built from Debian's packages only; run `rustup target add {target}`"
+            )));
         }
-        packages::ensure(&WINDOWS)?;
-        let folder = target().join("windows").join(&version);
+        packages::ensure(&packages::STD)?;
+        let folder = shell::target().join("std").join(&version);
         let ours = folder.join("sysroot");
-        if !has_std(&ours) {
+        if !has_std(&ours, target) {
             if !folder.join("library").exists() && !fetch_source(&version, &folder)? {
                 let (suites, place) = (SUITES.join(", "), folder.join("library"));
                 return Ok(Err(format!(
@@ -46,15 +48,15 @@ impl Sysroot {
                     place.display()
                 )));
             }
-            build_std(&real, &ours, &folder)?;
+            build_std(target, &real, &ours, &folder)?;
         }
-        Ok(Ok(Self(Some(ours))))
+        Ok(Ok(Self { target, ours: Some(ours) }))
     }
 
     /// A cargo command for the target.
-    pub(super) fn cargo(&self, line: &str) -> Shell {
-        let cargo = Shell::cargo(line).args(["--target", TARGET]);
-        match &self.0 {
+    pub(crate) fn cargo(&self, line: &str) -> Shell {
+        let cargo = Shell::cargo(line).args(["--target", self.target]);
+        match &self.ours {
             None => cargo,
             // With a target named, these flags are for the target alone; the encoded form allows blanks in the path.
             Some(ours) => cargo.env("CARGO_ENCODED_RUSTFLAGS", format!("--sysroot\u{1f}{}", ours.display())),
@@ -67,12 +69,12 @@ fn rustc_version() -> Result<String> {
     Ok(line.split(' ').nth(1).with_context(|| format!("`rustc --version` said `{line}`"))?.to_owned())
 }
 
-fn libraries(sysroot: &Path) -> PathBuf {
-    sysroot.join("lib").join("rustlib").join(TARGET).join("lib")
+fn libraries(sysroot: &Path, target: &str) -> PathBuf {
+    sysroot.join("lib").join("rustlib").join(target).join("lib")
 }
 
-fn has_std(sysroot: &Path) -> bool {
-    let Ok(files) = fs::read_dir(libraries(sysroot)) else { return false };
+fn has_std(sysroot: &Path, target: &str) -> bool {
+    let Ok(files) = fs::read_dir(libraries(sysroot, target)) else { return false };
     files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
 }
 
@@ -138,7 +140,7 @@ fn unpack(package: &Path, folder: &Path) -> Result<()> {
 }
 
 /// What `rustup target add` would have given: the target's libraries, and links to the compiler's own.
-fn build_std(real: &Path, ours: &Path, folder: &Path) -> Result<()> {
+fn build_std(target: &str, real: &Path, ours: &Path, folder: &Path) -> Result<()> {
     let rustlib = ours.join("lib").join("rustlib");
     fs::create_dir_all(rustlib.join("src").join("rust"))?;
     link(&folder.join("library"), &rustlib.join("src").join("rust").join("library"))?;
@@ -159,13 +161,13 @@ fn build_std(real: &Path, ours: &Path, folder: &Path) -> Result<()> {
         "[package]\nname = \"empty\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[profile.release]\ndebug = 0\n[workspace]\n",
     )?;
     let vendor = folder.join("library").join("vendor");
-    println!("Building the standard library for {TARGET}.");
+    println!("Building the standard library for {target}.");
     let build = Shell::cargo("build --quiet --offline --release --config source.crates-io.replace-with=\"vendored\" --config")
         .arg(format!("source.vendored.directory=\"{}\"", vendor.display()))
-        .args(["-Zbuild-std=std,panic_abort,panic_unwind,proc_macro,test", "--target", TARGET, "--target-dir", "target"]);
+        .args(["-Zbuild-std=std,panic_abort,panic_unwind,proc_macro,test", "--target", target, "--target-dir", "target"]);
     // The switch to unstable options is for this build alone, so that no dependency mistakes the compiler for a nightly one.
     build.within(&empty).env("RUSTC", &wrapper).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "").run()?;
-    let built = empty.join("target").join(TARGET).join("release").join("deps");
+    let built = empty.join("target").join(target).join("release").join("deps");
     let beside = folder.join("libraries");
     fs::create_dir_all(&beside)?;
     for file in fs::read_dir(built)?.flatten() {
@@ -175,9 +177,9 @@ fn build_std(real: &Path, ours: &Path, folder: &Path) -> Result<()> {
         }
     }
     // Renamed when complete: an interrupted run must not look like a finished one.
-    fs::create_dir_all(rustlib.join(TARGET))?;
-    fs::remove_dir_all(libraries(ours)).ok();
-    fs::rename(beside, libraries(ours))?;
+    fs::create_dir_all(rustlib.join(target))?;
+    fs::remove_dir_all(libraries(ours, target)).ok();
+    fs::rename(beside, libraries(ours, target))?;
     fs::remove_dir_all(empty)?;
     Ok(())
 }

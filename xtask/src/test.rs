@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check CI makes, in order, named and timed. The first failure ends it.
 
 use crate::{
-    clients, installed,
+    clients, installed, macos,
     packages::{self, HEADLESS},
     shell::Shell,
     soak, tray, ui, windows,
@@ -56,6 +56,8 @@ const STEPS: &[Step] = &[
         what: "the Windows build under Wine: unit tests, and a server with a Linux client",
         run: windows::run,
     },
+    Step { name: "windows-tray", what: "lints of the Windows tray", run: windows::check_tray },
+    Step { name: "macos", what: "lints of the macOS build, the tray included", run: macos::check },
     Step { name: "tray-clippy", what: "lints of the tray", run: || passed(tray::clippy()) },
     Step { name: "tray-test", what: "the real tray on a virtual display", run: || passed(tray::tests()) },
     Step { name: "bundle", what: "the Debian package: made, installed in a clean Debian, used, removed", run: installed::check },

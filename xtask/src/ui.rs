@@ -36,6 +36,11 @@ pub(crate) fn build() -> Result<()> {
     npm("run --silent build").run()
 }
 
+/// Whether `ui/dist` is there.
+pub(crate) fn is_built() -> bool {
+    root().join("ui/dist/index.html").exists()
+}
+
 /// Types and warnings.
 pub(crate) fn check() -> Result<()> {
     npm("run --silent check").run()

@@ -3,16 +3,19 @@
 //!
 //! Wine's sockets are Linux's: it shows how the Windows build behaves on the Windows API, not how Windows' kernel does.
 
-mod sysroot;
 mod wine;
 
 use crate::{
-    packages::{self, WINE},
+    packages::{self, WINDOWS, WINE},
     shell::Shell,
+    sysroot::Sysroot,
     test::Outcome,
+    ui,
 };
 use anyhow::Result;
-use sysroot::{Sysroot, TARGET};
+
+/// What is built for.
+const TARGET: &str = "x86_64-pc-windows-gnu";
 
 /// Unit tests that say something about Windows, and not about Wine: its closing of a socket sends no reset to whom the
 /// demo's faults are shown, and its certificate store refuses what Windows' takes.
@@ -27,18 +30,41 @@ const NOT_UNDER_WINE: &[&str] = &[
 
 /// Clippy of engine, CLI and their tests for Windows, or the reason why it cannot run here.
 pub(crate) fn check() -> Result<Outcome> {
-    match Sysroot::ready()? {
+    lint("clippy --locked --lib --bin leeward --tests")
+}
+
+/// The same of the tray, which needs the panel's page.
+pub(crate) fn check_tray() -> Result<Outcome> {
+    lint("clippy --locked --features tray --bin leeward-tray")
+}
+
+/// Everything of the command: lints, the build under Wine, and the tray's lints if the panel's page is there.
+pub(crate) fn all() -> Result<()> {
+    let (linted, ran) = (check()?, run()?);
+    let tray =
+        if ui::is_built() { check_tray()? } else { Outcome::Skipped("no panel; `cargo xtask test ui-build` makes it".into()) };
+    println!("lints: {linted}; under Wine: {ran}; lints of the tray: {tray}");
+    Ok(())
+}
+
+fn lint(line: &str) -> Result<Outcome> {
+    match ready()? {
         Err(why) => Ok(Outcome::Skipped(why)),
         Ok(sysroot) => {
-            sysroot.cargo("clippy --locked --lib --bin leeward --tests").args(["--", "-D", "warnings"]).run()?;
+            sysroot.cargo(line).args(["--", "-D", "warnings"]).run()?;
             Ok(Outcome::Passed)
         }
     }
 }
 
+fn ready() -> Result<std::result::Result<Sysroot, String>> {
+    packages::ensure(&WINDOWS)?;
+    Sysroot::ready(TARGET)
+}
+
 /// The Windows build under Wine, or the reason why it cannot run here.
 pub(crate) fn run() -> Result<Outcome> {
-    let sysroot = match Sysroot::ready()? {
+    let sysroot = match ready()? {
         Err(why) => return Ok(Outcome::Skipped(why)),
         Ok(sysroot) => sysroot,
     };

@@ -55,7 +55,8 @@ impl Socket {
     /// Goes on with the socket of the engine before, wherever it listens: agents know that address.
     pub(super) fn inherit(listener: TcpListener, config: &Config, health: &Tracker) -> Result<Self, StartError> {
         let address = listener.local_addr().map_err(|why| StartError::Bind { address: config.listen, why })?;
-        // Whoever bound it may have asked for a short queue; on a socket that listens this changes only that.
+        // Whoever bound it may have asked for a short queue; on a socket that listens this changes only that, and what is
+        // no TCP socket is refused here.
         socket2::SockRef::from(&listener).listen(BACKLOG).map_err(|why| StartError::Bind { address, why })?;
         let meant = config.listen == address || config.listen.port() == 0;
         // Free by now: at the next start it is bound again.

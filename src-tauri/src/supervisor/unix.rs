@@ -12,12 +12,19 @@ pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_address(true)
 }
 
-/// `is_listening` is the kernel's own word.
-pub(super) const KNOWS_LISTENING: bool = true;
+/// `is_listening` is the kernel's own word. Apple's declares SO_ACCEPTCONN and does not answer it.
+pub(super) const KNOWS_LISTENING: bool = cfg!(not(target_vendor = "apple"));
 
 /// True while the socket still listens.
+#[cfg(not(target_vendor = "apple"))]
 pub(super) fn is_listening(socket: &TcpListener) -> bool {
-    socket2::SockRef::from(socket).is_listener().unwrap_or(false)
+    rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(false)
+}
+
+/// True while the socket is one that has an address.
+#[cfg(target_vendor = "apple")]
+pub(super) fn is_listening(socket: &TcpListener) -> bool {
+    socket.local_addr().is_ok()
 }
 
 /// True when connections wait to be accepted right now.

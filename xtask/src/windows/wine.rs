@@ -1,6 +1,6 @@
 //! Wine without a display: a prefix of its own in the target folder, and the one library that Debian's Wine 8 lacks.
 
-use super::sysroot::TARGET;
+use super::TARGET;
 use crate::shell::{Shell, root, target};
 use anyhow::{Context, Result};
 use std::{fs, path::PathBuf};
