@@ -3,6 +3,7 @@
 //!
 //! Real sockets, real resets, real TLS, all on loopback. It prints nothing: whoever calls it shows the report.
 
+mod asyncio;
 mod client;
 mod engine;
 mod naive;
@@ -12,12 +13,13 @@ mod storm;
 mod trials;
 pub mod upstream;
 
-pub use report::{Contrast, Report};
+pub use report::{Contrast, Listeners, Proactor, Report};
 pub use starts::{Reached, Starts};
 pub use storm::Storm;
 pub use trials::{Tally, Trial};
 
 use crate::config::StreamMode;
+use asyncio::Asyncio;
 use client::Client;
 use engine::Sheltered;
 use naive::Naive;
@@ -93,7 +95,9 @@ pub enum Error {
 pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Report, Error> {
     let began = Instant::now();
     let each = |kind: &Kind| if *kind == Kind::Burst { trials::BURST } else { options.trials };
-    let total = 2 * (options.clients + options.starts + Kind::ALL.iter().map(each).sum::<u64>());
+    let asyncio = Asyncio::start().await;
+    let more = if asyncio.is_some() { options.clients } else { 0 };
+    let total = more + 2 * (options.clients + options.starts + Kind::ALL.iter().map(each).sum::<u64>());
     let mut before = 0;
     let mut stage = |stage: &'static str, steps: u64| {
         let base = before;
@@ -106,12 +110,19 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) 
     let without = storm::strike(naive.address(), options.clients, &mut |n| tell(progress, n)).await;
     drop(naive);
 
+    let mut python = None;
+    if let Some(running) = asyncio {
+        let tell = stage("CPython's Proactor loop, clients that reset", options.clients);
+        let storm = storm::strike(running.address(), options.clients, &mut |n| tell(progress, n)).await;
+        python = Some(Proactor { version: running.version().to_owned(), storm });
+    }
+
     let tell = stage("Leeward, clients that reset", options.clients);
     let upstream = Upstream::plain(Plan::none())?;
     let sheltered = Sheltered::start(&upstream, StreamMode::default()).await?;
     let leeward = storm::strike(sheltered.address(), options.clients, &mut |n| tell(progress, n)).await;
     sheltered.stop().await?;
-    let listener = Contrast { without, leeward };
+    let listener = Listeners { without, python, leeward };
 
     let tell = stage("agents start, directly", options.starts);
     let upstream = Upstream::tls(Plan::repairable(options.seed, starts::PERCENT))?;

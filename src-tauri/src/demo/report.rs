@@ -14,10 +14,31 @@ use std::{
 /// The same trial without Leeward and with it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Contrast<T> {
-    /// The naive listener, or the agent talking to the upstream itself.
+    /// The agent talking to the upstream itself.
     pub without: T,
     /// The same through Leeward.
     pub leeward: T,
+}
+
+/// Clients that reset while they are accepted, at each listener.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Listeners {
+    /// A loop that closes its listener on the first error.
+    pub without: Storm,
+    /// The first report's own system, where Python is there.
+    pub python: Option<Proactor>,
+    /// Leeward's.
+    pub leeward: Storm,
+}
+
+/// CPython's Proactor event loop, as its standard library has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Proactor {
+    /// Python's version, as `3.12.1`.
+    pub version: String,
+    /// How its listener came through.
+    #[serde(flatten)]
+    pub storm: Storm,
 }
 
 /// Everything the demo found.
@@ -32,7 +53,7 @@ pub struct Report {
     /// The whole demo, in milliseconds.
     pub took_ms: u64,
     /// Clients that reset while they are accepted.
-    pub listener: Contrast<Storm>,
+    pub listener: Listeners,
     /// Agents that start on a bad network.
     pub starts: Contrast<Starts>,
     /// One kind of fault at a time.
@@ -116,16 +137,26 @@ impl<const COLUMNS: usize> Display for Table<COLUMNS> {
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Contrast { without, leeward } = &self.listener;
+        let Listeners { without, python, leeward } = &self.listener;
         let clients = leeward.health_ok + leeward.health_failed;
         writeln!(f, "1. {clients} clients reset their connection while it is accepted; /health after each\n")?;
-        write!(f, "{}", storms(without, leeward))?;
+        match python {
+            Some(python) => storms(["naive listener", "CPython asyncio", "Leeward"], [without, &python.storm, leeward]).fmt(f)?,
+            None => storms(["naive listener", "Leeward"], [without, leeward]).fmt(f)?,
+        }
         let Contrast { without, leeward } = &self.starts;
         writeln!(f, "\n2. {} agent starts of 4 requests at once; {PERCENT} % of the connections are reset\n", leeward.starts)?;
         write!(f, "{}", races(without, leeward))?;
         writeln!(f, "\n3. One fault at a time: requests that failed, and faults that Leeward absorbed\n")?;
         write!(f, "{}", trials(&self.trials))?;
         f.write_str(LEGEND)?;
+        if let Some(python) = python {
+            write!(
+                f,
+                "  CPython asyncio is the first report's own system: {}'s Proactor event loop,\n{OF_PYTHON}",
+                python.version
+            )?;
+        }
         writeln!(f)?;
         for shortfall in self.shortfalls() {
             writeln!(f, "FAILED: {shortfall}")?;
@@ -152,22 +183,30 @@ const LEGEND: &str = "
   its first words is aborted, and your agent knows.
 ";
 
-fn storms(without: &Storm, leeward: &Storm) -> Table<2> {
+/// Windows has that loop and its error; elsewhere it is told of the reset as the naive listener is.
+const OF_PYTHON: &str = "  as the standard library has it, told of the reset in the same way. Its process
+  lives on.
+";
+
+fn storms<const COLUMNS: usize>(names: [&str; COLUMNS], storms: [&Storm; COLUMNS]) -> Table<COLUMNS> {
     let listener = |s: &Storm| match (s.alive, s.lost_after) {
-        (true, None) => "alive".to_owned(),
-        (true, Some(client)) => format!("failed at client {client}, alive again"),
-        (false, Some(client)) => format!("lost at client {client}"),
-        (false, None) => "not reached".to_owned(),
+        (true, None) => "alive",
+        (true, Some(_)) => "alive again",
+        (false, Some(_)) => "lost",
+        (false, None) => "not reached",
     };
+    let lost = |s: &Storm| s.lost_after.map_or("-".to_owned(), |client| client.to_string());
     let slowest = |s: &Storm| if s.health_ok == 0 { "-".to_owned() } else { micros(s.health_max_us) };
-    let mut table = Table::new(["naive listener", "Leeward"]);
-    table.row("resets that reached the listener", without.resets, leeward.resets);
-    table.row("connections refused", without.refused, leeward.refused);
-    table.row("/health answered", without.health_ok, leeward.health_ok);
-    table.row("/health failed", without.health_failed, leeward.health_failed);
-    table.row("listener", listener(without), listener(leeward));
-    table.row("slowest /health", slowest(without), slowest(leeward));
-    table.row("time", seconds(without.took_ms), seconds(leeward.took_ms));
+    let mut table = Table::new(names);
+    let mut row = |what, figure: &dyn Fn(&Storm) -> String| table.add(what, storms.map(figure));
+    row("resets that reached the listener", &|s| s.resets.to_string());
+    row("connections refused", &|s| s.refused.to_string());
+    row("/health answered", &|s| s.health_ok.to_string());
+    row("/health failed", &|s| s.health_failed.to_string());
+    row("first failed after client", &lost);
+    row("listener, at the end", &|s| listener(s).to_owned());
+    row("slowest /health", &slowest);
+    row("time", &|s| seconds(s.took_ms));
     table
 }
 
