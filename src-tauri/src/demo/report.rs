@@ -151,11 +151,7 @@ impl Display for Report {
         write!(f, "{}", trials(&self.trials))?;
         f.write_str(LEGEND)?;
         if let Some(python) = python {
-            write!(
-                f,
-                "  CPython asyncio is the first report's own system: {}'s Proactor event loop,\n{OF_PYTHON}",
-                python.version
-            )?;
+            writeln!(f, "{OF_PYTHON}  {}'s library has it.", python.version)?;
         }
         writeln!(f)?;
         for shortfall in self.shortfalls() {
@@ -184,8 +180,8 @@ const LEGEND: &str = "
 ";
 
 /// Windows has that loop and its error; elsewhere it is told of the reset as the naive listener is.
-const OF_PYTHON: &str = "  as the standard library has it, told of the reset in the same way. Its process
-  lives on.
+const OF_PYTHON: &str = "  CPython asyncio is the first report's own system, told of the reset in the
+  same way; its process lives on. It is the Proactor event loop as
 ";
 
 fn storms<const COLUMNS: usize>(names: [&str; COLUMNS], storms: [&Storm; COLUMNS]) -> Table<COLUMNS> {
