@@ -9,14 +9,17 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 /// As many as the founding report had and ten times more.
 const RESETS: usize = 4000;
-const RESTARTS: u64 = 10;
+const RESTARTS: u64 = 20;
+/// Requests that are answered between two restarts, at least.
+const BETWEEN: u64 = 20;
 
 /// All of them, in one home with blanks and letters that are not ASCII in its name.
 pub fn all(windows: &Windows) {
@@ -79,28 +82,29 @@ fn resets(serving: &Serving) -> String {
 }
 
 fn restarts(serving: &Serving) -> String {
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let address = serving.address;
     let load: Vec<_> = (0..4)
         .map(|_| {
-            let stop = stop.clone();
+            let (stop, answered) = (stop.clone(), answered.clone());
             std::thread::spawn(move || {
-                let mut answered = 0u32;
                 while !stop.load(Relaxed) {
-                    let answer = message(address).unwrap_or_else(|why| panic!("request {answered}: {why}"));
-                    assert!(answer.starts_with("HTTP/1.1 200"), "request {answered}: {answer}");
-                    answered += 1;
+                    let answer = message(address).unwrap_or_else(|why| panic!("after {answered:?} requests: {why}"));
+                    assert!(answer.starts_with("HTTP/1.1 200"), "after {answered:?} requests: {answer}");
+                    answered.fetch_add(1, Relaxed);
                 }
-                answered
             })
         })
         .collect();
     for round in 1..=RESTARTS {
         let answer = serving.control("restart", "");
         assert!(answer.contains(&format!("\"generation\":{}", round + 1)), "{answer}");
+        let before = answered.load(Relaxed);
+        until("requests go on", || answered.load(Relaxed) >= before + BETWEEN || load.iter().any(JoinHandle::is_finished));
     }
     stop.store(true, Relaxed);
-    let answered: u32 = load.into_iter().map(|load| load.join().unwrap()).sum();
+    load.into_iter().for_each(|load| load.join().unwrap());
+    let answered = answered.load(Relaxed);
     let health = serving.health().unwrap();
     assert_eq!((&health["generation"], &health["listener"]["rebinds"]), (&(RESTARTS + 1).into(), &0.into()));
     format!("{RESTARTS} restarts, {answered} requests, 0 failed")

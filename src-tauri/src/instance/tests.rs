@@ -1,6 +1,7 @@
 //! The lock, the record and the token, on a real folder.
 
 use super::*;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 fn home() -> (tempfile::TempDir, Paths) {
     let dir = tempfile::tempdir().unwrap();
@@ -71,4 +72,49 @@ fn the_holder_of_a_port_is_named() {
     if cfg!(target_os = "linux") {
         assert_eq!(holder.pid, Some(std::process::id()), "{holder}");
     }
+}
+
+/// Windows denies a rename over a file that is open, which makes the save wait for the reader.
+#[test]
+fn a_file_is_replaced_while_others_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    let text = |n: u32| format!("{n:08}").repeat(2_000);
+    write_atomically(&file, text(0).as_bytes()).unwrap();
+    let saved = std::sync::atomic::AtomicBool::new(false);
+    let (saves, reads) = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut reads = 0;
+            while !saved.load(Relaxed) {
+                // Windows refuses to open what is just being replaced.
+                let Ok(read) = std::fs::read_to_string(&file) else { continue };
+                assert_eq!(read, read[..8].repeat(2_000), "half a file");
+                reads += 1;
+                // Nobody reads without a pause.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            reads
+        });
+        let saves: Vec<_> = (1..=30).map(|n| write_atomically(&file, text(n).as_bytes())).collect();
+        saved.store(true, Relaxed);
+        (saves, reader.join().unwrap())
+    });
+    assert!(saves.iter().all(Result::is_ok), "{saves:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text(30));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it after {reads} reads");
+}
+
+/// Somebody who keeps it open for good is told of, and the old content stays.
+#[cfg(windows)]
+#[test]
+fn a_file_that_stays_open_is_not_replaced_and_nothing_is_left_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    write_atomically(&file, b"old").unwrap();
+    let open = std::fs::File::open(&file).unwrap();
+    let denied = write_atomically(&file, b"new").is_err();
+    drop(open);
+    let expected = if denied { "old" } else { "new" };
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }

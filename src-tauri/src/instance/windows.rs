@@ -16,12 +16,18 @@ pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).open(path)
 }
 
-/// A rename over a file that somebody has open fails with a sharing error; the other side is quick.
+/// A rename over a file that somebody has open is denied, and one of a file that a virus scanner has open is a sharing
+/// violation; the other side is quick.
 pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    const TRIES: u32 = 20;
+    const ACCESS_DENIED: i32 = 5;
+    const SHARING_VIOLATION: i32 = 32;
+    // A second in all: who reads it often can have it open most of the time.
+    const TRIES: u32 = 100;
     for _ in 1..TRIES {
         match std::fs::rename(from, to) {
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => std::thread::sleep(Duration::from_millis(10)),
+            Err(e) if matches!(e.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION)) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
             done => return done,
         }
     }
