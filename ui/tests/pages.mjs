@@ -130,6 +130,8 @@ async function activity(server, start) {
   });
   assert.ok(drawn.most < 80, `only rows in sight are drawn: ${drawn.most}`);
   assert.ok(drawn.last, "the last row is reached");
+  await page.setViewportSize({ width: 960, height: 700 });
+  assert.ok(await rows.locator(".model").first().isVisible(), "a new window is wide enough for the model");
   for (let width = 360; width <= 1500; width += 20) {
     await page.setViewportSize({ width, height: 700 });
     const over = await rows.evaluate((list) => [...list.querySelectorAll(".row")].filter((row) => row.scrollWidth > row.clientWidth).length);
