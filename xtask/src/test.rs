@@ -56,7 +56,7 @@ const STEPS: &[Step] = &[
         what: "the Windows build under Wine: unit tests, and a server with a Linux client",
         run: windows::run,
     },
-    Step { name: "windows-tray", what: "lints of the Windows tray", run: windows::check_tray },
+    Step { name: "windows-tray", what: "lints of the Windows tray, and its unit tests under Wine", run: windows::check_tray },
     Step { name: "macos", what: "lints of the macOS build, the tray included", run: macos::check },
     Step { name: "tray-clippy", what: "lints of the tray", run: || passed(tray::clippy()) },
     Step { name: "tray-test", what: "the real tray on a virtual display", run: || passed(tray::tests()) },

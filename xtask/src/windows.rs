@@ -33,17 +33,29 @@ pub(crate) fn check() -> Result<Outcome> {
     lint("clippy --locked --lib --bin leeward --tests")
 }
 
-/// The same of the tray, which needs the panel's page.
+/// Clippy of the tray, which needs the panel's page, and its unit tests under Wine: the registry, paths, what is refused.
 pub(crate) fn check_tray() -> Result<Outcome> {
-    lint("clippy --locked --features tray --bin leeward-tray")
+    let linted = lint("clippy --locked --features tray --bin leeward-tray")?;
+    let (Outcome::Passed, Ok(sysroot)) = (&linted, ready()?) else { return Ok(linted) };
+    if !packages::on_debian() {
+        return Ok(linted);
+    }
+    packages::ensure(&WINE)?;
+    let wine = wine::Wine::ready()?;
+    // WebView2's loader lies beside the programs, not beside their tests.
+    let loader = format!("Z:{}", crate::shell::target().join(TARGET).join("debug").display());
+    let tests = sysroot.cargo("test --locked --features tray --bin leeward-tray").env("WINEPATH", loader);
+    let done = wine.around(tests).run();
+    wine.end();
+    done.map(|()| Outcome::Passed)
 }
 
-/// Everything of the command: lints, the build under Wine, and the tray's lints if the panel's page is there.
+/// Everything of the command: lints, the build under Wine, and the tray if the panel's page is there.
 pub(crate) fn all() -> Result<()> {
     let (linted, ran) = (check()?, run()?);
     let tray =
         if ui::is_built() { check_tray()? } else { Outcome::Skipped("no panel; `cargo xtask test ui-build` makes it".into()) };
-    println!("lints: {linted}; under Wine: {ran}; lints of the tray: {tray}");
+    println!("lints: {linted}; under Wine: {ran}; the tray: {tray}");
     Ok(())
 }
 
