@@ -228,3 +228,19 @@ async fn broken_and_recovered_are_notified_once_unless_switched_off() {
     drop(stolen);
     assert_eq!(shown().len(), 2);
 }
+
+/// Started from a menu or at login nobody sees what it writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_fails_is_notified() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("config.toml"), "lisen = \"127.0.0.1:0\"\n").unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let mut tray = Tray::start(home.path());
+    let status = tokio::task::spawn_blocking(move || tray.ended()).await.unwrap();
+    assert_eq!(status.code(), Some(78));
+    let told = host.notices.lock().unwrap().clone();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, "Leeward could not start");
+    assert!(told[0].1.contains("config.toml") && told[0].1.contains("lisen"), "{told:?}");
+}

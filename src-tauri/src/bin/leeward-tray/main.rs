@@ -52,9 +52,17 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!("{}", failure.sentence);
-            // Nobody may be reading; the exit code says it as well.
-            writeln!(std::io::stderr(), "leeward-tray: {}", failure.sentence).ok();
+            tell(&failure.sentence);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+/// Where it was started from a menu or at login, nobody reads what it writes; the exit code says it as well.
+fn tell(sentence: &str) {
+    writeln!(std::io::stderr(), "leeward-tray: {sentence}").ok();
+    if !std::io::stderr().is_terminal() {
+        // Without a desktop there is nobody to tell.
+        notify_rust::Notification::new().summary("Leeward could not start").body(sentence).show().ok();
     }
 }
