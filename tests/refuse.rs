@@ -1,7 +1,7 @@
 //! Bad input on the wire: one clear sentence, the documented status, and the engine serves on.
 
 use crate::support::{LIMIT, TestEngine, client, message, raw};
-use leeward::demo::upstream::{Plan, Upstream};
+use leeward::demo::upstream::{Fault, Plan, Upstream};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -130,6 +130,24 @@ async fn an_endless_body_is_refused_at_the_limit() {
         let answer = String::from_utf8(raw::read_all(&mut stream, LIMIT).await).unwrap();
         assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("connection: close"), "{answer}");
     }
+}
+
+/// What goes wrong while a large body is sent is read by an agent, too, that looks up only behind its last byte: what it
+/// still sends is taken and forgotten, or the close would reset the connection and take the answer with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_upload_is_told_to_whom_reads_only_at_its_end() {
+    let upstream = Upstream::plain(Plan::times(1, Fault::ResetMidRequest(1000))).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| {
+        c.limits.replay_body_bytes = 64 << 10;
+        c.client.linger = LIMIT;
+    });
+    let body = vec![b'x'; 30 << 20];
+    let mut stream = TcpStream::connect(engine.address).await.unwrap();
+    let head = format!("POST /v1/messages HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n\r\n", engine.address, body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.expect("the whole body is taken");
+    let answer = raw::read_response(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 50") && answer.contains("x-leeward-error"), "{answer}");
 }
 
 /// An agent that stops in the middle of a streamed body is told so; the API is not blamed.

@@ -25,13 +25,14 @@ pub(super) enum Closing {
 
 /// A client may close first for this long; the clients that mind a FIN behind the last bytes need milliseconds.
 const GRACE: Duration = Duration::from_millis(250);
-/// What a lingering close reads and forgets at most.
-const LINGER_BYTES: usize = 1 << 20;
+/// What a lingering close reads and forgets at most: twice the largest request that the Messages API takes (32 MB), so that
+/// an upload that failed early is told of. Its time is `client.linger`.
+const LINGER_BYTES: usize = 64 << 20;
 
 impl ClientIo {
     /// Reads and forgets until the client closes, the limit is reached or the timer ends.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [0u8; 2048];
+        let mut scratch = [0u8; 16 << 10];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
