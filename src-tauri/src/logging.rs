@@ -2,6 +2,7 @@
 //!
 //! Knows no other room. Whoever calls `init` keeps the guard: dropping it writes what is still queued.
 
+mod queue;
 mod redact;
 mod rotate;
 mod tail;
@@ -10,13 +11,13 @@ pub use redact::Redactor;
 pub use rotate::Rotating;
 pub use tail::{Line, Tail, tail};
 
+use queue::{Queue, Writer};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 use tracing::Subscriber;
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     fmt::{MakeWriter, layer},
@@ -51,6 +52,9 @@ pub enum Error {
     /// A redaction pattern does not compile; `redact` has a test against it.
     #[error("the redaction of log lines cannot be set up: {0}")]
     Pattern(#[from] regex::Error),
+    /// The system gives no thread to write with.
+    #[error("the log has no thread to write with: {0}")]
+    Thread(#[from] io::Error),
     /// The process has a log already.
     #[error("the log is already running in this process")]
     Twice,
@@ -60,7 +64,7 @@ pub enum Error {
 #[derive(Debug)]
 #[must_use = "the log ends with its guard"]
 pub struct Guard {
-    writers: Vec<WorkerGuard>,
+    writers: Vec<Writer>,
     filter: Filter,
 }
 
@@ -141,16 +145,9 @@ pub fn build(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<(im
     Ok((Registry::default().with(layers).with(parsed), Guard { writers: guards, filter }))
 }
 
-/// Lines that may wait for the disk or the terminal; the crate's own default would reserve several megabytes for them.
-const QUEUE: usize = 2048;
-
 /// Lines go through a bounded queue: a full disk or a stuck terminal delays no request, it costs log lines.
-fn queued<W: Write + Send + 'static>(target: W, thread: &str) -> Result<(NonBlocking, WorkerGuard), Error> {
-    let redacted = Redacted { redactor: Redactor::new()?, target };
-    Ok(tracing_appender::non_blocking::NonBlockingBuilder::default()
-        .buffered_lines_limit(QUEUE)
-        .thread_name(thread)
-        .finish(redacted))
+fn queued<W: Write + Send + 'static>(target: W, thread: &str) -> Result<(Queue, Writer), Error> {
+    Ok(queue::start(Redacted { redactor: Redactor::new()?, target }, thread)?)
 }
 
 fn lines<W>(writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
