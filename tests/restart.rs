@@ -4,6 +4,7 @@ use crate::support::{LIMIT, TestEngine, client, eventually, message, raw};
 use leeward::{
     config::Config,
     demo::upstream::{Plan, Upstream},
+    status::Phase,
     supervisor::Engine,
 };
 use std::{
@@ -15,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
@@ -163,6 +164,28 @@ async fn stopping_lets_requests_in_flight_finish() {
     assert!(stream.text().await.expect("finished").matches("data:").count() >= 4);
     stopping.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// A client has connected and is about to ask when the engine ends: its first request is answered, however idle it looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_answers_a_connection_that_has_yet_to_ask() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.client.greeting = LIMIT);
+    let mut late = TcpStream::connect(engine.address).await.unwrap();
+    let mut silent = TcpStream::connect(engine.address).await.unwrap();
+    let mut status = engine.engine.status();
+    // Both are accepted, and then the engine is asked to end.
+    eventually("they are accepted", async || engine.health().await["listener"]["connections"].as_u64() >= Some(3)).await;
+    let (address, running) = (engine.address, engine.engine);
+    let stopping = tokio::task::spawn_blocking(move || running.stop(LIMIT));
+    status.wait_for(|s| s.phase == Phase::Draining).await.unwrap();
+    late.write_all(format!("GET /v1/models HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.to_lowercase().contains("connection: close"), "{answer}");
+    // The other one leaves, and with it the last reason to wait.
+    silent.shutdown().await.unwrap();
+    stopping.await.unwrap();
 }
 
 /// What an engine said of its upstreams is forgotten with it: the next one may have others, and has asked nobody yet.

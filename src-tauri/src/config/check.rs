@@ -61,7 +61,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         certificates::check_roots(file).map_err(|why| origin.refuse("extra_ca", why))?;
     }
     let RawLimits { header_bytes, header_count, body_bytes, connections, replay_body_bytes, replay_total_bytes } = raw.limits;
-    let RawClient { idle, rest, head, body_idle, linger } = raw.client;
+    let RawClient { idle, rest, greeting, head, body_idle, linger } = raw.client;
     let RawConnect { timeout, tls_timeout, dns_timeout, stagger, parallel, quarantine, write_stall } = raw.connect;
     let RawPool { size, idle: pool_idle, keepalive } = raw.pool;
     let RawRetry { replays, total, base, cap, budget, budget_floor, unknown_fate, absorb, absorb_within } = raw.retry;
@@ -94,6 +94,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         client: ClientTimes {
             idle: span_or(idle, seconds(330)),
             rest: span_or(rest, seconds(5)),
+            greeting: span_or(greeting, seconds(1)),
             head: span_or(head, seconds(30)),
             body_idle: span_or(body_idle, seconds(120)),
             linger: span_or(linger, seconds(2)),

@@ -120,6 +120,8 @@ section! {
         idle: Span,
         /// A connection that has not asked for this long gives its buffers back, unseen. Default "5s".
         rest: Span,
+        /// When Leeward ends, a new connection that has yet to ask is waited for this long. Default "1s".
+        greeting: Span,
         /// A request whose headers have begun must complete them within this. Default "30s".
         head: Span,
         /// A request body may pause this long. Default "120s".

@@ -111,6 +111,8 @@ pub struct ClientTimes {
     pub idle: Duration,
     /// A connection that has not asked for this long gives its buffers back; its client sees nothing of it.
     pub rest: Duration,
+    /// A connection that has yet to say its first word is waited for this long when the engine ends.
+    pub greeting: Duration,
     /// A request head that has begun must be complete within this.
     pub head: Duration,
     /// A request body may pause this long.

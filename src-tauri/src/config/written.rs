@@ -66,6 +66,7 @@ pub fn written(config: &Config) -> Table {
     set("client.idle", span(client.idle));
     set("client.head", span(client.head));
     set("client.rest", span(client.rest));
+    set("client.greeting", span(client.greeting));
     set("client.body_idle", span(client.body_idle));
     set("client.linger", span(client.linger));
     set("connect.timeout", span(connect.timeout));

@@ -4,7 +4,9 @@ use super::{
     Mode, Proxy,
     client_io::ClientIo,
     error::{self, Dialect, Error},
-    forward, guard, headers, own,
+    forward, guard, headers,
+    listen::Unspoken,
+    own,
     reply::{Answer, Busy, Reply},
     route::{self, Route},
     said::Said,
@@ -21,24 +23,29 @@ use tokio::{
 };
 
 /// Serves a connection to its end. `shed`: it is one too many, and every request on it is told so.
-pub(super) async fn serve(proxy: Arc<Proxy>, mut stream: TcpStream, shed: bool) {
+pub(super) async fn serve(proxy: Arc<Proxy>, mut stream: TcpStream, shed: bool, unspoken: Arc<Unspoken>) {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!("a client's socket could not be tuned: {e}");
     }
     let mut mode = proxy.mode.clone();
     let mut first_byte = [0u8; 1];
+    let mut unspoken = Some(unspoken);
     loop {
+        let limit = if unspoken.is_some() { proxy.config.client.greeting } else { proxy.config.client.idle };
         // Agents keep many connections that say nothing: each costs a socket and a small task, until it speaks.
         tokio::select! {
+            // What has come before the end is still answered.
+            biased;
             // Peeked, because tokio takes a new socket for readable until a read has failed.
-            first = timeout(proxy.config.client.idle, stream.peek(&mut first_byte)) => match first {
+            first = timeout(limit, stream.peek(&mut first_byte)) => match first {
                 Ok(Ok(1..)) => {}
                 Ok(_) => return, // the client has left
+                Err(_) if unspoken.take().is_some() => continue,
                 Err(_) => return close(&proxy, stream).await,
             },
             () = Mode::reaches(&mut mode, Mode::Closing) => return close(&proxy, stream).await,
         }
-        match Box::pin(speak(&proxy, stream, shed)).await {
+        match Box::pin(speak(&proxy, stream, shed, unspoken.take())).await {
             Some(resting) => stream = resting,
             None => return,
         }
@@ -53,7 +60,7 @@ async fn close(proxy: &Proxy, mut stream: TcpStream) {
 }
 
 /// Serves requests until the connection ends, or rests: then the bare socket comes back.
-async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool) -> Option<TcpStream> {
+async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool, unspoken: Option<Arc<Unspoken>>) -> Option<TcpStream> {
     let config = &proxy.config;
     let said = Arc::<Said>::default();
     let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
@@ -62,8 +69,14 @@ async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool) -> Option<TcpS
         let (proxy, said) = (proxy.clone(), said.clone());
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
         service_fn(move |request| {
-            let (proxy, busy) = (proxy.clone(), Busy::new(&said));
-            Box::pin(async move { Ok::<_, Infallible>(respond(&proxy, request, busy, shed).await) })
+            let (proxy, busy, unspoken) = (proxy.clone(), Busy::new(&said), unspoken.clone());
+            Box::pin(async move {
+                let response = respond(&proxy, request, busy, shed).await;
+                if let Some(unspoken) = unspoken {
+                    unspoken.ends();
+                }
+                Ok::<_, Infallible>(response)
+            })
         })
     };
     let mut connection = http1::Builder::new()
@@ -78,6 +91,7 @@ async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool) -> Option<TcpS
     let mut asked = 0;
     let ended = loop {
         tokio::select! {
+            biased;
             ended = &mut connection => break ended,
             () = Mode::reaches(&mut mode, Mode::Closing) => {
                 std::pin::Pin::new(&mut connection).graceful_shutdown();

@@ -17,7 +17,10 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Context, Poll},
     time::Duration,
@@ -80,6 +83,7 @@ pub struct Counters {
     rebinds: AtomicU64,
     accepting: AtomicBool,
     last_error: Mutex<Option<String>>,
+    unspoken: AtomicU64,
 }
 
 impl Counters {
@@ -114,6 +118,11 @@ impl Counters {
         self.accepting.store(accepting, Relaxed);
     }
 
+    /// New connections that may still say their first word; whoever ends the engine waits for them.
+    pub fn unspoken(&self) -> u64 {
+        self.unspoken.load(SeqCst)
+    }
+
     fn failed(&self, error: &io::Error) {
         self.errors.fetch_add(1, Relaxed);
         let text = match error.raw_os_error() {
@@ -137,6 +146,32 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A connection that has yet to be answered once: its client is about to ask, and a FIN would cross with its request.
+pub(super) struct Unspoken {
+    counters: Arc<Counters>,
+    over: AtomicBool,
+}
+
+impl Unspoken {
+    fn new(counters: &Arc<Counters>) -> Arc<Self> {
+        counters.unspoken.fetch_add(1, SeqCst);
+        Arc::new(Self { counters: counters.clone(), over: AtomicBool::new(false) })
+    }
+
+    /// It has been answered, or has had its time.
+    pub(super) fn ends(&self) {
+        if !self.over.load(Relaxed) && !self.over.swap(true, SeqCst) {
+            self.counters.unspoken.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+impl Drop for Unspoken {
+    fn drop(&mut self) {
+        self.ends();
     }
 }
 
@@ -268,9 +303,10 @@ impl Listen {
         }
         let proxy = self.proxy.clone();
         let token = self.proxy.open.token();
+        let unspoken = Unspoken::new(&shared.counters);
         self.proxy.tasks.spawn(async move {
             let _counted = (open, token);
-            connection::serve(proxy, stream, shed).await;
+            connection::serve(proxy, stream, shed, unspoken).await;
         });
     }
 

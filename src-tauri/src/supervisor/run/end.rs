@@ -93,7 +93,8 @@ impl Run {
         self.generations.iter().for_each(Generation::retire);
         self.show_as(Phase::Draining);
         let mut until = Instant::now() + drain;
-        while self.shared.traffic.in_flight() > 0 && Instant::now() < until {
+        // In this order: a request is in flight before its connection counts as having spoken.
+        while (self.shared.counters.unspoken() > 0 || self.shared.traffic.in_flight() > 0) && Instant::now() < until {
             // Somebody does not want to wait that long after all.
             while let Ok(Wish::Stop { drain }) = self.wished.try_recv() {
                 until = until.min(Instant::now() + drain);
