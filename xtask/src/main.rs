@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a build tool reads its environment; the rule protects the engine")]
 
+mod bench;
 mod bundle;
 mod clean_root;
 mod clients;
@@ -28,6 +29,8 @@ Usage:
   cargo xtask test --list                           the steps
   cargo xtask bundle [FORMAT…]                      the packages of this system: .deb and .rpm; .app and .dmg; .exe and .msi
   cargo xtask soak [--minutes N] [--seed S]         random faults, restarts and network events; 2 minutes unless told otherwise
+  cargo xtask bench [--all] [ARGS…]                 Leeward beside other proxies, as a table: docs/benchmarks.md
+  cargo xtask torture [--all] [ARGS…]               the same faults for each of them, as a table: docs/torture.md
   cargo xtask windows [--check]                     the Windows build on Debian: linted, and run under Wine";
 
 fn main() -> ExitCode {
@@ -46,6 +49,8 @@ fn dispatch(mut words: Vec<String>) -> Result<ExitCode> {
         "run" => run::run(run::Options::parse(words)?),
         "test" => test::run(words),
         "bundle" => bundle::run(words),
+        "bench" => bench::run(bench::Kind::Bench, words),
+        "torture" => bench::run(bench::Kind::Torture, words),
         "soak" => soak::run(soak::Options::parse(words)?),
         "windows" if words.is_empty() => windows::all().map(|()| ExitCode::SUCCESS),
         "windows" if words == ["--check"] => windows::check().map(|outcome| {

@@ -57,6 +57,13 @@ pub(crate) const BROWSER: Packages = Packages {
     elsewhere: "Chromium; name its program in CHROMIUM.",
 };
 
+/// The proxies that Leeward is measured beside, what builds the third, and what makes system calls fail.
+pub(crate) const BENCH: Packages = Packages {
+    purpose: "to measure other proxies",
+    debian: &["nginx", "haproxy", "cmake", "strace", "python3", "python3-venv"],
+    elsewhere: "nginx, HAProxy, cmake and strace.",
+};
+
 /// What runs the public SDKs in the tests.
 pub(crate) const CLIENTS: Packages = Packages {
     purpose: "to test with the agents' own SDKs",

@@ -1,0 +1,65 @@
+//! Leeward as a user has it: the release build, its defaults, one worker.
+
+use super::{Peer, Place, Reload, write};
+use crate::machine;
+use anyhow::{Context, Result};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+pub(super) struct Leeward {
+    program: PathBuf,
+}
+
+impl Leeward {
+    pub(super) fn new(program: &Path) -> Result<Self> {
+        let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
+        Ok(Self { program })
+    }
+
+    fn at(&self, place: &Place<'_>) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("LEEWARD_HOME", place.folder);
+        command
+    }
+}
+
+impl Peer for Leeward {
+    fn name(&self) -> &'static str {
+        "leeward"
+    }
+
+    fn version(&self) -> String {
+        machine::said(&self.program.to_string_lossy(), &["--version"])
+    }
+
+    fn command(&self, place: &Place<'_>) -> Result<Command> {
+        let scheme = if place.authority.is_some() { "https" } else { "http" };
+        let trust = place.authority.map_or_else(String::new, |path| format!("extra_ca = '{}'\n", path.display()));
+        write(
+            &place.folder.join("config.toml"),
+            &format!("listen = '{}'\nupstream = '{scheme}://{}'\nworkers = 1\n{trust}", place.listen, place.upstream),
+        )?;
+        let mut command = self.at(place);
+        command.arg("serve");
+        Ok(command)
+    }
+
+    fn reload(&self, place: &Place<'_>) -> Reload {
+        let mut command = self.at(place);
+        command.arg("restart");
+        Reload::Command(command)
+    }
+
+    fn watcher(&self, place: &Place<'_>) -> Option<Command> {
+        let mut command = self.at(place);
+        command.args(["run", "--", "sleep", "30"]);
+        Some(command)
+    }
+
+    fn left_behind(&self, place: &Place<'_>) -> Option<u32> {
+        let record = std::fs::read_to_string(place.folder.join("state").join("instance.json")).ok()?;
+        serde_json::from_str::<serde_json::Value>(&record).ok()?.get("pid")?.as_u64()?.try_into().ok()
+    }
+}

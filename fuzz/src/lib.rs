@@ -1,0 +1,139 @@
+//! What the targets share: a real engine in this process, a strict upstream behind it, and a client on a raw socket.
+#![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
+
+use leeward::{config::Config, supervisor::Engine};
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// An answer that takes longer is a hang, which is a finding.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// An engine with a home of its own before the upstream, as a user who has set nothing has it.
+pub struct Running {
+    pub engine: Engine,
+    pub token: String,
+    pub upstream: Strict,
+    _home: tempfile::TempDir,
+}
+
+impl Running {
+    pub fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let upstream = Strict::start();
+        let mut config = Config::under(home.path()).unwrap();
+        config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        config.upstream = format!("http://{}", upstream.address).parse().unwrap();
+        config.workers = 1;
+        let token = config.paths.token_file();
+        let again = config.clone();
+        let engine = Engine::start(config, Box::new(move || Ok(again.clone())) as Box<_>).unwrap();
+        let token = std::fs::read_to_string(token).unwrap().trim().to_owned();
+        Self { engine, token, upstream, _home: home }
+    }
+
+    /// Sends bytes on a new connection, says that there are no more, and reads until the end.
+    pub fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.engine.address()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        // Refused while it is still sent is an answer, too.
+        stream.write_all(bytes).ok();
+        stream.shutdown(Shutdown::Write).ok();
+        let mut answer = Vec::new();
+        if let Err(e) = stream.read_to_end(&mut answer) {
+            assert!(e.kind() == std::io::ErrorKind::ConnectionReset, "no end within {LIMIT:?}: {e}");
+        }
+        answer
+    }
+
+    /// Fails unless the listener still answers.
+    pub fn is_alive(&self) {
+        let answer = self.exchange(b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
+        assert!(answer.starts_with(b"HTTP/1.1 "), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+/// An upstream that believes nobody: each request must be one that every parser reads alike.
+pub struct Strict {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Strict {
+    fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let into = Arc::clone(&into);
+                std::thread::spawn(move || serve(stream, &into));
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// The request lines since the last call.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>) {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 16 << 10];
+    loop {
+        let mut fields = [httparse::EMPTY_HEADER; 256];
+        let mut request = httparse::Request::new(&mut fields);
+        let (line, begin, length) = match request.parse(&bytes) {
+            Ok(httparse::Status::Partial) => match stream.read(&mut piece) {
+                Ok(0) | Err(_) => return,
+                Ok(read) => {
+                    bytes.extend_from_slice(&piece[..read]);
+                    continue;
+                }
+            },
+            Err(e) => fail(&format!("an upstream was sent no request ({e})"), &bytes),
+            Ok(httparse::Status::Complete(begin)) => {
+                let values = |name: &str| request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).collect::<Vec<_>>();
+                let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
+                if lengths.len() + codings.len() > 1 || values("host").len() != 1 {
+                    fail("ambiguous framing or host", &bytes);
+                }
+                let length = lengths.first().map(|field| std::str::from_utf8(field.value).unwrap().parse::<usize>().unwrap());
+                let line = format!("{} {}", request.method.unwrap(), request.path.unwrap());
+                (line, begin, if codings.is_empty() { Some(length.unwrap_or(0)) } else { None })
+            }
+        };
+        seen.lock().unwrap().push(line);
+        bytes.drain(..begin);
+        // A chunked body is read to its last chunk; the harness sends none that holds these bytes by chance.
+        let done = |bytes: &[u8]| match length {
+            Some(length) => (bytes.len() >= length).then_some(length),
+            None => bytes.windows(5).position(|end| end == b"0\r\n\r\n").map(|at| at + 5),
+        };
+        let end = loop {
+            if let Some(end) = done(&bytes) {
+                break end;
+            }
+            match stream.read(&mut piece) {
+                Ok(0) | Err(_) => return,
+                Ok(read) => bytes.extend_from_slice(&piece[..read]),
+            }
+        };
+        bytes.drain(..end);
+        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}").is_err() {
+            return;
+        }
+    }
+}
+
+/// A panic of this thread alone would go unnoticed.
+fn fail(why: &str, bytes: &[u8]) -> ! {
+    eprintln!("{why}: {:?}", String::from_utf8_lossy(bytes));
+    std::process::abort()
+}

@@ -1,0 +1,132 @@
+//! `cargo xtask bench` and `cargo xtask torture`: installs the programs that are compared, builds Leeward and the harness
+//! of `benches/` as releases, and starts it. Measures nothing itself.
+
+use crate::{
+    packages::{self, BENCH, HEADLESS, on_debian},
+    shell::{Shell, built, root, target},
+};
+use anyhow::{Context, Result, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Programs from the Python registry: the folder of each, and what is installed in it.
+const PYTHON: &[(&str, &str)] =
+    &[("mitmproxy", "mitmproxy==12.2.3"), ("litellm", "litellm[proxy]==1.92.0"), ("headroom", "headroom-ai[proxy]==0.42.0")];
+
+/// What is run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    /// How fast.
+    Bench,
+    /// How hard to kill.
+    Torture,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bench => "bench",
+            Self::Torture => "torture",
+        }
+    }
+
+    fn page(self) -> &'static str {
+        match self {
+            Self::Bench => "benchmarks.md",
+            Self::Torture => "torture.md",
+        }
+    }
+}
+
+/// Runs it; `--all` also installs the Python peers, `--smoke` is the shortest run there is; all else is for the
+/// harness.
+pub(crate) fn run(kind: Kind, mut words: Vec<String>) -> Result<ExitCode> {
+    let said = format!("cargo xtask {} {}", kind.name(), words.join(" ")).trim_end().to_owned();
+    let all = take(&mut words, "--all");
+    let smoke = take(&mut words, "--smoke");
+    if !cfg!(target_os = "linux") {
+        bail!("the harness reads /proc and pins processes to cores: it runs on Linux only");
+    }
+    packages::ensure(&HEADLESS)?;
+    if on_debian() {
+        packages::ensure(&BENCH)?;
+    } else if !Shell::new("nginx -v").succeeds() || !Shell::new("haproxy -v").succeeds() {
+        bail!("nginx, haproxy, strace and cmake are needed; install them with this system's packages");
+    }
+    // What is only tried out need not be fast.
+    let release = !smoke;
+    let profile = if release { " --release" } else { "" };
+    Shell::cargo(&format!("build --locked{profile} --bin leeward --package leeward-tray")).run()?;
+    Shell::cargo(&format!("build --locked{profile} --package leeward-bench")).run()?;
+    let mut harness = Shell::program(built("leeward-bench", release)).arg(kind.name());
+    harness = harness.arg("--leeward").arg(built("leeward", release)).arg("--said").arg(&said);
+    if !smoke {
+        harness = harness.arg("--pingora").arg(pingora()?);
+    }
+    if all {
+        harness = harness.arg("--installed").arg(install()?);
+    }
+    if !words.iter().any(|word| word == "--out") {
+        // What was made in the shortest run, or of a part, is nothing to publish.
+        let whole = !smoke && words.is_empty();
+        let folder = if whole { root().join("docs") } else { target().join("bench") };
+        harness = harness.arg("--out").arg(folder.join(kind.page()));
+    }
+    if smoke {
+        harness = match kind {
+            Kind::Bench => harness.args(["--rounds", "1", "--seconds", "0.3", "--parts", "speed,stream,body,burst"]),
+            Kind::Torture => harness.args(["--percent", "10", "--soak-minutes", "0.1"]),
+        };
+    }
+    harness.args(words).run()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn take(words: &mut Vec<String>, word: &str) -> bool {
+    let before = words.len();
+    words.retain(|other| other != word);
+    words.len() < before
+}
+
+/// The small proxy on the crate pingora, which is no member of the workspace: its dependencies are nobody else's business.
+fn pingora() -> Result<PathBuf> {
+    let folder = target().join("peers");
+    let build = Shell::cargo("build --locked --release").within(root().join("benches").join("pingora"));
+    build.env("CARGO_TARGET_DIR", &folder).run()?;
+    Ok(folder.join("release").join("bench-pingora"))
+}
+
+/// The Python peers, each in an environment of its own below the target folder.
+fn install() -> Result<PathBuf> {
+    let folder = target().join("peers").join("installed");
+    for (name, package) in PYTHON {
+        let home = folder.join(name);
+        if home.join("ready").exists() {
+            continue;
+        }
+        Shell::new("python3 -m venv --clear").arg(&home).run()?;
+        let pip = Shell::program(home.join("bin").join("pip")).args(["install", "--quiet", "--disable-pip-version-check"]);
+        pip.arg(package).run().with_context(|| format!("{package} cannot be installed"))?;
+        mark(&home)?;
+    }
+    Ok(folder)
+}
+
+fn mark(home: &Path) -> Result<()> {
+    fs::write(home.join("ready"), "").context("the installed peer cannot be marked as ready")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_own_words_are_not_the_harness_s() {
+        let mut words = ["--all", "--rounds", "1"].map(str::to_owned).to_vec();
+        assert!(take(&mut words, "--all") && !take(&mut words, "--smoke"));
+        assert_eq!(words, ["--rounds", "1"]);
+    }
+}
