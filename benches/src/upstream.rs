@@ -117,12 +117,9 @@ fn events_of(
     let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"bench\"}}\n\n\
                  event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0}\n\n";
     stream::unfold((0, None::<tokio::time::Interval>), move |(at, pace)| async move {
-        let mut pace = pace.unwrap_or_else(|| tokio::time::interval(gap));
+        let mut pace = pace.unwrap_or_else(|| tokio::time::interval_at(tokio::time::Instant::now() + gap, gap));
         let text = match at {
-            0 => {
-                pace.tick().await;
-                format!("{start}{}", event())
-            }
+            0 => format!("{start}{}", event()),
             _ if at < count => {
                 pace.tick().await;
                 event()

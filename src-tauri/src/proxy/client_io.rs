@@ -198,7 +198,8 @@ impl ClientIo {
 
     /// Reads more bytes into `pending`; `Ready(0)` at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = if self.pending.is_empty() { 1024 } else { self.pending.len().clamp(1024, 16 << 10) };
+        // A small request fits: what is shorter than the room costs no second read in vain.
+        let room = if self.pending.is_empty() { 2048 } else { self.pending.len().clamp(2048, 16 << 10) };
         self.pending.reserve(room);
         tokio_util::io::poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.pending)
     }

@@ -64,7 +64,7 @@ async fn pass(
         ticket.ends_as(Outcome::Refused);
         error::respond(&error, dialect, 0)
     };
-    let (Some(target), Some(authority)) = (upstream.target(rest), upstream.origin.place.authority()) else {
+    let (Some(target), Some(host)) = (upstream.target(rest), upstream.host.clone()) else {
         return refuse(ticket, Error::BadTarget);
     };
     let limits = &proxy.config.limits;
@@ -89,9 +89,7 @@ async fn pass(
         headers: headers::strip(&parts.headers, &[EXPECT, PROXY_AUTHORIZATION, super::guard::CLIENT_TOKEN]),
         extensions: parts.extensions,
     };
-    if let Ok(host) = HeaderValue::try_from(authority.as_str()) {
-        message.headers.insert(HOST, host);
-    }
+    message.headers.insert(HOST, host);
     let request = (proxy.clone(), upstream, ticket);
     let mut attempts = Attempts::new(request, (message, payload), (kind, dialect), patience, reading.elapsed());
     if kind == Kind::Inference && hold::holds(&attempts) {

@@ -22,7 +22,10 @@ use crate::{
     config::{Config, Proxying},
     status::traffic::{Cause, UpstreamTraffic},
 };
-use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::{
+    HeaderValue,
+    uri::{Authority, PathAndQuery, Scheme, Uri},
+};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use url::Url;
 
@@ -80,13 +83,16 @@ pub(super) struct Upstream {
     pub(super) traffic: Arc<UpstreamTraffic>,
     /// Where its connections go.
     pub(super) origin: Arc<pool::Origin>,
+    /// The value of `Host`; none where the place makes no valid one.
+    pub(super) host: Option<HeaderValue>,
     /// Put before every target; no `/` at its end.
     prefix: String,
 }
 
 impl Upstream {
     pub(super) fn new(proxy: &Proxy, name: &str, url: &Url, origin: Arc<pool::Origin>) -> Self {
-        Self { traffic: proxy.shared.traffic.upstream(name), origin, prefix: url.path().trim_end_matches('/').to_owned() }
+        let host = origin.place.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
+        Self { traffic: proxy.shared.traffic.upstream(name), origin, host, prefix: url.path().trim_end_matches('/').to_owned() }
     }
 
     /// The target to ask the origin for; `None` when the two do not make a valid one.

@@ -133,8 +133,10 @@ impl Origin {
 
     /// Takes a connection back after its response has been read to the end.
     pub(in crate::proxy) fn put_back(self: &Arc<Self>, mut wire: Wire) {
-        if wire.is_usable() {
-            self.offer(wire, false);
+        // An idle one is looked at when it is taken; who waits for one takes it as it comes.
+        let looked_at = self.lock().waiters.count() > 0;
+        if if looked_at { wire.is_usable() } else { wire.is_idle() } {
+            self.offer_if(wire, false, looked_at);
         }
     }
 
@@ -235,8 +237,14 @@ impl Origin {
     }
 
     fn offer(self: &Arc<Self>, wire: Wire, fresh: bool) {
+        self.offer_if(wire, fresh, true);
+    }
+
+    /// `looked_at`: it was found alive just now.
+    fn offer_if(self: &Arc<Self>, mut wire: Wire, fresh: bool, looked_at: bool) {
         let mut inner = self.lock();
-        if wire.network() != *self.network.borrow() {
+        let gone = wire.network() != *self.network.borrow();
+        if gone || (!looked_at && inner.waiters.count() > 0 && !wire.is_usable()) {
             drop(inner);
             drop(wire);
             return;

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
     time::{Instant, Sleep, sleep},
 };
@@ -87,6 +87,22 @@ impl Socket {
         taken
     }
 
+    /// One read. Where tokio's readiness is edge-triggered (epoll, kqueue) and less came than there was room for, the kernel
+    /// has no more: the readiness ends with this read, which spares the next one a call of the system in vain.
+    fn read_what_is_there(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        if !cfg!(unix) {
+            return self.stream.try_read_buf(buf).map(drop);
+        }
+        let (room, mut short) = (buf.remaining(), false);
+        // The readiness that `try_io` takes away is the one that it saw before the read, as in tokio's own reads.
+        let read = self.stream.try_io(Interest::READABLE, || {
+            let n = self.stream.try_read_buf(buf)?;
+            short = 0 < n && n < room;
+            if short { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if short { Ok(()) } else { read }
+    }
+
     /// What waits to be read: `WouldBlock` for nothing, 0 for the end.
     pub(super) fn peek(&self) -> io::Result<usize> {
         socket2::SockRef::from(&*self.stream).peek(&mut [MaybeUninit::uninit(); 1])
@@ -95,23 +111,20 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let direct = self.direct.load(Relaxed);
-            if !direct {
-                std::task::ready!(self.stream.poll_read_ready(cx))?;
-            }
-            let room = buf.initialize_unfilled();
-            let read = if direct {
-                io::Read::read(&mut &*socket2::SockRef::from(&*self.stream), room)
-            } else {
-                self.stream.try_read(room)
-            };
-            match read {
+        if self.direct.load(Relaxed) {
+            return match io::Read::read(&mut &*socket2::SockRef::from(&*self.stream), buf.initialize_unfilled()) {
                 Ok(n) => {
                     buf.advance(n);
-                    return Poll::Ready(Ok(()));
+                    Poll::Ready(Ok(()))
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock && direct => return Poll::Pending,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                Err(e) => Poll::Ready(Err(e)),
+            };
+        }
+        loop {
+            std::task::ready!(self.stream.poll_read_ready(cx))?;
+            match self.read_what_is_there(buf) {
+                Ok(()) => return Poll::Ready(Ok(())),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Poll::Ready(Err(e)),
             }

@@ -228,13 +228,18 @@ impl Wire {
         }
     }
 
+    /// True when hyper would take another request; what the kernel has for it is not asked.
+    pub(super) fn is_idle(&mut self) -> bool {
+        self.poll_drive(&mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready() && !self.meter.write_failed.load(Relaxed)
+    }
+
     /// True when the connection can take another request: it is idle, and the kernel has neither FIN, RST nor bytes for it.
     pub(super) fn is_usable(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.poll_drive(&mut cx);
-        if self.connection.is_none() || !self.sender.is_ready() || self.meter.write_failed.load(Relaxed) {
+        if !self.is_idle() {
             return false;
         }
+        let mut cx = Context::from_waker(Waker::noop());
         match self.socket.peek() {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
             // TLS has records of its own (session tickets); let it read them and see whether it is still alive.
