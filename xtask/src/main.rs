@@ -6,6 +6,7 @@ mod bench;
 mod bundle;
 mod clean_root;
 mod clients;
+mod fuzz;
 mod installed;
 mod macos;
 mod packages;
@@ -31,6 +32,7 @@ Usage:
   cargo xtask soak [--minutes N] [--seed S]         random faults, restarts and network events; 2 minutes unless told otherwise
   cargo xtask bench [--all] [ARGS…]                 Leeward beside other proxies, as a table: docs/benchmarks.md
   cargo xtask torture [--all] [ARGS…]               the same faults for each of them, as a table: docs/torture.md
+  cargo xtask fuzz [--seconds N] [TARGET…]          coverage-guided fuzzing of what parses bytes from outside
   cargo xtask windows [--check]                     the Windows build on Debian: linted, and run under Wine";
 
 fn main() -> ExitCode {
@@ -51,6 +53,7 @@ fn dispatch(mut words: Vec<String>) -> Result<ExitCode> {
         "bundle" => bundle::run(words),
         "bench" => bench::run(bench::Kind::Bench, words),
         "torture" => bench::run(bench::Kind::Torture, words),
+        "fuzz" => fuzz::run(words),
         "soak" => soak::run(soak::Options::parse(words)?),
         "windows" if words.is_empty() => windows::all().map(|()| ExitCode::SUCCESS),
         "windows" if words == ["--check"] => windows::check().map(|outcome| {

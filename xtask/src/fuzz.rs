@@ -1,0 +1,106 @@
+//! `cargo xtask fuzz`: the targets of `fuzz/`, each for a while, two at a time. Installs cargo-fuzz below the target folder.
+//!
+//! On the stable compiler: coverage is LLVM's, and the address sanitizer would look after unsafe code, of which the crate has
+//! none.
+
+use crate::{
+    packages::{self, HEADLESS},
+    shell::{Shell, root, target},
+};
+use anyhow::{Context, Result, bail};
+use std::{fs, path::PathBuf, process::ExitCode};
+
+/// The release that the targets were tried with.
+const CARGO_FUZZ: &str = "0.13.2";
+/// What is fuzzed: a program of `fuzz/targets` each.
+const TARGETS: [&str; 5] = ["sse", "head", "config", "headers", "control"];
+/// Unless the command line says otherwise.
+const SECONDS: u64 = 60;
+/// Of the targets at the same time.
+const AT_ONCE: usize = 2;
+
+/// `cargo xtask fuzz [--seconds N] [TARGET…]`
+pub(crate) fn run(words: Vec<String>) -> Result<ExitCode> {
+    let (mut seconds, mut chosen) = (SECONDS, Vec::new());
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seconds" => seconds = words.next().context("--seconds needs a number")?.parse().context("--seconds")?,
+            name if TARGETS.contains(&name) => chosen.push(name.to_owned()),
+            other => bail!("there is no target `{other}`; there are {}", TARGETS.join(", ")),
+        }
+    }
+    if chosen.is_empty() {
+        chosen = TARGETS.map(str::to_owned).to_vec();
+    }
+    fuzz(&chosen, seconds)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The step of `cargo xtask test`: a minute each.
+pub(crate) fn all() -> Result<()> {
+    fuzz(&TARGETS.map(str::to_owned), SECONDS)
+}
+
+fn fuzz(targets: &[String], seconds: u64) -> Result<()> {
+    packages::ensure(&HEADLESS)?;
+    let tool = tool()?;
+    let cargo_fuzz = |line: &str| {
+        Shell::program(&tool).args(["fuzz"]).args(line.split_whitespace()).within(root().join("fuzz"))
+    };
+    let flags = ["--sanitizer", "none", "--target-dir"];
+    let built = target().join("fuzz");
+    cargo_fuzz("build").args(flags).arg(&built).run()?;
+    for pair in targets.chunks(AT_ONCE) {
+        let mut running = Vec::new();
+        for name in pair {
+            // What is found goes into the first folder; the second, kept in the repository, is only read.
+            let found = target().join("fuzz-corpus").join(name);
+            fs::create_dir_all(&found)?;
+            let run = cargo_fuzz("run").args(flags).arg(&built).arg(name).arg(&found).arg(root().join("fuzz").join("corpus").join(name));
+            let run = run.args(["--", "-timeout=20", "-rss_limit_mb=4096", "-print_final_stats=1"]).arg(format!("-max_total_time={seconds}"));
+            running.push((name, run.spawn()?));
+        }
+        for (name, mut child) in running {
+            let status = child.wait()?;
+            if !status.success() {
+                bail!("the target `{name}` ended with {status}; what it met lies in fuzz/artifacts/{name}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// cargo-fuzz of the wanted release.
+fn tool() -> Result<PathBuf> {
+    let home = target().join("tools");
+    let tool = home.join("bin").join(format!("cargo-fuzz{}", std::env::consts::EXE_SUFFIX));
+    let version = |tool: &PathBuf| Shell::program(tool).args(["fuzz", "--version"]).read();
+    if !tool.exists() || !version(&tool).is_ok_and(|said| said.ends_with(CARGO_FUZZ)) {
+        let install = Shell::cargo("install --quiet --locked --version").arg(CARGO_FUZZ).arg("--root").arg(&home);
+        install.arg("cargo-fuzz").run()?;
+    }
+    Ok(tool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_targets_are_those_that_exist() {
+        let files = fs::read_dir(root().join("fuzz").join("targets")).unwrap().flatten();
+        let mut names: Vec<_> = files.map(|file| file.path().file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        names.sort();
+        let mut known = TARGETS;
+        known.sort_unstable();
+        assert_eq!(names, known);
+        assert!(known.iter().all(|name| root().join("fuzz").join("corpus").join(name).is_dir()));
+    }
+
+    #[test]
+    fn an_unknown_target_is_named() {
+        let error = run(vec!["ssse".into()]).unwrap_err().to_string();
+        assert!(error.contains("`ssse`") && error.contains("sse, head"), "{error}");
+    }
+}
