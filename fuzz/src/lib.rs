@@ -1,11 +1,10 @@
 //! What the targets share: a real engine in this process, a strict upstream behind it, and a client on a raw socket.
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
-use leeward::{config::Config, supervisor::Engine};
+use leeward::{config::Config, proxy::guard::chunks::Chunks, supervisor::Engine};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -35,13 +34,25 @@ impl Running {
         Self { engine, token, upstream, _home: home }
     }
 
-    /// Sends bytes on a new connection, says that there are no more, and reads until the end.
+    /// Sends bytes on a new connection, says that there are no more, and reads until the end. To Leeward that is a client
+    /// that leaves: a request that still waits for its answer is given up.
     pub fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
+        self.talk(bytes, true)
+    }
+
+    /// Sends a request that asks for the end of its connection, and reads until that.
+    pub fn ask(&self, bytes: &[u8]) -> Vec<u8> {
+        self.talk(bytes, false)
+    }
+
+    fn talk(&self, bytes: &[u8], leaves: bool) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.engine.address()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         // Refused while it is still sent is an answer, too.
         stream.write_all(bytes).ok();
-        stream.shutdown(Shutdown::Write).ok();
+        if leaves {
+            stream.shutdown(Shutdown::Write).ok();
+        }
         let mut answer = Vec::new();
         if let Err(e) = stream.read_to_end(&mut answer) {
             assert!(e.kind() == std::io::ErrorKind::ConnectionReset, "no end within {LIMIT:?}: {e}");
@@ -51,7 +62,7 @@ impl Running {
 
     /// Fails unless the listener still answers.
     pub fn is_alive(&self) {
-        let answer = self.exchange(b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
+        let answer = self.ask(b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
         assert!(answer.starts_with(b"HTTP/1.1 "), "{}", String::from_utf8_lossy(&answer));
     }
 }
@@ -59,37 +70,29 @@ impl Running {
 /// An upstream that believes nobody: each request must be one that every parser reads alike.
 pub struct Strict {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Strict {
     fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let into = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let into = Arc::clone(&into);
-                std::thread::spawn(move || serve(stream, &into));
+                std::thread::spawn(move || serve(stream));
             }
         });
-        Self { address, seen }
+        Self { address }
     }
 
-    /// The request lines since the last call.
-    pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.seen.lock().unwrap())
-    }
 }
 
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>) {
+fn serve(mut stream: TcpStream) {
     let mut bytes = Vec::new();
     let mut piece = [0; 16 << 10];
     loop {
         let mut fields = [httparse::EMPTY_HEADER; 256];
         let mut request = httparse::Request::new(&mut fields);
-        let (line, begin, length) = match request.parse(&bytes) {
+        let (begin, length) = match request.parse(&bytes) {
             Ok(httparse::Status::Partial) => match stream.read(&mut piece) {
                 Ok(0) | Err(_) => return,
                 Ok(read) => {
@@ -105,19 +108,20 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>) {
                     fail("ambiguous framing or host", &bytes);
                 }
                 let length = lengths.first().map(|field| std::str::from_utf8(field.value).unwrap().parse::<usize>().unwrap());
-                let line = format!("{} {}", request.method.unwrap(), request.path.unwrap());
-                (line, begin, if codings.is_empty() { Some(length.unwrap_or(0)) } else { None })
+                (begin, if codings.is_empty() { Some(length.unwrap_or(0)) } else { None })
             }
         };
-        seen.lock().unwrap().push(line);
         bytes.drain(..begin);
-        // A chunked body is read to its last chunk; the harness sends none that holds these bytes by chance.
-        let done = |bytes: &[u8]| match length {
-            Some(length) => (bytes.len() >= length).then_some(length),
-            None => bytes.windows(5).position(|end| end == b"0\r\n\r\n").map(|at| at + 5),
-        };
         let end = loop {
-            if let Some(end) = done(&bytes) {
+            let whole = match length {
+                Some(length) => (bytes.len() >= length).then_some(length),
+                None => match Chunks::default().scan(&bytes) {
+                    Some((end, true)) => Some(end),
+                    Some(_) => None,
+                    None => fail("broken chunks", &bytes),
+                },
+            };
+            if let Some(end) = whole {
                 break end;
             }
             match stream.read(&mut piece) {

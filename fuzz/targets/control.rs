@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
         running.token,
         body.len()
     );
-    let answer = running.exchange(&[head.as_bytes(), body].concat());
+    let answer = running.ask(&[head.as_bytes(), body].concat());
     assert!(answer.starts_with(b"HTTP/1.1 "), "{head}{:?} -> {:?}", String::from_utf8_lossy(body), String::from_utf8_lossy(&answer));
     let text = String::from_utf8_lossy(&answer);
     assert!(!text.contains(&running.token), "the token is in an answer: {text}");

@@ -35,8 +35,8 @@ fuzz_target!(|data: &[u8]| {
         let expected = at_once.scan(body);
         let cut = cut.min(body.len());
         let found = match in_two.scan(&body[..cut]) {
-            None => in_two.scan(&body[cut..]).map(|(at, good)| (at + cut, good)),
-            done => done,
+            Some((at, false)) => in_two.scan(&body[cut..]).map(|(more, ends)| (at + more, ends)),
+            ended => ended,
         };
         assert_eq!(expected, found, "cut at {cut}");
     }

@@ -45,9 +45,7 @@ pub(crate) fn all() -> Result<()> {
 fn fuzz(targets: &[String], seconds: u64) -> Result<()> {
     packages::ensure(&HEADLESS)?;
     let tool = tool()?;
-    let cargo_fuzz = |line: &str| {
-        Shell::program(&tool).args(["fuzz"]).args(line.split_whitespace()).within(root().join("fuzz"))
-    };
+    let cargo_fuzz = |line: &str| Shell::program(&tool).args(["fuzz"]).args(line.split_whitespace()).within(root().join("fuzz"));
     let flags = ["--sanitizer", "none", "--target-dir"];
     let built = target().join("fuzz");
     cargo_fuzz("build").args(flags).arg(&built).run()?;
@@ -57,8 +55,15 @@ fn fuzz(targets: &[String], seconds: u64) -> Result<()> {
             // What is found goes into the first folder; the second, kept in the repository, is only read.
             let found = target().join("fuzz-corpus").join(name);
             fs::create_dir_all(&found)?;
-            let run = cargo_fuzz("run").args(flags).arg(&built).arg(name).arg(&found).arg(root().join("fuzz").join("corpus").join(name));
-            let run = run.args(["--", "-timeout=20", "-rss_limit_mb=4096", "-print_final_stats=1"]).arg(format!("-max_total_time={seconds}"));
+            let run = cargo_fuzz("run")
+                .args(flags)
+                .arg(&built)
+                .arg(name)
+                .arg(&found)
+                .arg(root().join("fuzz").join("corpus").join(name));
+            let run = run
+                .args(["--", "-timeout=20", "-rss_limit_mb=4096", "-print_final_stats=1"])
+                .arg(format!("-max_total_time={seconds}"));
             running.push((name, run.spawn()?));
         }
         for (name, mut child) in running {

@@ -37,12 +37,14 @@ impl Peer for Nginx {
             false => ("", String::new()),
         };
         let file = place.folder.join("nginx.conf");
+        // As the user who runs all this: only so may the torture lower its limits.
+        let user = machine::said("id", &["-un"]);
         // It reads a body whole before it sends it, as Leeward does and for the same reason; the buffer spares it the
         // temporary file that its default of 16 KiB would mean.
         write(
             &file,
             &format!(
-                "daemon off;\nworker_processes 1;\nworker_rlimit_nofile 20000;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n\
+                "daemon off;\nuser {user};\nworker_processes 1;\nworker_rlimit_nofile 20000;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n\
                  events {{ worker_connections 16000; }}\n\
                  http {{\n{temporary}  access_log off;\n  keepalive_timeout 600s;\n  keepalive_requests 100000000;\n\
                  \x20 client_max_body_size 0;\n  client_body_buffer_size 16m;\n  tcp_nodelay on;\n\
