@@ -1,10 +1,15 @@
 //! What the targets share: a real engine in this process, a strict upstream behind it, and a client on a raw socket.
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
-use leeward::{config::Config, proxy::guard::chunks::Chunks, supervisor::Engine};
+use leeward::{
+    config::{Flags, Settings},
+    proxy::guard::chunks::Chunks,
+    supervisor::{Engine, Host},
+};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,13 +28,17 @@ impl Running {
     pub fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let upstream = Strict::start();
-        let mut config = Config::under(home.path()).unwrap();
-        config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        config.upstream = format!("http://{}", upstream.address).parse().unwrap();
-        config.workers = 1;
+        let folder = home.path().to_str().unwrap().to_owned();
+        let flags = Flags {
+            listen: Some("127.0.0.1:0".into()),
+            upstream: Some(format!("http://{}", upstream.address)),
+            ..Flags::default()
+        };
+        let look = move |name: &str| (name == "LEEWARD_HOME").then(|| folder.clone());
+        let settings = Arc::new(Settings::with(look, flags));
+        let config = settings.load().unwrap();
         let token = config.paths.token_file();
-        let again = config.clone();
-        let engine = Engine::start(config, Box::new(move || Ok(again.clone())) as Box<_>).unwrap();
+        let engine = Engine::start(config, Host::of(settings)).unwrap();
         let token = std::fs::read_to_string(token).unwrap().trim().to_owned();
         Self { engine, token, upstream, _home: home }
     }
