@@ -190,6 +190,14 @@ pub(crate) fn run(args: &args::Torture) -> Result<()> {
     let raw = args.field.out.with_extension("json");
     table::save(&raw, &serde_json::to_string(&serde_json::json!({ "faults": verdicts, "soak": soaks }))?)?;
     println!("{page}\nSaved as {} and {}.", args.field.out.display(), raw.display());
+    let broken: Vec<_> = verdicts
+        .iter()
+        .filter_map(|(fault, of)| Some((fault, of.get("leeward")?)))
+        .filter(|(_, verdict)| verdict.failed > 0 || verdict.alive == Some(false))
+        .map(|(fault, verdict)| format!("{fault} ({} of {} failed)", verdict.failed, verdict.asked))
+        .collect();
+    ensure!(broken.is_empty(), "Leeward did not keep its promise: {}", broken.join(", "));
+    ensure!(soaks.get("leeward").is_none_or(|soak| soak.failed == 0), "Leeward failed requests in the soak");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ mod connection;
 mod error;
 mod forward;
 pub mod guard;
-mod headers;
+pub mod headers;
 mod hold;
 pub mod listen;
 mod message;

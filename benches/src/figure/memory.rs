@@ -8,6 +8,8 @@ use tokio::{net::TcpStream, time::sleep};
 
 /// As many as the listener's contract (L8) names.
 const CLIENTS: usize = 5000;
+/// Leeward takes a connection's buffers back when it has asked nothing for 5 s (`client.rest`).
+const REST: Duration = Duration::from_secs(7);
 /// For what a start or an end still moves.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -39,6 +41,8 @@ pub(crate) async fn measure(subject: &Subject<'_>, record: &mut Record) -> Resul
     }
     sleep(SETTLE).await;
     let with_kept = process.memory();
+    sleep(REST).await;
+    let with_resting = process.memory();
     drop(kept);
     sleep(SETTLE).await;
 
@@ -54,7 +58,7 @@ pub(crate) async fn measure(subject: &Subject<'_>, record: &mut Record) -> Resul
     add("memory under load", under);
     add("memory after", process.memory());
     add("memory before load", before);
-    for (figure, memory) in [("silent", with_silent), ("kept", with_kept)] {
+    for (figure, memory) in [("silent", with_silent), ("kept", with_kept), ("resting", with_resting)] {
         record.add(subject.name, &format!("a {figure} client"), memory.pss.saturating_sub(idle.pss) as f64 / clients as f64);
     }
     Ok(())

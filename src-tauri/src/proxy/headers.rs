@@ -17,7 +17,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 ///
 /// Rebuilds the map, because `HeaderMap::remove` moves the last entry into the gap. `Trailer` stays when `Connection`
 /// does not name it, and `TE: trailers` is put back, so that trailers pass.
-pub(super) fn strip(headers: &HeaderMap, also: &[HeaderName]) -> HeaderMap {
+pub fn strip(headers: &HeaderMap, also: &[HeaderName]) -> HeaderMap {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
