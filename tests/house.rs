@@ -76,8 +76,15 @@ const WORDS: &[(&[&str], &str, &str)] = &[
 ];
 
 /// Length limits in lines, by the start of the path. One idea a file; a longer file has two.
-const LENGTHS: &[(&str, usize)] =
-    &[("src-tauri/", 400), ("xtask/", 400), ("benches/", 400), ("fuzz/", 400), ("ui/src/", 400), ("tests/", 600), ("ARCHITECTURE.md", 150)];
+const LENGTHS: &[(&str, usize)] = &[
+    ("src-tauri/", 400),
+    ("xtask/", 400),
+    ("benches/", 400),
+    ("fuzz/", 400),
+    ("ui/src/", 400),
+    ("tests/", 600),
+    ("ARCHITECTURE.md", 150),
+];
 
 #[test]
 fn rooms_see_only_what_they_may() {
