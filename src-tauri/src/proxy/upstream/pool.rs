@@ -4,6 +4,7 @@
 //! Locks are held for bookkeeping only, never while waiting, and no connection is dropped under the lock: its slot takes it
 //! again.
 
+mod offer;
 mod places;
 #[cfg(test)]
 mod tests;
@@ -131,15 +132,6 @@ impl Origin {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection back after its response has been read to the end.
-    pub(in crate::proxy) fn put_back(self: &Arc<Self>, mut wire: Wire) {
-        // An idle one is looked at when it is taken; who waits for one takes it as it comes.
-        let looked_at = self.lock().waiters.count() > 0;
-        if if looked_at { wire.is_usable() } else { wire.is_idle() } {
-            self.offer_if(wire, false, looked_at);
-        }
-    }
-
     /// Dials until this many connections are idle or on their way; answers how many dials it began.
     pub(in crate::proxy) fn warm(self: &Arc<Self>, wanted: usize) -> usize {
         let mut inner = self.lock();
@@ -234,33 +226,6 @@ impl Origin {
     /// A statement of its own, so that the lock is gone before the connection is looked at or dropped.
     fn take_idle(&self) -> Option<Idle> {
         self.lock().idle.pop()
-    }
-
-    fn offer(self: &Arc<Self>, wire: Wire, fresh: bool) {
-        self.offer_if(wire, fresh, true);
-    }
-
-    /// `looked_at`: it was found alive just now.
-    fn offer_if(self: &Arc<Self>, mut wire: Wire, fresh: bool, looked_at: bool) {
-        let mut inner = self.lock();
-        let gone = wire.network() != *self.network.borrow();
-        if gone || (!looked_at && inner.waiters.count() > 0 && !wire.is_usable()) {
-            drop(inner);
-            drop(wire);
-            return;
-        }
-        let Some(wire) = inner.waiters.give(wire, fresh) else { return };
-        if inner.waiters.count() > inner.dialing && inner.open + inner.dialing >= self.config.pool.size {
-            // Who still waits takes only a fresh connection, and the pool is full: this one makes room for a dial.
-            drop(inner);
-            drop(wire);
-            return;
-        }
-        inner.idle.push(Idle { wire, since: Instant::now() });
-        // The one that has been idle longest goes, and not under the lock.
-        let surplus = (inner.idle.len() > MOST_IDLE).then(|| inner.idle.remove(0));
-        drop(inner);
-        drop(surplus);
     }
 
     fn dial_more(self: &Arc<Self>, inner: &mut Inner) {
