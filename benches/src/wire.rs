@@ -175,7 +175,7 @@ mod tests {
         let length = head(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n").unwrap().unwrap();
         assert!(matches!(length, (200, Framing::Length(12), false, 39)));
         let chunked = head(b"HTTP/1.1 502 X\r\ntransfer-encoding: chunked\r\nconnection: Close\r\n\r\nabc").unwrap().unwrap();
-        assert!(matches!(chunked, (502, Framing::Chunked, true, 63)), "{}", chunked.3);
+        assert!(matches!(chunked, (502, Framing::Chunked, true, 65)), "{}", chunked.3);
         assert!(head(b"HTTP/1.1 200 OK\r\ncontent-le").unwrap().is_none());
         assert!(head(b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n").is_err());
     }

@@ -15,7 +15,7 @@ use std::{
 
 /// Programs from the Python registry: the folder of each, and what is installed in it.
 const PYTHON: &[(&str, &str)] =
-    &[("mitmproxy", "mitmproxy==12.2.3"), ("litellm", "litellm[proxy]==1.92.0"), ("headroom", "headroom-ai[proxy]==0.42.0")];
+    &[("mitmproxy", "mitmproxy==11.0.2"), ("litellm", "litellm[proxy]==1.108.7"), ("headroom", "headroom-ai[proxy]==0.42.0")];
 
 /// What is run.
 #[derive(Clone, Copy, Debug, PartialEq)]
