@@ -53,7 +53,7 @@ async fn serve(address: SocketAddr, tls: Option<TlsAcceptor>) -> Result<()> {
     let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
     let mut connections = JoinSet::new();
     let answers: Arc<HashMap<usize, Bytes>> =
-        Arc::new([256, 1024, 64 << 10].into_iter().map(|size| (size, Bytes::from(wire::json(size)))).collect());
+        Arc::new([256, 1024, 64 << 10].into_iter().map(|size| (size, Bytes::from(wire::message(size)))).collect());
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -103,7 +103,7 @@ async fn answer(request: Request<Incoming>, answers: Arc<HashMap<usize, Bytes>>)
         return Ok(response);
     }
     let size = asked("answer").unwrap_or(ANSWER);
-    let bytes = answers.get(&size).cloned().unwrap_or_else(|| wire::json(size).into());
+    let bytes = answers.get(&size).cloned().unwrap_or_else(|| wire::message(size).into());
     let mut response = Response::new(Either::Left(Full::new(bytes)));
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     Ok(response)
@@ -131,11 +131,11 @@ fn events_of(
     })
 }
 
-/// A few words with the time at which they are sent, in a field of fixed width.
+/// A few words, the last of which is the time at which they are sent: text survives also those who write events anew.
 fn event() -> String {
     format!(
-        "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"t\":{:020},\
-         \"delta\":{{\"type\":\"text_delta\",\"text\":\"calm water\"}}}}\n\n",
+        "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\
+         \"delta\":{{\"type\":\"text_delta\",\"text\":\"calm water t={:020} \"}}}}\n\n",
         clock::now()
     )
 }

@@ -23,9 +23,19 @@ pub(crate) fn request(host: SocketAddr, query: &str, bytes: usize) -> Vec<u8> {
     [head.into_bytes(), body].concat()
 }
 
-/// A JSON text of exactly so many bytes, 32 at least.
+/// A question of the Messages API of exactly so many bytes, 128 at least; some programs look into it.
 pub(crate) fn json(bytes: usize) -> Vec<u8> {
-    let (open, close) = (r#"{"model":"bench","text":""#, r#""}"#);
+    filled(r#"{"model":"claude-bench","max_tokens":64,"messages":[{"role":"user","content":""#, r#""}]}"#, bytes)
+}
+
+/// An answer of the same.
+pub(crate) fn message(bytes: usize) -> Vec<u8> {
+    let open = r#"{"id":"msg_bench","type":"message","role":"assistant","model":"claude-bench","stop_reason":"end_turn","#;
+    let open = format!(r#"{open}"usage":{{"input_tokens":8,"output_tokens":8}},"content":[{{"type":"text","text":""#);
+    filled(&open, r#""}]}"#, bytes)
+}
+
+fn filled(open: &str, close: &str, bytes: usize) -> Vec<u8> {
     let fill = bytes.saturating_sub(open.len() + close.len());
     [open.as_bytes(), &vec![b'x'; fill], close.as_bytes()].concat()
 }
@@ -165,8 +175,11 @@ mod tests {
 
     #[test]
     fn a_body_has_the_size_it_is_asked_for() {
-        for size in [32, 1024, 1 << 20] {
-            assert_eq!(json(size).len(), size);
+        for size in [256, 1024, 1 << 20] {
+            assert_eq!((json(size).len(), message(size).len()), (size, size));
+            for text in [json(size), message(size)] {
+                assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok());
+            }
         }
     }
 

@@ -10,7 +10,7 @@ const EVENTS: usize = 200;
 /// Streams a round.
 const STREAMS: usize = 10;
 /// What stands before the time in an event.
-const MARK: &[u8] = b"\"t\":";
+const MARK: &[u8] = b"t=";
 /// Digits of the time.
 const DIGITS: usize = 20;
 

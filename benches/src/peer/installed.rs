@@ -16,7 +16,109 @@ pub(super) fn all(folder: &Path) -> Vec<Box<dyn Peer>> {
     if mitmdump.exists() {
         all.push(Box::new(Mitmproxy { program: mitmdump }));
     }
+    let headroom = folder.join("headroom/bin/headroom");
+    if headroom.exists() {
+        all.push(Box::new(Headroom { program: headroom }));
+    }
+    let litellm = folder.join("litellm/bin/litellm");
+    if litellm.exists() {
+        all.push(Box::new(Litellm { program: litellm }));
+    }
     all
+}
+
+/// What a pip of its own environment says of a package.
+fn version_of(program: &Path, package: &str) -> String {
+    let pip = program.with_file_name("pip");
+    let listed = Command::new(pip).args(["show", "--disable-pip-version-check", package]).output();
+    let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let version = text.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or("unknown");
+    format!("{package} {version}")
+}
+
+fn scheme(place: &Place<'_>) -> &'static str {
+    if place.authority.is_some() { "https" } else { "http" }
+}
+
+/// headroom, told to change nothing: the nearest product.
+struct Headroom {
+    program: PathBuf,
+}
+
+impl Peer for Headroom {
+    fn name(&self) -> &'static str {
+        "headroom"
+    }
+
+    fn version(&self) -> String {
+        version_of(&self.program, "headroom-ai")
+    }
+
+    fn command(&self, place: &Place<'_>) -> Result<Command> {
+        let mut command = Command::new(&self.program);
+        command.args(["proxy", "--no-optimize", "--no-cache", "--no-rate-limit", "--host", "127.0.0.1", "--port"]);
+        command.arg(place.listen.port().to_string());
+        command.arg("--anthropic-api-url").arg(format!("{}://{}", scheme(place), place.upstream));
+        // Nothing of it is left in the user's own folder; what it downloads for other purposes it must do without.
+        command.env("HOME", place.folder).env("HF_HUB_OFFLINE", "1").current_dir(place.folder);
+        if let Some(authority) = place.authority {
+            command.env("SSL_CERT_FILE", authority);
+        }
+        Ok(command)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    fn slow(&self) -> bool {
+        true
+    }
+}
+
+/// LiteLLM's proxy with one model, which it asks the upstream for.
+struct Litellm {
+    program: PathBuf,
+}
+
+impl Peer for Litellm {
+    fn name(&self) -> &'static str {
+        "litellm"
+    }
+
+    fn version(&self) -> String {
+        version_of(&self.program, "litellm")
+    }
+
+    fn command(&self, place: &Place<'_>) -> Result<Command> {
+        let file = place.folder.join("config.yaml");
+        super::write(
+            &file,
+            &format!(
+                "model_list:\n  - model_name: claude-bench\n    litellm_params:\n      model: anthropic/claude-bench\n      \
+                 api_base: {}://{}\n      api_key: none\n",
+                scheme(place),
+                place.upstream
+            ),
+        )?;
+        let mut command = Command::new(&self.program);
+        command.args(["--host", "127.0.0.1", "--num_workers", "1", "--telemetry", "False", "--port"]);
+        command.arg(place.listen.port().to_string()).arg("--config").arg(file);
+        command.env("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true");
+        command.env("HOME", place.folder).env("LITELLM_LOCAL_MODEL_COST_MAP", "True").current_dir(place.folder);
+        if let Some(authority) = place.authority {
+            command.env("SSL_CERT_FILE", authority);
+        }
+        Ok(command)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(90)
+    }
+
+    fn slow(&self) -> bool {
+        true
+    }
 }
 
 /// mitmproxy as a reverse proxy, without a screen.
@@ -34,7 +136,7 @@ impl Peer for Mitmproxy {
     }
 
     fn command(&self, place: &Place<'_>) -> Result<Command> {
-        let scheme = if place.authority.is_some() { "https" } else { "http" };
+        let scheme = scheme(place);
         let mut command = Command::new(&self.program);
         command.args(["--quiet", "--listen-host", "127.0.0.1", "--set", "flow_detail=0"]);
         // Bodies pass as they come, or a stream would be shown when it is over.
