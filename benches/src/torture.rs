@@ -197,7 +197,9 @@ pub(crate) fn run(args: &args::Torture) -> Result<()> {
         .map(|(fault, verdict)| format!("{fault} ({} of {} failed)", verdict.failed, verdict.asked))
         .collect();
     ensure!(broken.is_empty(), "Leeward did not keep its promise: {}", broken.join(", "));
-    ensure!(soaks.get("leeward").is_none_or(|soak| soak.failed == 0), "Leeward failed requests in the soak");
+    // Three resets in a row are more than two replays repair, and are told; whatever else fails is no promise kept.
+    let untold = soaks.get("leeward").and_then(|soak| soak.reasons.keys().find(|why| *why != "answered 502"));
+    ensure!(untold.is_none(), "Leeward failed a request in the soak: {untold:?}");
     Ok(())
 }
 

@@ -53,7 +53,8 @@ pub(super) fn page(
     if !soaks.is_empty() {
         out += &format!(
             "\n## Soak\n\nAll of them side by side for {} minutes, 50 requests a second each, an upstream each that resets one \
-             connection or kept request in twenty. The slope is that of the resident memory in the second half.\n\n",
+             connection or kept request in twenty. Three resets of one request in a row are more than two replays repair: that is \
+             told (502). The slope is that of the resident memory in the second half.\n\n",
             args.soak_minutes
         );
         let mut table = Table::new(["", "requests", "faults", "failed", "memory MiB", "slope KiB a minute"]);
@@ -69,6 +70,11 @@ pub(super) fn page(
             ]);
         }
         out += &table.markdown();
+        for (name, soak) in soaks.iter().filter(|(_, soak)| soak.failed > 0) {
+            let reasons = soak.reasons.iter().map(|(why, count)| format!("{count} times \"{why}\""));
+            out += &format!("\n- {name}: {}", reasons.collect::<Vec<_>>().join(", "));
+        }
+        out += "\n";
     }
     out
 }

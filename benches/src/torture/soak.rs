@@ -27,6 +27,8 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(super) struct Soak {
     pub(super) asked: u64,
     pub(super) failed: u64,
+    /// What the agents said of them.
+    pub(super) reasons: BTreeMap<String, u64>,
     pub(super) faults: u64,
     /// Kibibytes a minute that its memory grew in the second half, by least squares.
     pub(super) slope: f64,
@@ -83,8 +85,9 @@ impl Running {
                 agent.anew();
             }
             self.soak.asked += 1;
-            if agent.ask().await.is_err() {
+            if let Err(why) = agent.ask().await {
                 self.soak.failed += 1;
+                *self.soak.reasons.entry(why.to_string()).or_default() += 1;
                 agent.anew();
             }
             if looked.elapsed() > LOOK {
