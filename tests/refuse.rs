@@ -148,6 +148,8 @@ async fn a_failed_upload_is_told_to_whom_reads_only_at_its_end() {
     stream.write_all(&body).await.expect("the whole body is taken");
     let answer = raw::read_response(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 50") && answer.contains("x-leeward-error"), "{answer}");
+    // Its connection is of no more use, and it has to know: the next request on it would be lost.
+    assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
 }
 
 /// An agent that stops in the middle of a streamed body is told so; the API is not blamed.

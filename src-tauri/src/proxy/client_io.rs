@@ -103,6 +103,7 @@ impl ClientIo {
     }
 
     fn note_place(&self) {
+        self.said.body_open.store(!matches!(self.at, At::Head), Relaxed);
         self.said.amid.store(!matches!(self.at, At::Head) || !self.pending.is_empty() || self.eof, Relaxed);
     }
 

@@ -15,7 +15,10 @@ use crate::status::traffic::Outcome;
 use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -69,9 +72,9 @@ async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool, unspoken: Opti
         let (proxy, said) = (proxy.clone(), said.clone());
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
         service_fn(move |request| {
-            let (proxy, busy, unspoken) = (proxy.clone(), Busy::new(&said), unspoken.clone());
+            let (proxy, said, busy, unspoken) = (proxy.clone(), said.clone(), Busy::new(&said), unspoken.clone());
             Box::pin(async move {
-                let response = respond(&proxy, request, busy, shed).await;
+                let response = respond(&proxy, &said, request, busy, shed).await;
                 if let Some(unspoken) = unspoken {
                     unspoken.ends();
                 }
@@ -113,16 +116,16 @@ async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool, unspoken: Opti
     None
 }
 
-async fn respond(proxy: &Arc<Proxy>, request: Request<Incoming>, busy: Busy, shed: bool) -> Response<Answer> {
+async fn respond(proxy: &Arc<Proxy>, said: &Said, request: Request<Incoming>, busy: Busy, shed: bool) -> Response<Answer> {
     if headers::closes(request.version(), request.headers()) {
         busy.client_closes();
     }
     let has_body = !http_body::Body::is_end_stream(request.body());
     let mut response = dispatch(proxy, request, shed).await;
-    // A request that was refused before an attempt may have left its body unread.
-    let told = response.headers();
-    let unread = has_body && told.contains_key("x-leeward-error") && !told.contains_key("x-leeward-attempts");
-    if shed || unread || *proxy.mode.borrow() != Mode::Serving {
+    // An answer that comes before the request's last byte (refused, or an upload that failed): hyper closes behind it, and a
+    // client that is not told so loses its next request.
+    let early = has_body && said.body_open.load(Relaxed);
+    if shed || early || *proxy.mode.borrow() != Mode::Serving {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|reply| Answer { reply, _busy: busy })

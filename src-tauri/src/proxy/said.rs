@@ -16,6 +16,8 @@ pub(super) struct Said {
     pub(super) unflushed: AtomicBool,
     /// True between the first byte of a message and its last.
     pub(super) amid: AtomicBool,
+    /// True while more of the present request's body is to come from the client.
+    pub(super) body_open: AtomicBool,
     /// Set while the next request's head waits for the present answer to end.
     pub(super) next: AtomicWaker,
 }
