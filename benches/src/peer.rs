@@ -31,6 +31,13 @@ pub(crate) struct Place<'a> {
     pub(crate) authority: Option<&'a Path>,
 }
 
+impl Place<'_> {
+    /// What is spoken to the upstream.
+    fn scheme(&self) -> &'static str {
+        if self.authority.is_some() { "https" } else { "http" }
+    }
+}
+
 /// How a program begins anew while it serves.
 pub(crate) enum Reload {
     /// It has no such thing: whoever wants other settings ends it and starts it again.
@@ -71,7 +78,7 @@ pub(crate) trait Peer {
     }
 }
 
-/// All that are there, Leeward first. Python and Node peers only where `--all` has installed them.
+/// All that are there, Leeward first. Python peers only where `--all` has installed them.
 pub(crate) fn all(field: &Field, torture: bool) -> Result<Vec<Box<dyn Peer>>> {
     let mut all: Vec<Box<dyn Peer>> =
         vec![Box::new(leeward::Leeward::new(&field.leeward)?), Box::new(nginx::Nginx { retries: false })];

@@ -1,4 +1,4 @@
-//! Python and Node programs that `cargo xtask bench --all` installed from their registries, as plain passes to an upstream.
+//! Python programs that `cargo xtask bench --all` installed from their registry, as plain passes to an upstream.
 
 use super::{Peer, Place};
 use crate::machine;
@@ -36,10 +36,6 @@ fn version_of(program: &Path, package: &str) -> String {
     format!("{package} {version}")
 }
 
-fn scheme(place: &Place<'_>) -> &'static str {
-    if place.authority.is_some() { "https" } else { "http" }
-}
-
 /// headroom, told to change nothing: the nearest product.
 struct Headroom {
     program: PathBuf,
@@ -58,7 +54,7 @@ impl Peer for Headroom {
         let mut command = Command::new(&self.program);
         command.args(["proxy", "--no-optimize", "--no-cache", "--no-rate-limit", "--host", "127.0.0.1", "--port"]);
         command.arg(place.listen.port().to_string());
-        command.arg("--anthropic-api-url").arg(format!("{}://{}", scheme(place), place.upstream));
+        command.arg("--anthropic-api-url").arg(format!("{}://{}", place.scheme(), place.upstream));
         // Nothing of it is left in the user's own folder; what it downloads for other purposes it must do without.
         command.env("HOME", place.folder).env("HF_HUB_OFFLINE", "1").current_dir(place.folder);
         if let Some(authority) = place.authority {
@@ -97,7 +93,7 @@ impl Peer for Litellm {
             &format!(
                 "model_list:\n  - model_name: claude-bench\n    litellm_params:\n      model: anthropic/claude-bench\n      \
                  api_base: {}://{}\n      api_key: none\n",
-                scheme(place),
+                place.scheme(),
                 place.upstream
             ),
         )?;
@@ -136,7 +132,7 @@ impl Peer for Mitmproxy {
     }
 
     fn command(&self, place: &Place<'_>) -> Result<Command> {
-        let scheme = scheme(place);
+        let scheme = place.scheme();
         let mut command = Command::new(&self.program);
         command.args(["--quiet", "--listen-host", "127.0.0.1", "--set", "flow_detail=0"]);
         // Bodies pass as they come, or a stream would be shown when it is over.

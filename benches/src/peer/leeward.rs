@@ -35,7 +35,7 @@ impl Peer for Leeward {
     }
 
     fn command(&self, place: &Place<'_>) -> Result<Command> {
-        let scheme = if place.authority.is_some() { "https" } else { "http" };
+        let scheme = place.scheme();
         let trust = place.authority.map_or_else(String::new, |path| format!("extra_ca = '{}'\n", path.display()));
         write(
             &place.folder.join("config.toml"),

@@ -24,7 +24,7 @@ impl Peer for Nginx {
 
     fn command(&self, place: &Place<'_>) -> Result<Command> {
         let folder = place.folder.display();
-        let scheme = if place.authority.is_some() { "https" } else { "http" };
+        let scheme = place.scheme();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
             .map(|kind| format!("  {kind}_temp_path {folder}/{kind};\n"))
