@@ -7,10 +7,8 @@ use tokio::time::Instant;
 impl Origin {
     /// Takes a connection back after its response has been read to the end.
     pub(in crate::proxy) fn put_back(self: &Arc<Self>, mut wire: Wire) {
-        // An idle one is looked at when it is taken; who waits for one takes it as it comes.
-        let looked_at = self.lock().waiters.count() > 0;
-        if if looked_at { wire.is_usable() } else { wire.is_idle() } {
-            self.offer_if(wire, false, looked_at);
+        if wire.is_idle() {
+            self.offer_if(wire, false, false);
         }
     }
 
@@ -19,7 +17,7 @@ impl Origin {
         self.offer_if(wire, fresh, true);
     }
 
-    /// `looked_at`: it was found alive just now.
+    /// `looked_at`: it was found alive just now. Else it is looked at if somebody takes it here: an idle one is when it is taken.
     fn offer_if(self: &Arc<Self>, mut wire: Wire, fresh: bool, looked_at: bool) {
         let mut inner = self.lock();
         let gone = wire.network() != *self.network.borrow();
