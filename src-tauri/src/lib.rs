@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod logging;
 pub mod network;
 pub mod proxy;
+mod second;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;

@@ -19,7 +19,10 @@ use others as platform;
 #[cfg(test)]
 mod tests;
 
-use crate::control::{NetworkNews, NetworkWhy};
+use crate::{
+    control::{NetworkNews, NetworkWhy},
+    second::{self, SECOND},
+};
 use clocks::Reading;
 use pace::Pace;
 use picture::Picture;
@@ -70,12 +73,10 @@ impl Machine for ThisMachine {
 
 /// Where the system has no events, or they have ended, the network is looked at this often.
 const POLL: Duration = Duration::from_secs(15);
-/// The clocks are read this often: the longest time a sleep goes unnoticed where the system does not tell of it.
-const CLOCKS: Duration = Duration::from_secs(1);
 /// The kernel answers at once; routes of a whole internet exchange take longer than anybody waits.
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
-// The clocks are not read while the network is looked at, and that must not count as a sleep.
-const _: () = assert!(LOOK_LIMIT.as_millis() + CLOCKS.as_millis() < clocks::JUMP.as_millis());
+// The clocks are read each second, but not while the network is looked at, and that must not count as a sleep.
+const _: () = assert!(LOOK_LIMIT.as_millis() + SECOND.as_millis() < clocks::JUMP.as_millis());
 /// The clocks and the system tell of the same sleep within this.
 const SAME_SLEEP: Duration = Duration::from_secs(10);
 /// Hints that may wait; sources wait in their turn.
@@ -127,8 +128,7 @@ impl<M: Machine> Watch<M> {
 
     /// Ends when nobody takes the news any more.
     async fn run(mut self, mut hints: mpsc::Receiver<Hint>, mut sources: JoinSet<Ended>, mut polling: bool) {
-        let mut tick = interval(CLOCKS);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = second::ticks();
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.pace.want(Instant::now());

@@ -131,7 +131,7 @@ const SECTIONS: &[Section] = &[
     (
         "Idle",
         "All of them side by side for a minute, asked nothing. Leeward asks itself every 5 s whether it answers, and looks \
-         after its accept loop and the network's state twice a second.",
+         after its accept loop and the clocks once a second.",
         &[("idle cpu", "CPU ms a minute", 1.0), ("idle wakeups", "wake-ups/s", 1.0)],
     ),
 ];

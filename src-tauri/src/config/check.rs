@@ -142,7 +142,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         watch: Watch {
             probe: span_or(probe, seconds(5)),
             probe_timeout: span_or(probe_timeout, seconds(2)),
-            stall: span_or(stall, seconds(2)),
+            stall: span_or(stall, millis(1800)),
         },
         trust: Trust::Platform { extra: raw.extra_ca },
         log: raw.log.unwrap_or_else(|| "info".into()),

@@ -270,7 +270,7 @@ section! {
         probe: Span,
         /// Limit of one self-probe. Default "2s".
         probe_timeout: Span,
-        /// An engine whose accept loop is silent for this long is replaced. Default "2s".
+        /// An engine whose accept loop gives no sign of life for this long is replaced. Default "1800ms".
         stall: Span,
     }
 }

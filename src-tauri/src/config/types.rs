@@ -45,7 +45,7 @@ pub struct Config {
     pub response_timeout: Duration,
     /// How long an old generation may finish its streams after a restart.
     pub drain: Duration,
-    /// The self-probe and the watch on a generation's heartbeat.
+    /// The self-probe and the watch on a generation's pulse.
     pub watch: Watch,
     /// Which certificates are trusted upstream.
     pub trust: Trust,
@@ -176,7 +176,7 @@ pub struct Retry {
 
 impl Eq for Retry {}
 
-/// The self-probe and the heartbeat.
+/// The self-probe and the accept loop's pulse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
     /// Pause between two probes over the real port.

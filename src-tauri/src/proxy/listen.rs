@@ -9,6 +9,9 @@ mod platform;
 #[cfg(windows)]
 #[path = "listen/windows.rs"]
 mod platform;
+mod pulse;
+
+pub use pulse::Pulse;
 
 use super::{Mode, Proxy, connection};
 use crate::{health::Code, status};
@@ -197,8 +200,6 @@ impl Kind {
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 /// So many errors in a row without one success are no storm of resets any more.
 const MANY: u32 = 256;
-/// The loop shows that it runs this often.
-const BEAT: Duration = Duration::from_millis(500);
 
 /// The accept loop of one generation.
 pub struct Listen {
@@ -214,8 +215,8 @@ pub struct Listen {
     pub adopt: Adopt,
     /// To the supervisor.
     pub events: mpsc::Sender<Event>,
-    /// Counts up while the loop runs.
-    pub beat: Arc<AtomicU64>,
+    /// How the supervisor sees that the loop runs.
+    pub pulse: Arc<Pulse>,
 }
 
 impl std::fmt::Debug for Listen {
@@ -230,8 +231,6 @@ impl Listen {
         let mut mode = self.proxy.mode.clone();
         let (mut in_a_row, mut pause, mut exhausted) = (0u32, PAUSE.0, false);
         let mut resume_at: Option<Instant> = None;
-        let mut beat = tokio::time::interval(BEAT);
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.tell(Event::Accepting(self.generation));
         loop {
             let accepted = tokio::select! {
@@ -245,10 +244,7 @@ impl Listen {
                     }
                     continue;
                 }
-                _ = beat.tick() => {
-                    self.beat.fetch_add(1, Relaxed);
-                    continue;
-                }
+                () = self.pulse.answer() => continue,
                 () = sleep_until(resume_at.unwrap_or_else(Instant::now)), if resume_at.is_some() => {
                     resume_at = None;
                     continue;

@@ -2,15 +2,12 @@
 
 use crate::{
     config::Config,
-    proxy::{Adopt, Event, Listen, Mode, Proxy, Shared},
+    proxy::{Adopt, Event, Listen, Mode, Proxy, Pulse, Shared},
     tasks::Tasks,
 };
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
@@ -37,8 +34,9 @@ pub(super) struct Generation {
     pub(super) number: u64,
     mode: watch::Sender<Mode>,
     replace: mpsc::Sender<TcpListener>,
-    beat: Arc<AtomicU64>,
-    seen: (u64, Instant),
+    pulse: Arc<Pulse>,
+    /// When its pulse was last asked for.
+    asked_at: Instant,
     thread: JoinHandle<()>,
 }
 
@@ -52,24 +50,29 @@ impl Generation {
         let (mode, watched) = watch::channel(Mode::Serving);
         let closing = mode.clone();
         let (replace, replacements) = mpsc::channel(4);
-        let beat = Arc::<AtomicU64>::default();
+        let pulse = Arc::<Pulse>::default();
         let number = start.number;
         let thread = {
-            let beat = beat.clone();
+            let pulse = pulse.clone();
             std::thread::Builder::new()
                 .name(format!("leeward-gen-{number}"))
-                .spawn(move || live(start, closing, watched, replacements, beat))?
+                .spawn(move || live(start, closing, watched, replacements, pulse))?
         };
-        Ok(Self { number, mode, replace, beat, seen: (0, Instant::now()), thread })
+        Ok(Self { number, mode, replace, pulse, asked_at: Instant::now(), thread })
     }
 
-    /// How long the accept loop has shown no sign of life.
+    /// How long the accept loop has owed an answer; one that owes none is asked again.
     pub(super) fn silent_for(&mut self) -> Duration {
-        let beat = self.beat.load(Relaxed);
-        if beat != self.seen.0 {
-            self.seen = (beat, Instant::now());
+        if self.pulse.is_answered() {
+            self.asked_at = Instant::now();
+            self.pulse.ask();
         }
-        self.seen.1.elapsed()
+        self.asked_at.elapsed()
+    }
+
+    /// When its answer is `late` late, should it not come; `None` when it has come.
+    pub(super) fn overdue_at(&self, late: Duration) -> Option<Instant> {
+        (!self.pulse.is_answered()).then(|| self.asked_at + late)
     }
 
     /// Gives the accept loop another socket.
@@ -111,7 +114,7 @@ fn live(
     closing: watch::Sender<Mode>,
     mode: watch::Receiver<Mode>,
     replacements: mpsc::Receiver<TcpListener>,
-    beat: Arc<AtomicU64>,
+    pulse: Arc<Pulse>,
 ) {
     let Start { number, config, shared, socket, address, adopt, events } = start;
     let ended = |why: String| {
@@ -140,7 +143,7 @@ fn live(
         tasks.spawn(proxy.clone().follow_network());
         let mut accepting = JoinSet::new();
         accepting.spawn(
-            Listen { proxy: proxy.clone(), generation: number, listener, replacements, adopt, events: events.clone(), beat }
+            Listen { proxy: proxy.clone(), generation: number, listener, replacements, adopt, events: events.clone(), pulse }
                 .run(),
         );
         if let Some(Err(e)) = accepting.join_next().await {

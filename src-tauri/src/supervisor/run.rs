@@ -18,6 +18,7 @@ use crate::{
     instance::Lock,
     ledger::Ledger,
     proxy::{Adopt, Event, Shared},
+    second,
     status::{Probe, Status},
 };
 use std::{
@@ -29,13 +30,11 @@ use std::{
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, sleep_until},
 };
 
-/// Heartbeats, backlog and finished generations are looked at this often.
-const TICK: Duration = Duration::from_millis(500);
-/// The config file and a taken port are looked at every so many ticks.
-const SLOW_TICKS: u64 = 4;
+/// The config file and a taken port are looked at every so many seconds; pulse, backlog and ended generations each second.
+const SLOW_TICKS: u64 = 2;
 /// A new generation accepts in milliseconds; one that does not within this is given up.
 const GENERATION_LIMIT: Duration = Duration::from_secs(3);
 /// Pauses between attempts to bind a lost socket again.
@@ -81,6 +80,7 @@ enum Tick {
     Wish(Option<Wish>),
     Event(Option<Event>),
     Watch,
+    Overdue,
     Rebind,
     Probe,
     Probed(bool, Duration),
@@ -121,6 +121,8 @@ struct Run {
     next: u64,
     coming: Option<Coming>,
     rebind_at: Option<Instant>,
+    /// When an accept loop that owes its pulse is given up, where that is before the next tick.
+    overdue_at: Option<Instant>,
     probe_at: Instant,
     probing: bool,
     probe: Option<Probe>,
@@ -138,13 +140,13 @@ impl Run {
     async fn live(mut self) {
         self.start_generation(Vec::new(), None);
         let mut source: JoinSet<()> = self.source.take().into_iter().collect();
-        let mut watch = interval(TICK);
-        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = second::ticks();
         loop {
             let tick = tokio::select! {
                 wish = self.wished.recv() => Tick::Wish(wish),
                 event = self.events.1.recv() => Tick::Event(event),
                 _ = watch.tick() => Tick::Watch,
+                () = sleep_until(self.overdue_at.unwrap_or_else(Instant::now)), if self.overdue_at.is_some() => Tick::Overdue,
                 () = sleep_until(self.rebind_at.unwrap_or_else(Instant::now)), if self.rebind_at.is_some() => Tick::Rebind,
                 () = sleep_until(self.probe_at), if !self.probing && self.current > 0 => Tick::Probe,
                 Some(Ok(done)) = self.work.join_next() => done,
@@ -159,6 +161,7 @@ impl Run {
                 Tick::Event(Some(event)) => self.react(event),
                 Tick::Event(None) => {} // we hold a sender ourselves
                 Tick::Watch => self.look(),
+                Tick::Overdue => self.look_for_pulse(),
                 Tick::Rebind => self.rebind(),
                 Tick::Probe => self.start_probe(),
                 Tick::HandedOver(reply, Ok(())) => return self.leave(reply).await,

@@ -81,6 +81,7 @@ impl Run {
             next: 1,
             coming: None,
             rebind_at: None,
+            overdue_at: None,
             probe_at,
             probing: false,
             probe: None,

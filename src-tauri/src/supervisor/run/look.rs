@@ -1,6 +1,6 @@
-//! What the supervisor looks after between events: the socket, heartbeats, the backlog, its own probe, files.
+//! What the supervisor looks after between events: the socket, the pulse, the backlog, its own probe, files.
 
-use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, TICK, Tick, modified};
+use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, Tick, modified};
 use crate::{
     control::NetworkNews,
     health::{Code, unix_ms},
@@ -10,6 +10,11 @@ use crate::{
 };
 use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
+
+/// Connections that wait longer than this, while nobody accepts, are not seen. A little less than the next tick.
+const STUCK: Duration = Duration::from_millis(900);
+/// An answer that takes longer is watched for beside the ticks.
+const OWED: Duration = Duration::from_millis(500);
 
 impl Run {
     // === the socket ===
@@ -78,16 +83,8 @@ impl Run {
         if self.coming.as_ref().is_some_and(|c| c.since.elapsed() > GENERATION_LIMIT) {
             self.fail_coming("it did not accept in time");
         }
-        let (current, stall) = (self.current, self.config.watch.stall);
-        if current > 0 {
-            match self.generations.iter_mut().find(|g| g.number == current).map(Generation::silent_for) {
-                Some(silent) if silent < stall => {}
-                Some(silent) => {
-                    self.retire_below(current + 1);
-                    self.replace_generation(&format!("the accept loop has been silent for {silent:?}"));
-                }
-                None => self.replace_generation("the generation is gone"),
-            }
+        if self.current > 0 {
+            self.look_for_pulse();
             self.look_for_backlog();
         }
         if self.ticks.is_multiple_of(SLOW_TICKS) {
@@ -96,6 +93,23 @@ impl Run {
                 self.restart(Vec::new());
             }
             self.look_at_wanted_port();
+        }
+    }
+
+    /// An accept loop that owes its answer for too long hangs, or its whole runtime does.
+    pub(super) fn look_for_pulse(&mut self) {
+        self.overdue_at = None;
+        let (current, stall) = (self.current, self.config.watch.stall);
+        let Some(generation) = self.generations.iter_mut().find(|g| g.number == current) else {
+            return self.replace_generation("the generation is gone");
+        };
+        let silent = generation.silent_for();
+        if silent >= stall {
+            self.retire_below(current + 1);
+            self.replace_generation(&format!("the accept loop has been silent for {silent:?}"));
+        } else if silent >= OWED {
+            // It should have answered long ago: the limit is kept to the millisecond, not to the next tick.
+            self.overdue_at = generation.overdue_at(stall);
         }
     }
 
@@ -108,7 +122,7 @@ impl Run {
         }
         match self.stuck {
             Some((accepted, errors, since)) if (accepted, errors) == now => {
-                if since.elapsed() >= TICK {
+                if since.elapsed() >= STUCK {
                     self.stuck = None;
                     self.retire_below(self.current + 1);
                     self.replace_generation("connections wait and nobody accepts them");
