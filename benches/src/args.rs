@@ -29,7 +29,7 @@ pub(crate) struct Field {
     /// The small proxy on the crate pingora, as `cargo xtask bench` builds it
     #[arg(long)]
     pub(crate) pingora: Option<PathBuf>,
-    /// The folder that `cargo xtask bench --all` installed the Python peers in
+    /// The folder that `cargo xtask bench --all` installed the Python and Node peers in
     #[arg(long)]
     pub(crate) installed: Option<PathBuf>,
     /// Only these, by name, with commas between them

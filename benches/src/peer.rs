@@ -8,6 +8,7 @@ mod installed;
 mod leeward;
 mod nginx;
 mod pingora;
+mod router;
 
 use crate::{args::Field, machine::Cores, process::Process, wire};
 use anyhow::{Context, Result, bail};
@@ -78,7 +79,7 @@ pub(crate) trait Peer {
     }
 }
 
-/// All that are there, Leeward first. Python peers only where `--all` has installed them.
+/// All that are there, Leeward first. Python and Node peers only where `--all` has installed them.
 pub(crate) fn all(field: &Field, torture: bool) -> Result<Vec<Box<dyn Peer>>> {
     let mut all: Vec<Box<dyn Peer>> =
         vec![Box::new(leeward::Leeward::new(&field.leeward)?), Box::new(nginx::Nginx { retries: false })];
@@ -94,6 +95,7 @@ pub(crate) fn all(field: &Field, torture: bool) -> Result<Vec<Box<dyn Peer>>> {
     }
     if let Some(folder) = &field.installed {
         all.extend(installed::all(folder));
+        all.extend(router::Router::find(folder).map(|router| Box::new(router) as Box<dyn Peer>));
     }
     if !field.only.is_empty() {
         if let Some(unknown) = field.only.iter().find(|name| *name != "direct" && all.iter().all(|peer| peer.name() != **name)) {

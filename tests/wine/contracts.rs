@@ -7,6 +7,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
+    process::{Child, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -40,6 +41,7 @@ pub fn all(windows: &Windows) {
         ("port taken", "named, with exit code 75", port_taken(windows, folder.path(), serving.address)),
         ("wrap", "a program's own exit code", wrapped(windows, &home)),
         ("handing on", "told to stop with a stream in flight", handing_on(windows, &home, &mut serving)),
+        ("console", "Ctrl-C, as Wine makes it of SIGINT", console(windows, &home)),
         ("the contrast", "resets that a naive listener survives on Windows' API", naive(windows, &home)),
     ];
     println!("\nThe Windows build under Wine, a Linux client beside it:\n\n| contract | what | seen |\n| --- | --- | --- |");
@@ -177,15 +179,47 @@ fn wrapped(windows: &Windows, home: &Path) -> String {
     "7 of `cmd /c exit 7`; 127 for one that is not there".into()
 }
 
-/// What a tray that takes over does where no socket can be passed: the port is free at once, the stream finishes.
-fn handing_on(windows: &Windows, home: &Path, serving: &mut Serving) -> String {
-    let address = serving.address;
+/// A stream of 40 events in four seconds that has begun.
+fn slow_stream(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     write!(stream, "GET /sse/40?delay_ms=100 HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
     let mut first = [0u8; 12];
     stream.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
+    stream
+}
+
+/// Ctrl-C ends neither `run`, whose program decides what it means, nor a stream that `serve` has begun.
+fn console(windows: &Windows, home: &Path) -> String {
+    let mut serving = windows.serve(home, &["--listen", "127.0.0.1:0"]);
+    let mut run = windows.command(home, &["run", "--", "cmd.exe", "/c", "set /p line=asked& exit 7"]);
+    let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut asked = [0u8; 5];
+    run.stdout.as_mut().unwrap().read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"asked");
+    type_ctrl_c(&run);
+    run.stdin.take().unwrap().write_all(b"go on\r\n").unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(7), "the program's own end, after a Ctrl-C");
+    let mut stream = slow_stream(serving.address);
+    type_ctrl_c(&serving.child);
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.matches("data:").count() >= 35, "{rest}");
+    assert_eq!(serving.ended(), Some(0));
+    "`run` goes on and ends with its program's 7; `serve` finishes its stream and ends with 0".into()
+}
+
+/// Wine calls a program's console handlers when its process gets SIGINT.
+fn type_ctrl_c(program: &Child) {
+    let pid = rustix::process::Pid::from_child(program);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}
+
+/// What a tray that takes over does where no socket can be passed: the port is free at once, the stream finishes.
+fn handing_on(windows: &Windows, home: &Path, serving: &mut Serving) -> String {
+    let address = serving.address;
+    let mut stream = slow_stream(address);
     let begun = Instant::now();
     let answer = serving.control("stop", r#"{"drain_ms":30000}"#);
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");

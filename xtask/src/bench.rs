@@ -5,6 +5,7 @@ use crate::{
     packages::{self, BENCH, HEADLESS, on_debian},
     shell::{Shell, built, root, target},
     test::Outcome,
+    ui,
 };
 use anyhow::{Context, Result, bail};
 use std::{
@@ -16,6 +17,9 @@ use std::{
 /// Programs from the Python registry: the folder of each, and what is installed in it.
 const PYTHON: &[(&str, &str)] =
     &[("mitmproxy", "mitmproxy==11.0.2"), ("litellm", "litellm[proxy]==1.108.7"), ("headroom", "headroom-ai[proxy]==0.42.0")];
+
+/// The one from the Node registry. Its third major release wants a newer Node than the panel does.
+const NODE: (&str, &str) = ("claude-code-router", "@musistudio/claude-code-router@2.0.0");
 
 /// What is run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +46,7 @@ impl Kind {
     }
 }
 
-/// Runs it; `--all` also installs the Python peers, `--smoke` is the shortest run there is; all else is for the
+/// Runs it; `--all` also installs the Python and Node peers, `--smoke` is the shortest run there is; all else is for the
 /// harness.
 pub(crate) fn run(kind: Kind, mut words: Vec<String>) -> Result<ExitCode> {
     let said = format!("cargo xtask {} {}", kind.name(), words.join(" ")).trim_end().to_owned();
@@ -111,7 +115,7 @@ fn pingora() -> Result<PathBuf> {
     Ok(folder.join("release").join("bench-pingora"))
 }
 
-/// The Python peers, each in an environment of its own below the target folder.
+/// The Python and Node peers, each in an environment of its own below the target folder.
 fn install() -> Result<PathBuf> {
     let folder = target().join("peers").join("installed");
     for (name, package) in PYTHON {
@@ -122,6 +126,15 @@ fn install() -> Result<PathBuf> {
         Shell::new("python3 -m venv --clear").arg(&home).run()?;
         let pip = Shell::program(home.join("bin").join("pip")).args(["install", "--quiet", "--disable-pip-version-check"]);
         pip.arg(package).run().with_context(|| format!("{package} cannot be installed"))?;
+        mark(&home)?;
+    }
+    let (name, package) = NODE;
+    let home = folder.join(name);
+    if !home.join("ready").exists() {
+        ui::require_node()?;
+        fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+        let npm = Shell::new("npm install --silent --no-audit --no-fund --ignore-scripts --prefix").arg(&home);
+        npm.arg(package).run().with_context(|| format!("{package} cannot be installed"))?;
         mark(&home)?;
     }
     Ok(folder)
