@@ -2,6 +2,7 @@
 //! from us: the manual, the completions, and the libraries' versions that a Debian package depends on.
 
 use crate::{
+    notices,
     packages::{self, BUNDLE},
     shell::{Shell, available, built, root, target},
     tray,
@@ -111,7 +112,11 @@ fn tauri(line: &str) -> Shell {
 /// The files and dependencies that only a finished build knows, as an addition to `tauri.conf.json`.
 fn config(staged: &Path, profile: Profile) -> Result<String> {
     if !cfg!(target_os = "linux") {
-        return Ok("{}".to_owned());
+        fs::create_dir_all(staged)?;
+        let notices = staged.join("third-party.txt");
+        fs::write(&notices, notices::page()?)?;
+        let notices = notices.display().to_string();
+        return Ok(format!(r#"{{"bundle":{{"resources":{{{notices:?}:"third-party.txt"}}}}}}"#));
     }
     stage(staged, profile)?;
     // Rust's escapes in a quoted string are JSON's, too, as far as paths and package names go.
@@ -125,7 +130,7 @@ fn config(staged: &Path, profile: Profile) -> Result<String> {
     Ok(format!(r#"{{"bundle":{{"linux":{{"deb":{{"files":{deb},"depends":[{depends}]}},"rpm":{{"files":{rpm}}}}}}}}}"#))
 }
 
-/// What the programs make themselves, and the changelog.
+/// What the programs make themselves, the changelog, and the licences of what is in the package.
 fn stage(folder: &Path, profile: Profile) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
@@ -142,10 +147,13 @@ fn stage(folder: &Path, profile: Profile) -> Result<()> {
         fs::create_dir_all(file.parent().context("a completion stands in a folder")?)?;
         fs::write(file, Shell::program(&leeward).args(["completions", shell]).read()? + "\n")?;
     }
-    let changes = share.join("doc").join("leeward").join("changelog");
-    fs::create_dir_all(changes.parent().context("a changelog stands in a folder")?)?;
+    let doc = share.join("doc").join("leeward");
+    fs::create_dir_all(&doc)?;
+    let (changes, notices) = (doc.join("changelog"), doc.join("third-party"));
     fs::copy(root().join("CHANGELOG.md"), &changes)?;
-    compress(&changes)
+    fs::write(&notices, notices::page()?)?;
+    compress(&changes)?;
+    compress(&notices)
 }
 
 /// Without a time in it: the same content gives the same file.

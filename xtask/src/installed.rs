@@ -17,7 +17,7 @@ use std::{
 /// Everything waited for here takes a second or two.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Some of what must be there, with a word it must say.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 12] = [
     ("/usr/share/applications/Leeward.desktop", "\nExec=leeward-tray\n"),
     ("/usr/share/applications/Leeward.desktop", "\nCategories=Development;\n"),
     ("/usr/share/icons/hicolor/128x128/apps/leeward-tray.png", "PNG"),
@@ -28,6 +28,8 @@ const FILES: [(&str, &str); 10] = [
     ("/usr/share/fish/vendor_completions.d/leeward.fish", "complete -c leeward"),
     ("/usr/share/doc/leeward/copyright", "Apache License"),
     ("/usr/share/doc/leeward/changelog.gz", "Changelog"),
+    ("/usr/share/doc/leeward/third-party.gz", "\ntokio 1."),
+    ("/usr/share/doc/leeward/third-party.gz", "\nuplot 1."),
 ];
 
 /// Makes, installs, uses and removes it.

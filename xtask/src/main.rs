@@ -9,6 +9,7 @@ mod clients;
 mod fuzz;
 mod installed;
 mod macos;
+mod notices;
 mod packages;
 mod run;
 mod shell;

@@ -123,7 +123,7 @@ const SECTIONS: &[Section] = &[
             ("memory idle pss", "idle, proportional MiB", MIB),
             ("a silent client", "a silent client KiB", 1024.0),
             ("a kept client", "a kept client KiB", 1024.0),
-            ("a resting client", "8 s later KiB", 1024.0),
+            ("a resting client", "12 s later KiB", 1024.0),
             ("memory under load rss", "under load MiB", MIB),
             ("memory after rss", "after MiB", MIB),
         ],

@@ -118,7 +118,7 @@ section! {
     RawClient {
         /// An idle connection of an agent stays open this long; agents keep theirs for 300 s. Default "330s".
         idle: Span,
-        /// A connection that has not asked for this long gives its buffers back, unseen. Default "5s".
+        /// A connection that has not asked for this long, twice as long at most, gives its buffers back, unseen. Default "5s".
         rest: Span,
         /// When Leeward ends, a new connection that has yet to ask is waited for this long. Default "1s".
         greeting: Span,
