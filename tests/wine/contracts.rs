@@ -7,7 +7,6 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
-    process::{Child, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -41,7 +40,7 @@ pub fn all(windows: &Windows) {
         ("port taken", "named, with exit code 75", port_taken(windows, folder.path(), serving.address)),
         ("wrap", "a program's own exit code", wrapped(windows, &home)),
         ("handing on", "told to stop with a stream in flight", handing_on(windows, &home, &mut serving)),
-        ("console", "Ctrl-C, as Wine makes it of SIGINT", console(windows, &home)),
+        ("console", "Ctrl-C typed into it; its window closed", consoles(windows, &home)),
         ("the contrast", "resets that a naive listener survives on Windows' API", naive(windows, &home)),
     ];
     println!("\nThe Windows build under Wine, a Linux client beside it:\n\n| contract | what | seen |\n| --- | --- | --- |");
@@ -190,30 +189,58 @@ fn slow_stream(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Ctrl-C ends neither `run`, whose program decides what it means, nor a stream that `serve` has begun.
-fn console(windows: &Windows, home: &Path) -> String {
-    let mut serving = windows.serve(home, &["--listen", "127.0.0.1:0"]);
-    let mut run = windows.command(home, &["run", "--", "cmd.exe", "/c", "set /p line=asked& exit 7"]);
-    let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut asked = [0u8; 5];
-    run.stdout.as_mut().unwrap().read_exact(&mut asked).unwrap();
-    assert_eq!(&asked, b"asked");
-    type_ctrl_c(&run);
-    run.stdin.take().unwrap().write_all(b"go on\r\n").unwrap();
-    assert_eq!(run.wait().unwrap().code(), Some(7), "the program's own end, after a Ctrl-C");
-    let mut stream = slow_stream(serving.address);
-    type_ctrl_c(&serving.child);
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).unwrap();
-    assert!(rest.matches("data:").count() >= 35, "{rest}");
-    assert_eq!(serving.ended(), Some(0));
-    "`run` goes on and ends with its program's 7; `serve` finishes its stream and ends with 0".into()
+/// A console of its own for `serve`, which is a terminal for Linux: what is typed there and the console's end reach it.
+fn consoles(windows: &Windows, home: &Path) -> String {
+    let mut events = 0;
+    in_console(windows, home, |keys, address| {
+        let mut stream = slow_stream(address);
+        keys.write_all(b"\x03").unwrap();
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).unwrap();
+        events = rest.matches("data:").count();
+        assert!(events >= 35, "{rest}");
+    });
+    let closed = in_console(windows, home, |_, _| end_console_hosts());
+    format!("`serve` finishes its stream ({events} more events) and ends with 0; ends with 0 after {closed:.0?}")
 }
 
-/// Wine calls a program's console handlers when its process gets SIGINT.
-fn type_ctrl_c(program: &Child) {
-    let pid = rustix::process::Pid::from_child(program);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+/// How long `serve` lives after what is done to its console.
+fn in_console(windows: &Windows, home: &Path, done: impl FnOnce(&mut dyn Write, SocketAddr)) -> Duration {
+    let pty = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let serve = windows.console_command(home, &["serve", "--listen", &address.to_string()]);
+    let mut serve = pty.slave.spawn_command(serve).unwrap();
+    let (mut screen, mut keys) = (pty.master.try_clone_reader().unwrap(), pty.master.take_writer().unwrap());
+    let (mut shown, mut some) = (Vec::new(), [0u8; 1024]);
+    until("it accepts", || {
+        let length = screen.read(&mut some).unwrap();
+        shown.extend_from_slice(&some[..length]);
+        String::from_utf8_lossy(&shown).contains("accepting")
+    });
+    let begun = Instant::now();
+    done(&mut keys, address);
+    let mut status = None;
+    until("it ends", || {
+        status = serve.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().exit_code(), 0, "{}", String::from_utf8_lossy(&shown));
+    begun.elapsed()
+}
+
+/// Wine tells the programs of a console that it is closed when the program behind its window ends.
+fn end_console_hosts() {
+    let prefix = format!("WINEPREFIX={}", std::env::var("WINEPREFIX").expect("the folder of this Wine"));
+    let mut ended = 0;
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let said = |file| String::from_utf8_lossy(&std::fs::read(process.path().join(file)).unwrap_or_default()).into_owned();
+        if said("cmdline").contains("conhost.exe") && said("environ").split('\0').any(|variable| variable == prefix) {
+            let pid = process.file_name().to_string_lossy().parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+            ended += 1;
+        }
+    }
+    assert!(ended > 0, "a console has a host");
 }
 
 /// What a tray that takes over does where no socket can be passed: the port is free at once, the stream finishes.

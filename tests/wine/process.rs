@@ -29,6 +29,15 @@ impl Windows {
         command
     }
 
+    /// The same for a console.
+    pub fn console_command(&self, home: &Path, args: &[&str]) -> portable_pty::CommandBuilder {
+        let mut command = portable_pty::CommandBuilder::new(&self.wine);
+        command.arg(&self.exe);
+        command.args(args);
+        command.env("LEEWARD_HOME", path(home));
+        command
+    }
+
     /// What it says and how it ends.
     pub fn run(&self, home: &Path, args: &[&str]) -> (Option<i32>, String) {
         let Output { status, stdout, stderr } = self.command(home, args).output().unwrap();
