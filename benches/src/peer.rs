@@ -95,7 +95,6 @@ pub(crate) fn all(field: &Field, torture: bool) -> Result<Vec<Box<dyn Peer>>> {
     }
     if let Some(folder) = &field.installed {
         all.extend(installed::all(folder));
-        all.extend(router::Router::find(folder).map(|router| Box::new(router) as Box<dyn Peer>));
     }
     if !field.only.is_empty() {
         if let Some(unknown) = field.only.iter().find(|name| *name != "direct" && all.iter().all(|peer| peer.name() != **name)) {

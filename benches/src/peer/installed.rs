@@ -1,6 +1,7 @@
-//! Python programs that `cargo xtask bench --all` installed from their registry, as plain passes to an upstream.
+//! Programs that `cargo xtask bench --all` installed from their registries, as plain passes to an upstream: those in Python
+//! here, the one for Node in `router`.
 
-use super::{Peer, Place};
+use super::{Peer, Place, router::Router};
 use crate::machine;
 use anyhow::Result;
 use std::{
@@ -23,6 +24,9 @@ pub(super) fn all(folder: &Path) -> Vec<Box<dyn Peer>> {
     let litellm = folder.join("litellm/bin/litellm");
     if litellm.exists() {
         all.push(Box::new(Litellm { program: litellm }));
+    }
+    if let Some(router) = Router::find(folder) {
+        all.push(Box::new(router));
     }
     all
 }
