@@ -1,9 +1,7 @@
 //! The listening socket itself passes from one process to the next, and nobody is refused.
 
-#![cfg(unix)]
-
 use crate::{
-    home::{Home, Running, get, until},
+    home::{Home, get, until},
     restart::ask_steadily,
     support::{LIMIT, client, config},
     takeover::{DRAIN, host, seams},
@@ -76,12 +74,13 @@ async fn a_running_serve_hands_its_port_on_and_refuses_nobody() {
 }
 
 /// A `wrap` that began with the first one goes on with the second.
+#[cfg(unix)] // its agent is a script for a POSIX shell
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_come_along() {
     let home = Home::new();
     home.agent("claude", r#"touch "$OUT/ready"; while [ ! -e "$OUT/done" ]; do sleep 0.02; done"#);
     let mut serving = home.serve(&[]);
-    let mut agent = Running::start(&mut home.command(&["wrap", "claude"]));
+    let mut agent = crate::home::Running::start(&mut home.command(&["wrap", "claude"]));
     until("the agent runs", || home.path("ready").exists());
     let mut config = config(&home.path("leeward"), None);
     config.listen = home.address;

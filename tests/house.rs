@@ -79,6 +79,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
 /// Length limits in lines, by the start of the path. One idea a file; a longer file has two.
 const LENGTHS: &[(&str, usize)] = &[
     ("src-tauri/", 400),
+    ("windows/", 400),
     ("xtask/", 400),
     ("benches/", 400),
     ("fuzz/", 400),
@@ -175,6 +176,21 @@ fn tauri_is_optional() {
     let strays = dev.keys().filter(|n| n.starts_with("tauri"));
     found.extend(strays.map(|n| format!("Cargo.toml [dev-dependencies] {n}: would pull WebKit into the headless tests")));
     none(found);
+}
+
+#[test]
+fn unsafe_code_is_in_one_crate() {
+    let member =
+        |folder: &str| fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap().parse::<toml::Table>().unwrap();
+    let workspace = member("");
+    let members = workspace["workspace"]["members"].as_array().unwrap().iter().filter_map(toml::Value::as_str);
+    let free = members.chain([""]).filter(|folder| *folder != "windows").filter(|folder| {
+        let lints = member(folder).get("lints").and_then(|lints| lints.get("rust")?.get("unsafe_code").cloned());
+        lints.and_then(|level| level.as_str().map(str::to_owned)).as_deref() != Some("forbid")
+    });
+    none(free.map(|folder| {
+        format!("{folder}/Cargo.toml [lints.rust]: unsafe_code must be \"forbid\"; what needs it belongs to the crate `windows`")
+    }));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A second Leeward on the same state folder: the first one shows its window or gives way. What only Unix can do, handing
-//! the very socket on, is in `handover.rs`.
+//! A second Leeward on the same state folder: the first one shows its window or gives way. Handing the
+//! very socket on is in `handover.rs`.
 
 use crate::{
     home::{Home, get, until},
@@ -67,7 +67,7 @@ async fn one_without_a_lock_keeps_its_socket() {
     assert!(answer.text().await.unwrap().contains("keeps its socket"));
 }
 
-/// One that can pass no socket, as on Windows, ends first; the port is bound again at once.
+/// One that knows no way to pass its socket ends first; the port is bound again at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_cannot_hand_over_frees_its_place() {
     let home = tempfile::tempdir().unwrap();

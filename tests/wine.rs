@@ -10,17 +10,28 @@
 )]
 
 #[cfg(unix)]
+#[path = "wine/console.rs"]
+mod console;
+#[cfg(unix)]
 #[path = "wine/contracts.rs"]
 mod contracts;
+#[cfg(unix)]
+#[path = "wine/installer.rs"]
+mod installer;
 #[cfg(unix)]
 #[path = "wine/process.rs"]
 mod process;
 
 fn main() {
     #[cfg(unix)]
-    if let (Some(wine), Some(exe)) = (std::env::var_os("LEEWARD_WINE"), std::env::var_os("LEEWARD_WINDOWS_EXE")) {
-        contracts::all(&process::Windows::new(wine.into(), exe.into()));
-        return;
+    {
+        let built = |name| std::env::var_os(name).map(Into::into);
+        let (wine, exe) = (built("LEEWARD_WINE"), built("LEEWARD_WINDOWS_EXE"));
+        let (agent, setup) = (built("LEEWARD_WINDOWS_AGENT"), built("LEEWARD_WINDOWS_SETUP"));
+        if let (Some(wine), Some(exe), Some(agent), Some(setup)) = (wine, exe, agent, setup) {
+            contracts::all(&process::Windows { wine, exe, agent, setup });
+            return;
+        }
     }
     println!("SKIP: the Windows build is run by `cargo xtask windows`");
 }

@@ -1,7 +1,11 @@
 //! `leeward wrap`, `run` and `env` with real processes: agents are shell scripts that record what they see.
 #![cfg(unix)]
 
-use crate::home::{Home, LIMIT, Ran, Running, get, kill, until, variable};
+use crate::home::{Home, LEEWARD, LIMIT, Ran, Running, get, kill, until, variable};
+use leeward::{
+    config::Config,
+    wrap::{Background, running_or_start},
+};
 use serde_json::Value;
 use std::{
     io::{Read, Write},
@@ -34,6 +38,18 @@ fn sessions(home: &Home) -> Vec<String> {
     let status = home.status();
     let list = status["status"]["sessions"].as_array().cloned().unwrap_or_default();
     list.iter().map(|s| s["agent"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A virus scanner looks at a program first that was just installed: here a script stands for it.
+#[tokio::test]
+async fn a_background_leeward_that_starts_late_is_waited_for() {
+    let home = Home::new();
+    let state = home.path("leeward");
+    home.agent("late", &format!("sleep 4; LEEWARD_HOME='{}' exec '{LEEWARD}' \"$@\"", state.display()));
+    let config = Config { listen: home.address, ..crate::support::config(&state, None) };
+    let background = Background { program: home.path("bin").join("late"), config, exit_when_idle: Some(LIMIT) };
+    let client = running_or_start(&background, None).await.unwrap();
+    assert_eq!(client.address(), address(&home));
 }
 
 #[test]

@@ -38,6 +38,6 @@ pub use platform::leave_terminal;
 pub use route::{MARKER, base_url};
 pub use session::{Session, open};
 pub use shell::Shell;
-pub use start::{Background, IDLE, READY_WITHIN, StartError, TRY_AGAIN, running, running_or_start};
+pub use start::{Background, IDLE, StartError, TRY_AGAIN, running, running_or_start};
 pub use table::{ANYTHING, Base, Only, Profile, Provider, Special, profiles};
 pub use terminal::{NoTerminal, Terminal, terminal};

@@ -28,7 +28,7 @@ impl Source {
 
 /// Every Rust file of the project.
 pub fn sources() -> Vec<Source> {
-    let rust = ["src-tauri/", "tests/", "xtask/", "benches/"].iter().flat_map(|start| texts(start, &["rs"]));
+    let rust = ["src-tauri/", "tests/", "windows/", "xtask/", "benches/"].iter().flat_map(|start| texts(start, &["rs"]));
     rust.map(|(path, text)| Source { code: code(&text), path, text }).collect()
 }
 

@@ -1,6 +1,9 @@
 //! What is promised, one function a contract; each returns the line of the table that says what was counted.
 
-use crate::process::{LIMIT, Serving, Windows, ask, path, until};
+use crate::{
+    console, installer,
+    process::{LIMIT, Serving, Windows, ask, path, until},
+};
 use leeward::demo::upstream::{Plan, Upstream};
 use socket2::SockRef;
 use std::{
@@ -39,8 +42,10 @@ pub fn all(windows: &Windows) {
         ("commands", "status, restart, env; exit codes 0, 64, 75, 78", commands(windows, &home, &serving)),
         ("port taken", "named, with exit code 75", port_taken(windows, folder.path(), serving.address)),
         ("wrap", "a program's own exit code", wrapped(windows, &home)),
+        ("installer", "the user's PATH; installed over a `serve` that runs", installer::hooks(windows, &home)),
         ("handing on", "told to stop with a stream in flight", handing_on(windows, &home, &mut serving)),
-        ("console", "Ctrl-C typed into it; its window closed", consoles(windows, &home)),
+        ("console", "Ctrl-C typed into it; the console closed", console::served(windows, &home)),
+        ("console and wrap", "Ctrl-C twice; Ctrl-Break; the console closed", console::wrapped(windows, &home)),
         ("the contrast", "resets that a naive listener survives on Windows' API", naive(windows, &home)),
     ];
     println!("\nThe Windows build under Wine, a Linux client beside it:\n\n| contract | what | seen |\n| --- | --- | --- |");
@@ -179,7 +184,7 @@ fn wrapped(windows: &Windows, home: &Path) -> String {
 }
 
 /// A stream of 40 events in four seconds that has begun.
-fn slow_stream(address: SocketAddr) -> TcpStream {
+pub fn slow_stream(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     write!(stream, "GET /sse/40?delay_ms=100 HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
@@ -187,60 +192,6 @@ fn slow_stream(address: SocketAddr) -> TcpStream {
     stream.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
     stream
-}
-
-/// A console of its own for `serve`, which is a terminal for Linux: what is typed there and the console's end reach it.
-fn consoles(windows: &Windows, home: &Path) -> String {
-    let mut events = 0;
-    in_console(windows, home, |keys, address| {
-        let mut stream = slow_stream(address);
-        keys.write_all(b"\x03").unwrap();
-        let mut rest = String::new();
-        stream.read_to_string(&mut rest).unwrap();
-        events = rest.matches("data:").count();
-        assert!(events >= 35, "{rest}");
-    });
-    let closed = in_console(windows, home, |_, _| end_console_hosts());
-    format!("`serve` finishes its stream ({events} more events) and ends with 0; ends with 0 after {closed:.0?}")
-}
-
-/// How long `serve` lives after what is done to its console.
-fn in_console(windows: &Windows, home: &Path, done: impl FnOnce(&mut dyn Write, SocketAddr)) -> Duration {
-    let pty = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let serve = windows.console_command(home, &["serve", "--listen", &address.to_string()]);
-    let mut serve = pty.slave.spawn_command(serve).unwrap();
-    let (mut screen, mut keys) = (pty.master.try_clone_reader().unwrap(), pty.master.take_writer().unwrap());
-    let (mut shown, mut some) = (Vec::new(), [0u8; 1024]);
-    until("it accepts", || {
-        let length = screen.read(&mut some).unwrap();
-        shown.extend_from_slice(&some[..length]);
-        String::from_utf8_lossy(&shown).contains("accepting")
-    });
-    let begun = Instant::now();
-    done(&mut keys, address);
-    let mut status = None;
-    until("it ends", || {
-        status = serve.try_wait().unwrap();
-        status.is_some()
-    });
-    assert_eq!(status.unwrap().exit_code(), 0, "{}", String::from_utf8_lossy(&shown));
-    begun.elapsed()
-}
-
-/// Wine tells the programs of a console that it is closed when the program behind its window ends.
-fn end_console_hosts() {
-    let prefix = format!("WINEPREFIX={}", std::env::var("WINEPREFIX").expect("the folder of this Wine"));
-    let mut ended = 0;
-    for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let said = |file| String::from_utf8_lossy(&std::fs::read(process.path().join(file)).unwrap_or_default()).into_owned();
-        if said("cmdline").contains("conhost.exe") && said("environ").split('\0').any(|variable| variable == prefix) {
-            let pid = process.file_name().to_string_lossy().parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-            ended += 1;
-        }
-    }
-    assert!(ended > 0, "a console has a host");
 }
 
 /// What a tray that takes over does where no socket can be passed: the port is free at once, the stream finishes.

@@ -13,19 +13,24 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The build, and what runs it.
 pub struct Windows {
-    wine: PathBuf,
-    exe: PathBuf,
+    pub wine: PathBuf,
+    pub exe: PathBuf,
+    /// A program that `wrap` starts: ci/console.c.
+    pub agent: PathBuf,
+    /// An installer with Leeward's hooks: ci/installer.nsi.
+    pub setup: PathBuf,
 }
 
 impl Windows {
-    pub fn new(wine: PathBuf, exe: PathBuf) -> Self {
-        Self { wine, exe }
-    }
-
     /// `leeward.exe` with a home of its own.
     pub fn command(&self, home: &Path, args: &[&str]) -> Command {
+        self.command_of(&self.exe, home, args)
+    }
+
+    /// The same with another program.
+    pub fn command_of(&self, program: &Path, home: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(&self.wine);
-        command.arg(&self.exe).args(args).env("LEEWARD_HOME", path(home)).stdin(Stdio::null());
+        command.arg(program).args(args).env("LEEWARD_HOME", path(home)).stdin(Stdio::null());
         command
     }
 
@@ -46,7 +51,12 @@ impl Windows {
 
     /// `leeward.exe serve`, once it says that it accepts.
     pub fn serve(&self, home: &Path, args: &[&str]) -> Serving {
-        let mut command = self.command(home, &["serve"]);
+        self.serve_of(&self.exe, home, args)
+    }
+
+    /// The same with another program.
+    pub fn serve_of(&self, program: &Path, home: &Path, args: &[&str]) -> Serving {
+        let mut command = self.command_of(program, home, &["serve"]);
         let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

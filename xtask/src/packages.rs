@@ -83,7 +83,8 @@ pub(crate) const STD: Packages =
     Packages { purpose: "to build the standard library for another system", debian: &["xz-utils"], elsewhere: "xz." };
 
 /// What runs the Windows build.
-pub(crate) const WINE: Packages = Packages { purpose: "to run the Windows build", debian: &["wine64"], elsewhere: "Wine." };
+pub(crate) const WINE: Packages =
+    Packages { purpose: "to run the Windows build", debian: &["nsis", "wine64"], elsewhere: "Wine and NSIS." };
 
 /// True on Debian and what is made from it.
 pub(crate) fn on_debian() -> bool {

@@ -30,7 +30,7 @@ const NOT_UNDER_WINE: &[&str] = &[
 
 /// Clippy of engine, CLI and their tests for Windows, or the reason why it cannot run here.
 pub(crate) fn check() -> Result<Outcome> {
-    lint("clippy --locked --lib --bin leeward --tests")
+    lint("clippy --locked --package leeward-windows --package leeward-tray --lib --bin leeward --tests")
 }
 
 /// Clippy of the tray, which needs the panel's page, and its unit tests under Wine: the registry, paths, what is refused.
@@ -92,8 +92,10 @@ pub(crate) fn run() -> Result<Outcome> {
     let skipped = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]);
     println!("Left out under Wine, with the reason in xtask/src/windows.rs: {}", NOT_UNDER_WINE.join(", "));
     wine.around(sysroot.cargo("test --locked --lib").arg("--").args(skipped)).run()?;
+    wine.around(sysroot.cargo("test --locked --package leeward-windows --lib")).run()?;
     let exe = crate::shell::target().join(TARGET).join("debug").join("leeward.exe");
     let beside = Shell::cargo("test --locked --test wine").env("LEEWARD_WINDOWS_EXE", &exe).env("LEEWARD_WINE", wine::PROGRAM);
+    let beside = beside.env("LEEWARD_WINDOWS_AGENT", wine.agent()).env("LEEWARD_WINDOWS_SETUP", wine.setup(&exe)?);
     let done = wine.around(beside).run();
     wine.end();
     done.map(|()| Outcome::Passed)

@@ -1,6 +1,6 @@
 //! Socket and lock, from the process that serves to the one that takes over. Both accept until the new one confirms, so
-//! nobody is refused in between; whoever fails on the way leaves the other as it was. Where the system has no way to
-//! pass a socket (`platform::doorstep`), nothing is handed over and the old one has to end first.
+//! nobody is refused in between; whoever fails on the way leaves the other as it was. Where the old one may give nothing to
+//! the new one (Windows, to a process with more rights), nothing is handed over and the old one has to end first.
 
 use super::{Lock, platform};
 use std::{io, net::TcpListener, path::Path, time::Duration};
@@ -36,7 +36,7 @@ impl Confirmation {
 /// Hands both to the process that waits at `to`, and waits until it confirms. Blocks for 10 seconds at most.
 ///
 /// # Errors
-/// When nobody waits there, does not confirm in time, or the system has no way to pass a socket.
+/// When nobody waits there, does not confirm in time, or the system refuses to pass the socket on.
 pub fn hand_over(to: &Path, listener: &TcpListener, lock: &Lock) -> io::Result<()> {
     platform::hand_over(to, listener, &lock.file, CONFIRM_WITHIN)
 }

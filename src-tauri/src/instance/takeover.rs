@@ -58,20 +58,24 @@ pub async fn take_over(
         Err(why) => return Err(why.into()),
     }
     let failed = |why| TakeOverError::Failed { address: record.address, pid: record.pid, why };
-    if let Some(doorstep) = platform::doorstep().map_err(failed)? {
-        let asked = json!({ "to": doorstep.path() });
-        let handed = tokio::select! {
-            handed = timeout(HANDED_WITHIN, doorstep.receive()) => handed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-            // An answer before the socket is a refusal.
-            answer = client.post("/_leeward/v1/handover", &asked, 2 * HANDED_WITHIN) => match answer {
-                Err(ClientError::Refused { status: 404, .. }) => return freed(&client, paths, drain).await.map_err(failed),
-                Err(why) => return Err(why.into()),
-                Ok(_) => Err(io::Error::other("it says that it has, and nothing came")),
-            },
-        };
-        return handed.map(TakeOver::Taken).map_err(failed);
+    let doorstep = platform::doorstep(paths).map_err(failed)?;
+    let asked = json!({ "to": doorstep.path() });
+    let handed = tokio::select! {
+        handed = timeout(HANDED_WITHIN, doorstep.receive()) => handed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        // An answer before the socket is a refusal.
+        answer = client.post("/_leeward/v1/handover", &asked, 2 * HANDED_WITHIN) => match answer {
+            Err(ClientError::Refused { status: 404, .. }) => return freed(&client, paths, drain).await.map_err(failed),
+            Err(why) => return Err(why.into()),
+            Ok(_) => Err(io::Error::other("it says that it has, and nothing came")),
+        },
+    };
+    match handed {
+        Err(why) if why.kind() == io::ErrorKind::Unsupported => {
+            tracing::debug!("it ends first: {why}");
+            freed(&client, paths, drain).await.map_err(failed)
+        }
+        handed => handed.map(TakeOver::Taken).map_err(failed),
     }
-    freed(&client, paths, drain).await.map_err(failed)
 }
 
 /// The longer way: it ends, and lets go of socket and lock before its requests have finished. Connections are refused

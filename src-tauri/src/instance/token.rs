@@ -15,7 +15,7 @@ pub enum TokenError {
     #[error("there is no control token at {}; start Leeward first (`leeward serve`)", .0.display())]
     Missing(PathBuf),
     /// Other users could read it.
-    #[error("the control token {} can be read by other users; run `chmod 600 {}`, or delete it and restart Leeward", .0.display(), .0.display())]
+    #[error("the control token {} can be read by other users; {}, or delete it and restart Leeward", .0.display(), platform::how_to_protect(.0))]
     Exposed(PathBuf),
     /// The file is empty or not text.
     #[error("the control token {} is damaged; delete it and restart Leeward", .0.display())]

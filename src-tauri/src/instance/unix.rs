@@ -1,6 +1,7 @@
 //! Unix half of `instance`: private files are 0600, private folders 0700; handles pass between processes (SCM_RIGHTS).
 
 use super::{Confirmation, Lock, Taken};
+use crate::config::Paths;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
@@ -42,13 +43,18 @@ pub(super) fn is_exposed(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
 }
 
+/// What mends an exposed file, as words of a sentence.
+pub(super) fn how_to_protect(path: &Path) -> String {
+    format!("run `chmod 600 {}`", path.display())
+}
+
 /// Where socket and lock arrive: a Unix socket in a folder that only this user can enter.
-pub(super) fn doorstep() -> io::Result<Option<Doorstep>> {
+pub(super) fn doorstep(_paths: &Paths) -> io::Result<Doorstep> {
     let folder = tempfile::Builder::new().prefix("leeward-").permissions(PermissionsExt::from_mode(0o700)).tempdir()?;
     // Short: a Unix socket's path has about 100 bytes, and a state folder may be deep.
     let path = folder.path().join("s");
     let door = tokio::net::UnixListener::bind(&path)?;
-    Ok(Some(Doorstep { door, path, _folder: folder }))
+    Ok(Doorstep { door, path, _folder: folder })
 }
 
 /// See `doorstep`.
@@ -65,7 +71,7 @@ impl Doorstep {
     }
 
     /// The first who comes brings them.
-    pub(super) async fn receive(&self) -> io::Result<Taken> {
+    pub(super) async fn receive(self) -> io::Result<Taken> {
         let (line, _) = self.door.accept().await?;
         let line = line.into_std()?;
         line.set_nonblocking(false)?;

@@ -1,19 +1,35 @@
-//! Windows half of `instance`: the user's profile folder is private by its inherited access list.
+//! Windows half of `instance`: private files are for the user, the system and its administrators alone, wherever they lie.
+
+#[path = "windows/access.rs"]
+mod access;
+#[path = "windows/doorstep.rs"]
+mod doorstep;
+
+pub(super) use doorstep::{Line, doorstep, hand_over};
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
-    io,
-    net::TcpListener,
+    fs::File,
+    io::{self, ErrorKind},
     path::Path,
     time::Duration,
 };
 
+/// A folder that is there keeps its own access list, as on Unix.
 pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).create(path)
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(around) = path.parent().filter(|around| !around.as_os_str().is_empty()) {
+        create_private_dir(around)?;
+    }
+    match leeward_windows::create_dir(path, &access::private(access::INHERITED)?) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        done => done,
+    }
 }
 
 pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    leeward_windows::create_file(path, &access::private("")?)
 }
 
 /// A rename over a file that somebody has open is denied, and one of a file that a virus scanner has open is a sharing
@@ -34,41 +50,12 @@ pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
 
-/// Access lists are inherited from the profile folder; nothing is asked here.
-pub(super) fn is_exposed(_file: &File) -> io::Result<bool> {
-    Ok(false)
+/// True when others than the user, the system and its administrators may do anything with the file.
+pub(super) fn is_exposed(file: &File) -> io::Result<bool> {
+    Ok(access::is_open_to_others(&leeward_windows::access_list(file)?, &leeward_windows::own_sid()?))
 }
 
-/// No socket can be passed to another process without unsafe code here (WSADuplicateSocket).
-pub(super) fn doorstep() -> io::Result<Option<Doorstep>> {
-    Ok(None)
-}
-
-/// Where a socket would arrive. There is none.
-#[derive(Debug)]
-pub(super) enum Doorstep {}
-
-impl Doorstep {
-    pub(super) fn path(&self) -> &Path {
-        match *self {}
-    }
-
-    #[allow(clippy::unused_async, reason = "the Unix half waits")]
-    pub(super) async fn receive(&self) -> io::Result<super::Taken> {
-        match *self {}
-    }
-}
-
-/// The line to the process that gave the socket. There is none.
-#[derive(Debug)]
-pub(super) enum Line {}
-
-impl Line {
-    pub(super) fn confirm(self) -> io::Result<()> {
-        match self {}
-    }
-}
-
-pub(super) fn hand_over(_to: &Path, _listener: &TcpListener, _lock: &File, _limit: Duration) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this system cannot pass a socket to another process"))
+/// What mends an exposed file, as words of a sentence.
+pub(super) fn how_to_protect(path: &Path) -> String {
+    format!("run `icacls \"{}\" /inheritance:r /grant:r \"%USERNAME%:F\"`", path.display())
 }

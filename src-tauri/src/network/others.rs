@@ -1,5 +1,5 @@
-//! Windows, macOS and the BSDs: the system tells of interfaces and addresses, and a socket of the way out. Sleep shows in
-//! the clocks alone, and a change of routes alone in the next look.
+//! Windows, macOS and the BSDs: the system tells of interfaces and addresses, and a socket of the way out. Windows tells
+//! that it has resumed; elsewhere sleep shows in the clocks alone. A change of routes shows in the next look.
 
 use super::{
     Hint,
@@ -23,7 +23,24 @@ pub(super) async fn events(hints: mpsc::Sender<Hint>) -> io::Result<()> {
     Ok(())
 }
 
-/// Nothing here tells of a resume without a window or code of our own in C.
+/// Sends a hint whenever the system says that it has resumed.
+#[cfg(windows)]
+pub(super) async fn resumes(hints: mpsc::Sender<Hint>) -> io::Result<()> {
+    let resumed = std::sync::Arc::new(tokio::sync::Notify::new());
+    let told = resumed.clone();
+    let registered = leeward_windows::on_resume(move || told.notify_one())?;
+    loop {
+        tokio::select! {
+            () = resumed.notified() => { hints.send(Hint::Resumed).await.ok(); } // the next round sees that nobody listens
+            () = hints.closed() => break,
+        }
+    }
+    drop(registered);
+    Ok(())
+}
+
+/// Nothing here tells of a resume without a run loop of Apple's and code of our own in C.
+#[cfg(not(windows))]
 pub(super) async fn resumes(_: mpsc::Sender<Hint>) -> io::Result<()> {
     std::future::ready(Ok(())).await
 }

@@ -4,7 +4,8 @@ use socket2::Socket;
 use std::{io, net::TcpListener};
 
 /// Without SO_REUSEADDR a port is bound once, TIME_WAIT or not, among programs that do not set it themselves.
-/// SO_EXCLUSIVEADDRUSE would shut those out as well; socket2 has no setter for it, and this crate no unsafe code.
+/// SO_EXCLUSIVEADDRUSE would shut those out as well, and the next bind of a lost listener's port with them, for as long as
+/// a connection accepted there lives (docs/windows.md).
 pub(super) fn prepare(_socket: &Socket) -> io::Result<()> {
     Ok(())
 }

@@ -14,8 +14,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How long a new instance may take until it is ready.
-pub const READY_WITHIN: Duration = Duration::from_secs(3);
+/// How long an instance that answers may take until it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(3);
+/// How long a new process may take until it answers: a virus scanner looks at a program first that was just installed.
+const STARTED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a background instance stays without a session and without requests.
 pub const IDLE: Duration = Duration::from_secs(15 * 60);
 /// Limit of one question to an instance on this machine.
@@ -53,8 +55,10 @@ pub enum StartError {
         reason: String,
     },
     /// It is there and not ready.
-    #[error("Leeward was not ready within {} s{}; `leeward status` says more, and so does the log {}", READY_WITHIN.as_secs(), .address.map_or(String::new(), |a| format!(" on {a}")), .log.display())]
+    #[error("Leeward was not ready within {} s{}; `leeward status` says more, and so does the log {}", waited.as_secs(), .address.map_or(String::new(), |a| format!(" on {a}")), .log.display())]
     NotReady {
+        /// How long it had.
+        waited: Duration,
         /// Where it should accept.
         address: Option<SocketAddr>,
         /// Its log.
@@ -104,15 +108,16 @@ async fn answers(record: &Record, config: &Config) -> bool {
 /// # Errors
 /// `StartError`.
 pub async fn running_or_start(background: &Background, listen: Option<SocketAddr>) -> Result<Client, StartError> {
-    let deadline = Instant::now() + READY_WITHIN;
-    let mut started: Option<Child> = None;
-    let (mut starts_after, mut pause) = (Instant::now(), 10 * POLL);
+    let begun = Instant::now();
+    let (mut started, mut answered): (Option<Child>, Option<Instant>) = (None, None);
+    let (mut starts_after, mut pause) = (begun, 10 * POLL);
     let mut refusal = None;
     loop {
         if let Some(client) = running(&background.config).await? {
             if client.ready(ANSWER_WITHIN).await {
                 return Ok(client);
             }
+            answered.get_or_insert_with(Instant::now);
         } else if started.is_none() && Instant::now() >= starts_after {
             started = Some(start(background, listen)?);
         }
@@ -129,12 +134,16 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
             starts_after = Instant::now() + pause;
             pause *= 2;
         }
-        if Instant::now() >= deadline {
+        let (since, limit) = match answered {
+            None if started.is_some() => (begun, STARTED_WITHIN),
+            answered => (answered.unwrap_or(begun), READY_WITHIN),
+        };
+        if since.elapsed() >= limit {
             if let Some(reason) = refusal {
                 return Err(StartError::Ended { code: Some(TRY_AGAIN), reason });
             }
             let address = read_record(&background.config.paths).map(|r| r.address).or(listen);
-            return Err(StartError::NotReady { address, log: background.config.paths.log_file() });
+            return Err(StartError::NotReady { waited: limit, address, log: background.config.paths.log_file() });
         }
         sleep(POLL).await;
     }

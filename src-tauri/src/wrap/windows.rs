@@ -10,7 +10,9 @@ use std::{
 };
 use tokio::{
     process::Command,
-    signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c},
+    signal::windows::{
+        CtrlBreak, CtrlC, CtrlClose, CtrlLogoff, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown,
+    },
 };
 
 const DETACHED_PROCESS: u32 = 0x0000_0008;
@@ -30,34 +32,47 @@ pub fn leave_terminal() -> io::Result<()> {
     Ok(())
 }
 
-/// What happens to the wrap while the agent runs: the console sends Ctrl-C and Ctrl-Break to the agent as well.
+/// What happens to the wrap while the agent runs. The console tells the agent the same, and gives both the same time; the
+/// wrap stays, so that it ends as the agent does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    Typed,
+    Told,
 }
 
 #[derive(Debug)]
 pub(super) struct Signals {
     interrupt: CtrlC,
     quit: CtrlBreak,
+    close: CtrlClose,
+    logoff: CtrlLogoff,
+    shutdown: CtrlShutdown,
 }
 
 impl Signals {
     pub(super) fn register() -> io::Result<Self> {
-        Ok(Self { interrupt: ctrl_c()?, quit: ctrl_break()? })
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            quit: ctrl_break()?,
+            close: ctrl_close()?,
+            logoff: ctrl_logoff()?,
+            shutdown: ctrl_shutdown()?,
+        })
     }
 
     pub(super) async fn next(&mut self) -> Event {
         tokio::select! {
-            _ = self.interrupt.recv() => Event::Typed,
-            _ = self.quit.recv() => Event::Typed,
+            _ = self.interrupt.recv() => Event::Told,
+            _ = self.quit.recv() => Event::Told,
+            _ = self.close.recv() => Event::Told,
+            _ = self.logoff.recv() => Event::Told,
+            _ = self.shutdown.recv() => Event::Told,
         }
     }
 }
 
 pub(super) fn pass_on(event: Event, _pid: Option<u32>) {
     match event {
-        Event::Typed => {}
+        Event::Told => {}
     }
 }
 

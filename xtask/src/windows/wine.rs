@@ -1,9 +1,13 @@
-//! Wine without a display: a prefix of its own in the target folder, and the one library that Debian's Wine 8 lacks.
+//! Wine without a display: a prefix of its own in the target folder, the one library that Debian's Wine 8 lacks, and a
+//! program that is started by what is tested.
 
 use super::TARGET;
 use crate::shell::{Shell, root, target};
 use anyhow::{Context, Result};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Debian's package puts nothing on the PATH.
 pub(super) const PROGRAM: &str = "/usr/lib/wine/wine64";
@@ -26,15 +30,23 @@ impl Wine {
             wine.around(Shell::program(PROGRAM).args(["wineboot", "--init"])).run()?;
         }
         // Rust's standard library takes its random numbers from this library, which Wine has from version 9 on.
-        let shim = system.join("bcryptprimitives.dll");
-        if !shim.exists() {
-            let source = root().join("ci").join("bcryptprimitives.c");
-            let made = system.join("bcryptprimitives.new");
-            let gcc = Shell::new("x86_64-w64-mingw32-gcc -O2 -s -shared -o").arg(&made).arg(source);
-            gcc.arg("-ladvapi32").run()?;
-            fs::rename(made, shim).context("the shim cannot be put in its place")?;
-        }
+        compile("bcryptprimitives.c", &["-shared"], &system.join("bcryptprimitives.dll"), &["-ladvapi32"])?;
+        compile("console.c", &[], &wine.agent(), &["-lntdll"])?;
         Ok(wine)
+    }
+
+    /// A program for `wrap` to start.
+    pub(super) fn agent(&self) -> PathBuf {
+        self.prefix.with_file_name("console.exe")
+    }
+
+    /// An installer of `program` with Leeward's hooks in it.
+    pub(super) fn setup(&self, program: &Path) -> Result<PathBuf> {
+        let setup = self.prefix.with_file_name("setup.exe");
+        let define = |name: &str, path: &Path| format!("-D{name}={}", path.display());
+        let makensis = Shell::new("makensis -V2").arg(define("ROOT", &root())).arg(define("OUT", &setup));
+        makensis.arg(define("LEEWARD", program)).arg(root().join("ci").join("installer.nsi")).run()?;
+        Ok(setup)
     }
 
     /// A program that finds the prefix, and cargo's way to run what it has built.
@@ -50,4 +62,12 @@ impl Wine {
         // That nothing runs any more is as good.
         self.around(Shell::program(SERVER).arg("-k")).succeeds();
     }
+}
+
+/// A program in C of ours; put in its place when it is whole.
+fn compile(source: &str, how: &[&str], to: &Path, libraries: &[&str]) -> Result<()> {
+    let made = to.with_extension("new");
+    let gcc = Shell::new("x86_64-w64-mingw32-gcc -O2 -s").args(how).arg("-o").arg(&made);
+    gcc.arg(root().join("ci").join(source)).args(libraries).run()?;
+    fs::rename(&made, to).with_context(|| format!("cannot put {} in its place", to.display()))
 }

@@ -140,7 +140,7 @@ fn taken_over(before: &Record, confirmation: Option<Confirmation>) {
     let how = match confirmation.map(Confirmation::confirm) {
         Some(Ok(())) => "; no connection was refused",
         Some(Err(_)) => "; it has ended by itself",
-        None => "; for some milliseconds connections were refused, as this system cannot pass a socket on",
+        None => "; for some milliseconds connections were refused, as it could not pass its socket to this process",
     };
     let (address, pid) = (before.address, before.pid);
     tracing::info!("took {address} over from the Leeward that served there (pid {pid}){how}");

@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Demo(Demo),
     Completions(Completions),
     Man(Man),
+    #[cfg(windows)]
+    Path(SearchPath),
 }
 
 /// Serve in the foreground
@@ -247,6 +249,26 @@ pub(crate) struct Completions {
 pub(crate) struct Man {
     /// The folder for them
     pub(crate) folder: PathBuf,
+}
+
+/// Put the folder of this program on the user's PATH, for the installer
+#[cfg(windows)]
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub(crate) struct SearchPath {
+    /// What to do
+    #[arg(value_enum)]
+    pub(crate) change: PathChange,
+}
+
+/// What happens to the PATH.
+#[cfg(windows)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum PathChange {
+    /// The folder is added at its end.
+    Add,
+    /// The folder is taken out.
+    Remove,
 }
 
 fn agents() -> Vec<String> {

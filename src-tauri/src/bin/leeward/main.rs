@@ -12,6 +12,8 @@ mod man;
 mod out;
 mod panel;
 mod progress;
+#[cfg(any(windows, test))]
+mod search_path;
 mod serve;
 mod stats;
 mod status;
@@ -61,6 +63,8 @@ fn run(command: Command) -> Outcome {
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
         Command::Man(args) => man::run(&args),
+        #[cfg(windows)]
+        Command::Path(args) => search_path::run(&args),
     }
 }
 
