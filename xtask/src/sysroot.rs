@@ -1,9 +1,15 @@
 //! What the compiler lacks for another system: its standard library, built once from the very source that Debian ships for
-//! this compiler's version, into a folder of links under `target/std`. The compiler itself stays as it is.
+//! this compiler's version, into a folder of links under `target/std`. The compiler itself stays as it is. Where Debian has
+//! no such source any more, its own compiler and that one's source take their place.
+
+mod apt;
+mod debian;
+mod source;
 
 use crate::{
     packages,
     shell::{self, Shell},
+    test::Outcome,
 };
 use anyhow::{Context, Result, bail};
 use std::{
@@ -11,10 +17,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Debian releases that may carry the source of a newer compiler.
-const SUITES: [&str; 3] = ["trixie", "trixie-backports", "sid"];
-/// Packages whose content is known: version and SHA-256. Others are trusted by the archive's signature alone.
-const PINS: &[(&str, &str)] = &[("1.95.0+dfsg1-2~bpo13+1", "7b76db5b880a77f9e52975d2baa6209d2f76d2c9c2789515c3088cb960e2c83b")];
+/// Which compiler is wished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compiler {
+    /// The project's; Debian's where nothing can be built for the target with that.
+    Pinned,
+    /// Debian's in any case, to see that it works.
+    Debian,
+}
 
 /// A compiler that can build for a target.
 #[derive(Debug)]
@@ -22,46 +32,112 @@ pub(crate) struct Sysroot {
     target: &'static str,
     /// `None` where the compiler's own folder has the target's library.
     ours: Option<PathBuf>,
+    /// `None` for the pinned compiler.
+    set: Option<debian::Set>,
 }
 
 impl Sysroot {
-    /// Makes it; an error string is the reason why that cannot be done here.
-    pub(crate) fn ready(target: &'static str) -> Result<std::result::Result<Self, String>> {
+    /// Makes it; an error string is the reason why that cannot be done here. Who insists on Debian's compiler gets an error.
+    pub(crate) fn ready(target: &'static str, compiler: Compiler) -> Result<std::result::Result<Self, String>> {
         let version = rustc_version()?;
-        let real = PathBuf::from(Shell::new("rustc --print sysroot").read()?);
-        if has_std(&real, target) {
-            return Ok(Ok(Self { target, ours: None }));
+        let pinned = compiler == Compiler::Pinned;
+        if pinned && has_std(&real_sysroot(None)?, target) {
+            return Ok(Ok(Self { target, ours: None, set: None }));
         }
+        let std = shell::target().join("std");
+        let folder = std.join(&version);
         if !packages::on_debian() {
-            return Ok(Err(format!(
-                "the standard library for {target} is built from Debian's packages only; run `rustup target add {target}`"
-            )));
+            let why = format!("the standard library for {target} is built from Debian's packages only");
+            return if pinned { Ok(Err(format!("{why}; run `rustup target add {target}`"))) } else { bail!(why) };
         }
         packages::ensure(&packages::STD)?;
-        let folder = shell::target().join("std").join(&version);
-        let ours = folder.join("sysroot");
-        if !has_std(&ours, target) {
-            if !folder.join("library").exists() && !fetch_source(&version, &folder)? {
-                let (suites, place) = (SUITES.join(", "), folder.join("library"));
-                return Ok(Err(format!(
-                    "Debian ({suites}) has no rust-src {version}; with it in {} this would run",
-                    place.display()
-                )));
-            }
-            build_std(target, &real, &ours, &folder)?;
+        if pinned
+            && (has_std(&sysroot_in(&folder), target) || folder.join("library").exists() || source::fetch(&version, &folder)?)
+        {
+            return Self::built(target, folder, None).map(Ok);
         }
-        Ok(Ok(Self { target, ours: Some(ours) }))
+        match debian::Set::ready(&std)? {
+            Ok(set) => {
+                println!("The compiler for {target} is Debian's own, {}.", set.version);
+                Self::built(target, set.folder.clone(), Some(set)).map(Ok)
+            }
+            Err(why) if pinned => {
+                let (suites, place) = (source::SUITES.join(", "), folder.join("library"));
+                let exact = format!("Debian ({suites}) has no rust-src {version}, and {why}");
+                Ok(Err(format!("{exact}; with that source in {} this would run", place.display())))
+            }
+            Err(why) => bail!("Debian's own compiler cannot be tried: {why}"),
+        }
+    }
+
+    /// With the library of the target in the links of `folder`.
+    fn built(target: &'static str, folder: PathBuf, set: Option<debian::Set>) -> Result<Self> {
+        let ours = sysroot_in(&folder);
+        if !has_std(&ours, target) {
+            build_std(target, set.as_ref(), &ours, &folder)?;
+        }
+        Ok(Self { target, ours: Some(ours), set })
     }
 
     /// A cargo command for the target.
     pub(crate) fn cargo(&self, line: &str) -> Shell {
-        let cargo = Shell::cargo(line).args(["--target", self.target]);
+        self.for_target(cargo(self.set.as_ref(), line))
+    }
+
+    /// Lints of what the line names, warnings being errors: clippy's, or `check` where Debian's clippy does not run.
+    pub(crate) fn lint(&self, line: &str) -> Shell {
+        let words = line.split_whitespace();
+        if !self.has_clippy() {
+            println!("Debian's clippy does not run here; what follows are the compiler's own lints, which stop nothing.");
+            return self.cargo("check").args(words);
+        }
+        let clippy = self.set.as_ref().map_or_else(|| Shell::cargo("clippy"), debian::Set::clippy);
+        self.for_target(clippy.args(words)).args(["--", "-D", "warnings"])
+    }
+
+    fn has_clippy(&self) -> bool {
+        self.set.as_ref().is_none_or(debian::Set::has_clippy)
+    }
+
+    /// What became of a step that this compiler has built: it says so where that is not the project's.
+    pub(crate) fn passed(&self) -> Outcome {
+        match &self.set {
+            None => Outcome::Passed,
+            Some(set) if self.has_clippy() => Outcome::PassedWith(format!("Debian's compiler {}", set.version)),
+            Some(set) => Outcome::PassedWith(format!("Debian's compiler {}, without its clippy", set.version)),
+        }
+    }
+
+    /// Where cargo puts what it builds for the target without optimisation.
+    pub(crate) fn debug(&self) -> PathBuf {
+        self.set.as_ref().map_or_else(shell::target, debian::Set::target).join(self.target).join("debug")
+    }
+
+    fn for_target(&self, cargo: Shell) -> Shell {
+        let cargo = cargo.args(["--target", self.target]);
         match &self.ours {
             None => cargo,
             // With a target named, these flags are for the target alone; the encoded form allows blanks in the path.
             Some(ours) => cargo.env("CARGO_ENCODED_RUSTFLAGS", format!("--sysroot\u{1f}{}", ours.display())),
         }
     }
+}
+
+fn cargo(set: Option<&debian::Set>, line: &str) -> Shell {
+    set.map_or_else(|| Shell::cargo(line), |set| set.cargo(line))
+}
+
+fn rustc(set: Option<&debian::Set>, line: &str) -> Shell {
+    set.map_or_else(|| Shell::new(&format!("rustc {line}")), |set| set.rustc(line))
+}
+
+/// The folder that a compiler takes for its own.
+fn real_sysroot(set: Option<&debian::Set>) -> Result<PathBuf> {
+    Ok(PathBuf::from(rustc(set, "--print sysroot").read()?))
+}
+
+fn sysroot_in(folder: &Path) -> PathBuf {
+    folder.join("sysroot")
 }
 
 fn rustc_version() -> Result<String> {
@@ -78,73 +154,13 @@ fn has_std(sysroot: &Path, target: &str) -> bool {
     files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
 }
 
-/// Debian's `rust-src` of exactly this version, through an apt state of its own: the machine's sources stay as they are.
-fn fetch_source(version: &str, folder: &Path) -> Result<bool> {
-    let state = folder.join("apt");
-    for part in ["lists/partial", "cache/archives/partial", "preferences"] {
-        fs::create_dir_all(state.join(part))?;
-    }
-    let (mirror, keyring) = (packages::debian_mirror()?, packages::debian_keyring()?);
-    let sources: String = SUITES.iter().map(|suite| format!("deb [signed-by={keyring}] {mirror} {suite} main\n")).collect();
-    fs::write(state.join("sources.list"), sources)?;
-    fs::write(state.join("status"), "")?;
-    let apt = |program: &str| {
-        let options = [
-            format!("Dir::Etc::sourcelist={}", state.join("sources.list").display()),
-            "Dir::Etc::sourceparts=-".to_owned(),
-            format!("Dir::Etc::preferencesparts={}", state.join("preferences").display()),
-            format!("Dir::State::lists={}", state.join("lists").display()),
-            format!("Dir::State::status={}", state.join("status").display()),
-            format!("Dir::Cache={}", state.join("cache").display()),
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-            "APT::Sandbox::User=root".to_owned(),
-        ];
-        options.into_iter().fold(Shell::new(program), |shell, option| shell.args(["-o".to_owned(), option]))
-    };
-    println!("Fetching the source of Rust {version}'s standard library from Debian.");
-    apt("apt-get").args(["-qq", "update"]).run()?;
-    let known = apt("apt-cache").args(["madison", "rust-src"]).read()?;
-    let versions = known.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim);
-    let Some(found) = versions.into_iter().find(|v| v.starts_with(&format!("{version}+dfsg"))) else { return Ok(false) };
-    apt("apt-get").args(["-qq", "download", &format!("rust-src={found}")]).within(folder).run()?;
-    let package = fs::read_dir(folder)?.flatten().map(|f| f.path()).find(|p| p.extension().is_some_and(|e| e == "deb"));
-    let package = package.context("apt-get download wrote no package")?;
-    verify(&package, found)?;
-    unpack(&package, folder)?;
-    fs::remove_file(package)?;
-    fs::remove_dir_all(state)?;
-    Ok(true)
-}
-
-fn verify(package: &Path, version: &str) -> Result<()> {
-    let Some((_, pinned)) = PINS.iter().find(|(known, _)| *known == version) else { return Ok(()) };
-    let sum = Shell::new("sha256sum").arg(package).read()?;
-    if !sum.starts_with(pinned) {
-        bail!("{} is not the package that is known as {version}: its SHA-256 is {sum}, wanted {pinned}", package.display());
-    }
-    Ok(())
-}
-
-/// Only `library`, moved into place when it is whole.
-fn unpack(package: &Path, folder: &Path) -> Result<()> {
-    let beside = folder.join("unpacking");
-    fs::create_dir_all(&beside)?;
-    let tar = beside.join("package.tar");
-    fs::write(&tar, std::process::Command::new("dpkg-deb").arg("--fsys-tarfile").arg(package).output()?.stdout)?;
-    let members = ["--strip-components=4", "--wildcards", "./usr/src/rustc-*/library"];
-    Shell::new("tar --extract --file").arg(&tar).arg("--directory").arg(&beside).args(members).run()?;
-    fs::rename(beside.join("library"), folder.join("library"))?;
-    fs::remove_dir_all(beside)?;
-    Ok(())
-}
-
 /// What `rustup target add` would have given: the target's libraries, and links to the compiler's own.
-fn build_std(target: &str, real: &Path, ours: &Path, folder: &Path) -> Result<()> {
+fn build_std(target: &str, set: Option<&debian::Set>, ours: &Path, folder: &Path) -> Result<()> {
+    let real = real_sysroot(set)?;
     let rustlib = ours.join("lib").join("rustlib");
     fs::create_dir_all(rustlib.join("src").join("rust"))?;
     link(&folder.join("library"), &rustlib.join("src").join("rust").join("library"))?;
-    let host = Shell::new("rustc --print host-tuple").read()?;
+    let host = rustc(set, "--print host-tuple").read()?;
     link(&real.join("lib").join("rustlib").join(&host), &rustlib.join(&host))?;
     // cargo looks for the source in `rustc --print sysroot`, which no flag changes: this compiler answers with our folder.
     let wrapper = folder.join("rustc");
@@ -162,9 +178,10 @@ fn build_std(target: &str, real: &Path, ours: &Path, folder: &Path) -> Result<()
     )?;
     let vendor = folder.join("library").join("vendor");
     println!("Building the standard library for {target}.");
-    let build = Shell::cargo("build --quiet --offline --release --config source.crates-io.replace-with=\"vendored\" --config")
-        .arg(format!("source.vendored.directory=\"{}\"", vendor.display()))
-        .args(["-Zbuild-std=std,panic_abort,panic_unwind,proc_macro,test", "--target", target, "--target-dir", "target"]);
+    let line = "build --quiet --offline --release --target-dir target \
+                -Zbuild-std=std,panic_abort,panic_unwind,proc_macro,test --config source.crates-io.replace-with=\"vendored\"";
+    let vendored = format!("source.vendored.directory=\"{}\"", vendor.display());
+    let build = cargo(set, line).args(["--target", target, "--config", &vendored]);
     // The switch to unstable options is for this build alone, so that no dependency mistakes the compiler for a nightly one.
     build.within(&empty).env("RUSTC", &wrapper).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "").run()?;
     let built = empty.join("target").join(target).join("release").join("deps");
@@ -192,19 +209,4 @@ fn link(to: &Path, at: &Path) -> Result<()> {
     return std::os::unix::fs::symlink(to, at).with_context(|| format!("cannot link {}", at.display()));
     #[cfg(not(unix))]
     bail!("cannot link {} to {}: this method is for Linux", at.display(), to.display());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_package_with_other_content_is_refused() {
-        let package = std::env::temp_dir().join(format!("leeward-xtask-{}.deb", std::process::id()));
-        fs::write(&package, "not the package").unwrap();
-        let error = verify(&package, PINS[0].0).unwrap_err().to_string();
-        assert!(error.contains("SHA-256") && error.contains(PINS[0].1), "{error}");
-        verify(&package, "a version nobody has pinned").unwrap();
-        fs::remove_file(package).unwrap();
-    }
 }

@@ -4,7 +4,9 @@ use crate::{
     bench, clients, fuzz, installed, macos,
     packages::{self, HEADLESS},
     shell::Shell,
-    soak, tray, ui, windows,
+    soak,
+    sysroot::Compiler,
+    tray, ui, windows,
 };
 use anyhow::{Result, bail};
 use std::{
@@ -17,6 +19,8 @@ use std::{
 pub(crate) enum Outcome {
     /// It ran and passed.
     Passed,
+    /// It ran and passed, but not with what it usually runs with.
+    PassedWith(String),
     /// It did not run, for this reason.
     Skipped(String),
 }
@@ -25,6 +29,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed => f.write_str("passed"),
+            Self::PassedWith(what) => write!(f, "passed, with {what}"),
             Self::Skipped(why) => write!(f, "SKIP: {why}"),
         }
     }
@@ -52,13 +57,17 @@ const STEPS: &[Step] = &[
     Step { name: "ui-test", what: "the panel's unit tests", run: || passed(ui::unit_tests()) },
     Step { name: "ui-build", what: "the panel's page", run: || passed(ui::build()) },
     Step { name: "ui-browser", what: "the page in Chromium on the real engine", run: browser },
-    Step { name: "windows", what: "lints of the Windows build", run: windows::check },
+    Step { name: "windows", what: "lints of the Windows build", run: || windows::check(Compiler::Pinned) },
     Step {
         name: "windows-wine",
         what: "the Windows build under Wine: unit tests, and a server with a Linux client",
-        run: windows::run,
+        run: || windows::run(Compiler::Pinned),
     },
-    Step { name: "windows-tray", what: "lints of the Windows tray, and its unit tests under Wine", run: windows::check_tray },
+    Step {
+        name: "windows-tray",
+        what: "lints of the Windows tray, and its unit tests under Wine",
+        run: || windows::check_tray(Compiler::Pinned),
+    },
     Step { name: "macos", what: "lints of the macOS build, the tray included", run: macos::check },
     Step { name: "tray-clippy", what: "lints of the tray", run: || passed(tray::clippy()) },
     Step { name: "tray-test", what: "the real tray on a virtual display", run: || passed(tray::tests()) },
