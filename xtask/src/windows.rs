@@ -18,15 +18,13 @@ use anyhow::{Result, bail};
 const TARGET: &str = "x86_64-pc-windows-gnu";
 
 /// Unit tests that say something about Windows, and not about Wine: its closing of a socket sends no reset to whom the
-/// demo's faults are shown, its certificate store refuses what Windows' takes, and it looks for a port's holder for half a
-/// minute (which the contract of the port that is taken does, too).
+/// demo's faults are shown, and its certificate store refuses what Windows' takes.
 const NOT_UNDER_WINE: &[&str] = &[
     "demo::client::tests::a_session_keeps_its_connection_as_long_as_it_lasts",
     "demo::client::tests::names_what_went_wrong",
     "demo::upstream::tests::a_next_request_meets_its_end_at_its_first_byte",
     "demo::upstream::tests::cuts_are_where_they_are_said_to_be",
     "demo::upstream::tests::each_fault_looks_as_it_is_called",
-    "instance::tests::the_holder_of_a_port_is_named",
     "proxy::upstream::tls::tests::certificates_that_could_not_be_read_are_read_again_at_the_next_dial",
 ];
 
