@@ -152,8 +152,8 @@ fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> 
 mod tests {
     use super::*;
 
-    /// What the first process has, and a way to the second; both are this one.
-    async fn two() -> (tempfile::TempDir, Paths, TcpListener, Lock, Doorstep) {
+    /// What the first process has, and a way to the second; both are this one. Called within a runtime.
+    fn two() -> (tempfile::TempDir, Paths, TcpListener, Lock, Doorstep) {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
         let lock = Lock::acquire(&paths).unwrap();
@@ -163,7 +163,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn socket_and_lock_pass_and_a_stranger_gets_nothing() {
-        let (_dir, paths, listener, lock, doorstep) = two().await;
+        let (_dir, paths, listener, lock, doorstep) = two();
         let (address, to) = (listener.local_addr().unwrap(), doorstep.path().to_owned());
         let wrong = to.to_str().unwrap().replace(&doorstep.key, &"0".repeat(KEY));
         let mut stranger = reach(Path::new(&wrong)).unwrap();
@@ -179,7 +179,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_lock_is_taken_back_when_nobody_confirms() {
-        let (_dir, paths, listener, lock, doorstep) = two().await;
+        let (_dir, paths, listener, lock, doorstep) = two();
         let to = doorstep.path().to_owned();
         let giving = std::thread::spawn(move || hand_over(&to, &listener, &lock.file, SENT_WITHIN).map_err(|why| (why, lock)));
         drop(doorstep.receive().await.unwrap());
@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_that_may_give_nothing_says_so_by_going() {
-        let (_dir, _paths, _listener, _lock, doorstep) = two().await;
+        let (_dir, _paths, _listener, _lock, doorstep) = two();
         let mut line = reach(doorstep.path()).unwrap();
         let going = std::thread::spawn(move || line.read_exact(&mut [0u8; 4]).unwrap());
         let why = doorstep.receive().await.unwrap_err();
