@@ -37,8 +37,16 @@ pub(crate) struct Sysroot {
 }
 
 impl Sysroot {
+    /// Does something with it; what became of that, or the reason why it cannot be done here.
+    pub(crate) fn with(target: &'static str, compiler: Compiler, work: impl FnOnce(&Self) -> Result<()>) -> Result<Outcome> {
+        match Self::ready(target, compiler)? {
+            Err(why) => Ok(Outcome::Skipped(why)),
+            Ok(sysroot) => work(&sysroot).map(|()| sysroot.passed()),
+        }
+    }
+
     /// Makes it; an error string is the reason why that cannot be done here. Who insists on Debian's compiler gets an error.
-    pub(crate) fn ready(target: &'static str, compiler: Compiler) -> Result<std::result::Result<Self, String>> {
+    fn ready(target: &'static str, compiler: Compiler) -> Result<std::result::Result<Self, String>> {
         let version = rustc_version()?;
         let pinned = compiler == Compiler::Pinned;
         if pinned && has_std(&real_sysroot(None)?, target) {
@@ -100,7 +108,7 @@ impl Sysroot {
     }
 
     /// What became of a step that this compiler has built: it says so where that is not the project's.
-    pub(crate) fn passed(&self) -> Outcome {
+    fn passed(&self) -> Outcome {
         match &self.set {
             None => Outcome::Passed,
             Some(set) if self.has_clippy() => Outcome::PassedWith(format!("Debian's compiler {}", set.version)),

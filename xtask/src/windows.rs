@@ -67,65 +67,65 @@ pub(crate) fn command(options: &Options) -> Result<()> {
 
 /// Lints of engine, CLI and their tests for Windows, or the reason why they cannot run here.
 pub(crate) fn check(compiler: Compiler) -> Result<Outcome> {
-    match ready(compiler)? {
-        Err(why) => Ok(Outcome::Skipped(why)),
-        Ok(sysroot) => sysroot
-            .lint("--locked --package leeward-windows --package leeward-tray --lib --bin leeward --tests")
-            .run()
-            .map(|()| sysroot.passed()),
-    }
+    with(compiler, |sysroot| {
+        sysroot.lint("--locked --package leeward-windows --package leeward-tray --lib --bin leeward --tests").run()
+    })
 }
 
 /// Lints of the tray, which needs the panel's page, and its unit tests under Wine: the registry, paths, what is refused.
 pub(crate) fn check_tray(compiler: Compiler) -> Result<Outcome> {
-    let sysroot = match ready(compiler)? {
-        Err(why) => return Ok(Outcome::Skipped(why)),
-        Ok(sysroot) => sysroot,
-    };
-    sysroot.lint("--locked --features tray --bin leeward-tray").run()?;
-    if !packages::on_debian() {
-        return Ok(sysroot.passed());
-    }
-    packages::ensure(&WINE)?;
-    let wine = wine::Wine::ready()?;
-    // WebView2's loader lies beside the programs, not beside their tests.
-    let loader = format!("Z:{}", sysroot.debug().display());
-    let tests = sysroot.cargo("test --locked --features tray --bin leeward-tray").env("WINEPATH", loader);
-    let done = wine.around(tests).run();
-    wine.end();
-    done.map(|()| sysroot.passed())
-}
-
-fn ready(compiler: Compiler) -> Result<std::result::Result<Sysroot, String>> {
-    packages::ensure(&WINDOWS)?;
-    Sysroot::ready(TARGET, compiler)
+    with(compiler, |sysroot| {
+        sysroot.lint("--locked --features tray --bin leeward-tray").run()?;
+        if !packages::on_debian() {
+            return Ok(());
+        }
+        under_wine(|wine| {
+            // WebView2's loader lies beside the programs, not beside their tests.
+            let loader = format!("Z:{}", sysroot.debug().display());
+            let tests = sysroot.cargo("test --locked --features tray --bin leeward-tray").env("WINEPATH", loader);
+            wine.around(tests).run()
+        })
+    })
 }
 
 /// The Windows build under Wine, or the reason why it cannot run here.
 pub(crate) fn run(compiler: Compiler) -> Result<Outcome> {
-    let sysroot = match ready(compiler)? {
-        Err(why) => return Ok(Outcome::Skipped(why)),
-        Ok(sysroot) => sysroot,
-    };
     if !packages::on_debian() {
         return Ok(Outcome::Skipped(
             "the Windows build runs under Debian's Wine only; on Windows itself run `cargo test`".into(),
         ));
     }
+    with(compiler, |sysroot| {
+        under_wine(|wine| {
+            sysroot.cargo("build --locked --bin leeward").run()?;
+            // The unit tests of every room: what is about Unix alone says so itself.
+            let skipped = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]);
+            println!("Left out under Wine, with the reason in xtask/src/windows.rs: {}", NOT_UNDER_WINE.join(", "));
+            wine.around(sysroot.cargo("test --locked --lib").arg("--").args(skipped)).run()?;
+            wine.around(sysroot.cargo("test --locked --package leeward-windows --lib")).run()?;
+            let exe = sysroot.debug().join("leeward.exe");
+            let beside = Shell::cargo("test --locked --test wine")
+                .env("LEEWARD_WINE", wine::PROGRAM)
+                .env("LEEWARD_WINDOWS_EXE", &exe)
+                .env("LEEWARD_WINDOWS_AGENT", wine.agent())
+                .env("LEEWARD_WINDOWS_SETUP", wine.setup(&exe)?);
+            wine.around(beside).run()
+        })
+    })
+}
+
+fn with(compiler: Compiler, work: impl FnOnce(&Sysroot) -> Result<()>) -> Result<Outcome> {
+    packages::ensure(&WINDOWS)?;
+    Sysroot::with(TARGET, compiler, work)
+}
+
+/// Whatever comes of it, nothing runs on in the prefix.
+fn under_wine(work: impl FnOnce(&wine::Wine) -> Result<()>) -> Result<()> {
     packages::ensure(&WINE)?;
     let wine = wine::Wine::ready()?;
-    sysroot.cargo("build --locked --bin leeward").run()?;
-    // The unit tests of every room: what is about Unix alone says so itself.
-    let skipped = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]);
-    println!("Left out under Wine, with the reason in xtask/src/windows.rs: {}", NOT_UNDER_WINE.join(", "));
-    wine.around(sysroot.cargo("test --locked --lib").arg("--").args(skipped)).run()?;
-    wine.around(sysroot.cargo("test --locked --package leeward-windows --lib")).run()?;
-    let exe = sysroot.debug().join("leeward.exe");
-    let beside = Shell::cargo("test --locked --test wine").env("LEEWARD_WINDOWS_EXE", &exe).env("LEEWARD_WINE", wine::PROGRAM);
-    let beside = beside.env("LEEWARD_WINDOWS_AGENT", wine.agent()).env("LEEWARD_WINDOWS_SETUP", wine.setup(&exe)?);
-    let done = wine.around(beside).run();
+    let done = work(&wine);
     wine.end();
-    done.map(|()| sysroot.passed())
+    done
 }
 
 #[cfg(test)]

@@ -3,10 +3,20 @@
 //! the new one (Windows, to a process with more rights), nothing is handed over and the old one has to end first.
 
 use super::{Lock, platform};
-use std::{io, net::TcpListener, path::Path, time::Duration};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::TcpListener,
+    path::Path,
+    time::Duration,
+};
 
 /// The new process starts an engine meanwhile, which takes milliseconds; slow disks and virus scanners take longer.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+
+/// What was accepted has been sent already.
+pub(super) const SENT_WITHIN: Duration = Duration::from_secs(1);
+/// The byte that says "I accept".
+const CONFIRMED: u8 = b'a';
 
 /// What the new process gets.
 #[derive(Debug)]
@@ -28,8 +38,8 @@ impl Confirmation {
     ///
     /// # Errors
     /// When it is gone, which matters to nobody any more.
-    pub fn confirm(self) -> io::Result<()> {
-        self.0.confirm()
+    pub fn confirm(mut self) -> io::Result<()> {
+        self.0.write_all(&[CONFIRMED])
     }
 }
 
@@ -39,4 +49,22 @@ impl Confirmation {
 /// When nobody waits there, does not confirm in time, or the system refuses to pass the socket on.
 pub fn hand_over(to: &Path, listener: &TcpListener, lock: &Lock) -> io::Result<()> {
     platform::hand_over(to, listener, &lock.file, CONFIRM_WITHIN)
+}
+
+/// Waits on the line, which has `limit` for each read, for the byte that confirms; the line's end without it means that the
+/// other has failed.
+pub(super) fn confirmation(mut line: impl Read, limit: Duration) -> io::Result<()> {
+    let mut byte = [0u8];
+    match line.read_exact(&mut byte) {
+        Ok(()) if byte == [CONFIRMED] => Ok(()),
+        Ok(()) => Err(io::Error::other("the process that wanted it said something else")),
+        // Windows ends a line with a reset where something was unread.
+        Err(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted) => {
+            Err(io::Error::other("the process that wanted it has ended"))
+        }
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Err(io::Error::other(format!("the process that wanted it did not accept within {limit:?}")))
+        }
+        Err(e) => Err(e),
+    }
 }

@@ -64,7 +64,7 @@ pub async fn take_over(
         handed = timeout(HANDED_WITHIN, doorstep.receive()) => handed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
         // An answer before the socket is a refusal.
         answer = client.post("/_leeward/v1/handover", &asked, 2 * HANDED_WITHIN) => match answer {
-            Err(ClientError::Refused { status: 404, .. }) => return freed(&client, paths, drain).await.map_err(failed),
+            Err(why @ ClientError::Refused { status: 404, .. }) => Err(io::Error::new(io::ErrorKind::Unsupported, why)),
             Err(why) => return Err(why.into()),
             Ok(_) => Err(io::Error::other("it says that it has, and nothing came")),
         },

@@ -62,13 +62,18 @@ pub fn read_or_create_token(paths: &Paths) -> Result<Secret, TokenError> {
         Err(TokenError::Missing(path)) => {
             let io = |why| TokenError::Io { path: path.clone(), why };
             platform::create_private_dir(&paths.state_dir).map_err(io)?;
-            let mut bytes = [0u8; 32];
-            // From the system itself: the TLS library's generator takes 50 ms to gather entropy for its first bytes.
-            getrandom::fill(&mut bytes).map_err(|e| io(io::Error::other(format!("the system gave no random bytes: {e}"))))?;
-            let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            let text = random_key().map_err(io)?;
             super::write_atomically(&path, text.as_bytes()).map_err(io)?;
             Ok(Secret::new(text))
         }
         other => other,
     }
+}
+
+/// 256 random bits as hexadecimal digits. From the system itself: the TLS library's generator takes 50 ms to gather entropy
+/// for its first bytes.
+pub(super) fn random_key() -> io::Result<String> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).map_err(|e| io::Error::other(format!("the system gave no random bytes: {e}")))?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }

@@ -1,13 +1,16 @@
 //! Unix half of `instance`: private files are 0600, private folders 0700; handles pass between processes (SCM_RIGHTS).
 
-use super::{Confirmation, Lock, Taken};
+use super::{
+    Confirmation, Lock, Taken,
+    handover::{SENT_WITHIN, confirmation},
+};
 use crate::config::Paths;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use std::{
     fs::{DirBuilder, File, OpenOptions},
-    io::{self, IoSlice, IoSliceMut, Read, Write},
+    io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     net::TcpListener,
     os::{
@@ -20,11 +23,6 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-
-/// What was accepted has been sent already.
-const SENT_WITHIN: Duration = Duration::from_secs(1);
-/// The byte that says "I accept".
-const CONFIRMED: u8 = b'a';
 
 pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -92,23 +90,16 @@ impl Doorstep {
             rustix::io::fcntl_setfd(handle, rustix::io::FdFlags::CLOEXEC)?;
         }
         let listener = TcpListener::from(listener);
-        Ok(Taken { listener, lock: Lock { file: lock.into() }, confirmation: Some(Confirmation(Line(line))) })
+        Ok(Taken { listener, lock: Lock { file: lock.into() }, confirmation: Some(Confirmation(line)) })
     }
 }
 
-/// The line to the process that gave the socket.
-#[derive(Debug)]
-pub(super) struct Line(UnixStream);
+/// The line between the two processes.
+pub(super) type Line = UnixStream;
 
-impl Line {
-    pub(super) fn confirm(mut self) -> io::Result<()> {
-        self.0.write_all(&[CONFIRMED])
-    }
-}
-
-/// Waits for the byte that confirms; the line's end without it means that the other has failed.
+/// Sends both and waits for the confirmation.
 pub(super) fn hand_over(to: &Path, listener: &TcpListener, lock: &File, limit: Duration) -> io::Result<()> {
-    let mut line = UnixStream::connect(to)?;
+    let line = UnixStream::connect(to)?;
     line.set_read_timeout(Some(limit))?;
     line.set_write_timeout(Some(SENT_WITHIN))?;
     let handles = [listener.as_fd(), lock.as_fd()];
@@ -118,14 +109,5 @@ pub(super) fn hand_over(to: &Path, listener: &TcpListener, lock: &File, limit: D
         return Err(io::Error::other("two handles do not fit into their message"));
     }
     sendmsg(&line, &[IoSlice::new(&[0])], &mut control, SendFlags::empty())?;
-    let mut byte = [0u8];
-    match line.read_exact(&mut byte) {
-        Ok(()) if byte == [CONFIRMED] => Ok(()),
-        Ok(()) => Err(io::Error::other("the process that wanted it said something else")),
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(io::Error::other("the process that wanted it has ended")),
-        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-            Err(io::Error::other(format!("the process that wanted it did not accept within {limit:?}")))
-        }
-        Err(e) => Err(e),
-    }
+    confirmation(line, limit)
 }

@@ -3,7 +3,11 @@
 
 use crate::{
     config::Paths,
-    instance::{Confirmation, Lock, LockError, Taken},
+    instance::{
+        Confirmation, Lock, LockError, Taken,
+        handover::{SENT_WITHIN, confirmation},
+        token::random_key,
+    },
 };
 use leeward_windows::Ticket;
 use std::{
@@ -14,22 +18,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What was accepted has been sent already; a lock is let go before the ticket is sent.
-const SENT_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks at a lock.
 const LOOK: Duration = Duration::from_millis(2);
-/// The byte that says "I accept".
-const CONFIRMED: u8 = b'a';
-/// Random bytes, as hexadecimal digits: whoever knows them has them from the process that waits.
+/// Digits of the key: whoever knows them has them from the process that waits.
 const KEY: usize = 64;
 
 /// Where the ticket arrives: a port of this machine, and a key that tells a friend from others who find the port.
 pub(crate) fn doorstep(paths: &Paths) -> io::Result<Doorstep> {
     let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     door.set_nonblocking(true)?;
-    let mut bytes = [0u8; KEY / 2];
-    getrandom::fill(&mut bytes).map_err(|e| io::Error::other(format!("the system gave no random bytes: {e}")))?;
-    let key: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let key = random_key()?;
     let path = format!("{}/{key}", door.local_addr()?).into();
     Ok(Doorstep { door: tokio::net::TcpListener::from_std(door)?, key, path, paths: paths.clone() })
 }
@@ -68,7 +66,7 @@ impl Doorstep {
             done => Some(done.map_err(io::Error::other)),
         });
         let lock = lock.unwrap_or_else(|| Err(io::Error::other("the lock was not let go")))?;
-        Ok(Taken { listener, lock, confirmation: Some(Confirmation(Line(line))) })
+        Ok(Taken { listener, lock, confirmation: Some(Confirmation(line)) })
     }
 
     /// `None` for one that does not know the key.
@@ -81,17 +79,10 @@ impl Doorstep {
     }
 }
 
-/// The line to the process that gave the socket.
-#[derive(Debug)]
-pub(crate) struct Line(TcpStream);
+/// The line between the two processes.
+pub(crate) type Line = TcpStream;
 
-impl Line {
-    pub(crate) fn confirm(mut self) -> io::Result<()> {
-        self.0.write_all(&[CONFIRMED])
-    }
-}
-
-/// Waits for the byte that confirms; the line's end without it means that the other has failed.
+/// Sends the ticket and waits for the confirmation.
 pub(crate) fn hand_over(to: &Path, listener: &TcpListener, lock: &File, limit: Duration) -> io::Result<()> {
     let mut line = reach(to)?;
     let mut pid = [0u8; 4];
@@ -99,7 +90,10 @@ pub(crate) fn hand_over(to: &Path, listener: &TcpListener, lock: &File, limit: D
     let ticket = leeward_windows::share(listener, u32::from_le_bytes(pid))?;
     // One that is not let go is found held by the other, which then gives up. (Wine 8 lets go, and says that it has not.)
     lock.unlock().ok();
-    let confirmed = line.write_all(&ticket).and_then(|()| confirmation(&mut line, limit));
+    let confirmed = line.write_all(&ticket).and_then(|()| {
+        line.set_read_timeout(Some(limit))?;
+        confirmation(&line, limit)
+    });
     if confirmed.is_err() {
         drop(line); // the other lets go of what it may have
         if within(SENT_WITHIN, || lock.try_lock().ok()).is_none() {
@@ -121,19 +115,6 @@ fn reach(to: &Path) -> io::Result<TcpStream> {
     line.set_write_timeout(Some(SENT_WITHIN))?;
     line.write_all(key.as_bytes())?;
     Ok(line)
-}
-
-fn confirmation(line: &mut TcpStream, limit: Duration) -> io::Result<()> {
-    line.set_read_timeout(Some(limit))?;
-    let mut byte = [0u8];
-    match line.read_exact(&mut byte) {
-        Ok(()) if byte == [CONFIRMED] => Ok(()),
-        Ok(()) => Err(io::Error::other("the process that wanted it said something else")),
-        Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-            Err(io::Error::other(format!("the process that wanted it did not accept within {limit:?}")))
-        }
-        Err(_) => Err(io::Error::other("the process that wanted it has ended")),
-    }
 }
 
 /// The first answer within the limit.
