@@ -274,7 +274,7 @@ async fn u6_replays_end_with_the_budget() {
 async fn silence_is_passed_on() {
     for fault in [Fault::HeadersThenSilence, Fault::StallAfter(Mark::Events(2)), Fault::NeverEnds] {
         let upstream = Upstream::plain(Plan::always(fault.clone())).unwrap();
-        let engine = TestEngine::start(&upstream);
+        let engine = TestEngine::tuned(&upstream, |c| c.stream.commit_wait = Duration::from_millis(20));
         let mut response = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
         assert_eq!(response.status(), 200, "{fault:?}");
         if fault != Fault::HeadersThenSilence {

@@ -9,7 +9,8 @@ use std::{fs, path::Path, process::Command};
 
 /// Which rooms of the library a room may see. A room that is not listed here fails: decide first, then write.
 const ROOMS: &[(&str, &[&str], &str)] = &[
-    ("config", &[], "the config is read before anything else exists and knows nobody"),
+    ("files", &[], "how a file is replaced says nothing about what is in it"),
+    ("config", &["files"], "the config is read before anything else exists and knows nobody"),
     ("health", &[], "whoever sees a fault reports it; the list of faults knows no reporter"),
     ("tasks", &[], "an owner of tasks must not know what they do"),
     ("second", &[], "a tick does not know what is done in it"),
@@ -17,7 +18,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("control", &["config", "health"], "wishes are a vocabulary; only the supervisor acts on them"),
     ("network", &["control", "second"], "it watches the machine and tells; it knows nobody who listens"),
     ("status", &["control", "health"], "the picture that others see holds data, it decides nothing"),
-    ("instance", &["config", "control"], "who holds the port is a question about files and processes, not about the engine"),
+    (
+        "instance",
+        &["config", "control", "files"],
+        "who holds the port is a question about files and processes, not about the engine",
+    ),
     ("ledger", &["config", "health", "status"], "the history listens to the traffic; nobody waits for it"),
     (
         "proxy",
@@ -26,7 +31,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "supervisor",
-        &["config", "control", "health", "instance", "ledger", "network", "proxy", "second", "status", "tasks"],
+        &["config", "control", "files", "health", "instance", "ledger", "network", "proxy", "second", "status", "tasks"],
         "it owns the socket and the state, and knows neither wrap nor any painting of them",
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),

@@ -21,7 +21,7 @@ pub use holder::{Holder, holder_of};
 pub use takeover::{TakeOver, TakeOverError, take_over};
 pub use token::{TokenError, read_or_create_token, read_token};
 
-use crate::config::Paths;
+use crate::{config::Paths, files};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, TryLockError},
@@ -100,7 +100,7 @@ pub fn write_record(paths: &Paths, record: &Record) -> io::Result<()> {
 
 /// The record, if there is a readable one. The process it names may be gone: ask it, or the lock.
 pub fn read_record(paths: &Paths) -> Option<Record> {
-    serde_json::from_slice(&std::fs::read(paths.instance_file()).ok()?).ok()
+    serde_json::from_slice(&files::read(&paths.instance_file()).ok()?).ok()
 }
 
 /// Removes this process's record at a clean end; one of another process, which has taken over, stays.
@@ -137,7 +137,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         drop(file);
-        platform::replace(&beside, path)
+        files::replace(&beside, path)
     })();
     if result.is_err() {
         // The temporary file is ours alone; if it cannot be removed either, the first error says more.

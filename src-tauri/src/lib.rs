@@ -7,6 +7,7 @@
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod files;
 pub mod health;
 pub mod instance;
 pub mod ledger;

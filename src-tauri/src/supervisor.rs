@@ -19,6 +19,7 @@ mod platform;
 use crate::{
     config::{Config, Paths},
     control::{Network, NetworkNews, NetworkWhy, Sessions, Wish, Wishes},
+    files,
     health::Tracker,
     instance::{self, Holder, TokenError},
     ledger::Ledger,
@@ -259,7 +260,7 @@ impl Drop for Engine {
 
 /// Sessions' upstreams from before; a file that cannot be read costs them until their `wrap` reconnects.
 fn known_upstreams(paths: &Paths) -> BTreeMap<String, Url> {
-    let Ok(bytes) = std::fs::read(paths.session_upstreams_file()) else { return BTreeMap::new() };
+    let Ok(bytes) = files::read(&paths.session_upstreams_file()) else { return BTreeMap::new() };
     serde_json::from_slice::<BTreeMap<String, String>>(&bytes)
         .map(|map| map.into_iter().filter_map(|(name, url)| Some((name, Url::parse(&url).ok()?))).collect())
         .unwrap_or_else(|e| {

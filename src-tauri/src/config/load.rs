@@ -1,6 +1,7 @@
 //! Reads file, environment and flags, and turns them into a checked `Config`. Nothing is written here.
 
 use super::*;
+use crate::files;
 use std::path::Path;
 
 /// What the command line says; it wins over everything else.
@@ -84,7 +85,7 @@ pub(super) fn read(sources: &Sources<'_>) -> Result<(Paths, Option<String>), Err
         paths.config_file = file;
     }
     let file = paths.config_file.clone();
-    let text = match std::fs::read_to_string(&file) {
+    let text = match files::read_to_string(&file) {
         Ok(text) => Some(text),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && !must_exist => None,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::Missing(file)),

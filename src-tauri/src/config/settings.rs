@@ -9,6 +9,7 @@ use super::{
     raw::Raw,
     schema,
 };
+use crate::files;
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::{
@@ -221,7 +222,10 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
         fs::set_permissions(beside.path(), old.permissions())?;
     }
     beside.as_file().sync_all()?;
-    beside.persist(&file).map_err(|e| e.error)?;
+    // Closed, and no temporary file any more, which is an attribute on Windows.
+    let beside = beside.into_temp_path().keep().map_err(|e| e.error)?;
+    // A file that nobody will ask for; the error says more than that it is still there.
+    files::replace(&beside, &file).inspect_err(|_| drop(fs::remove_file(&beside)))?;
     // So that the new name survives a power cut as well; not every system opens folders.
     if let Ok(folder) = fs::File::open(folder) {
         folder.sync_all().ok();

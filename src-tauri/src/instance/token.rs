@@ -1,9 +1,11 @@
 //! The control token: made once, readable by the user alone, refused when it is not.
 
 use super::platform;
-use crate::config::{Paths, Secret};
+use crate::{
+    config::{Paths, Secret},
+    files,
+};
 use std::{
-    fs::File,
     io::{self, Read},
     path::PathBuf,
 };
@@ -40,7 +42,7 @@ pub fn read_token(paths: &Paths) -> Result<Secret, TokenError> {
         io::ErrorKind::NotFound => TokenError::Missing(path.clone()),
         _ => TokenError::Io { path: path.clone(), why },
     };
-    let mut file = File::open(&path).map_err(fail)?;
+    let mut file = files::open(&path).map_err(fail)?;
     if platform::is_exposed(&file).map_err(fail)? {
         return Err(TokenError::Exposed(path));
     }

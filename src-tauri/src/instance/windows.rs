@@ -11,7 +11,6 @@ use std::{
     fs::File,
     io::{self, ErrorKind},
     path::Path,
-    time::Duration,
 };
 
 /// A folder that is there keeps its own access list, as on Unix.
@@ -30,24 +29,6 @@ pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
 
 pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
     leeward_windows::create_file(path, &access::private("")?)
-}
-
-/// A rename over a file that somebody has open is denied, and one of a file that a virus scanner has open is a sharing
-/// violation; the other side is quick.
-pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    const ACCESS_DENIED: i32 = 5;
-    const SHARING_VIOLATION: i32 = 32;
-    // A second in all: who reads it often can have it open most of the time.
-    const TRIES: u32 = 100;
-    for _ in 1..TRIES {
-        match std::fs::rename(from, to) {
-            Err(e) if matches!(e.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION)) => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            done => return done,
-        }
-    }
-    std::fs::rename(from, to)
 }
 
 /// True when others than the user, the system and its administrators may do anything with the file.

@@ -65,7 +65,6 @@ pub(super) fn line(command: &[OsString], folder: &Path) -> String {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use std::{fs, os::unix::fs::PermissionsExt};
 
     fn around<'a>(env: &'a dyn Fn(&str) -> Option<String>) -> Surroundings<'a> {
         Surroundings {
@@ -85,8 +84,11 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(program);
             let script = format!("#!/bin/sh\nshift {}\npwd\nexec \"$@\"\n", before.len());
-            fs::write(&path, script).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            // Written by another process: what a test beside this one starts could inherit the open file of this one, and
+            // no program runs that is open to be written (ETXTBSY).
+            let mut write = Command::new("/bin/sh");
+            write.args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""]).arg(&path).arg(script);
+            assert!(write.status().unwrap().success());
             let path = folder.path().display().to_string();
             let env = |name: &str| (name == "PATH").then(|| path.clone());
             let known: Vec<Known> = vec![("no-such-terminal", &[]), (program, before)];
