@@ -3,10 +3,13 @@
  *
  * With the arguments "tell PID EVENT" it tells another program itself, as the console does: by a thread of that program
  * which begins in CtrlRoutine. Wine 8 has no other way to Ctrl-Break and to the end of a console in a Unix terminal.
+ * With "lose PID PORT" it closes that program's handles of the socket that listens there behind its back, as a tool that
+ * closes handles does; it says how many there were.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <winsock2.h>
 #include <windows.h>
 #include <winternl.h>
 
@@ -32,6 +35,39 @@ static int tell(DWORD pid, DWORD event) {
     return CreateRemoteThread(process, NULL, 0, (LPTHREAD_START_ROUTINE)routine, (void *)(ULONG_PTR)event, 0, NULL) ? 0 : 1;
 }
 
+/* What mio asks Windows, too: is there room to send? A socket that is connected has it, one that listens never does. */
+static int connected(HANDLE socket) {
+    struct { LARGE_INTEGER timeout; ULONG count; ULONG exclusive; HANDLE socket; ULONG events; NTSTATUS status; } poll = {0};
+    const ULONG AFD_POLL = 0x12024, WRITE = 4;
+    IO_STATUS_BLOCK io = {0};
+    poll.count = 1;
+    poll.socket = socket;
+    poll.events = WRITE;
+    NtDeviceIoControlFile(socket, NULL, NULL, NULL, &io, AFD_POLL, &poll, sizeof poll, &poll, sizeof poll);
+    return poll.count && (poll.events & WRITE);
+}
+
+static int lose(DWORD pid, unsigned short port) {
+    HANDLE process = OpenProcess(PROCESS_ALL_ACCESS, FALSE, pid), here;
+    WSADATA data;
+    int lost = 0;
+    if (!process || WSAStartup(MAKEWORD(2, 2), &data)) return 1;
+    for (ULONG_PTR handle = 4; handle < 16384; handle += 4) {
+        struct sockaddr_in own = {0};
+        int length = sizeof own;
+        if (!DuplicateHandle(process, (HANDLE)handle, GetCurrentProcess(), &here, 0, FALSE, DUPLICATE_SAME_ACCESS)) continue;
+        int ours = !getsockname((SOCKET)here, (struct sockaddr *)&own, &length) && ntohs(own.sin_port) == port;
+        int listens = ours && !connected(here);
+        CloseHandle(here);
+        if (!listens) continue;
+        if (!DuplicateHandle(process, (HANDLE)handle, GetCurrentProcess(), &here, 0, FALSE, DUPLICATE_CLOSE_SOURCE)) return 1;
+        CloseHandle(here);
+        lost++;
+    }
+    printf("lost %d\n", lost);
+    return lost ? 0 : 1;
+}
+
 static ULONG_PTR starter(void) {
     PROCESS_BASIC_INFORMATION info = {0};
     NtQueryInformationProcess(GetCurrentProcess(), ProcessBasicInformation, &info, sizeof info, NULL);
@@ -40,6 +76,7 @@ static ULONG_PTR starter(void) {
 
 int main(int argc, char **argv) {
     if (argc == 4 && !strcmp(argv[1], "tell")) return tell(atoi(argv[2]), atoi(argv[3]));
+    if (argc == 4 && !strcmp(argv[1], "lose")) return lose(atoi(argv[2]), atoi(argv[3]));
     /* Whole lines, or the console gets each letter by itself. */
     setvbuf(stdout, NULL, _IOFBF, 256);
     if (!SetConsoleCtrlHandler(told, TRUE)) return 1;

@@ -2,9 +2,10 @@
 
 use crate::support::{
     LIMIT, TestEngine, client, eventually, raw,
-    seam::{Script, Step},
+    seam::{Script, Step, scripted_network},
 };
 use leeward::{
+    control::{NetworkNews, NetworkWhy},
     demo::upstream::{Plan, Upstream},
     supervisor::Seams,
 };
@@ -288,4 +289,26 @@ async fn l9_the_engine_probes_itself() {
         .await
         .unwrap()
         .unwrap();
+}
+
+/// L9: what was mended is probed at once, so that nobody is told of a fault that is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l9_what_was_mended_is_probed_at_once() {
+    let upstream = upstream();
+    let (script, (tell, network)) = (Script::default(), scripted_network());
+    let engine = TestEngine::with(
+        Some(&upstream),
+        |c| {
+            c.watch.probe = LIMIT * 3;
+            c.watch.probe_timeout = Duration::from_millis(300);
+        },
+        Seams { network: Some(network), ..script.seams() },
+    );
+    let mut status = engine.engine.status();
+    script.then([Step::Hang]);
+    // Another network makes it probe out of its turn.
+    tell.send(NetworkNews::Changed { why: NetworkWhy::Told, fingerprint: None }).await.unwrap();
+    tokio::time::timeout(LIMIT, status.wait_for(|s| s.generation == 2)).await.unwrap().unwrap();
+    let mended = status.wait_for(|s| s.conditions.is_empty() && s.probe.as_ref().is_some_and(|p| p.ok));
+    tokio::time::timeout(LIMIT, mended).await.expect("long before the next probe's turn").unwrap();
 }

@@ -1,4 +1,5 @@
-//! The few calls of Windows that no safe crate offers: private files, resuming from sleep, a socket for another process.
+//! The few calls of Windows that no safe crate offers: private files, resuming from sleep, a listening socket's
+//! state, and that socket for another process.
 //!
 //! All unsafe code of the project is here, and nothing else: what is done with these calls is decided where they are used.
 //! Empty on other systems.
@@ -10,7 +11,7 @@ mod socket;
 
 pub use access::{access_list, create_dir, create_file, own_sid};
 pub use power::{Resumes, on_resume};
-pub use socket::{Ticket, share, take};
+pub use socket::{Ticket, has_backlog, is_listening, share, take};
 
 use std::{ffi::OsStr, io, os::windows::ffi::OsStrExt};
 

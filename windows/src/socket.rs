@@ -1,4 +1,5 @@
-//! A listening socket for another process: one writes a ticket that only the other can use, and both listen.
+//! What Windows says of a listening socket, and that socket for another process: one writes a ticket that only the other can
+//! use, and both listen.
 
 use std::{
     io,
@@ -7,8 +8,8 @@ use std::{
     os::windows::io::{AsRawSocket, FromRawSocket, RawSocket},
 };
 use windows_sys::Win32::Networking::WinSock::{
-    FROM_PROTOCOL_INFO, INVALID_SOCKET, SOCKET_ERROR, WSA_FLAG_NO_HANDLE_INHERIT, WSA_FLAG_OVERLAPPED, WSADuplicateSocketW,
-    WSAPROTOCOL_INFOW, WSASocketW,
+    FROM_PROTOCOL_INFO, INVALID_SOCKET, POLLRDNORM, SO_ACCEPTCONN, SOCKET_ERROR, SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT,
+    WSA_FLAG_OVERLAPPED, WSADuplicateSocketW, WSAPOLLFD, WSAPROTOCOL_INFOW, WSAPoll, WSASocketW, getsockopt,
 };
 
 /// How a process gets at a socket of another one. Of no use to any other process, and good for one use.
@@ -51,6 +52,30 @@ pub fn take(ticket: &Ticket) -> io::Result<TcpListener> {
     Ok(unsafe { TcpListener::from_raw_socket(socket as RawSocket) })
 }
 
+/// Whether it still listens.
+///
+/// # Errors
+/// What the system says of what is no socket any more.
+pub fn is_listening(listener: &TcpListener) -> io::Result<bool> {
+    let (mut listens, mut length) = (0i32, size_of::<i32>() as i32);
+    // SAFETY: the option is a BOOL, there is space for one, and the length says so.
+    let error = unsafe { getsockopt(raw(listener), SOL_SOCKET, SO_ACCEPTCONN, (&raw mut listens).cast(), &raw mut length) };
+    if error == SOCKET_ERROR { Err(io::Error::last_os_error()) } else { Ok(listens != 0) }
+}
+
+/// Whether connections wait to be accepted right now.
+///
+/// # Errors
+/// What the system says of what is no socket any more.
+pub fn has_backlog(listener: &TcpListener) -> io::Result<bool> {
+    let mut wanted = WSAPOLLFD { fd: raw(listener), events: POLLRDNORM, revents: 0 };
+    // SAFETY: one structure, as the count says; a wait of no time.
+    match unsafe { WSAPoll(&raw mut wanted, 1, 0) } {
+        SOCKET_ERROR => Err(io::Error::last_os_error()),
+        _ => Ok(wanted.revents & POLLRDNORM != 0),
+    }
+}
+
 /// As wide as a pointer; the standard library keeps it in 64 bits.
 fn raw(listener: &TcpListener) -> usize {
     listener.as_raw_socket() as usize
@@ -60,6 +85,29 @@ fn raw(listener: &TcpListener) -> usize {
 mod tests {
     use super::*;
     use std::{io::Read, io::Write, net::TcpStream};
+
+    #[test]
+    fn the_system_tells_of_a_listener_and_of_who_waits_for_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        assert!(is_listening(&listener).expect("told"));
+        assert!(!has_backlog(&listener).expect("told"));
+        let _waits = TcpStream::connect(address).expect("somebody listens");
+        while !has_backlog(&listener).expect("told") {}
+        listener.accept().expect("who waited");
+        assert!(!has_backlog(&listener).expect("told"), "nobody else does");
+    }
+
+    /// A handle that other code in the process, or another process, has closed.
+    #[test]
+    fn a_listener_that_was_closed_does_not_listen() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        // SAFETY: the handle is closed once, here; what is left of it is only asked, and never dropped.
+        drop(unsafe { TcpListener::from_raw_socket(listener.as_raw_socket()) });
+        let gone = std::mem::ManuallyDrop::new(listener);
+        assert!(!is_listening(&gone).unwrap_or(false));
+        assert!(!has_backlog(&gone).unwrap_or(false));
+    }
 
     #[test]
     fn two_handles_of_one_socket_accept() {

@@ -5,6 +5,7 @@ use std::{
     env,
     ffi::OsStr,
     fmt,
+    fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -96,6 +97,12 @@ impl Shell {
     pub(crate) fn output(mut self, to: Stdio) -> Self {
         self.0.stdout(to);
         self
+    }
+
+    /// A file for all that it says.
+    pub(crate) fn both_to(mut self, file: &File) -> Result<Self> {
+        self.0.stdout(file.try_clone()?).stderr(file.try_clone()?);
+        Ok(self)
     }
 
     /// Shows it and fails, with all that it said, unless it succeeds.

@@ -1,5 +1,6 @@
-//! `cargo xtask windows`: the Windows build on a Linux machine. Linted, built, and run under Wine: its unit tests, and
-//! `leeward.exe` as a server of its own with a Linux client beside it (`tests/wine.rs`).
+//! `cargo xtask windows`: the Windows build on a Linux machine. Built, and run under Wine: its unit tests, the contracts that
+//! have both ends in one process, and `leeward.exe` as a server of its own with a Linux client beside it (`tests/wine`).
+//! With `--check` it is linted instead.
 //!
 //! Wine's sockets are Linux's: it shows how the Windows build behaves on the Windows API, not how Windows' kernel does.
 
@@ -7,12 +8,18 @@ mod wine;
 
 use crate::{
     packages::{self, WINDOWS, WINE},
-    shell::Shell,
+    shell::{Shell, built, target},
     sysroot::{Compiler, Sysroot},
     test::Outcome,
     ui,
 };
 use anyhow::{Result, bail};
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::Child,
+};
+use wine::Wine;
 
 /// What is built for.
 const TARGET: &str = "x86_64-pc-windows-gnu";
@@ -26,6 +33,30 @@ const NOT_UNDER_WINE: &[&str] = &[
     "demo::upstream::tests::cuts_are_where_they_are_said_to_be",
     "demo::upstream::tests::each_fault_looks_as_it_is_called",
     "proxy::upstream::tls::tests::certificates_that_could_not_be_read_are_read_again_at_the_next_dial",
+];
+
+/// The modules of the integration tests that run as a Windows program. The others are about what starts and ends programs, at
+/// which Wine is slow, or need a shell; `leeward.exe` itself is looked at from Linux.
+const CONTRACTS: &[&str] = &[
+    "circuit::",
+    "faults::",
+    "handover::",
+    "listener::",
+    "network::",
+    "panel_api::",
+    "refuse::",
+    "request::",
+    "restart::",
+    "stream::",
+    "takeover::",
+];
+
+/// What Linux' clients show in their place (L7, L8). With both ends under Wine thousands of sockets keep its server busy for
+/// minutes, and it reads all of `/proc` to say who holds a port.
+const FROM_LINUX: &[&str] = &[
+    "listener::l7_a_taken_port_is_named_and_stepped_over",
+    "listener::l8_thousands_of_idle_clients_stay",
+    "restart::the_address_that_is_served_already_is_taken_from_the_config_at_once",
 ];
 
 /// What the command line says.
@@ -50,18 +81,17 @@ impl Options {
     }
 }
 
-/// Everything of the command: lints, the build under Wine, and the tray if the panel's page is there; or the lints alone.
+/// Everything of the command: the build under Wine, and the tray if the panel's page is there; or the lints alone.
 pub(crate) fn command(options: &Options) -> Result<()> {
     let compiler = options.compiler;
-    let linted = check(compiler)?;
     if options.check {
-        println!("{linted}");
+        println!("{}", check(compiler)?);
         return Ok(());
     }
     let ran = run(compiler)?;
     let no_panel = || Outcome::Skipped("no panel; `cargo xtask test ui-build` makes it".into());
     let tray = if ui::is_built() { check_tray(compiler)? } else { no_panel() };
-    println!("lints: {linted}; under Wine: {ran}; the tray: {tray}");
+    println!("under Wine: {ran}; the tray: {tray}");
     Ok(())
 }
 
@@ -79,12 +109,12 @@ pub(crate) fn check_tray(compiler: Compiler) -> Result<Outcome> {
         if !packages::on_debian() {
             return Ok(());
         }
-        under_wine(|wine| {
-            // WebView2's loader lies beside the programs, not beside their tests.
-            let loader = format!("Z:{}", sysroot.debug().display());
-            let tests = sysroot.cargo("test --locked --features tray --bin leeward-tray").env("WINEPATH", loader);
-            wine.around(tests).run()
-        })
+        packages::ensure(&WINE)?;
+        let wine = Wine::begin("wine")?.ready()?;
+        // WebView2's loader lies beside the programs, not beside their tests.
+        let loader = format!("Z:{}", sysroot.debug().display());
+        let tests = sysroot.cargo("test --locked --features tray --bin leeward-tray").env("WINEPATH", loader);
+        wine.around(tests).run()
     })
 }
 
@@ -96,36 +126,64 @@ pub(crate) fn run(compiler: Compiler) -> Result<Outcome> {
         ));
     }
     with(compiler, |sysroot| {
-        under_wine(|wine| {
-            sysroot.cargo("build --locked --bin leeward").run()?;
-            // The unit tests of every room: what is about Unix alone says so itself.
-            let skipped = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]);
-            println!("Left out under Wine, with the reason in xtask/src/windows.rs: {}", NOT_UNDER_WINE.join(", "));
-            wine.around(sysroot.cargo("test --locked --lib").arg("--").args(skipped)).run()?;
-            wine.around(sysroot.cargo("test --locked --package leeward-windows --lib")).run()?;
-            let exe = sysroot.debug().join("leeward.exe");
-            let beside = Shell::cargo("test --locked --test wine")
-                .env("LEEWARD_WINE", wine::PROGRAM)
-                .env("LEEWARD_WINDOWS_EXE", &exe)
-                .env("LEEWARD_WINDOWS_AGENT", wine.agent())
-                .env("LEEWARD_WINDOWS_SETUP", wine.setup(&exe)?);
-            wine.around(beside).run()
-        })
+        packages::ensure(&WINE)?;
+        // Each has a server of its own, which does one thing at a time.
+        let (here, beside) = (Wine::begin("wine")?, Wine::begin("wine-beside")?);
+        let all = "test --no-run --locked --package leeward-tray --package leeward-windows --lib --bin leeward --test it";
+        sysroot.cargo(all).run()?;
+        Shell::cargo("build --locked --package leeward-wine").run()?;
+        let (here, beside) = (here.ready()?, beside.ready()?);
+        let contracts = Beside::start(sysroot, &beside)?;
+        // The unit tests of every room: what is about Unix alone says so itself.
+        let skipped = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]);
+        println!("Left out under Wine, with the reason in xtask/src/windows.rs: {}", NOT_UNDER_WINE.join(", "));
+        here.around(sysroot.cargo("test --locked --lib").arg("--").args(skipped)).run()?;
+        here.around(sysroot.cargo("test --locked --package leeward-windows --lib")).run()?;
+        let exe = sysroot.debug().join("leeward.exe");
+        let from_linux = Shell::program(built("leeward-wine", false)).arg(wine::PROGRAM).arg(&exe);
+        here.around(from_linux.arg(here.agent()).arg(here.setup(&exe)?)).run()?;
+        contracts.passed()
     })
+}
+
+/// The integration tests as a Windows program, beside everything else: most of their time they wait.
+struct Beside {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Beside {
+    fn start(sysroot: &Sysroot, wine: &Wine) -> Result<Self> {
+        let said = target().join("windows").join("contracts.log");
+        let skipped = FROM_LINUX.iter().flat_map(|name| ["--skip", name]);
+        let tests = sysroot.cargo("test --quiet --locked --test it").arg("--").args(CONTRACTS).args(skipped);
+        // One at a time: Wine's server is the bottleneck, and some of them have clocks.
+        let tests = wine.around(tests.arg("--test-threads=1")).both_to(&File::create(&said)?)?;
+        Ok(Self { child: tests.spawn()?, said })
+    }
+
+    fn passed(mut self) -> Result<()> {
+        let status = self.child.wait()?;
+        let said = fs::read_to_string(&self.said)?;
+        println!("\nThe contracts with both ends under Wine:\n{}", said.trim());
+        if !status.success() {
+            bail!("the integration tests under Wine ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Has ended, unless something else has failed meanwhile.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }
 
 fn with(compiler: Compiler, work: impl FnOnce(&Sysroot) -> Result<()>) -> Result<Outcome> {
     packages::ensure(&WINDOWS)?;
     Sysroot::with(TARGET, compiler, work)
-}
-
-/// Whatever comes of it, nothing runs on in the prefix.
-fn under_wine(work: impl FnOnce(&wine::Wine) -> Result<()>) -> Result<()> {
-    packages::ensure(&WINE)?;
-    let wine = wine::Wine::ready()?;
-    let done = work(&wine);
-    wine.end();
-    done
 }
 
 #[cfg(test)]

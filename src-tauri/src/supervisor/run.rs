@@ -305,6 +305,7 @@ impl Run {
         self.stuck = None;
         self.shared.counters.set_accepting(true);
         self.retire_below(number);
+        self.probe_what_was_mended();
         self.show();
         let took_ms = u64::try_from(coming.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(generation = number, address = %self.socket.address(), took_ms, "accepting");

@@ -102,7 +102,10 @@ impl Socket {
 
     /// Binds the same address again.
     pub(super) fn rebind(&mut self) -> io::Result<()> {
-        self.listener = None;
+        if let Some(gone) = self.listener.take().filter(|gone| gone.local_addr().is_err()) {
+            // Closed by other code already: its number may be another's by now, who would lose it.
+            std::mem::forget(gone);
+        }
         self.listener = Some(listen_on(self.address)?);
         Ok(())
     }

@@ -10,17 +10,17 @@ pub(super) fn prepare(_socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// `is_listening` sees a socket that was closed and not one that no longer listens.
-pub(super) const KNOWS_LISTENING: bool = false;
+/// `is_listening` is the system's own word.
+pub(super) const KNOWS_LISTENING: bool = true;
 
-/// True while the socket is one: SO_ACCEPTCONN is not exposed here, and a socket that was closed has no address.
+/// True while the socket still listens.
 pub(super) fn is_listening(socket: &TcpListener) -> bool {
-    socket.local_addr().is_ok()
+    leeward_windows::is_listening(socket).unwrap_or(false)
 }
 
-/// Not to be seen without unsafe code here; the self-probe finds the same fault some seconds later.
-pub(super) fn has_backlog(_socket: &TcpListener) -> Option<bool> {
-    None
+/// True when connections wait to be accepted right now.
+pub(super) fn has_backlog(socket: &TcpListener) -> Option<bool> {
+    leeward_windows::has_backlog(socket).ok()
 }
 
 pub(super) fn raise_file_limit() {}

@@ -3,10 +3,11 @@
 
 use super::TARGET;
 use crate::shell::{Shell, root, target};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Child,
 };
 
 /// Debian's package puts nothing on the PATH.
@@ -14,25 +15,47 @@ pub(super) const PROGRAM: &str = "/usr/lib/wine/wine64";
 /// The control of the prefix's own server.
 const SERVER: &str = "/usr/lib/wine/wineserver64";
 
-/// A prefix that is ready.
+/// A prefix that is being made, or is there already.
+pub(super) struct Coming {
+    prefix: PathBuf,
+    making: Option<Child>,
+}
+
+impl Coming {
+    /// Waits for it.
+    pub(super) fn ready(mut self) -> Result<Wine> {
+        if let Some(making) = &mut self.making {
+            let status = making.wait()?;
+            if !status.success() {
+                bail!("wineboot ended with {status}");
+            }
+        }
+        let wine = Wine { prefix: self.prefix.clone() };
+        let system = system(&wine.prefix);
+        // Rust's standard library takes its random numbers from this library, which Wine has from version 9 on.
+        compile("bcryptprimitives.c", &["-shared"], &system.join("bcryptprimitives.dll"), &["-ladvapi32"])?;
+        compile("console.c", &[], &wine.agent(), &["-lntdll", "-lws2_32"])?;
+        Ok(wine)
+    }
+}
+
+/// A prefix that is ready. Nothing runs on in it afterwards.
 #[derive(Debug)]
 pub(super) struct Wine {
     prefix: PathBuf,
 }
 
 impl Wine {
-    /// Makes the prefix, or finds it.
-    pub(super) fn ready() -> Result<Self> {
-        let wine = Self { prefix: target().join("windows").join("wine") };
-        let system = wine.prefix.join("drive_c").join("windows").join("system32");
-        if !system.join("kernel32.dll").exists() {
-            fs::create_dir_all(&wine.prefix)?;
-            wine.around(Shell::program(PROGRAM).args(["wineboot", "--init"])).run()?;
-        }
-        // Rust's standard library takes its random numbers from this library, which Wine has from version 9 on.
-        compile("bcryptprimitives.c", &["-shared"], &system.join("bcryptprimitives.dll"), &["-ladvapi32"])?;
-        compile("console.c", &[], &wine.agent(), &["-lntdll"])?;
-        Ok(wine)
+    /// Makes the prefix of that name, or finds it.
+    pub(super) fn begin(name: &str) -> Result<Coming> {
+        let prefix = target().join("windows").join(name);
+        let making = if system(&prefix).join("kernel32.dll").exists() {
+            None
+        } else {
+            fs::create_dir_all(&prefix)?;
+            Some(around(&prefix, Shell::program(PROGRAM).args(["wineboot", "--init"])).spawn()?)
+        };
+        Ok(Coming { prefix, making })
     }
 
     /// A program for `wrap` to start.
@@ -51,17 +74,26 @@ impl Wine {
 
     /// A program that finds the prefix, and cargo's way to run what it has built.
     pub(super) fn around(&self, shell: Shell) -> Shell {
-        let runner = format!("CARGO_TARGET_{}_RUNNER", TARGET.to_uppercase().replace('-', "_"));
-        let shell = shell.env("WINEPREFIX", &self.prefix).env(&runner, PROGRAM);
-        // No questions about Mono and Gecko, no messages, no window.
-        shell.env("WINEDLLOVERRIDES", "mscoree,mshtml=").env("WINEDEBUG", "-all").env("DISPLAY", "")
+        around(&self.prefix, shell)
     }
+}
 
-    /// Ends what still runs in the prefix.
-    pub(super) fn end(&self) {
+impl Drop for Wine {
+    fn drop(&mut self) {
         // That nothing runs any more is as good.
         self.around(Shell::program(SERVER).arg("-k")).succeeds();
     }
+}
+
+fn system(prefix: &Path) -> PathBuf {
+    prefix.join("drive_c").join("windows").join("system32")
+}
+
+fn around(prefix: &Path, shell: Shell) -> Shell {
+    let runner = format!("CARGO_TARGET_{}_RUNNER", TARGET.to_uppercase().replace('-', "_"));
+    let shell = shell.env("WINEPREFIX", prefix).env(&runner, PROGRAM);
+    // No questions about Mono and Gecko, no messages, no window.
+    shell.env("WINEDLLOVERRIDES", "mscoree,mshtml=").env("WINEDEBUG", "-all").env("DISPLAY", "")
 }
 
 /// A program in C of ours; put in its place when it is whole.

@@ -53,6 +53,7 @@ impl Run {
                 self.shared.health.clear(Code::ListenerLost, None);
                 tracing::info!(address = %self.socket.address(), "bound again");
                 self.hand_out(dup);
+                self.probe_what_was_mended();
             }
             Err(e) => {
                 let address = self.socket.address();
@@ -82,6 +83,10 @@ impl Run {
         finished.into_iter().for_each(Generation::join);
         if self.coming.as_ref().is_some_and(|c| c.since.elapsed() > GENERATION_LIMIT) {
             self.fail_coming("it did not accept in time");
+        }
+        // One that other code has closed wakes nobody who waits on it: no system tells of that.
+        if self.rebind_at.is_none() && !self.socket.is_alive() {
+            self.check_socket("it does not listen any more");
         }
         if self.current > 0 {
             self.look_for_pulse();
@@ -176,6 +181,13 @@ impl Run {
         self.changes = Network { changes: self.changes.changes + 1, last_unix_ms: Some(unix_ms()), last_why: Some(why) };
         tracing::info!("the network changed: {}", why.sentence());
         self.probe_at = Instant::now();
+    }
+
+    /// Somebody waits to hear that all is well again, and the next probe's turn is seconds away.
+    pub(super) fn probe_what_was_mended(&mut self) {
+        if self.probe.as_ref().is_some_and(|probe| probe.misses > 0) {
+            self.probe_at = Instant::now();
+        }
     }
 
     pub(super) fn start_probe(&mut self) {

@@ -2,8 +2,8 @@
 //! terminal for Linux.
 
 use crate::{
-    contracts::slow_stream,
     process::{LIMIT, Windows, path, until},
+    requests::slow_stream,
 };
 use std::{
     io::{Read, Write},

@@ -1,0 +1,83 @@
+//! The contracts on the Windows build: `leeward.exe` as a process of its own under Wine, and a Linux client beside it.
+//! `cargo xtask windows` builds what it looks at and says where that is; it builds nothing itself.
+#![cfg_attr(
+    unix,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::disallowed_methods,
+        unreachable_pub,
+        reason = "a test fails by panicking and prints its table"
+    )
+)]
+
+#[cfg(unix)]
+mod commands;
+#[cfg(unix)]
+mod console;
+#[cfg(unix)]
+mod installer;
+#[cfg(unix)]
+mod listener;
+#[cfg(unix)]
+mod process;
+#[cfg(unix)]
+mod requests;
+#[cfg(unix)]
+mod upstream;
+
+#[cfg(unix)]
+fn main() {
+    let words: Vec<std::path::PathBuf> = std::env::args_os().skip(1).map(Into::into).collect();
+    let Ok([wine, exe, agent, setup]) = <[_; 4]>::try_from(words) else {
+        eprintln!("leeward-wine WINE LEEWARD AGENT SETUP: `cargo xtask windows` builds these and runs it");
+        std::process::exit(64);
+    };
+    raise_file_limit();
+    all(&process::Windows { wine, exe, agent, setup });
+}
+
+#[cfg(not(unix))]
+fn main() {
+    println!("SKIP: this is Wine's; on Windows itself run `cargo test`");
+}
+
+/// For thousands of clients, and for what is started here.
+#[cfg(unix)]
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(20_000, |most| most.min(20_000));
+    if current.is_some_and(|now| now < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).unwrap();
+    }
+}
+
+/// All of them, in one home with blanks and letters that are not ASCII in its name.
+#[cfg(unix)]
+fn all(windows: &process::Windows) {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("a home of Jörg – 风");
+    std::fs::create_dir(&home).unwrap();
+    let upstream = upstream::Upstream::start();
+    std::fs::write(home.join("config.toml"), format!("upstream = '{}'\n", upstream.url)).unwrap();
+    let mut serving = windows.serve(&home, &["--listen", "127.0.0.1:0"]);
+    let rows = [
+        ("L1, L2", "resets of four shapes, /health after each", listener::resets(&serving)),
+        ("L5", "restarts under load", listener::restarts(&serving)),
+        ("L7", "a second process on the same port: named, exit code 75", listener::port_taken(windows, folder.path(), &serving)),
+        ("L8", "idle clients", listener::idle_clients(&serving)),
+        ("requests", "messages and a stream of events", requests::pass(&serving)),
+        ("U1, U6-U9", "an upstream that resets and cuts", requests::faults(&serving, &upstream)),
+        ("commands", "status, restart, env; exit codes 0, 64, 75, 78", commands::all(windows, &home, &serving)),
+        ("L3, L9", "the listening socket closed from outside, a stream in flight", listener::lost(windows, &serving)),
+        ("wrap", "a program's own exit code", commands::wrapped(windows, &home)),
+        ("installer", "the user's PATH; installed over a `serve` that runs", installer::hooks(windows, &home)),
+        ("handing on", "told to stop with a stream in flight", listener::handing_on(windows, &home, &mut serving)),
+        ("console", "Ctrl-C typed into it; the console closed", console::served(windows, &home)),
+        ("console and wrap", "Ctrl-C twice; Ctrl-Break; the console closed", console::wrapped(windows, &home)),
+        ("the contrast", "resets that a naive listener survives on Windows' API", commands::naive(windows, &home)),
+    ];
+    println!("\nThe Windows build under Wine, a Linux client beside it:\n\n| contract | what | seen |\n| --- | --- | --- |");
+    rows.iter().for_each(|(contract, what, seen)| println!("| {contract} | {what} | {seen} |"));
+}
