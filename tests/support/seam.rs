@@ -89,6 +89,10 @@ impl Accept for Scripted {
             }
         }
     }
+
+    fn let_go(self: Box<Self>, address: SocketAddr) {
+        self.inner.let_go(address);
+    }
 }
 
 /// A source that tells what a test sends.

@@ -133,12 +133,12 @@ pub(crate) fn run(compiler: Compiler) -> Result<Outcome> {
         sysroot.cargo(all).run()?;
         Shell::cargo("build --locked --package leeward-wine").run()?;
         let (here, beside) = (here.ready()?, beside.ready()?);
-        let contracts = Beside::start(sysroot, &beside)?;
         // The unit tests of every room: what is about Unix alone says so itself.
         let skipped = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]);
         println!("Left out under Wine, with the reason in xtask/src/windows.rs: {}", NOT_UNDER_WINE.join(", "));
         here.around(sysroot.cargo("test --locked --lib").arg("--").args(skipped)).run()?;
         here.around(sysroot.cargo("test --locked --package leeward-windows --lib")).run()?;
+        let contracts = Beside::start(sysroot, &beside)?;
         let exe = sysroot.debug().join("leeward.exe");
         let from_linux = Shell::program(built("leeward-wine", false)).arg(wine::PROGRAM).arg(&exe);
         here.around(from_linux.arg(here.agent()).arg(here.setup(&exe)?)).run()?;
@@ -157,8 +157,7 @@ impl Beside {
         let said = target().join("windows").join("contracts.log");
         let skipped = FROM_LINUX.iter().flat_map(|name| ["--skip", name]);
         let tests = sysroot.cargo("test --quiet --locked --test it").arg("--").args(CONTRACTS).args(skipped);
-        // One at a time: Wine's server is the bottleneck, and some of them have clocks.
-        let tests = wine.around(tests.arg("--test-threads=1")).both_to(&File::create(&said)?)?;
+        let tests = wine.around(tests.arg("--test-threads=2")).both_to(&File::create(&said)?)?;
         Ok(Self { child: tests.spawn()?, said })
     }
 

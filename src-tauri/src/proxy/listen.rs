@@ -3,6 +3,7 @@
 //! There is no list of benign errors: one event was seen as four different ones. What is told apart is only how long
 //! to wait, and when to ask the supervisor whether the socket itself is still there.
 
+mod gone;
 #[cfg(unix)]
 #[path = "listen/unix.rs"]
 mod platform;
@@ -11,11 +12,13 @@ mod platform;
 mod platform;
 mod pulse;
 
+pub use gone::let_go;
 pub use pulse::Pulse;
 
 use super::{Mode, Proxy, connection};
 use crate::{health::Code, status};
 use std::{
+    future::{pending, poll_fn},
     io,
     net::SocketAddr,
     sync::{
@@ -38,6 +41,9 @@ use tokio::{
 pub trait Accept: Send {
     /// The next connection, or the next error.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>>;
+
+    /// Ends with a socket of this address that is gone.
+    fn let_go(self: Box<Self>, address: SocketAddr);
 }
 
 /// Makes a socket of the supervisor's into something that accepts, on the runtime that will accept from it.
@@ -53,6 +59,10 @@ impl Accept for TcpListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         TcpListener::poll_accept(self, cx)
     }
+
+    fn let_go(self: Box<Self>, address: SocketAddr) {
+        let_go(*self, address);
+    }
 }
 
 /// What the accept loop tells the supervisor.
@@ -67,6 +77,8 @@ pub enum Event {
         /// The error.
         why: String,
     },
+    /// The loop has let go of a socket that is gone.
+    LetGo,
     /// The loop or the whole generation ended without having been asked to.
     Ended {
         /// Which generation.
@@ -201,6 +213,15 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_mi
 /// So many errors in a row without one success are no storm of resets any more.
 const MANY: u32 = 256;
 
+/// What the supervisor has for an accept loop.
+#[derive(Debug)]
+pub enum Replacement {
+    /// The socket of this address is gone: nothing more is accepted from it.
+    Gone(SocketAddr),
+    /// Another socket, or a fresh handle of the same one.
+    Socket(std::net::TcpListener),
+}
+
 /// The accept loop of one generation.
 pub struct Listen {
     /// Who serves the connections.
@@ -208,9 +229,9 @@ pub struct Listen {
     /// Number of the generation.
     pub generation: u64,
     /// The first socket.
-    pub listener: Box<dyn Accept>,
-    /// Sockets that replace it.
-    pub replacements: mpsc::Receiver<std::net::TcpListener>,
+    pub listener: Option<Box<dyn Accept>>,
+    /// What replaces it.
+    pub replacements: mpsc::Receiver<Replacement>,
     /// How they are adopted.
     pub adopt: Adopt,
     /// To the supervisor.
@@ -236,12 +257,9 @@ impl Listen {
             let accepted = tokio::select! {
                 biased;
                 () = Mode::reaches(&mut mode, Mode::Draining) => return,
-                Some(socket) = self.replacements.recv() => {
-                    match (self.adopt)(socket) {
-                        // The pause stays: should this socket fail as well, the two of us must not spin.
-                        Ok(listener) => (self.listener, in_a_row) = (listener, 0),
-                        Err(e) => tracing::error!("a new socket could not be adopted: {e}"),
-                    }
+                Some(replacement) = self.replacements.recv() => {
+                    in_a_row = 0;
+                    self.replace(replacement);
                     continue;
                 }
                 () = self.pulse.answer() => continue,
@@ -249,7 +267,7 @@ impl Listen {
                     resume_at = None;
                     continue;
                 }
-                accepted = std::future::poll_fn(|cx| self.listener.poll_accept(cx)), if resume_at.is_none() => accepted,
+                accepted = accept(&mut self.listener), if resume_at.is_none() => accepted,
             };
             match accepted {
                 Ok((stream, _)) => {
@@ -288,6 +306,22 @@ impl Listen {
         }
     }
 
+    /// A pause stays: should the next socket fail as well, the two of us must not spin.
+    fn replace(&mut self, replacement: Replacement) {
+        match replacement {
+            Replacement::Gone(address) => {
+                if let Some(gone) = self.listener.take() {
+                    gone.let_go(address);
+                }
+                self.tell(Event::LetGo);
+            }
+            Replacement::Socket(socket) => match (self.adopt)(socket) {
+                Ok(listener) => self.listener = Some(listener),
+                Err(e) => tracing::error!("a new socket could not be adopted: {e}"),
+            },
+        }
+    }
+
     fn take(&self, stream: TcpStream) {
         let shared = &self.proxy.shared;
         shared.counters.accepted.fetch_add(1, Relaxed);
@@ -311,6 +345,14 @@ impl Listen {
         if let Err(e) = self.events.try_send(event) {
             tracing::warn!("the supervisor does not listen: {e}");
         }
+    }
+}
+
+/// Never comes without a socket.
+async fn accept(listener: &mut Option<Box<dyn Accept>>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => poll_fn(|cx| listener.poll_accept(cx)).await,
+        None => pending().await,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config,
-    proxy::{Adopt, Event, Listen, Mode, Proxy, Pulse, Shared},
+    proxy::{Adopt, Event, Listen, Mode, Proxy, Pulse, Replacement, Shared},
     tasks::Tasks,
 };
 use std::{
@@ -33,7 +33,7 @@ pub(super) struct Start {
 pub(super) struct Generation {
     pub(super) number: u64,
     mode: watch::Sender<Mode>,
-    replace: mpsc::Sender<TcpListener>,
+    replace: mpsc::Sender<Replacement>,
     pulse: Arc<Pulse>,
     /// When its pulse was last asked for.
     asked_at: Instant,
@@ -75,9 +75,9 @@ impl Generation {
         (!self.pulse.is_answered()).then(|| self.asked_at + late)
     }
 
-    /// Gives the accept loop another socket.
-    pub(super) fn replace_socket(&self, socket: TcpListener) -> bool {
-        self.replace.try_send(socket).is_ok()
+    /// Gives the accept loop another socket, or takes one away; whether it will hear of it.
+    pub(super) fn replace_socket(&self, replacement: Replacement) -> bool {
+        self.replace.try_send(replacement).is_ok()
     }
 
     /// Stops accepting; streams in flight go on.
@@ -113,7 +113,7 @@ fn live(
     start: Start,
     closing: watch::Sender<Mode>,
     mode: watch::Receiver<Mode>,
-    replacements: mpsc::Receiver<TcpListener>,
+    replacements: mpsc::Receiver<Replacement>,
     pulse: Arc<Pulse>,
 ) {
     let Start { number, config, shared, socket, address, adopt, events } = start;
@@ -143,8 +143,16 @@ fn live(
         tasks.spawn(proxy.clone().follow_network());
         let mut accepting = JoinSet::new();
         accepting.spawn(
-            Listen { proxy: proxy.clone(), generation: number, listener, replacements, adopt, events: events.clone(), pulse }
-                .run(),
+            Listen {
+                proxy: proxy.clone(),
+                generation: number,
+                listener: Some(listener),
+                replacements,
+                adopt,
+                events: events.clone(),
+                pulse,
+            }
+            .run(),
         );
         if let Some(Err(e)) = accepting.join_next().await {
             ended(format!("the accept loop ended: {e}"));

@@ -283,6 +283,8 @@ impl Run {
             Event::Accepting(number) => self.accepting(number),
             Event::SocketSuspect { generation, why } if generation == self.newest() => self.check_socket(&why),
             Event::SocketSuspect { .. } => {}
+            Event::LetGo if self.rebind_at.is_some() => self.rebind(),
+            Event::LetGo => {}
             Event::Ended { generation, why } => {
                 if self.coming.as_ref().is_some_and(|c| c.number == generation) {
                     self.fail_coming(&why);

@@ -5,6 +5,7 @@ use crate::{
     config::{Config, DEFAULT_PORT, LAST_FALLBACK_PORT},
     health::{Code, Tracker},
     instance,
+    proxy::listen,
 };
 use socket2::{Domain, Protocol, Socket as Raw, Type};
 use std::{
@@ -102,12 +103,16 @@ impl Socket {
 
     /// Binds the same address again.
     pub(super) fn rebind(&mut self) -> io::Result<()> {
-        if let Some(gone) = self.listener.take().filter(|gone| gone.local_addr().is_err()) {
-            // Closed by other code already: its number may be another's by now, who would lose it.
-            std::mem::forget(gone);
-        }
+        self.let_go();
         self.listener = Some(listen_on(self.address)?);
         Ok(())
+    }
+
+    /// Ends with a socket that is gone.
+    pub(super) fn let_go(&mut self) {
+        if let Some(gone) = self.listener.take() {
+            listen::let_go(gone, self.address);
+        }
     }
 
     /// Ends listening: from now on the port refuses.

@@ -5,6 +5,7 @@ use crate::{
     control::NetworkNews,
     health::{Code, unix_ms},
     instance::reachable,
+    proxy::Replacement,
     status::{Network, Probe},
     supervisor::{generation::Generation, platform, probe},
 };
@@ -15,6 +16,8 @@ use tokio::time::Instant;
 const STUCK: Duration = Duration::from_millis(900);
 /// An answer that takes longer is watched for beside the ticks.
 const OWED: Duration = Duration::from_millis(500);
+/// A loop that runs lets go of its socket in microseconds.
+const LET_GO: Duration = Duration::from_millis(100);
 
 impl Run {
     // === the socket ===
@@ -29,16 +32,29 @@ impl Run {
             self.suspected.0 = 0;
             tracing::error!("the listening socket is gone ({why}); binding {} again", self.socket.address());
             self.shared.counters.set_accepting(false);
-            self.rebind();
+            self.let_go();
         } else if let Ok(dup) = self.socket.dup() {
             self.hand_out(dup);
         }
     }
 
-    pub(super) fn hand_out(&mut self, socket: std::net::TcpListener) {
+    /// Nobody keeps the socket that is gone; then it is bound again, or soon, should the loop not say so.
+    fn let_go(&mut self) {
+        self.socket.let_go();
+        if self.tell_newest(Replacement::Gone(self.socket.address())) {
+            self.rebind_at = Some(Instant::now() + LET_GO);
+        } else {
+            self.rebind();
+        }
+    }
+
+    fn tell_newest(&self, replacement: Replacement) -> bool {
         let newest = self.newest();
-        let taken = self.generations.iter().find(|g| g.number == newest).is_some_and(|g| g.replace_socket(socket));
-        if !taken {
+        self.generations.iter().find(|g| g.number == newest).is_some_and(|g| g.replace_socket(replacement))
+    }
+
+    pub(super) fn hand_out(&mut self, socket: std::net::TcpListener) {
+        if !self.tell_newest(Replacement::Socket(socket)) {
             self.replace_generation("the accept loop takes no new socket");
         }
     }
