@@ -209,11 +209,15 @@ async fn l8_over_the_cap_clients_are_told() {
     });
     let request = format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", engine.address);
     let mut idle = Vec::new();
-    for _ in 0..10 {
+    while idle.len() < 10 {
         let mut stream = TcpStream::connect(engine.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
-        assert!(raw::read_response(&mut stream).await.contains("200 OK"));
-        idle.push(stream);
+        let answer = raw::read_response(&mut stream).await;
+        assert!(answer.contains("200 OK"), "{answer}");
+        // One that came while the self-probe was there is one too many already.
+        if !answer.contains("connection: close") {
+            idle.push(stream);
+        }
     }
     let request = request.replace("/livez", "/v1/models");
     for _ in 0..50 {
