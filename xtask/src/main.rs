@@ -34,7 +34,7 @@ Usage:
   cargo xtask bench [--all] [ARGS…]                 Leeward beside other proxies, as a table: docs/benchmarks.md
   cargo xtask torture [--all] [ARGS…]               the same faults for each of them, as a table: docs/torture.md
   cargo xtask fuzz [--seconds N] [TARGET…]          coverage-guided fuzzing of what parses bytes from outside
-  cargo xtask windows [--check] [--debian-compiler] the Windows build on Debian: linted, and run under Wine; the second flag
+  cargo xtask windows [--check] [--debian-compiler] the Windows build on Debian, run under Wine, or linted; the second flag
                                                     takes Debian's own compiler, as happens without source for the pinned one";
 
 fn main() -> ExitCode {
