@@ -3,8 +3,8 @@
  *
  * With the arguments "tell PID EVENT" it tells another program itself, as the console does: by a thread of that program
  * which begins in CtrlRoutine. Wine 8 has no other way to Ctrl-Break and to the end of a console in a Unix terminal.
- * With "lose PID PORT" it closes that program's handles of the socket that listens there behind its back, as a tool that
- * closes handles does; it says how many there were.
+ * With "lose PID PORT WHICH" it closes that program's handles of the socket that listens there behind its back, as a tool that
+ * closes handles does: "all" of them, the "first" or the "last". It says how many there were.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,25 +47,27 @@ static int connected(HANDLE socket) {
     return poll.count && (poll.events & WRITE);
 }
 
-static int lose(DWORD pid, unsigned short port) {
+static int lose(DWORD pid, unsigned short port, const char *which) {
     HANDLE process = OpenProcess(PROCESS_ALL_ACCESS, FALSE, pid), here;
     WSADATA data;
-    int lost = 0;
+    ULONG_PTR found[16];
+    int count = 0;
     if (!process || WSAStartup(MAKEWORD(2, 2), &data)) return 1;
-    for (ULONG_PTR handle = 4; handle < 16384; handle += 4) {
+    for (ULONG_PTR handle = 4; handle < 16384 && count < 16; handle += 4) {
         struct sockaddr_in own = {0};
         int length = sizeof own;
         if (!DuplicateHandle(process, (HANDLE)handle, GetCurrentProcess(), &here, 0, FALSE, DUPLICATE_SAME_ACCESS)) continue;
         int ours = !getsockname((SOCKET)here, (struct sockaddr *)&own, &length) && ntohs(own.sin_port) == port;
-        int listens = ours && !connected(here);
+        if (ours && !connected(here)) found[count++] = handle;
         CloseHandle(here);
-        if (!listens) continue;
-        if (!DuplicateHandle(process, (HANDLE)handle, GetCurrentProcess(), &here, 0, FALSE, DUPLICATE_CLOSE_SOURCE)) return 1;
-        CloseHandle(here);
-        lost++;
     }
-    printf("lost %d\n", lost);
-    return lost ? 0 : 1;
+    for (int n = 0; n < count; n++) {
+        if ((!strcmp(which, "first") && n) || (!strcmp(which, "last") && n < count - 1)) continue;
+        if (!DuplicateHandle(process, (HANDLE)found[n], GetCurrentProcess(), &here, 0, FALSE, DUPLICATE_CLOSE_SOURCE)) return 1;
+        CloseHandle(here);
+    }
+    printf("%s of %d\n", which, count);
+    return count > 1 ? 0 : 1;
 }
 
 static ULONG_PTR starter(void) {
@@ -76,7 +78,7 @@ static ULONG_PTR starter(void) {
 
 int main(int argc, char **argv) {
     if (argc == 4 && !strcmp(argv[1], "tell")) return tell(atoi(argv[2]), atoi(argv[3]));
-    if (argc == 4 && !strcmp(argv[1], "lose")) return lose(atoi(argv[2]), atoi(argv[3]));
+    if (argc == 5 && !strcmp(argv[1], "lose")) return lose(atoi(argv[2]), atoi(argv[3]), argv[4]);
     /* Whole lines, or the console gets each letter by itself. */
     setvbuf(stdout, NULL, _IOFBF, 256);
     if (!SetConsoleCtrlHandler(told, TRUE)) return 1;

@@ -27,7 +27,7 @@ mod upstream;
 
 pub use body::HeldBytes;
 pub use hold::Cuts;
-pub use listen::{Accept, Adopt, Counters, Event, Listen, Pulse, Replacement};
+pub use listen::{Accept, Adopt, Counters, Event, Kind, Listen, Order, Pulse};
 pub use relay::Silent;
 
 use crate::{

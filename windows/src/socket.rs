@@ -8,8 +8,9 @@ use std::{
     os::windows::io::{AsRawSocket, FromRawSocket, RawSocket},
 };
 use windows_sys::Win32::Networking::WinSock::{
-    FROM_PROTOCOL_INFO, INVALID_SOCKET, POLLRDNORM, SO_ACCEPTCONN, SOCKET_ERROR, SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT,
-    WSA_FLAG_OVERLAPPED, WSADuplicateSocketW, WSAPOLLFD, WSAPROTOCOL_INFOW, WSAPoll, WSASocketW, getsockopt,
+    FROM_PROTOCOL_INFO, INVALID_SOCKET, POLLNVAL, POLLRDNORM, SO_ACCEPTCONN, SOCKET_ERROR, SOL_SOCKET,
+    WSA_FLAG_NO_HANDLE_INHERIT, WSA_FLAG_OVERLAPPED, WSADuplicateSocketW, WSAPOLLFD, WSAPROTOCOL_INFOW, WSAPoll, WSASocketW,
+    getsockopt,
 };
 
 /// How a process gets at a socket of another one. Of no use to any other process, and good for one use.
@@ -57,6 +58,11 @@ pub fn take(ticket: &Ticket) -> io::Result<TcpListener> {
 /// # Errors
 /// What the system says of what is no socket any more.
 pub fn is_listening(listener: &TcpListener) -> io::Result<bool> {
+    // The option may be answered from a record of the process's own, which outlives a handle that was closed behind its back;
+    // this question goes to the system.
+    if poll(listener)? & POLLNVAL != 0 {
+        return Ok(false);
+    }
     let (mut listens, mut length) = (0i32, size_of::<i32>() as i32);
     // SAFETY: the option is a BOOL, there is space for one, and the length says so.
     let error = unsafe { getsockopt(raw(listener), SOL_SOCKET, SO_ACCEPTCONN, (&raw mut listens).cast(), &raw mut length) };
@@ -68,11 +74,16 @@ pub fn is_listening(listener: &TcpListener) -> io::Result<bool> {
 /// # Errors
 /// What the system says of what is no socket any more.
 pub fn has_backlog(listener: &TcpListener) -> io::Result<bool> {
+    Ok(poll(listener)? & POLLRDNORM != 0)
+}
+
+/// What is to be said of it at this moment, of what was asked for and what always is.
+fn poll(listener: &TcpListener) -> io::Result<i16> {
     let mut wanted = WSAPOLLFD { fd: raw(listener), events: POLLRDNORM, revents: 0 };
     // SAFETY: one structure, as the count says; a wait of no time.
     match unsafe { WSAPoll(&raw mut wanted, 1, 0) } {
         SOCKET_ERROR => Err(io::Error::last_os_error()),
-        _ => Ok(wanted.revents & POLLRDNORM != 0),
+        _ => Ok(wanted.revents),
     }
 }
 
@@ -84,16 +95,28 @@ fn raw(listener: &TcpListener) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io::Read, io::Write, net::TcpStream};
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+        sync::{Mutex, PoisonError},
+        time::{Duration, Instant},
+    };
+
+    /// A handle that was closed is given to the next socket of the process, which must not be another test's.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     #[test]
     fn the_system_tells_of_a_listener_and_of_who_waits_for_it() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         assert!(is_listening(&listener).expect("told"));
         assert!(!has_backlog(&listener).expect("told"));
         let _waits = TcpStream::connect(address).expect("somebody listens");
-        while !has_backlog(&listener).expect("told") {}
+        let end = Instant::now() + Duration::from_secs(10);
+        while !has_backlog(&listener).expect("told") {
+            assert!(Instant::now() < end, "somebody waits");
+        }
         listener.accept().expect("who waited");
         assert!(!has_backlog(&listener).expect("told"), "nobody else does");
     }
@@ -101,6 +124,7 @@ mod tests {
     /// A handle that other code in the process, or another process, has closed.
     #[test]
     fn a_listener_that_was_closed_does_not_listen() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         // SAFETY: the handle is closed once, here; what is left of it is only asked, and never dropped.
         drop(unsafe { TcpListener::from_raw_socket(listener.as_raw_socket()) });
@@ -111,11 +135,13 @@ mod tests {
 
     #[test]
     fn two_handles_of_one_socket_accept() {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let first = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = first.local_addr().expect("its address");
         let ticket = share(&first, std::process::id()).expect("a ticket for ourselves");
         let second = take(&ticket).expect("the socket");
         assert_eq!(second.local_addr().expect("an address"), address);
+        assert!(is_listening(&second).expect("told"));
         for listener in [&first, &second] {
             let mut client = TcpStream::connect(address).expect("somebody listens");
             let (mut accepted, _) = listener.accept().expect("a connection");

@@ -4,6 +4,7 @@
 //! to wait, and when to ask the supervisor whether the socket itself is still there.
 
 mod gone;
+mod kind;
 #[cfg(unix)]
 #[path = "listen/unix.rs"]
 mod platform;
@@ -13,6 +14,7 @@ mod platform;
 mod pulse;
 
 pub use gone::let_go;
+pub use kind::Kind;
 pub use pulse::Pulse;
 
 use super::{Mode, Proxy, connection};
@@ -77,8 +79,8 @@ pub enum Event {
         /// The error.
         why: String,
     },
-    /// The loop has let go of a socket that is gone.
-    LetGo,
+    /// The loop has let go of its handle of the socket, as it was told to by the order of this number.
+    LetGo(u64),
     /// The loop or the whole generation ended without having been asked to.
     Ended {
         /// Which generation.
@@ -190,36 +192,18 @@ impl Drop for Unspoken {
     }
 }
 
-/// How long an accept error keeps the loop from trying again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// One connection is lost: on at once.
-    Connection,
-    /// File descriptors or memory are short: a pause lets others finish.
-    Resources,
-    /// The socket may be gone: the supervisor looks.
-    Socket,
-}
-
-impl Kind {
-    /// From the system's code alone; texts differ by language and platform.
-    pub fn of(error: &io::Error) -> Self {
-        error.raw_os_error().map_or(Self::Connection, platform::kind_of)
-    }
-}
-
 /// First and longest pause after resource errors.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 /// So many errors in a row without one success are no storm of resets any more.
 const MANY: u32 = 256;
 
-/// What the supervisor has for an accept loop.
+/// What the supervisor tells an accept loop.
 #[derive(Debug)]
-pub enum Replacement {
-    /// The socket of this address is gone: nothing more is accepted from it.
-    Gone(SocketAddr),
-    /// Another socket, or a fresh handle of the same one.
-    Socket(std::net::TcpListener),
+pub enum Order {
+    /// Let go of the socket, say so with this number, and wait.
+    LetGo(u64),
+    /// Accept from this one: another socket, or a fresh handle of the same.
+    Take(std::net::TcpListener),
 }
 
 /// The accept loop of one generation.
@@ -228,10 +212,10 @@ pub struct Listen {
     pub proxy: Arc<Proxy>,
     /// Number of the generation.
     pub generation: u64,
-    /// The first socket.
+    /// The first socket; `None` later, as long as it has none.
     pub listener: Option<Box<dyn Accept>>,
-    /// What replaces it.
-    pub replacements: mpsc::Receiver<Replacement>,
+    /// What the supervisor says of it.
+    pub orders: mpsc::Receiver<Order>,
     /// How they are adopted.
     pub adopt: Adopt,
     /// To the supervisor.
@@ -256,10 +240,23 @@ impl Listen {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = Mode::reaches(&mut mode, Mode::Draining) => return,
-                Some(replacement) = self.replacements.recv() => {
+                () = Mode::reaches(&mut mode, Mode::Draining) => return self.let_go(),
+                Some(order) = self.orders.recv() => {
                     in_a_row = 0;
-                    self.replace(replacement);
+                    match order {
+                        Order::LetGo(number) => {
+                            self.let_go();
+                            self.tell(Event::LetGo(number));
+                        }
+                        Order::Take(socket) => {
+                            self.let_go();
+                            match (self.adopt)(socket) {
+                                // The pause stays: should this socket fail as well, the two of us must not spin.
+                                Ok(listener) => self.listener = Some(listener),
+                                Err(e) => return self.end(&format!("it could not take a new socket: {e}")),
+                            }
+                        }
+                    }
                     continue;
                 }
                 () = self.pulse.answer() => continue,
@@ -291,6 +288,10 @@ impl Listen {
                         );
                         self.proxy.shared.health.set(Code::ResourcesExhausted, None, sentence);
                     }
+                    if kind == Kind::Socket {
+                        // The handle itself is of no use: before there is another one, which may get its number.
+                        self.let_go();
+                    }
                     if kind == Kind::Socket || in_a_row.is_multiple_of(MANY) {
                         self.tell(Event::SocketSuspect { generation: self.generation, why: error.to_string() });
                     }
@@ -306,20 +307,15 @@ impl Listen {
         }
     }
 
-    /// A pause stays: should the next socket fail as well, the two of us must not spin.
-    fn replace(&mut self, replacement: Replacement) {
-        match replacement {
-            Replacement::Gone(address) => {
-                if let Some(gone) = self.listener.take() {
-                    gone.let_go(address);
-                }
-                self.tell(Event::LetGo);
-            }
-            Replacement::Socket(socket) => match (self.adopt)(socket) {
-                Ok(listener) => self.listener = Some(listener),
-                Err(e) => tracing::error!("a new socket could not be adopted: {e}"),
-            },
+    fn let_go(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.let_go(self.proxy.local);
         }
+    }
+
+    /// The supervisor starts the next generation.
+    fn end(&self, why: &str) {
+        self.tell(Event::Ended { generation: self.generation, why: why.to_owned() });
     }
 
     fn take(&self, stream: TcpStream) {
@@ -353,40 +349,5 @@ async fn accept(listener: &mut Option<Box<dyn Accept>>) -> io::Result<(TcpStream
     match listener {
         Some(listener) => poll_fn(|cx| listener.poll_accept(cx)).await,
         None => pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unknown_errors_cost_one_connection() {
-        for error in
-            [io::Error::other("no code"), io::Error::from(io::ErrorKind::InvalidInput), io::Error::from_raw_os_error(987_654)]
-        {
-            assert_eq!(Kind::of(&error), Kind::Connection, "{error:?}");
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn codes_are_told_apart() {
-        use rustix::io::Errno;
-        for (errno, kind) in [
-            (Errno::CONNABORTED, Kind::Connection),
-            (Errno::CONNRESET, Kind::Connection),
-            (Errno::PROTO, Kind::Connection),
-            (Errno::PERM, Kind::Connection),
-            (Errno::MFILE, Kind::Resources),
-            (Errno::NFILE, Kind::Resources),
-            (Errno::NOBUFS, Kind::Resources),
-            (Errno::NOMEM, Kind::Resources),
-            (Errno::BADF, Kind::Socket),
-            (Errno::INVAL, Kind::Socket),
-            (Errno::NOTSOCK, Kind::Socket),
-        ] {
-            assert_eq!(Kind::of(&io::Error::from_raw_os_error(errno.raw_os_error())), kind, "{errno}");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config,
-    proxy::{Adopt, Event, Listen, Mode, Proxy, Pulse, Replacement, Shared},
+    proxy::{Adopt, Event, Listen, Mode, Order, Proxy, Pulse, Shared},
     tasks::Tasks,
 };
 use std::{
@@ -33,7 +33,7 @@ pub(super) struct Start {
 pub(super) struct Generation {
     pub(super) number: u64,
     mode: watch::Sender<Mode>,
-    replace: mpsc::Sender<Replacement>,
+    orders: mpsc::Sender<Order>,
     pulse: Arc<Pulse>,
     /// When its pulse was last asked for.
     asked_at: Instant,
@@ -49,16 +49,16 @@ impl Generation {
     pub(super) fn start(start: Start) -> std::io::Result<Self> {
         let (mode, watched) = watch::channel(Mode::Serving);
         let closing = mode.clone();
-        let (replace, replacements) = mpsc::channel(4);
+        let (orders, taken) = mpsc::channel(4);
         let pulse = Arc::<Pulse>::default();
         let number = start.number;
         let thread = {
             let pulse = pulse.clone();
             std::thread::Builder::new()
                 .name(format!("leeward-gen-{number}"))
-                .spawn(move || live(start, closing, watched, replacements, pulse))?
+                .spawn(move || live(start, closing, watched, taken, pulse))?
         };
-        Ok(Self { number, mode, replace, pulse, asked_at: Instant::now(), thread })
+        Ok(Self { number, mode, orders, pulse, asked_at: Instant::now(), thread })
     }
 
     /// How long the accept loop has owed an answer; one that owes none is asked again.
@@ -75,9 +75,9 @@ impl Generation {
         (!self.pulse.is_answered()).then(|| self.asked_at + late)
     }
 
-    /// Gives the accept loop another socket, or takes one away; whether it will hear of it.
-    pub(super) fn replace_socket(&self, replacement: Replacement) -> bool {
-        self.replace.try_send(replacement).is_ok()
+    /// Tells the accept loop what to do with its socket; whether there is one that may hear of it.
+    pub(super) fn tell(&self, order: Order) -> bool {
+        self.orders.try_send(order).is_ok()
     }
 
     /// Stops accepting; streams in flight go on.
@@ -113,7 +113,7 @@ fn live(
     start: Start,
     closing: watch::Sender<Mode>,
     mode: watch::Receiver<Mode>,
-    replacements: mpsc::Receiver<Replacement>,
+    orders: mpsc::Receiver<Order>,
     pulse: Arc<Pulse>,
 ) {
     let Start { number, config, shared, socket, address, adopt, events } = start;
@@ -147,7 +147,7 @@ fn live(
                 proxy: proxy.clone(),
                 generation: number,
                 listener: Some(listener),
-                replacements,
+                orders,
                 adopt,
                 events: events.clone(),
                 pulse,

@@ -3,8 +3,11 @@
 mod begin;
 mod end;
 mod look;
+mod part;
 
 pub(super) use begin::Parts;
+
+use part::Parting;
 
 use super::{
     Refilter, Reload,
@@ -33,7 +36,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// The config file and a taken port are looked at every so many seconds; pulse, backlog and ended generations each second.
+/// The config file and a taken port are looked at every so many seconds; the socket, pulse, backlog and ended generations each
+/// second.
 const SLOW_TICKS: u64 = 2;
 /// A new generation accepts in milliseconds; one that does not within this is given up.
 const GENERATION_LIMIT: Duration = Duration::from_secs(3);
@@ -82,6 +86,7 @@ enum Tick {
     Watch,
     Overdue,
     Rebind,
+    Parted,
     Probe,
     Probed(bool, Duration),
     HandedOver(oneshot::Sender<Result<(), String>>, std::io::Result<()>),
@@ -121,10 +126,17 @@ struct Run {
     next: u64,
     coming: Option<Coming>,
     rebind_at: Option<Instant>,
+    parting: Option<Parting>,
+    /// Partings so far.
+    partings: u64,
+    /// Who asked for a restart while there was no socket.
+    due: Option<Vec<Reply>>,
     /// When an accept loop that owes its pulse is given up, where that is before the next tick.
     overdue_at: Option<Instant>,
     probe_at: Instant,
     probing: bool,
+    /// Something was mended since the probe began that is under way.
+    mended: bool,
     probe: Option<Probe>,
     work: JoinSet<Tick>,
     ticks: u64,
@@ -148,6 +160,7 @@ impl Run {
                 _ = watch.tick() => Tick::Watch,
                 () = sleep_until(self.overdue_at.unwrap_or_else(Instant::now)), if self.overdue_at.is_some() => Tick::Overdue,
                 () = sleep_until(self.rebind_at.unwrap_or_else(Instant::now)), if self.rebind_at.is_some() => Tick::Rebind,
+                () = sleep_until(self.parting.as_ref().map_or_else(Instant::now, |p| p.until)), if self.parting.is_some() => Tick::Parted,
                 () = sleep_until(self.probe_at), if !self.probing && self.current > 0 => Tick::Probe,
                 Some(Ok(done)) = self.work.join_next() => done,
                 news = self.news.recv() => Tick::Network(news),
@@ -163,6 +176,7 @@ impl Run {
                 Tick::Watch => self.look(),
                 Tick::Overdue => self.look_for_pulse(),
                 Tick::Rebind => self.rebind(),
+                Tick::Parted => self.parted(),
                 Tick::Probe => self.start_probe(),
                 Tick::HandedOver(reply, Ok(())) => return self.leave(reply).await,
                 Tick::HandedOver(reply, Err(why)) => self.stay(reply, &why),
@@ -219,9 +233,16 @@ impl Run {
 
     /// As above on our own account, with a distance to the last time.
     fn replace_generation(&mut self, why: &str) {
-        if self.coming.is_some() || self.last_auto.is_some_and(|at| at.elapsed() < AUTO_DISTANCE) {
-            return;
+        if self.may_renew() {
+            self.renew_generation(why);
         }
+    }
+
+    fn may_renew(&self) -> bool {
+        self.coming.is_none() && self.last_auto.is_none_or(|at| at.elapsed() >= AUTO_DISTANCE)
+    }
+
+    fn renew_generation(&mut self, why: &str) {
         self.last_auto = Some(Instant::now());
         tracing::error!(generation = self.current, "{why}; starting a new engine generation");
         self.start_generation(Vec::new(), None);
@@ -230,6 +251,10 @@ impl Run {
     fn restart(&mut self, replies: Vec<Reply>) {
         if let Some(coming) = &mut self.coming {
             coming.later.get_or_insert_default().extend(replies);
+            return;
+        }
+        if self.is_without_socket() {
+            self.due.get_or_insert_default().extend(replies);
             return;
         }
         let error = self.reload_config();
@@ -283,8 +308,7 @@ impl Run {
             Event::Accepting(number) => self.accepting(number),
             Event::SocketSuspect { generation, why } if generation == self.newest() => self.check_socket(&why),
             Event::SocketSuspect { .. } => {}
-            Event::LetGo if self.rebind_at.is_some() => self.rebind(),
-            Event::LetGo => {}
+            Event::LetGo(number) => self.has_let_go(number),
             Event::Ended { generation, why } => {
                 if self.coming.as_ref().is_some_and(|c| c.number == generation) {
                     self.fail_coming(&why);

@@ -93,7 +93,9 @@ impl Socket {
 
     /// True while it listens.
     pub(super) fn is_alive(&self) -> bool {
-        self.listener.as_ref().is_some_and(platform::is_listening)
+        // A number that somebody else has by now is not ours, whatever it is.
+        let alive = |l: &TcpListener| l.local_addr().is_ok_and(|own| own == self.address) && platform::is_listening(l);
+        self.listener.as_ref().is_some_and(alive)
     }
 
     /// True when connections wait on it.

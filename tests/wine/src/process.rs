@@ -131,10 +131,15 @@ fn body(answer: &str) -> Option<String> {
 }
 
 /// Waits for a condition; fails with its name when it does not come true.
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + LIMIT;
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    within(LIMIT, what, condition);
+}
+
+/// The same with a limit of its own.
+pub fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + limit;
     while !condition() {
-        assert!(Instant::now() < end, "not within {LIMIT:?}: {what}");
+        assert!(Instant::now() < end, "not within {limit:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,11 +1,11 @@
 //! What the supervisor looks after between events: the socket, the pulse, the backlog, its own probe, files.
 
-use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, Tick, modified};
+use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, Tick, part::Next};
 use crate::{
     control::NetworkNews,
     health::{Code, unix_ms},
     instance::reachable,
-    proxy::Replacement,
+    proxy::{Kind, Order},
     status::{Network, Probe},
     supervisor::{generation::Generation, platform, probe},
 };
@@ -16,45 +16,36 @@ use tokio::time::Instant;
 const STUCK: Duration = Duration::from_millis(900);
 /// An answer that takes longer is watched for beside the ticks.
 const OWED: Duration = Duration::from_millis(500);
-/// A loop that runs lets go of its socket in microseconds.
-const LET_GO: Duration = Duration::from_millis(100);
 
 impl Run {
     // === the socket ===
 
     /// Accepting failed: is it the socket? If it is sound, the loop gets a fresh handle of it.
     pub(super) fn check_socket(&mut self, why: &str) {
+        if self.is_without_socket() {
+            return;
+        }
         // Where the system does not tell whether a socket listens, one that yields nothing but errors counts as gone.
         let accepted = self.shared.counters.accepted();
         self.suspected = if self.suspected.1 == accepted { (self.suspected.0 + 1, accepted) } else { (1, accepted) };
         let condemned = !platform::KNOWS_LISTENING && self.suspected.0 > SUSPICIONS;
-        if condemned || !self.socket.is_alive() {
-            self.suspected.0 = 0;
-            tracing::error!("the listening socket is gone ({why}); binding {} again", self.socket.address());
-            self.shared.counters.set_accepting(false);
-            self.let_go();
-        } else if let Ok(dup) = self.socket.dup() {
-            self.hand_out(dup);
+        let fresh = if condemned || !self.socket.is_alive() { None } else { Some(self.socket.dup()) };
+        match fresh {
+            Some(Ok(dup)) => self.hand_out(dup),
+            // Out of handles: the loop goes on as it is, and says so again.
+            Some(Err(e)) if Kind::of(&e) != Kind::Socket => {}
+            _ => {
+                self.suspected.0 = 0;
+                tracing::error!("the listening socket is gone ({why}); binding {} again", self.socket.address());
+                self.shared.counters.set_accepting(false);
+                self.part(Next::Rebind);
+            }
         }
-    }
-
-    /// Nobody keeps the socket that is gone; then it is bound again, or soon, should the loop not say so.
-    fn let_go(&mut self) {
-        self.socket.let_go();
-        if self.tell_newest(Replacement::Gone(self.socket.address())) {
-            self.rebind_at = Some(Instant::now() + LET_GO);
-        } else {
-            self.rebind();
-        }
-    }
-
-    fn tell_newest(&self, replacement: Replacement) -> bool {
-        let newest = self.newest();
-        self.generations.iter().find(|g| g.number == newest).is_some_and(|g| g.replace_socket(replacement))
     }
 
     pub(super) fn hand_out(&mut self, socket: std::net::TcpListener) {
-        if !self.tell_newest(Replacement::Socket(socket)) {
+        let newest = self.newest();
+        if !self.generations.iter().find(|g| g.number == newest).is_some_and(|g| g.tell(Order::Take(socket))) {
             self.replace_generation("the accept loop takes no new socket");
         }
     }
@@ -70,6 +61,7 @@ impl Run {
                 tracing::info!(address = %self.socket.address(), "bound again");
                 self.hand_out(dup);
                 self.probe_what_was_mended();
+                self.restart_what_is_due();
             }
             Err(e) => {
                 let address = self.socket.address();
@@ -101,18 +93,18 @@ impl Run {
             self.fail_coming("it did not accept in time");
         }
         // One that other code has closed wakes nobody who waits on it: no system tells of that.
-        if self.rebind_at.is_none() && !self.socket.is_alive() {
+        if !self.is_without_socket() && !self.socket.is_alive() {
             self.check_socket("it does not listen any more");
+        }
+        if self.parting.is_some() {
+            return;
         }
         if self.current > 0 {
             self.look_for_pulse();
             self.look_for_backlog();
         }
         if self.ticks.is_multiple_of(SLOW_TICKS) {
-            if modified(&self.config) != self.file_seen {
-                tracing::info!("the config file has changed");
-                self.restart(Vec::new());
-            }
+            self.look_at_config_file();
             self.look_at_wanted_port();
         }
     }
@@ -137,7 +129,7 @@ impl Run {
     /// Connections that wait while nobody accepts nor fails to: the loop runs and does not see them.
     pub(super) fn look_for_backlog(&mut self) {
         let now = (self.shared.counters.accepted(), self.shared.counters.errors());
-        if self.rebind_at.is_some() || !self.socket.has_backlog() {
+        if self.is_without_socket() || !self.socket.has_backlog() {
             self.stuck = None;
             return;
         }
@@ -145,8 +137,7 @@ impl Run {
             Some((accepted, errors, since)) if (accepted, errors) == now => {
                 if since.elapsed() >= STUCK {
                     self.stuck = None;
-                    self.retire_below(self.current + 1);
-                    self.replace_generation("connections wait and nobody accepts them");
+                    self.part_and_renew("connections wait and nobody accepts them");
                 }
             }
             _ => self.stuck = Some((now.0, now.1, Instant::now())),
@@ -199,9 +190,10 @@ impl Run {
         self.probe_at = Instant::now();
     }
 
-    /// Somebody waits to hear that all is well again, and the next probe's turn is seconds away.
+    /// Somebody waits to hear that all is well again, and the next probe's turn is seconds away. What was mended in vain waits.
     pub(super) fn probe_what_was_mended(&mut self) {
-        if self.probe.as_ref().is_some_and(|probe| probe.misses > 0) {
+        self.mended = self.probing;
+        if self.probe.as_ref().is_some_and(|probe| (1..=2).contains(&probe.misses)) {
             self.probe_at = Instant::now();
         }
     }
@@ -217,6 +209,11 @@ impl Run {
 
     pub(super) fn probed(&mut self, ok: bool, took: Duration) {
         self.probing = false;
+        if std::mem::take(&mut self.mended) && !ok {
+            // It asked what was there before.
+            self.probe_at = Instant::now();
+            return;
+        }
         let misses = if ok { 0 } else { self.probe.as_ref().map_or(0, |p| p.misses) + 1 };
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.probe = Some(Probe { at_unix_ms: unix_ms(), ok, took_us, misses });
@@ -236,10 +233,10 @@ impl Run {
                     self.socket.address()
                 ),
             );
-            if self.socket.is_alive() {
-                self.replace_generation("two self-probes in a row went unanswered");
-            } else {
+            if self.is_without_socket() || !self.socket.is_alive() {
                 self.check_socket("the self-probe goes unanswered");
+            } else {
+                self.part_and_renew("two self-probes in a row went unanswered");
             }
         }
     }
