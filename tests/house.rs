@@ -62,7 +62,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "leeward-tray",
-        &["config", "control", "health", "instance", "logging", "status", "supervisor", "tasks", "view", "wrap"],
+        &["config", "control", "files", "health", "instance", "logging", "status", "supervisor", "tasks", "view", "wrap"],
         "the tray paints the status and passes wishes on; it must not reach into the proxy",
     ),
 ];

@@ -127,6 +127,26 @@ pub struct Ends {
 }
 
 impl Shared {
+    /// Makes the upstreams of a session known, here and to engines to come.
+    fn learn_upstreams(&self, given: BTreeMap<String, Url>) -> std::io::Result<()> {
+        let known = |given: &BTreeMap<String, Url>| {
+            let known = self.session_upstreams.read().unwrap_or_else(PoisonError::into_inner);
+            given.iter().all(|(name, url)| known.get(name) == Some(url))
+        };
+        if known(&given) {
+            return Ok(());
+        }
+        let remember = self.remember.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = {
+            let mut known = self.session_upstreams.write().unwrap_or_else(PoisonError::into_inner);
+            known.extend(given);
+            known.clone()
+        };
+        remember(&all)?;
+        self.health.clear(Code::StateUnwritable, None);
+        Ok(())
+    }
+
     /// Counters at zero; the replay budget as the config says.
     pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
         let Ends { wishes, status, sessions, health, network, history, settings, panel, window } = ends;
@@ -269,26 +289,6 @@ impl Proxy {
             Origin::new(place.clone(), parts)
         };
         origins.entry(place.clone()).or_insert_with(made).clone()
-    }
-
-    /// Makes the upstreams of a session known, here and to engines to come.
-    fn learn_upstreams(&self, given: BTreeMap<String, Url>) -> std::io::Result<()> {
-        let known = |given: &BTreeMap<String, Url>| {
-            let known = self.shared.session_upstreams.read().unwrap_or_else(PoisonError::into_inner);
-            given.iter().all(|(name, url)| known.get(name) == Some(url))
-        };
-        if known(&given) {
-            return Ok(());
-        }
-        let remember = self.shared.remember.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = {
-            let mut known = self.shared.session_upstreams.write().unwrap_or_else(PoisonError::into_inner);
-            known.extend(given);
-            known.clone()
-        };
-        remember(&all)?;
-        self.shared.health.clear(Code::StateUnwritable, None);
-        Ok(())
     }
 
     /// Waits until every connection of this generation has ended.

@@ -60,7 +60,7 @@ const STEPS: &[Step] = &[
     Step { name: "windows", what: "lints of the Windows build", run: || windows::check(Compiler::Pinned) },
     Step {
         name: "windows-wine",
-        what: "the Windows build under Wine: unit tests, and a server with a Linux client",
+        what: "the Windows build under Wine: unit tests, contracts, and a server with a Linux client",
         run: || windows::run(Compiler::Pinned),
     },
     Step {

@@ -171,7 +171,7 @@ async fn act(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Resu
                 proxy.upstream(upstream.as_deref()).ok_or_else(|| Error::UnknownUpstream(upstream.unwrap_or_default()))?;
             Ok(json_answer(StatusCode::OK, &json!({ "warmed": found.origin.warm(proxy.config.connect.parallel) })))
         }
-        _ => session::open(proxy, parse(request).await?),
+        _ => session::open(proxy, parse(request).await?).await,
     }
 }
 

@@ -15,6 +15,9 @@ pub(super) const PROGRAM: &str = "/usr/lib/wine/wine64";
 /// The control of the prefix's own server.
 const SERVER: &str = "/usr/lib/wine/wineserver64";
 
+/// Written when a prefix is whole: one that was interrupted is begun again.
+const WHOLE: &str = ".leeward";
+
 /// A prefix that is being made, or is there already.
 pub(super) struct Coming {
     prefix: PathBuf,
@@ -30,12 +33,22 @@ impl Coming {
                 bail!("wineboot ended with {status}");
             }
         }
-        let wine = Wine { prefix: self.prefix.clone() };
+        fs::write(self.prefix.join(WHOLE), "")?;
+        let wine = Wine { prefix: std::mem::take(&mut self.prefix) };
         let system = system(&wine.prefix);
         // Rust's standard library takes its random numbers from this library, which Wine has from version 9 on.
         compile("bcryptprimitives.c", &["-shared"], &system.join("bcryptprimitives.dll"), &["-ladvapi32"])?;
         compile("console.c", &[], &wine.agent(), &["-lntdll", "-lws2_32"])?;
         Ok(wine)
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        // One that has become ready is looked after by itself.
+        if !self.prefix.as_os_str().is_empty() {
+            end(&self.prefix);
+        }
     }
 }
 
@@ -49,9 +62,12 @@ impl Wine {
     /// Makes the prefix of that name, or finds it.
     pub(super) fn begin(name: &str) -> Result<Coming> {
         let prefix = target().join("windows").join(name);
-        let making = if system(&prefix).join("kernel32.dll").exists() {
+        let making = if prefix.join(WHOLE).exists() {
             None
         } else {
+            if prefix.exists() {
+                fs::remove_dir_all(&prefix)?;
+            }
             fs::create_dir_all(&prefix)?;
             Some(around(&prefix, Shell::program(PROGRAM).args(["wineboot", "--init"])).spawn()?)
         };
@@ -80,9 +96,13 @@ impl Wine {
 
 impl Drop for Wine {
     fn drop(&mut self) {
-        // That nothing runs any more is as good.
-        self.around(Shell::program(SERVER).arg("-k")).succeeds();
+        end(&self.prefix);
     }
+}
+
+/// Ends what runs in it; that nothing does any more is as good.
+fn end(prefix: &Path) {
+    around(prefix, Shell::program(SERVER).arg("-k")).succeeds();
 }
 
 fn system(prefix: &Path) -> PathBuf {

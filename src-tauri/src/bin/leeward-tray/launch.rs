@@ -4,6 +4,7 @@
 use crate::{commands::Refusal, panel::PANEL};
 use leeward::{
     config::{Paths, environment},
+    files,
     instance::write_atomically,
     tasks::Tasks,
     wrap::{self, Profile, Shell},
@@ -276,7 +277,7 @@ fn file(paths: &Paths) -> PathBuf {
 }
 
 fn recent(paths: &Paths) -> Vec<PathBuf> {
-    let read = std::fs::read(file(paths)).ok().and_then(|bytes| serde_json::from_slice::<Recent>(&bytes).ok());
+    let read = files::read(&file(paths)).ok().and_then(|bytes| serde_json::from_slice::<Recent>(&bytes).ok());
     read.unwrap_or_default().folders.into_iter().filter(|folder| folder.is_dir()).collect()
 }
 

@@ -25,7 +25,7 @@ pub(super) struct SessionRequest {
 }
 
 /// A session lasts as long as its stream; the stream's end tells `wrap` that the engine is gone.
-pub(super) fn open(proxy: &Proxy, asked: SessionRequest) -> Result<Response<Reply>, Error> {
+pub(super) async fn open(proxy: &Proxy, asked: SessionRequest) -> Result<Response<Reply>, Error> {
     let mut upstreams = BTreeMap::new();
     for (name, url) in asked.upstreams {
         if !config::is_upstream_name(&name) || proxy.config.upstreams.contains_key(&name) {
@@ -35,7 +35,8 @@ pub(super) fn open(proxy: &Proxy, asked: SessionRequest) -> Result<Response<Repl
             config::check_upstream(&url, proxy.local).map_err(|why| Error::BadRequest(format!("upstream {name}: {why}.")))?;
         upstreams.insert(name, url);
     }
-    if let Err(e) = proxy.learn_upstreams(upstreams) {
+    let shared = proxy.shared.clone();
+    if let Err(e) = super::config::on_disk(move || shared.learn_upstreams(upstreams)).await? {
         proxy.shared.health.set(Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
