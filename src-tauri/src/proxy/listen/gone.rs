@@ -2,7 +2,7 @@
 //! somebody else since: who closes that number then closes a stranger's file.
 
 use socket2::SockRef;
-use std::{io, net::SocketAddr};
+use std::net::SocketAddr;
 
 #[cfg(unix)]
 use std::os::fd::AsFd as AsHandle;
@@ -20,8 +20,7 @@ pub fn let_go(socket: impl AsHandle, address: SocketAddr) {
 
 /// A listener has the address and no peer. Two of them would look alike, which is why it is let go of before the next is bound.
 fn is_ours(socket: &SockRef<'_>, address: SocketAddr) -> bool {
-    let own: io::Result<_> = socket.local_addr();
-    own.is_ok_and(|own| own.as_socket() == Some(address)) && socket.peer_addr().is_err()
+    socket.local_addr().is_ok_and(|own| own.as_socket() == Some(address)) && socket.peer_addr().is_err()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the supervisor looks after between events: the socket, the pulse, the backlog, its own probe, files.
 
-use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, Tick, part::Next};
+use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, Tick, modified, part::Next};
 use crate::{
     control::NetworkNews,
     health::{Code, unix_ms},
@@ -93,7 +93,7 @@ impl Run {
             self.fail_coming("it did not accept in time");
         }
         // One that other code has closed wakes nobody who waits on it: no system tells of that.
-        if !self.is_without_socket() && !self.socket.is_alive() {
+        if !self.socket.is_alive() {
             self.check_socket("it does not listen any more");
         }
         if self.parting.is_some() {
@@ -104,7 +104,10 @@ impl Run {
             self.look_for_backlog();
         }
         if self.ticks.is_multiple_of(SLOW_TICKS) {
-            self.look_at_config_file();
+            if modified(&self.config) != self.file_seen {
+                tracing::info!("the config file has changed");
+                self.restart(Vec::new());
+            }
             self.look_at_wanted_port();
         }
     }
@@ -233,10 +236,10 @@ impl Run {
                     self.socket.address()
                 ),
             );
-            if self.is_without_socket() || !self.socket.is_alive() {
-                self.check_socket("the self-probe goes unanswered");
-            } else {
+            if self.socket.is_alive() {
                 self.part_and_renew("two self-probes in a row went unanswered");
+            } else {
+                self.check_socket("the self-probe goes unanswered");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Parting from a socket, or from a handle of it: every accept loop lets go of its own before another one is made. Other code
 //! may have closed it, and then the next handle gets its number, which the loop would close.
 
-use super::{Run, modified};
+use super::Run;
 use crate::proxy::Order;
 use tokio::time::Instant;
 
@@ -78,14 +78,6 @@ impl Run {
     pub(super) fn restart_what_is_due(&mut self) {
         if let Some(replies) = self.due.take() {
             self.restart(replies);
-        }
-    }
-
-    /// Looks whether the config file has changed; what it says takes effect at once.
-    pub(super) fn look_at_config_file(&mut self) {
-        if modified(&self.config) != self.file_seen {
-            tracing::info!("the config file has changed");
-            self.restart(Vec::new());
         }
     }
 }
