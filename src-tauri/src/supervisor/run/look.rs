@@ -32,7 +32,7 @@ impl Run {
         let fresh = if condemned || !self.socket.is_alive() { None } else { Some(self.socket.dup()) };
         match fresh {
             Some(Ok(dup)) => self.hand_out(dup),
-            // Out of handles: the loop goes on as it is, and says so again.
+            // Out of handles: when there are some again, the look at who waits on the socket makes another one.
             Some(Err(e)) if Kind::of(&e) != Kind::Socket => {}
             _ => {
                 self.suspected.0 = 0;
