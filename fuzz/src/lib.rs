@@ -92,7 +92,6 @@ impl Strict {
         });
         Self { address }
     }
-
 }
 
 fn serve(mut stream: TcpStream) {

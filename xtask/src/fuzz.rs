@@ -8,8 +8,12 @@ use crate::{
     shell::{Shell, root, target},
     test::Outcome,
 };
-use anyhow::{Context, Result, bail};
-use std::{fs, path::PathBuf, process::ExitCode};
+use anyhow::{Context, Result, anyhow, bail};
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// The release that the targets were tried with.
 const CARGO_FUZZ: &str = "0.13.2";
@@ -17,6 +21,10 @@ const CARGO_FUZZ: &str = "0.13.2";
 const TARGETS: [&str; 5] = ["sse", "head", "config", "headers", "control"];
 /// Unless the command line says otherwise.
 const SECONDS: u64 = 60;
+/// Lines shown of a failure that names no panic.
+const SHOWN: usize = 100;
+/// Lines shown before a panic.
+const BEFORE: usize = 2;
 /// Of the targets at the same time.
 const AT_ONCE: usize = 2;
 
@@ -68,16 +76,36 @@ fn fuzz(targets: &[String], seconds: u64) -> Result<()> {
             let run = run
                 .args(["--", "-timeout=20", "-rss_limit_mb=4096", "-print_final_stats=1"])
                 .arg(format!("-max_total_time={seconds}"));
-            running.push((name, run.spawn()?));
+            // A file each: two that talk into one stream hide what a failure says.
+            let log = target().join(format!("fuzz-{name}.log"));
+            println!("$ {run}");
+            running.push((name, run.both_to(&File::create(&log)?)?.spawn()?, log));
         }
-        for (name, mut child) in running {
+        let mut failed = Ok(());
+        for (name, mut child, log) in running {
             let status = child.wait()?;
+            let said = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
             if !status.success() {
-                bail!("the target `{name}` ended with {status}; what it met lies in fuzz/artifacts/{name}");
+                println!("{}", what_failed(&said));
+                failed = failed
+                    .and(Err(anyhow!("the target `{name}` ended with {status}; what it met lies in fuzz/artifacts/{name}")));
+                continue;
             }
+            let runs = said.lines().rfind(|line| line.starts_with("Done ")).unwrap_or("nothing is known of its runs");
+            println!("{name}: {runs}");
         }
+        failed?;
     }
     Ok(())
+}
+
+/// Of all that a target said the end: from a little before its panic (its upstream says what it was sent, and aborts) on. Before
+/// that stands what was found, thousands of lines of it.
+fn what_failed(said: &str) -> String {
+    let lines: Vec<_> = said.lines().collect();
+    let panic = lines.iter().position(|line| line.contains(" panicked at ") || line.starts_with("=="));
+    let from = panic.unwrap_or(lines.len()).saturating_sub(if panic.is_some() { BEFORE } else { SHOWN });
+    lines[from..].join("\n")
 }
 
 /// cargo-fuzz of the wanted release.
@@ -105,6 +133,13 @@ mod tests {
         known.sort_unstable();
         assert_eq!(names, known);
         assert!(known.iter().all(|name| root().join("fuzz").join("corpus").join(name).is_dir()));
+    }
+
+    #[test]
+    fn a_failure_is_told_from_its_panic_on() {
+        let end = "broken chunks: x\n\nthread '<unnamed>' (7) panicked at targets/head.rs:24:5:\nBase64: UFJJ";
+        assert_eq!(what_failed(&format!("#1\tNEW\n#2\tNEW\n{end}")), end);
+        assert_eq!(what_failed("no such file"), "no such file");
     }
 
     #[test]
