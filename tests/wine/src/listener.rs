@@ -115,8 +115,11 @@ pub fn idle_clients(serving: &Serving) -> String {
 pub fn lost(windows: &Windows, serving: &Serving) -> String {
     let mut stream = slow_stream(serving.address);
     let pid = serving.health().unwrap()["pid"].to_string();
-    let mended =
-        |health: &serde_json::Value| [&health["listener"]["rebinds"], &health["generation"]].map(|n| n.as_u64().unwrap());
+    // Bound again; a new generation; or, where the accept loop itself was told of its handle, a fresh one of the same socket.
+    let mended = |health: &serde_json::Value| {
+        let listener = &health["listener"];
+        [&listener["rebinds"], &health["generation"], &listener["accept_errors"]].map(|n| n.as_u64().unwrap())
+    };
     let mut times = Vec::new();
     for which in ["all", "all", "first", "last", "all"] {
         let before = mended(&serving.health().unwrap());
