@@ -1,10 +1,18 @@
-//! Build script: nothing for the headless build; the tray's resources with feature `tray`.
+//! Build script: how the programs are linked, where somebody says so, and the tray's resources with feature `tray`.
 
 fn main() {
     // Without one rerun-if-changed line Cargo watches the whole package, ui/node_modules included.
     println!("cargo:rerun-if-changed=src-tauri/build.rs");
+    link();
     #[cfg(feature = "tray")]
     tray();
+}
+
+/// Words for the linker of both programs. `cargo xtask` sets them where it makes releases; nobody needs them.
+fn link() {
+    println!("cargo:rerun-if-env-changed=LEEWARD_LINK_ARGS");
+    let words = std::env::var("LEEWARD_LINK_ARGS").unwrap_or_default();
+    words.split_whitespace().for_each(|word| println!("cargo:rustc-link-arg-bins={word}"));
 }
 
 #[cfg(feature = "tray")]

@@ -2,6 +2,7 @@
 //! of `benches/` as releases, and starts it. Measures nothing itself.
 
 use crate::{
+    link,
     packages::{self, BENCH, HEADLESS, on_debian},
     shell::{Shell, built, root, target},
     test::Outcome,
@@ -63,8 +64,9 @@ pub(crate) fn run(kind: Kind, mut words: Vec<String>) -> Result<ExitCode> {
     }
     // What is only tried out need not be fast.
     let release = !smoke;
-    let profile = if release { " --release" } else { "" };
-    Shell::cargo(&format!("build --locked{profile} --bin leeward --package leeward-tray")).run()?;
+    let (profile, link_args) = if release { (" --release", link::args()?) } else { ("", String::new()) };
+    let cargo = Shell::cargo(&format!("build --locked{profile} --bin leeward --package leeward-tray"));
+    cargo.env(link::VARIABLE, link_args).run()?;
     Shell::cargo(&format!("build --locked{profile} --package leeward-bench")).run()?;
     let mut harness = Shell::program(built("leeward-bench", release)).arg(kind.name());
     harness = harness.arg("--leeward").arg(built("leeward", release)).arg("--said").arg(&said);

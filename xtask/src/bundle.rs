@@ -2,7 +2,7 @@
 //! from us: the manual, the completions, and the libraries' versions that a Debian package depends on.
 
 use crate::{
-    notices,
+    link, notices,
     packages::{self, BUNDLE},
     shell::{Shell, available, built, root, target},
     tray,
@@ -71,9 +71,10 @@ pub(crate) fn run(formats: Vec<String>) -> Result<ExitCode> {
 /// Builds both programs and the packages; their paths. The panel is built already.
 pub(crate) fn make(formats: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
     packages::ensure(&BUNDLE)?;
-    tauri("build --ci --no-bundle").args(profile.flag()).run()?;
+    let linked = if profile.is_release() { link::args()? } else { String::new() };
+    tauri("build --ci --no-bundle").args(profile.flag()).env(link::VARIABLE, &linked).run()?;
     let staged = target().join("bundle").join("made");
-    let config = config(&staged, profile)?;
+    let config = config(&staged, profile, &linked)?;
     let folder = target().join(profile.folder()).join("bundle");
     // What an earlier run left is not what this one makes.
     if folder.exists() {
@@ -110,7 +111,7 @@ fn tauri(line: &str) -> Shell {
 }
 
 /// The files and dependencies that only a finished build knows, as an addition to `tauri.conf.json`.
-fn config(staged: &Path, profile: Profile) -> Result<String> {
+fn config(staged: &Path, profile: Profile, linked: &str) -> Result<String> {
     if !cfg!(target_os = "linux") {
         fs::create_dir_all(staged)?;
         let notices = staged.join("third-party.txt");
@@ -125,9 +126,13 @@ fn config(staged: &Path, profile: Profile) -> Result<String> {
         format!("{{\"/usr/share\":{share:?},\"/usr/share/zsh/{zsh}/_leeward\":{completions:?}}}")
     };
     let (deb, rpm) = (files("vendor-completions"), files("site-functions"));
-    let depends: Vec<_> = libraries(profile)?.iter().map(|library| format!("{library:?}")).collect();
-    let depends = depends.join(",");
-    Ok(format!(r#"{{"bundle":{{"linux":{{"deb":{{"files":{deb},"depends":[{depends}]}},"rpm":{{"files":{rpm}}}}}}}}}"#))
+    let (debian, needs) = link::dependency(linked).unzip();
+    let mut depends: Vec<_> = libraries(profile)?.iter().map(|library| format!("{library:?}")).collect();
+    depends.extend(debian.map(|library| format!("{library:?}")));
+    let (depends, needs) = (depends.join(","), needs.map(|library| format!("{library:?}")).unwrap_or_default());
+    Ok(format!(
+        r#"{{"bundle":{{"linux":{{"deb":{{"files":{deb},"depends":[{depends}]}},"rpm":{{"files":{rpm},"depends":[{needs}]}}}}}}}}"#
+    ))
 }
 
 /// What the programs make themselves, the changelog, and the licences of what is in the package.

@@ -8,6 +8,7 @@ mod clean_root;
 mod clients;
 mod fuzz;
 mod installed;
+mod link;
 mod macos;
 mod notices;
 mod packages;

@@ -1,6 +1,7 @@
 //! `cargo xtask run`: from a fresh clone to a running Leeward.
 
 use crate::{
+    link,
     packages::{self, HEADLESS},
     shell::{Shell, available, built},
     tray, ui,
@@ -57,8 +58,8 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
 }
 
 fn build(options: &Options, what: &str) -> Result<()> {
-    let profile = if options.release { ["--release"].as_slice() } else { &[] };
-    Shell::cargo(&format!("build --locked {what}")).args(profile).run()
+    let cargo = Shell::cargo(&format!("build --locked {what}"));
+    if options.release { cargo.arg("--release").env(link::VARIABLE, link::args()?).run() } else { cargo.run() }
 }
 
 fn compiler() -> Result<()> {
