@@ -9,6 +9,7 @@ fn main() {
 }
 
 /// Words for the linker of both programs. `cargo xtask` sets them where it makes releases; nobody needs them.
+#[allow(clippy::disallowed_methods, reason = "a build script's only input is its environment")]
 fn link() {
     println!("cargo:rerun-if-env-changed=LEEWARD_LINK_ARGS");
     let words = std::env::var("LEEWARD_LINK_ARGS").unwrap_or_default();

@@ -64,7 +64,7 @@ pub(crate) fn run(kind: Kind, mut words: Vec<String>) -> Result<ExitCode> {
     }
     // What is only tried out need not be fast.
     let release = !smoke;
-    let (profile, link_args) = if release { (" --release", link::args()?) } else { ("", String::new()) };
+    let (profile, link_args) = if release { (" --release", link::args()) } else { ("", String::new()) };
     let cargo = Shell::cargo(&format!("build --locked{profile} --bin leeward --package leeward-tray"));
     cargo.env(link::VARIABLE, link_args).run()?;
     Shell::cargo(&format!("build --locked{profile} --package leeward-bench")).run()?;

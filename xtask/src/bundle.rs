@@ -71,7 +71,7 @@ pub(crate) fn run(formats: Vec<String>) -> Result<ExitCode> {
 /// Builds both programs and the packages; their paths. The panel is built already.
 pub(crate) fn make(formats: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
     packages::ensure(&BUNDLE)?;
-    let linked = if profile.is_release() { link::args()? } else { String::new() };
+    let linked = if profile.is_release() { link::args() } else { String::new() };
     tauri("build --ci --no-bundle").args(profile.flag()).env(link::VARIABLE, &linked).run()?;
     let staged = target().join("bundle").join("made");
     let config = config(&staged, profile, &linked)?;

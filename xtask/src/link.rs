@@ -1,38 +1,25 @@
-//! How a release is linked: smaller, where this machine's linker can. A debug build is linked as cargo does it.
+//! How a release is linked: smaller, where this machine's C library can read that. A debug build is linked as cargo does it.
 
 use crate::shell::Shell;
-use anyhow::Result;
 
 /// The variable that the build script passes on.
 pub(crate) const VARIABLE: &str = "LEEWARD_LINK_ARGS";
 
-/// Functions with the same machine code are kept once (Rust promises no function an address of its own), which takes a tenth
-/// off the tray. Functions alone: data keep their addresses.
-const FOLD: &str = "-Wl,--icf=all";
 /// Relative relocations in a bit map instead of 24 bytes each: 1 MB less that every start reads.
 const PACK: &str = "-Wl,-z,pack-relative-relocs";
 /// The C library that understands them, and the one of the oldest system that a release is for (Debian 12).
 const PACKED_SINCE: (u32, u32) = (2, 36);
 
 /// The words for a release on this machine.
-pub(crate) fn args() -> Result<String> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) || !has_lld()? {
-        return Ok(String::new());
-    }
-    let understands = Shell::new("getconf GNU_LIBC_VERSION").read().is_ok_and(|said| version(&said) >= Some(PACKED_SINCE));
-    Ok(if understands { format!("{FOLD} {PACK}") } else { FOLD.to_owned() })
+pub(crate) fn args() -> String {
+    let understands = || Shell::new("getconf GNU_LIBC_VERSION").read().is_ok_and(|said| version(&said) >= Some(PACKED_SINCE));
+    if cfg!(all(target_os = "linux", target_env = "gnu")) && understands() { PACK.to_owned() } else { String::new() }
 }
 
 /// What a package has to ask for where its programs were linked with these words, as Debian and as RPM say it: the tools that
 /// look at a program's symbols do not see it.
 pub(crate) fn dependency(args: &str) -> Option<(&'static str, &'static str)> {
-    args.contains(PACK).then_some(("libc6 (>= 2.36)", "libc.so.6(GLIBC_ABI_DT_RELR)(64bit)"))
-}
-
-/// rustup's compilers bring lld and link with it on this platform since Rust 1.90; a distribution's take the system's linker.
-fn has_lld() -> Result<bool> {
-    let target = Shell::new("rustc --print target-libdir").read()?;
-    Ok(std::path::Path::new(&target).with_file_name("bin").join("gcc-ld").join("ld.lld").exists())
+    (args == PACK).then_some(("libc6 (>= 2.36)", "libc.so.6(GLIBC_ABI_DT_RELR)(64bit)"))
 }
 
 /// Of `glibc 2.36`.
@@ -47,8 +34,8 @@ mod tests {
 
     #[test]
     fn a_package_asks_for_the_c_library_that_its_programs_need() {
-        assert_eq!(dependency(FOLD), None);
-        let (debian, _) = dependency(&format!("{FOLD} {PACK}")).unwrap();
+        assert_eq!(dependency(""), None);
+        let (debian, _) = dependency(PACK).unwrap();
         assert!(debian.contains(&format!("{}.{}", PACKED_SINCE.0, PACKED_SINCE.1)));
     }
 
