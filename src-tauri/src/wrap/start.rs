@@ -22,6 +22,9 @@ const STARTED_WITHIN: Duration = Duration::from_secs(15);
 pub const IDLE: Duration = Duration::from_secs(15 * 60);
 /// Limit of one question to an instance on this machine.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// The same where the answer decides whether there is one: a machine that is busy makes it wait, and where nobody listens the
+/// system says so at once.
+const FOUND_WITHIN: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
 
 /// How a background instance is started.
@@ -76,9 +79,13 @@ pub enum StartError {
 /// # Errors
 /// When the instance is there and the token cannot be used.
 pub async fn running(config: &Config) -> Result<Option<Client>, ClientError> {
+    found(config, FOUND_WITHIN).await
+}
+
+async fn found(config: &Config, limit: Duration) -> Result<Option<Client>, ClientError> {
     let Some(mut record) = read_record(&config.paths) else { return Ok(None) };
     record.address = reachable(record.address);
-    if !answers(&record, config).await {
+    if !answers(&record, config, limit).await {
         return Ok(None);
     }
     let client = Client::at(record.address, &config.paths)?;
@@ -88,11 +95,11 @@ pub async fn running(config: &Config) -> Result<Option<Client>, ClientError> {
 /// True when the process of the record answers at its address.
 ///
 /// A client token is for everybody who may be a client, so it may be sent before.
-async fn answers(record: &Record, config: &Config) -> bool {
+async fn answers(record: &Record, config: &Config, limit: Duration) -> bool {
     let Ok(http) = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build() else {
         return false;
     };
-    let mut request = http.get(format!("{}/health", super::base_url(record.address))).timeout(ANSWER_WITHIN);
+    let mut request = http.get(format!("{}/health", super::base_url(record.address))).timeout(limit);
     if let Some(token) = &config.client_token {
         request = request.header(CLIENT_TOKEN_HEADER, token.reveal());
     }
@@ -113,7 +120,9 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
     let (mut starts_after, mut pause) = (begun, 10 * POLL);
     let mut refusal = None;
     loop {
-        if let Some(client) = running(&background.config).await? {
+        // Once another one is on its way, the record of the one before is of no interest.
+        let limit = if started.is_none() { FOUND_WITHIN } else { ANSWER_WITHIN };
+        if let Some(client) = found(&background.config, limit).await? {
             if client.ready(ANSWER_WITHIN).await {
                 return Ok(client);
             }
@@ -176,4 +185,37 @@ async fn last_words(child: &mut Child) -> String {
     let text = String::from_utf8_lossy(&text);
     let text = text.trim().trim_start_matches("leeward: ").trim_start_matches("error: ");
     if text.is_empty() { "it gave no reason".to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Flags, Settings},
+        instance::{Lock, Record, write_record},
+    };
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    #[tokio::test]
+    async fn an_instance_that_a_busy_machine_makes_wait_is_found() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().to_str().unwrap().to_owned();
+        let look = move |name: &str| (name == "LEEWARD_HOME").then(|| folder.clone());
+        let config = Settings::with(look, Flags::default()).load().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (pid, address) = (std::process::id(), listener.local_addr().unwrap());
+        let _lock = Lock::acquire(&config.paths).unwrap();
+        write_record(&config.paths, &Record { pid, address, version: "1".into(), started_unix_ms: 1 }).unwrap();
+        let answer = async {
+            let (mut client, _) = listener.accept().await.unwrap();
+            // Twice as long as a machine takes that has nothing else to do.
+            sleep(2 * ANSWER_WITHIN).await;
+            let body = format!("{{\"pid\":{pid}}}");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+            client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            client
+        };
+        let (found, _client) = tokio::join!(running(&config), answer);
+        assert_eq!(found.unwrap().map(|client| client.address()), Some(address));
+    }
 }
