@@ -22,9 +22,11 @@ const STARTED_WITHIN: Duration = Duration::from_secs(15);
 pub const IDLE: Duration = Duration::from_secs(15 * 60);
 /// Limit of one question to an instance on this machine.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
-/// The same where the answer decides whether there is one: a machine that is busy makes it wait, and where nobody listens the
-/// system says so at once.
+/// The same where the answer decides whether there is one: a machine that is busy makes it wait.
 const FOUND_WITHIN: Duration = Duration::from_secs(2);
+/// A connection is the system's to make, busy or not. Where nobody listens Linux says so at once and Windows tries for two
+/// seconds; whoever waits to start an instance in its place need not.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
 
 /// How a background instance is started.
@@ -96,9 +98,8 @@ async fn found(config: &Config, limit: Duration) -> Result<Option<Client>, Clien
 ///
 /// A client token is for everybody who may be a client, so it may be sent before.
 async fn answers(record: &Record, config: &Config, limit: Duration) -> bool {
-    let Ok(http) = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build() else {
-        return false;
-    };
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    let Ok(http) = http.connect_timeout(CONNECTED_WITHIN).build() else { return false };
     let mut request = http.get(format!("{}/health", super::base_url(record.address))).timeout(limit);
     if let Some(token) = &config.client_token {
         request = request.header(CLIENT_TOKEN_HEADER, token.reveal());
