@@ -3,6 +3,8 @@
  *
  * With the arguments "tell PID EVENT" it tells another program itself, as the console does: by a thread of that program
  * which begins in CtrlRoutine. Wine 8 has no other way to Ctrl-Break and to the end of a console in a Unix terminal.
+ * With "pester PID EVENT" it does so without a pause as long as that program lives, and longer: Wine may never answer for one that
+ * is about to end.
  * With "lose PID PORT WHICH" it closes that program's handles of the socket that listens there behind its back, as a tool that
  * closes handles does: "all" of them, the "first" or the "last". It says how many there were.
  */
@@ -27,12 +29,27 @@ static BOOL WINAPI told(DWORD event) {
     return TRUE;
 }
 
-static int tell(DWORD pid, DWORD event) {
-    HANDLE process = OpenProcess(PROCESS_ALL_ACCESS, FALSE, pid);
+static HANDLE begin_telling(HANDLE process, DWORD event) {
     /* It lies at the same address in each process. */
     FARPROC routine = GetProcAddress(GetModuleHandleA("kernelbase.dll"), "CtrlRoutine");
-    if (!process || !routine) return 1;
-    return CreateRemoteThread(process, NULL, 0, (LPTHREAD_START_ROUTINE)routine, (void *)(ULONG_PTR)event, 0, NULL) ? 0 : 1;
+    return CreateRemoteThread(process, NULL, 0, (LPTHREAD_START_ROUTINE)routine, (void *)(ULONG_PTR)event, 0, NULL);
+}
+
+static int tell(DWORD pid, DWORD event) {
+    HANDLE process = OpenProcess(PROCESS_ALL_ACCESS, FALSE, pid);
+    return process && begin_telling(process, event) ? 0 : 1;
+}
+
+static int pester(DWORD pid, DWORD event) {
+    HANDLE both[2] = { OpenProcess(PROCESS_ALL_ACCESS, FALSE, pid), NULL };
+    if (!both[0]) return 1;
+    while (WaitForSingleObject(both[0], 0) == WAIT_TIMEOUT && (both[1] = begin_telling(both[0], event))) {
+        puts("told");
+        fflush(stdout);
+        WaitForMultipleObjects(2, both, FALSE, 5000);
+        CloseHandle(both[1]);
+    }
+    return 0;
 }
 
 /* What mio asks Windows, too: is there room to send? A socket that is connected has it, one that listens never does. */
@@ -78,6 +95,7 @@ static ULONG_PTR starter(void) {
 
 int main(int argc, char **argv) {
     if (argc == 4 && !strcmp(argv[1], "tell")) return tell(atoi(argv[2]), atoi(argv[3]));
+    if (argc == 4 && !strcmp(argv[1], "pester")) return pester(atoi(argv[2]), atoi(argv[3]));
     if (argc == 5 && !strcmp(argv[1], "lose")) return lose(atoi(argv[2]), atoi(argv[3]), argv[4]);
     /* Whole lines, or the console gets each letter by itself. */
     setvbuf(stdout, NULL, _IOFBF, 256);

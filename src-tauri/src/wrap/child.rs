@@ -30,12 +30,15 @@ impl Agent {
     /// The system's, when waiting fails.
     pub async fn wait(mut self) -> io::Result<ExitStatus> {
         let pid = self.child.id();
-        loop {
+        let ended = loop {
             tokio::select! {
-                status = self.child.wait() => return status,
+                ended = self.child.wait() => break ended,
                 signal = self.signals.next() => platform::pass_on(signal, pid),
             }
-        }
+        };
+        // What ended the agent may reach us only now, and its code is ours: a second Ctrl-C ends most agents.
+        self.signals.outlive();
+        ended
     }
 }
 

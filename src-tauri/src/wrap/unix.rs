@@ -61,6 +61,9 @@ impl Signals {
             _ = self.child.recv() => Event::Child,
         }
     }
+
+    /// Nothing that is told from here on does anything, until the process has ended: tokio's handlers stay.
+    pub(super) fn outlive(self) {}
 }
 
 pub(super) fn pass_on(event: Event, pid: Option<u32>) {

@@ -68,6 +68,12 @@ impl Signals {
             _ = self.shutdown.recv() => Event::Told,
         }
     }
+
+    /// Nothing that is told from here on does anything, until the process has ended.
+    pub(super) fn outlive(self) {
+        // Dropped, they would leave a late Ctrl-C to Windows, which ends a program with a code of its own.
+        std::mem::forget(self);
+    }
 }
 
 pub(super) fn pass_on(event: Event, _pid: Option<u32>) {

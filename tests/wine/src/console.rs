@@ -6,15 +6,17 @@ use crate::{
     requests::slow_stream,
 };
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::Path,
-    process::Command,
+    process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     time::Instant,
 };
 
 const CTRL_C: &[u8] = b"\x03";
+/// CTRL_C_EVENT.
+const INTERRUPT: &str = "0";
 /// CTRL_BREAK_EVENT.
 const BREAK: &str = "1";
 /// CTRL_CLOSE_EVENT.
@@ -84,14 +86,26 @@ pub fn served(windows: &Windows, home: &Path) -> String {
     let events = rest.matches("data:").count();
     assert!(events >= 35, "{rest}");
     assert_eq!(console.ended(), 0);
+    let recorded = || {
+        until("its record is there", || record.exists());
+        let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        written["pid"].to_string()
+    };
     let (console, _) = serve();
-    until("its record is there", || record.exists());
-    let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
     let begun = Instant::now();
-    tell(windows, &written["pid"].to_string(), CLOSE);
+    tell(windows, &recorded(), CLOSE);
     assert_eq!(console.ended(), 0);
     assert!(!record.exists(), "one that ends in order takes its record away");
-    format!("`serve` finishes its stream ({events} more events) and ends with 0; ends in order after {:.0?}", begun.elapsed())
+    let took = begun.elapsed();
+    let (console, _) = serve();
+    let pestered = Pestered::start(windows, &recorded(), INTERRUPT);
+    assert_eq!(console.ended(), 0);
+    let times = pestered.times();
+    assert!(!record.exists(), "one that is told {times} times takes its record away");
+    format!(
+        "`serve` finishes its stream ({events} more events) and ends with 0; ends in order after {took:.0?}; told {times} times \
+         while it ends: 0"
+    )
 }
 
 /// What the console says is for the agent; the wrap stays until it has ended, and ends as it did.
@@ -118,7 +132,39 @@ pub fn wrapped(windows: &Windows, home: &Path) -> String {
         console.ended()
     });
     assert_eq!((typed, broken, closed), (7, 8, 9));
-    "the agent gets each of them and ends by itself; `run` ends with its 7, 8 and 9".into()
+    let (console, agent, wrap) = start();
+    let pestered = Pestered::start(windows, &wrap, INTERRUPT);
+    tell(windows, &agent, BREAK);
+    assert_eq!(console.ended(), 8, "what reaches it after its agent's end changes nothing");
+    let times = pestered.times();
+    format!("the agent gets each of them and ends by itself; `run` ends with its 7, 8 and 9; told {times} times itself: 8")
+}
+
+/// A program that is told the same without a pause, as long as it lives.
+struct Pestered {
+    teller: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Pestered {
+    /// Returns once it has been told for the first time.
+    fn start(windows: &Windows, pid: &str, event: &str) -> Self {
+        let mut command = Command::new(&windows.wine);
+        command.arg(&windows.agent).args(["pester", pid, event]);
+        let mut teller = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(teller.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "told", "process {pid} cannot be told");
+        Self { teller, said }
+    }
+
+    /// How many times it was told; for one that has ended.
+    fn times(mut self) -> usize {
+        self.teller.kill().unwrap();
+        self.teller.wait().unwrap();
+        1 + self.said.lines().map_while(Result::ok).filter(|line| line == "told").count()
+    }
 }
 
 /// What the console tells a program without a key that is typed.

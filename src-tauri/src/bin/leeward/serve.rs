@@ -71,6 +71,14 @@ fn refused(e: StartError) -> Failure {
 async fn serve(engine: Engine, config: &Config, args: &args::Serve, out: &mut Out) -> Outcome {
     let mut requests =
         Requests::register().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
+    let ended = attend(engine, config, args, &mut requests, out).await;
+    // Who asks once more while the process ends does not change how.
+    requests.outlive();
+    ended
+}
+
+/// Serves until it is asked to end, and does what else is asked.
+async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &mut Requests, out: &mut Out) -> Outcome {
     let mut status = engine.status();
     let mut address = engine.address();
     // Before anybody can find this instance and ask it to stay.
@@ -114,7 +122,7 @@ async fn serve(engine: Engine, config: &Config, args: &args::Serve, out: &mut Ou
     tracing::info!("ending: requests in flight may finish within {drain:?}");
     // From here on somebody else may serve: the engine closes the socket and lets go of the lock first thing.
     instance::remove_record(&config.paths);
-    end(engine, drain, &mut requests).await;
+    end(engine, drain, requests).await;
     Ok(Exit::Ok as i32)
 }
 

@@ -28,4 +28,7 @@ impl Requests {
             _ = self.hangup.recv() => Request::Reload,
         }
     }
+
+    /// Nothing that is asked from here on does anything, until the process has ended: tokio's handlers stay.
+    pub(super) fn outlive(self) {}
 }

@@ -26,4 +26,10 @@ impl Requests {
             _ = self.breaking.recv() => Request::Reload,
         }
     }
+
+    /// Nothing that is asked from here on does anything, until the process has ended.
+    pub(super) fn outlive(self) {
+        // Dropped, they would leave a late Ctrl-C to Windows, which ends a program with a code of its own.
+        std::mem::forget(self);
+    }
 }
