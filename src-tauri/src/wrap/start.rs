@@ -5,7 +5,7 @@
 use super::platform;
 use crate::{
     config::Config,
-    instance::{CLIENT_TOKEN_HEADER, Client, ClientError, Record, reachable, read_record},
+    instance::{CLIENT_TOKEN_HEADER, Client, ClientError, Record, holder_of, reachable, read_record},
 };
 use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
@@ -79,34 +79,65 @@ pub enum StartError {
 /// The control token is sent to nobody before it is certain that the recorded process answers.
 ///
 /// # Errors
-/// When the instance is there and the token cannot be used.
+/// When the instance is there and does not answer, or the token cannot be used.
 pub async fn running(config: &Config) -> Result<Option<Client>, ClientError> {
-    found(config, FOUND_WITHIN).await
+    match look(config, FOUND_WITHIN).await? {
+        Seen::Ours(client) => Ok(Some(client)),
+        Seen::Silent(record) if holds_its_port(record.clone()).await => Err(silent(&record)),
+        Seen::Silent(_) | Seen::Nobody => Ok(None),
+    }
 }
 
-async fn found(config: &Config, limit: Duration) -> Result<Option<Client>, ClientError> {
-    let Some(mut record) = read_record(&config.paths) else { return Ok(None) };
+/// What there is at the address of the record.
+enum Seen {
+    /// The process of the record.
+    Ours(Client),
+    /// Somebody who accepts a connection and says nothing.
+    Silent(Record),
+    /// Nobody, or another program.
+    Nobody,
+}
+
+async fn look(config: &Config, limit: Duration) -> Result<Seen, ClientError> {
+    let Some(mut record) = read_record(&config.paths) else { return Ok(Seen::Nobody) };
     record.address = reachable(record.address);
-    if !answers(&record, config, limit).await {
-        return Ok(None);
+    match ask(&record, config, limit).await {
+        Ok(true) => {
+            let client = Client::at(record.address, &config.paths)?;
+            Ok(Seen::Ours(client.with_client_token(config.client_token.clone())))
+        }
+        Err(e) if e.is_timeout() && !e.is_connect() => Ok(Seen::Silent(record)),
+        _ => Ok(Seen::Nobody),
     }
-    let client = Client::at(record.address, &config.paths)?;
-    Ok(Some(client.with_client_token(config.client_token.clone())))
 }
 
 /// True when the process of the record answers at its address.
 ///
 /// A client token is for everybody who may be a client, so it may be sent before.
-async fn answers(record: &Record, config: &Config, limit: Duration) -> bool {
+async fn ask(record: &Record, config: &Config, limit: Duration) -> reqwest::Result<bool> {
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    let Ok(http) = http.connect_timeout(CONNECTED_WITHIN).build() else { return false };
+    let http = http.connect_timeout(CONNECTED_WITHIN).build()?;
     let mut request = http.get(format!("{}/health", super::base_url(record.address))).timeout(limit);
     if let Some(token) = &config.client_token {
         request = request.header(CLIENT_TOKEN_HEADER, token.reveal());
     }
-    let Ok(response) = request.send().await else { return false };
-    let Ok(health) = response.json::<serde_json::Value>().await else { return false };
-    health.get("pid").and_then(serde_json::Value::as_u64) == Some(record.pid.into())
+    let health: serde_json::Value = request.send().await?.json().await?;
+    Ok(health.get("pid").and_then(serde_json::Value::as_u64) == Some(record.pid.into()))
+}
+
+/// False when it is certain that another process listens at the address of the record.
+async fn holds_its_port(record: Record) -> bool {
+    let holder = tokio::task::spawn_blocking(move || holder_of(record.address));
+    holder.await.is_ok_and(|holder| holder.pid.is_none_or(|pid| pid == record.pid))
+}
+
+fn silent(record: &Record) -> ClientError {
+    let Record { pid, address, .. } = *record;
+    let why = format!(
+        "process {pid} accepts there and said nothing for {} s; if that goes on, end it and start Leeward again",
+        FOUND_WITHIN.as_secs()
+    );
+    ClientError::Broken { address, why }
 }
 
 /// The running instance, or a new one in the background; returns once it is ready.
@@ -123,13 +154,18 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
     loop {
         // Once another one is on its way, the record of the one before is of no interest.
         let limit = if started.is_none() { FOUND_WITHIN } else { ANSWER_WITHIN };
-        if let Some(client) = found(&background.config, limit).await? {
-            if client.ready(ANSWER_WITHIN).await {
-                return Ok(client);
+        let mut mute = None;
+        match look(&background.config, limit).await? {
+            Seen::Ours(client) if client.ready(ANSWER_WITHIN).await => return Ok(client),
+            Seen::Ours(_) => {
+                answered.get_or_insert_with(Instant::now);
             }
-            answered.get_or_insert_with(Instant::now);
-        } else if started.is_none() && Instant::now() >= starts_after {
-            started = Some(start(background, listen)?);
+            seen => {
+                if started.is_none() && Instant::now() >= starts_after {
+                    started = Some(start(background, listen)?);
+                }
+                mute = if let Seen::Silent(record) = seen { Some(record) } else { None };
+            }
         }
         if let Some(child) = &mut started
             && let Ok(Some(status)) = child.try_wait()
@@ -149,6 +185,11 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
             answered => (answered.unwrap_or(begun), READY_WITHIN),
         };
         if since.elapsed() >= limit {
+            if let Some(record) = mute
+                && holds_its_port(record.clone()).await
+            {
+                return Err(silent(&record).into());
+            }
             if let Some(reason) = refusal {
                 return Err(StartError::Ended { code: Some(TRY_AGAIN), reason });
             }
@@ -197,26 +238,42 @@ mod tests {
     };
     use tokio::{io::AsyncWriteExt, net::TcpListener};
 
-    #[tokio::test]
-    async fn an_instance_that_a_busy_machine_makes_wait_is_found() {
+    /// Of a home of its own, whose record names this process and a listener of it.
+    async fn recorded() -> (tempfile::TempDir, Config, Lock, TcpListener) {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().to_str().unwrap().to_owned();
         let look = move |name: &str| (name == "LEEWARD_HOME").then(|| folder.clone());
         let config = Settings::with(look, Flags::default()).load().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (pid, address) = (std::process::id(), listener.local_addr().unwrap());
-        let _lock = Lock::acquire(&config.paths).unwrap();
+        let lock = Lock::acquire(&config.paths).unwrap();
         write_record(&config.paths, &Record { pid, address, version: "1".into(), started_unix_ms: 1 }).unwrap();
+        (home, config, lock, listener)
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_a_busy_machine_makes_wait_is_found() {
+        let (_home, config, _lock, listener) = recorded().await;
         let answer = async {
             let (mut client, _) = listener.accept().await.unwrap();
             // Twice as long as a machine takes that has nothing else to do.
             sleep(2 * ANSWER_WITHIN).await;
-            let body = format!("{{\"pid\":{pid}}}");
+            let body = format!("{{\"pid\":{}}}", std::process::id());
             let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
             client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
             client
         };
         let (found, _client) = tokio::join!(running(&config), answer);
-        assert_eq!(found.unwrap().map(|client| client.address()), Some(address));
+        assert_eq!(found.unwrap().map(|client| client.address()), listener.local_addr().ok());
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_hangs_is_not_said_to_be_none() {
+        let (_home, config, _lock, listener) = recorded().await;
+        let told = running(&config).await.unwrap_err().to_string();
+        let (address, pid) = (listener.local_addr().unwrap(), std::process::id());
+        assert!(told.contains(&address.to_string()) && told.contains(&format!("process {pid} accepts there")), "{told}");
+        drop(listener);
+        assert!(running(&config).await.unwrap().is_none());
     }
 }

@@ -9,6 +9,7 @@ use crate::{
 use leeward::{
     config::Config,
     health::unix_ms,
+    instance::ClientError,
     ledger,
     status::history::Span,
     view::{age, thousands},
@@ -28,7 +29,12 @@ const NEWEST: usize = 10;
 pub(crate) fn run(config: &Config, since: Duration, json: bool, out: &mut Out) -> Outcome {
     let span = Span::last(since, unix_ms());
     let running = block_on(async {
-        let Some(client) = wrap::running(config).await? else { return Ok(None) };
+        let client = match wrap::running(config).await {
+            Ok(Some(client)) => client,
+            // One that does not answer has written what it knew.
+            Ok(None) | Err(ClientError::Broken { .. }) => return Ok(None),
+            Err(e) => return Err(e),
+        };
         let Span { since_unix_ms, until_unix_ms, step_ms, faults } = span;
         let query = format!("since={since_unix_ms}&until={until_unix_ms}&step={step_ms}ms&limit={faults}");
         client.get(&format!("/_leeward/v1/history?{query}"), ANSWER_WITHIN).await.map(Some)
