@@ -4,7 +4,7 @@
 use crate::{
     link,
     packages::{self, BENCH, HEADLESS, on_debian},
-    shell::{Shell, built, root, target},
+    shell::{PROGRAMS, Shell, built, root, target},
     test::Outcome,
     ui,
 };
@@ -64,10 +64,14 @@ pub(crate) fn run(kind: Kind, mut words: Vec<String>) -> Result<ExitCode> {
     }
     // What is only tried out need not be fast.
     let release = !smoke;
-    let (profile, link_args) = if release { (" --release", link::args()) } else { ("", String::new()) };
-    let cargo = Shell::cargo(&format!("build --locked{profile} --bin leeward --package leeward-tray"));
-    cargo.env(link::VARIABLE, link_args).run()?;
-    Shell::cargo(&format!("build --locked{profile} --package leeward-bench")).run()?;
+    if release {
+        // By itself, so that it is what users get.
+        let leeward = Shell::cargo("build --locked --release --bin leeward --package leeward-tray");
+        leeward.env(link::VARIABLE, link::args()).run()?;
+        Shell::cargo("build --locked --release --package leeward-bench").run()?;
+    } else {
+        Shell::cargo(PROGRAMS).run()?;
+    }
     let mut harness = Shell::program(built("leeward-bench", release)).arg(kind.name());
     harness = harness.arg("--leeward").arg(built("leeward", release)).arg("--said").arg(&said);
     if !smoke {

@@ -27,6 +27,10 @@ pub(crate) fn built(name: &str, release: bool) -> PathBuf {
     target().join(profile).join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
+/// All headless programs, and the tests. A program alone is built with fewer features of its dependencies than the tests have
+/// left there, and a good part of these once more.
+pub(crate) const PROGRAMS: &str = "build --locked --workspace --bins --tests";
+
 /// One program to run, with inherited input and output.
 pub(crate) struct Shell(Command);
 

@@ -42,7 +42,7 @@ impl Options {
 /// Runs it for as long as was asked.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     packages::ensure(&HEADLESS)?;
-    let mut soak = Shell::cargo("test --locked --test soak --").arg("--minutes").arg(options.minutes.to_string());
+    let mut soak = Shell::cargo("test --locked --workspace --test soak --").arg("--minutes").arg(options.minutes.to_string());
     if let Some(seed) = options.seed {
         soak = soak.arg("--seed").arg(seed.to_string());
     }

@@ -3,7 +3,7 @@
 use crate::{
     bench, clients, fuzz, installed, macos,
     packages::{self, HEADLESS},
-    shell::Shell,
+    shell::{PROGRAMS, Shell},
     soak,
     sysroot::Compiler,
     tray, ui, windows,
@@ -121,7 +121,7 @@ fn clippy() -> Result<Outcome> {
 
 /// Bare URLs are allowed: the comments of config keys are also the comments of the default config file.
 fn doc() -> Result<Outcome> {
-    let doc = Shell::cargo("doc --locked --package leeward-tray --lib --no-deps --document-private-items");
+    let doc = Shell::cargo("doc --locked --workspace --lib --no-deps --document-private-items");
     passed(doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::bare-urls").run())
 }
 
@@ -132,7 +132,7 @@ fn test() -> Result<Outcome> {
 }
 
 fn browser() -> Result<Outcome> {
-    Shell::cargo("build --locked --bin leeward").run()?;
+    Shell::cargo(PROGRAMS).run()?;
     passed(ui::browser_test())
 }
 
