@@ -125,10 +125,10 @@ async fn ask(record: &Record, config: &Config, limit: Duration) -> reqwest::Resu
     Ok(health.get("pid").and_then(serde_json::Value::as_u64) == Some(record.pid.into()))
 }
 
-/// False when it is certain that another process listens at the address of the record.
+/// True when the process of the record listens at its address. The system names a user's own processes.
 async fn holds_its_port(record: Record) -> bool {
     let holder = tokio::task::spawn_blocking(move || holder_of(record.address));
-    holder.await.is_ok_and(|holder| holder.pid.is_none_or(|pid| pid == record.pid))
+    holder.await.is_ok_and(|holder| holder.pid == Some(record.pid))
 }
 
 fn silent(record: &Record) -> ClientError {
