@@ -110,7 +110,8 @@ fn serve(mut stream: TcpStream) {
             },
             Err(e) => fail(&format!("an upstream was sent no request ({e})"), &bytes),
             Ok(httparse::Status::Complete(begin)) => {
-                let values = |name: &str| request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).collect::<Vec<_>>();
+                let values =
+                    |name: &str| request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).collect::<Vec<_>>();
                 let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
                 if lengths.len() + codings.len() > 1 || values("host").len() != 1 {
                     fail("ambiguous framing or host", &bytes);

@@ -9,7 +9,16 @@ static RUNNING: OnceLock<Running> = OnceLock::new();
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "OPTIONS"];
 const PATHS: [&str; 10] = [
-    "v1/status", "v1/stats", "v1/activity", "v1/history", "v1/logs", "v1/config", "v1/config/check", "v1/warm", "v1/handover", "v1/show",
+    "v1/status",
+    "v1/stats",
+    "v1/activity",
+    "v1/history",
+    "v1/logs",
+    "v1/config",
+    "v1/config/check",
+    "v1/warm",
+    "v1/handover",
+    "v1/show",
 ];
 
 fuzz_target!(|data: &[u8]| {
@@ -34,7 +43,12 @@ fuzz_target!(|data: &[u8]| {
         body.len()
     );
     let answer = running.ask(&[head.as_bytes(), body].concat());
-    assert!(answer.starts_with(b"HTTP/1.1 "), "{head}{:?} -> {:?}", String::from_utf8_lossy(body), String::from_utf8_lossy(&answer));
+    assert!(
+        answer.starts_with(b"HTTP/1.1 "),
+        "{head}{:?} -> {:?}",
+        String::from_utf8_lossy(body),
+        String::from_utf8_lossy(&answer)
+    );
     let text = String::from_utf8_lossy(&answer);
     assert!(!text.contains(&running.token), "the token is in an answer: {text}");
     assert!(!text.starts_with("HTTP/1.1 500"), "{head}{:?} -> {text}", String::from_utf8_lossy(body));

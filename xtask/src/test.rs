@@ -3,7 +3,7 @@
 use crate::{
     bench, clients, fuzz, installed, macos,
     packages::{self, HEADLESS},
-    shell::{PROGRAMS, Shell},
+    shell::{PROGRAMS, Shell, root},
     soak,
     sysroot::Compiler,
     tray, ui, windows,
@@ -43,7 +43,7 @@ struct Step {
 
 /// The headless steps come first: they prove that nothing of the desktop is needed.
 const STEPS: &[Step] = &[
-    Step { name: "format", what: "rustfmt has nothing to change", run: || passed(Shell::cargo("fmt --all --check").run()) },
+    Step { name: "format", what: "rustfmt has nothing to change", run: || passed(format()) },
     Step { name: "clippy", what: "lints of the headless build, warnings are errors", run: clippy },
     Step { name: "doc", what: "documentation, private items included", run: doc },
     Step { name: "clients", what: "the agents' SDKs, from their lock files", run: || passed(clients::install()) },
@@ -112,6 +112,12 @@ pub(crate) fn run(names: Vec<String>) -> Result<ExitCode> {
 
 fn passed(result: Result<()>) -> Result<Outcome> {
     result.map(|()| Outcome::Passed)
+}
+
+/// Those that are no members of the workspace, too.
+fn format() -> Result<()> {
+    Shell::cargo("fmt --all --check").run()?;
+    ["fuzz", "benches/pingora"].into_iter().try_for_each(|folder| Shell::cargo("fmt --check").within(root().join(folder)).run())
 }
 
 fn clippy() -> Result<Outcome> {
