@@ -21,6 +21,8 @@ const CARGO_FUZZ: &str = "0.13.2";
 const TARGETS: [&str; 5] = ["sse", "head", "config", "headers", "control"];
 /// Unless the command line says otherwise.
 const SECONDS: u64 = 60;
+/// In the step of `cargo xtask test`, which begins with what the repository keeps: whoever has changed a parser gives it more.
+const SMOKE: u64 = 30;
 /// Lines shown of a failure that names no panic.
 const SHOWN: usize = 100;
 /// Lines shown before a panic.
@@ -46,12 +48,12 @@ pub(crate) fn run(words: Vec<String>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The step of `cargo xtask test`: a minute each.
+/// The step of `cargo xtask test`.
 pub(crate) fn all() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         return Ok(Outcome::Skipped("it is tried on Linux only".into()));
     }
-    fuzz(&TARGETS.map(str::to_owned), SECONDS).map(|()| Outcome::Passed)
+    fuzz(&TARGETS.map(str::to_owned), SMOKE).map(|()| Outcome::Passed)
 }
 
 fn fuzz(targets: &[String], seconds: u64) -> Result<()> {

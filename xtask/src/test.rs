@@ -49,7 +49,7 @@ const STEPS: &[Step] = &[
     Step { name: "clients", what: "the agents' SDKs, from their lock files", run: || passed(clients::install()) },
     Step { name: "test", what: "the headless tests, real clients included", run: test },
     Step { name: "soak", what: "two minutes of random faults, restarts and network events", run: || passed(soak::two_minutes()) },
-    Step { name: "fuzz", what: "a minute of coverage-guided fuzzing for each parser", run: fuzz::all },
+    Step { name: "fuzz", what: "half a minute of coverage-guided fuzzing for each parser", run: fuzz::all },
     Step { name: "bench", what: "the benchmark and the torture still run, nginx beside Leeward", run: bench::smoke },
     Step { name: "deny", what: "licences and advisories of the dependencies", run: deny },
     Step { name: "ui-install", what: "the panel's dependencies, from their lock file", run: || passed(ui::install()) },
