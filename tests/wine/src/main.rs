@@ -60,7 +60,9 @@ fn all(windows: &process::Windows) {
     let home = folder.path().join("a home of Jörg – 风");
     std::fs::create_dir(&home).unwrap();
     let upstream = upstream::Upstream::start();
-    std::fs::write(home.join("config.toml"), format!("upstream = '{}'\n", upstream.url)).unwrap();
+    // Wine takes seconds to say who has the usual port, if somebody has.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    std::fs::write(home.join("config.toml"), format!("listen = '{free}'\nupstream = '{}'\n", upstream.url)).unwrap();
     let mut serving = windows.serve(&home, &["--listen", "127.0.0.1:0"]);
     let mut begun = std::time::Instant::now();
     let mut seen = |row: (&'static str, &'static str, String)| {
