@@ -17,7 +17,7 @@ mod platform;
 
 pub use client::{CLIENT_TOKEN_HEADER, Client, ClientError};
 pub use handover::{Confirmation, Taken, hand_over};
-pub use holder::{Holder, holder_of};
+pub use holder::{Holder, holder_of, is_held_by};
 pub use takeover::{TakeOver, TakeOverError, take_over};
 pub use token::{TokenError, read_or_create_token, read_token};
 

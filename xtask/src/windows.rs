@@ -33,8 +33,8 @@ const NOT_UNDER_WINE: &[&str] = &[
     "demo::upstream::tests::a_next_request_meets_its_end_at_its_first_byte",
     "demo::upstream::tests::cuts_are_where_they_are_said_to_be",
     "demo::upstream::tests::each_fault_looks_as_it_is_called",
-    "wrap::start::tests::an_instance_that_hangs_is_not_said_to_be_none",
     "proxy::upstream::tls::tests::certificates_that_could_not_be_read_are_read_again_at_the_next_dial",
+    "wrap::start::tests::an_instance_that_hangs_is_not_said_to_be_none",
 ];
 
 /// The modules of the integration tests that run as a Windows program. Of the others, some start and end programs, at which Wine

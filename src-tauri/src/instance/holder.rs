@@ -31,13 +31,20 @@ impl std::fmt::Display for Holder {
 
 /// Names the process that listens on the port of `address`. Blocks for at most about half a second.
 pub fn holder_of(address: SocketAddr) -> Holder {
-    let process = listeners::get_all().ok().and_then(|all| {
-        all.into_iter()
-            .find(|l| l.protocol == listeners::Protocol::TCP && l.socket.port() == address.port() && covers(l.socket, address))
-            .map(|l| l.process)
-    });
-    let (pid, program) = process.map_or((None, None), |p| (Some(p.pid), Some(p.name)));
+    let (pid, program) = processes_at(address).next().map_or((None, None), |p| (Some(p.pid), Some(p.name)));
     Holder { pid, program, leeward: answers_as_leeward(address) }
+}
+
+/// True when the system says that the process listens at `address`. Asks only the system, and blocks while it answers.
+pub fn is_held_by(address: SocketAddr, pid: u32) -> bool {
+    processes_at(address).any(|process| process.pid == pid)
+}
+
+/// Several, where a socket is shared.
+fn processes_at(address: SocketAddr) -> impl Iterator<Item = listeners::Process> {
+    let tcp = |l: &listeners::Listener| l.protocol == listeners::Protocol::TCP;
+    let there = move |l: &listeners::Listener| l.socket.port() == address.port() && covers(l.socket, address);
+    listeners::get_all().into_iter().flatten().filter(move |l| tcp(l) && there(l)).map(|l| l.process)
 }
 
 /// A listener on the unspecified address holds the port of every address.

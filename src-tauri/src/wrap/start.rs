@@ -5,7 +5,7 @@
 use super::platform;
 use crate::{
     config::Config,
-    instance::{CLIENT_TOKEN_HEADER, Client, ClientError, Record, holder_of, reachable, read_record},
+    instance::{CLIENT_TOKEN_HEADER, Client, ClientError, Record, is_held_by, reachable, read_record},
 };
 use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
@@ -83,8 +83,8 @@ pub enum StartError {
 pub async fn running(config: &Config) -> Result<Option<Client>, ClientError> {
     match look(config, FOUND_WITHIN).await? {
         Seen::Ours(client) => Ok(Some(client)),
-        Seen::Silent(record) if holds_its_port(record.clone()).await => Err(silent(&record)),
-        Seen::Silent(_) | Seen::Nobody => Ok(None),
+        Seen::Silent(record) => hangs(record).await.map_or(Ok(None), Err),
+        Seen::Nobody => Ok(None),
     }
 }
 
@@ -125,19 +125,14 @@ async fn ask(record: &Record, config: &Config, limit: Duration) -> reqwest::Resu
     Ok(health.get("pid").and_then(serde_json::Value::as_u64) == Some(record.pid.into()))
 }
 
-/// True when the process of the record listens at its address. The system names a user's own processes.
-async fn holds_its_port(record: Record) -> bool {
-    let holder = tokio::task::spawn_blocking(move || holder_of(record.address));
-    holder.await.is_ok_and(|holder| holder.pid == Some(record.pid))
-}
-
-fn silent(record: &Record) -> ClientError {
-    let Record { pid, address, .. } = *record;
-    let why = format!(
-        "process {pid} accepts there and said nothing for {} s; if that goes on, end it and start Leeward again",
-        FOUND_WITHIN.as_secs()
-    );
-    ClientError::Broken { address, why }
+/// What is to be told of the one that says nothing, if it is the process of the record. The system names a user's own processes.
+async fn hangs(Record { pid, address, .. }: Record) -> Option<ClientError> {
+    let held = tokio::task::spawn_blocking(move || is_held_by(address, pid));
+    let why = || {
+        let waited = FOUND_WITHIN.as_secs();
+        format!("process {pid} accepts there and said nothing for {waited} s; if that goes on, end it and start Leeward again")
+    };
+    held.await.unwrap_or(false).then(|| ClientError::Broken { address, why: why() })
 }
 
 /// The running instance, or a new one in the background; returns once it is ready.
@@ -154,18 +149,14 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
     loop {
         // Once another one is on its way, the record of the one before is of no interest.
         let limit = if started.is_none() { FOUND_WITHIN } else { ANSWER_WITHIN };
-        let mut mute = None;
-        match look(&background.config, limit).await? {
-            Seen::Ours(client) if client.ready(ANSWER_WITHIN).await => return Ok(client),
+        let seen = look(&background.config, limit).await?;
+        match &seen {
+            Seen::Ours(client) if client.ready(ANSWER_WITHIN).await => return Ok(client.clone()),
             Seen::Ours(_) => {
                 answered.get_or_insert_with(Instant::now);
             }
-            seen => {
-                if started.is_none() && Instant::now() >= starts_after {
-                    started = Some(start(background, listen)?);
-                }
-                mute = if let Seen::Silent(record) = seen { Some(record) } else { None };
-            }
+            _ if started.is_none() && Instant::now() >= starts_after => started = Some(start(background, listen)?),
+            _ => {}
         }
         if let Some(child) = &mut started
             && let Ok(Some(status)) = child.try_wait()
@@ -185,10 +176,10 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
             answered => (answered.unwrap_or(begun), READY_WITHIN),
         };
         if since.elapsed() >= limit {
-            if let Some(record) = mute
-                && holds_its_port(record.clone()).await
+            if let Seen::Silent(record) = seen
+                && let Some(error) = hangs(record).await
             {
-                return Err(silent(&record).into());
+                return Err(error.into());
             }
             if let Some(reason) = refusal {
                 return Err(StartError::Ended { code: Some(TRY_AGAIN), reason });
@@ -232,18 +223,13 @@ async fn last_words(child: &mut Child) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::{Flags, Settings},
-        instance::{Lock, Record, write_record},
-    };
+    use crate::instance::{Lock, write_record};
     use tokio::{io::AsyncWriteExt, net::TcpListener};
 
     /// Of a home of its own, whose record names this process and a listener of it.
     async fn recorded() -> (tempfile::TempDir, Config, Lock, TcpListener) {
         let home = tempfile::tempdir().unwrap();
-        let folder = home.path().to_str().unwrap().to_owned();
-        let look = move |name: &str| (name == "LEEWARD_HOME").then(|| folder.clone());
-        let config = Settings::with(look, Flags::default()).load().unwrap();
+        let config = Config::under(home.path()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (pid, address) = (std::process::id(), listener.local_addr().unwrap());
         let lock = Lock::acquire(&config.paths).unwrap();

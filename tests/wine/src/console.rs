@@ -2,14 +2,13 @@
 //! terminal for Linux.
 
 use crate::{
-    process::{LIMIT, Windows, path, until},
+    process::{LIMIT, Windows, free, path, until},
     requests::slow_stream,
 };
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Stdio},
     sync::mpsc::{Receiver, channel},
     time::Instant,
 };
@@ -73,7 +72,7 @@ impl Console {
 pub fn served(windows: &Windows, home: &Path) -> String {
     let record = home.join("state").join("instance.json");
     let serve = || {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free();
         let mut console = Console::start(windows, home, &["serve", "--listen", &address.to_string()]);
         console.shows("accepting");
         (console, address)
@@ -149,9 +148,7 @@ struct Pestered {
 impl Pestered {
     /// Returns once it has been told for the first time.
     fn start(windows: &Windows, pid: &str, event: &str) -> Self {
-        let mut command = Command::new(&windows.wine);
-        command.arg(&windows.agent).args(["pester", pid, event]);
-        let mut teller = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut teller = windows.do_to(&["pester", pid, event]).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(teller.stdout.take().unwrap());
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
@@ -169,6 +166,6 @@ impl Pestered {
 
 /// What the console tells a program without a key that is typed.
 fn tell(windows: &Windows, pid: &str, event: &str) {
-    let status = Command::new(&windows.wine).arg(&windows.agent).args(["tell", pid, event]).status().unwrap();
+    let status = windows.do_to(&["tell", pid, event]).status().unwrap();
     assert!(status.success(), "process {pid} cannot be told");
 }

@@ -9,7 +9,6 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -123,8 +122,7 @@ pub fn lost(windows: &Windows, serving: &Serving) -> String {
     let mut times = Vec::new();
     for which in ["all", "all", "first", "last", "all"] {
         let before = mended(&serving.health().unwrap());
-        let mut lose = Command::new(&windows.wine);
-        lose.arg(&windows.agent).args(["lose", &pid, &serving.address.port().to_string(), which]);
+        let mut lose = windows.do_to(&["lose", &pid, &serving.address.port().to_string(), which]);
         assert!(lose.status().unwrap().success(), "its socket cannot be closed");
         let begun = Instant::now();
         // The self-probe alone would find it after five to ten seconds.

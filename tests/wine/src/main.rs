@@ -61,8 +61,8 @@ fn all(windows: &process::Windows) {
     std::fs::create_dir(&home).unwrap();
     let upstream = upstream::Upstream::start();
     // Wine takes seconds to say who has the usual port, if somebody has.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    std::fs::write(home.join("config.toml"), format!("listen = '{free}'\nupstream = '{}'\n", upstream.url)).unwrap();
+    let config = format!("listen = '{}'\nupstream = '{}'\n", process::free(), upstream.url);
+    std::fs::write(home.join("config.toml"), config).unwrap();
     let mut serving = windows.serve(&home, &["--listen", "127.0.0.1:0"]);
     let mut begun = std::time::Instant::now();
     let mut seen = |row: (&'static str, &'static str, String)| {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -43,6 +43,13 @@ impl Windows {
         command
     }
 
+    /// The agent, asked to do something to another program: see ci/console.c.
+    pub fn do_to(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.wine);
+        command.arg(&self.agent).args(words);
+        command
+    }
+
     /// What it says and how it ends.
     pub fn run(&self, home: &Path, args: &[&str]) -> (Option<i32>, String) {
         let Output { status, stdout, stderr } = self.command(home, args).output().unwrap();
@@ -64,6 +71,11 @@ impl Windows {
         let address = address.unwrap_or_else(|| panic!("serve said {line:?}")).parse().unwrap();
         Serving { child, address, home: home.to_owned() }
     }
+}
+
+/// An address where nobody listens.
+pub fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// As a Windows program names it: Wine's drive Z is the root of all.
