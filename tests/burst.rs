@@ -8,7 +8,7 @@ use crate::support::{
 use leeward::{
     config::{Config, Trust},
     demo::upstream::{Plan, Upstream},
-    supervisor::Seams,
+    supervisor::TestHooks,
 };
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -31,7 +31,7 @@ fn engine(edge: &Edge, tune: impl FnOnce(&mut Config)) -> TestEngine {
         (c.connect.timeout, c.connect.tls_timeout) = (LIMIT, LIMIT);
         tune(c);
     };
-    TestEngine::with(None, tune, Seams::default())
+    TestEngine::with(None, tune, TestHooks::default())
 }
 
 /// What an agent asks at its start, all of it at once.

@@ -3,7 +3,7 @@
 use crate::support::{TestEngine, client};
 use leeward::{
     config::{ClientIdentity, Config, Trust},
-    supervisor::Seams,
+    supervisor::TestHooks,
 };
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
@@ -100,7 +100,7 @@ impl Server {
             c.pool.idle = Duration::ZERO;
             tune(c);
         };
-        TestEngine::with(None, tune, Seams::default())
+        TestEngine::with(None, tune, TestHooks::default())
     }
 }
 

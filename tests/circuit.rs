@@ -4,7 +4,7 @@ use crate::support::{LIMIT, TestEngine, client, eventually, message};
 use leeward::{
     config::{Config, Trust},
     demo::upstream::{Plan, Upstream},
-    supervisor::Seams,
+    supervisor::TestHooks,
 };
 use std::{
     net::SocketAddr,
@@ -27,7 +27,7 @@ fn engine(address: SocketAddr, tune: impl FnOnce(&mut Config)) -> TestEngine {
         c.circuit.probe = Duration::from_millis(20);
         tune(c);
     };
-    TestEngine::with(None, tune, Seams::default())
+    TestEngine::with(None, tune, TestHooks::default())
 }
 
 async fn origin(engine: &TestEngine, address: SocketAddr) -> serde_json::Value {

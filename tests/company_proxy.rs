@@ -2,7 +2,7 @@
 
 use crate::support::{
     TestEngine, client,
-    company::{Company, Deed},
+    company::{Company, WriteOutcome},
     eventually, message,
 };
 use leeward::{
@@ -56,7 +56,13 @@ async fn a_refused_login_is_told_at_once_without_the_password() {
 
 #[tokio::test]
 async fn what_a_proxy_refuses_for_a_moment_is_tried_again() {
-    for deed in [Deed::Status(502), Deed::Status(503), Deed::Status(504), Deed::Status(403), Deed::Reset] {
+    for deed in [
+        WriteOutcome::Status(502),
+        WriteOutcome::Status(503),
+        WriteOutcome::Status(504),
+        WriteOutcome::Status(403),
+        WriteOutcome::Reset,
+    ] {
         let upstream = Upstream::tls(Plan::none()).unwrap();
         let company = Company::http(None).await;
         company.script([deed, deed]);

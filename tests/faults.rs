@@ -1,7 +1,7 @@
 //! The request's contract on bad days, beside the table of `table`: what takes more than one fault and one request.
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
-use leeward::supervisor::Seams;
+use leeward::supervisor::TestHooks;
 use leeward::{
     config::{Trust, UnknownFate},
     demo::upstream::{Fault, Mark, Plan, Upstream},
@@ -41,7 +41,7 @@ async fn u12_a_refusal_of_the_api_is_passed_unchanged() {
 async fn u12_an_early_refusal_is_passed_on() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let engine = TestEngine::with(None, |c| c.upstream = url.parse().unwrap(), Seams::default());
+    let engine = TestEngine::with(None, |c| c.upstream = url.parse().unwrap(), TestHooks::default());
     let refuse = async {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -83,7 +83,7 @@ async fn u15_a_client_that_half_closes_has_gone() {
 async fn u9_what_arrived_before_a_cut_is_delivered() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let engine = TestEngine::with(None, |c| c.upstream = url.parse().unwrap(), Seams::default());
+    let engine = TestEngine::with(None, |c| c.upstream = url.parse().unwrap(), TestHooks::default());
     let cut = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
@@ -213,7 +213,7 @@ async fn u6_a_replay_gets_its_place_in_a_full_pool() {
             c.upstream = url.parse().unwrap();
             c.pool.size = 1;
         },
-        Seams::default(),
+        TestHooks::default(),
     );
     let ask = || async { client().get(engine.url("/v1/models")).send().await.unwrap().status().as_u16() };
     let upstream = async {

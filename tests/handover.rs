@@ -4,7 +4,7 @@ use crate::{
     home::{Home, get, until},
     restart::ask_steadily,
     support::{LIMIT, client, config},
-    takeover::{DRAIN, host, seams},
+    takeover::{DRAIN, hooks, host},
 };
 use leeward::{
     config::Config,
@@ -27,7 +27,7 @@ async fn replace(config: Config, record: &Record) -> Engine {
     let paths = config.paths.clone();
     let TakeOver::Taken(taken) = take_over(&paths, record, None, DRAIN).await.unwrap() else { panic!("a `serve` has no window") };
     let host = host(&config).holding(taken.lock).inheriting(Some(taken.listener));
-    let engine = Engine::start_with(config, host, seams()).unwrap();
+    let engine = Engine::start_with(config, host, hooks()).unwrap();
     let record =
         Record { pid: std::process::id(), address: engine.address(), version: "test".into(), started_unix_ms: unix_ms() };
     write_record(&paths, &record).unwrap();

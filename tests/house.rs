@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("tasks", &[], "an owner of tasks must not know what they do"),
     ("second", &[], "a tick does not know what is done in it"),
     ("logging", &[], "the log starts first and takes everybody's lines"),
-    ("control", &["config", "health"], "wishes are a vocabulary; only the supervisor acts on them"),
+    ("control", &["config", "health"], "commands are a vocabulary; only the supervisor acts on them"),
     ("network", &["control", "second"], "it watches the machine and tells; it knows nobody who listens"),
     ("status", &["control", "health"], "the picture that others see holds data, it decides nothing"),
     (
@@ -63,7 +63,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
     (
         "leeward-tray",
         &["config", "control", "files", "health", "instance", "logging", "status", "supervisor", "tasks", "view", "wrap"],
-        "the tray paints the status and passes wishes on; it must not reach into the proxy",
+        "the tray paints the status and passes commands on; it must not reach into the proxy",
     ),
 ];
 

@@ -7,7 +7,7 @@ use crate::support::{
 use leeward::{
     control::{NetworkNews, NetworkWhy},
     demo::upstream::{Plan, Upstream},
-    supervisor::Seams,
+    supervisor::TestHooks,
 };
 use std::{
     io,
@@ -61,7 +61,7 @@ async fn l1_resets_cost_nobody_else_anything() {
 async fn l2_every_accept_error_is_survived() {
     let upstream = upstream();
     let script = Script::default();
-    let engine = TestEngine::with(Some(&upstream), |_| {}, script.seams());
+    let engine = TestEngine::with(Some(&upstream), |_| {}, script.hooks());
     let mut errors: Vec<fn() -> io::Error> = vec![
         || io::Error::other("no code at all"),
         || io::Error::from(io::ErrorKind::InvalidInput),
@@ -95,7 +95,7 @@ async fn l2_every_accept_error_is_survived() {
 async fn l2_a_storm_of_errors_is_survived() {
     let upstream = upstream();
     let script = Script::default();
-    let engine = TestEngine::with(Some(&upstream), |_| {}, script.seams());
+    let engine = TestEngine::with(Some(&upstream), |_| {}, script.hooks());
     script.then((0..200).map(|_| Step::Fail(io::Error::from_raw_os_error(10054))));
     let mut clients = Vec::new();
     for _ in 0..200 {
@@ -111,7 +111,7 @@ async fn l2_a_storm_of_errors_is_survived() {
 async fn l3_a_socket_shut_down_is_bound_again() {
     let upstream = upstream();
     let script = Script::default();
-    let engine = TestEngine::with(Some(&upstream), |_| {}, script.seams());
+    let engine = TestEngine::with(Some(&upstream), |_| {}, script.hooks());
     for round in 1..=3 {
         let mut stream = client().get(engine.url("/sse/20?delay_ms=50")).send().await.unwrap();
         assert!(stream.chunk().await.unwrap().is_some());
@@ -147,7 +147,7 @@ async fn l4_a_dead_accept_loop_is_replaced() {
                 c.workers = 1; // so that one blocked thread is the whole runtime
                 c.watch.stall = Duration::from_millis(1200);
             },
-            script.seams(),
+            script.hooks(),
         );
         let mut status = engine.engine.status();
         script.then([step]);
@@ -179,7 +179,7 @@ async fn l7_a_taken_port_is_named_and_stepped_over() {
             c.listen = "127.0.0.1:8787".parse().unwrap();
             c.listen_pinned = false;
         },
-        Seams::default(),
+        TestHooks::default(),
     );
     assert!((8788..=8806).contains(&engine.address.port()), "{}", engine.address);
     let health = engine.health().await;
@@ -276,7 +276,7 @@ async fn l9_the_engine_probes_itself() {
             c.watch.probe = Duration::from_millis(50);
             c.watch.probe_timeout = Duration::from_millis(300);
         },
-        script.seams(),
+        script.hooks(),
     );
     let mut status = engine.engine.status();
     let first = tokio::time::timeout(LIMIT, status.wait_for(|s| s.probe.as_ref().is_some_and(|p| p.ok)))
@@ -306,7 +306,7 @@ async fn l9_what_was_mended_is_probed_at_once() {
             c.watch.probe = LIMIT * 3;
             c.watch.probe_timeout = Duration::from_millis(300);
         },
-        Seams { network: Some(network), ..script.seams() },
+        TestHooks { network: Some(network), ..script.hooks() },
     );
     let mut status = engine.engine.status();
     script.then([Step::Hang]);

@@ -5,11 +5,11 @@ use leeward::{
     control::{NetworkNews, NetworkWhy},
     demo::upstream::{Plan, Upstream},
     status::Status,
-    supervisor::{NetworkSource, Seams},
+    supervisor::{NetworkSource, TestHooks},
 };
 
 fn engine(source: NetworkSource) -> TestEngine {
-    TestEngine::with(None, |_| {}, Seams { network: Some(source), ..Seams::default() })
+    TestEngine::with(None, |_| {}, TestHooks { network: Some(source), ..TestHooks::default() })
 }
 
 async fn status_with(engine: &TestEngine, changes: u64) -> Status {
@@ -56,7 +56,7 @@ async fn ask(engine: &TestEngine) -> (u16, String) {
 async fn l10_the_next_request_after_a_change_meets_a_warm_fresh_connection() {
     let upstream = Upstream::tls(Plan::none()).unwrap();
     let (tell, source) = scripted_network();
-    let engine = TestEngine::with(Some(&upstream), |_| {}, Seams { network: Some(source), ..Seams::default() });
+    let engine = TestEngine::with(Some(&upstream), |_| {}, TestHooks { network: Some(source), ..TestHooks::default() });
     assert_eq!(ask(&engine).await, (200, "fresh".to_owned()));
     assert_eq!(ask(&engine).await, (200, "reused".to_owned()), "it waits idle");
     for (nth, why) in [(1, NetworkWhy::Routes), (2, NetworkWhy::Woke)] {

@@ -7,7 +7,7 @@ use crate::{
 use leeward::{
     config::{Flags, Settings},
     demo::upstream::{Fault, Plan, Upstream},
-    supervisor::{Engine, Host, Seams},
+    supervisor::{Engine, EngineOptions, TestHooks},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -163,8 +163,8 @@ fn configured(upstream: &Upstream, text: &str) -> TestEngine {
     let flags = Flags { listen: Some("127.0.0.1:0".into()), ..Flags::default() };
     let settings = Arc::new(Settings::with(env, flags));
     let config = settings.load().unwrap();
-    let seams = Seams { network: Some(crate::support::silent()), ..Seams::default() };
-    let engine = Engine::start_with(config, Host::of(settings).showing(Some(panel)), seams).unwrap();
+    let hooks = TestHooks { network: Some(crate::support::silent()), ..TestHooks::default() };
+    let engine = Engine::start_with(config, EngineOptions::of(settings).showing(Some(panel)), hooks).unwrap();
     TestEngine { address: engine.address(), engine, home }
 }
 

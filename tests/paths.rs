@@ -2,14 +2,14 @@
 
 use crate::support::{
     LIMIT, TestEngine, client, message,
-    middlebox::{Deed, Middlebox},
+    middlebox::{Middlebox, WriteOutcome},
     seam::scripted_network,
 };
 use leeward::{
     config::Config,
     control::{NetworkNews, NetworkWhy},
     demo::upstream::{Plan, Upstream},
-    supervisor::Seams,
+    supervisor::TestHooks,
 };
 use std::time::Duration;
 use tokio::{
@@ -30,8 +30,10 @@ async fn ask(engine: &TestEngine) -> (u16, String) {
 /// U2: within one attempt, and known from then on, also to the generations to come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u2_a_network_that_breaks_post_quantum_hellos_is_not_noticed() {
-    let cases: [fn(bool) -> Deed; 2] =
-        [|large| if large { Deed::Reset } else { Deed::Pass }, |large| if large { Deed::Swallow } else { Deed::Pass }];
+    let cases: [fn(bool) -> WriteOutcome; 2] = [
+        |large| if large { WriteOutcome::Reset } else { WriteOutcome::Pass },
+        |large| if large { WriteOutcome::Swallow } else { WriteOutcome::Pass },
+    ];
     for judge in cases {
         let upstream = Upstream::tls(Plan::none()).unwrap();
         let middlebox = Middlebox::start(upstream.address(), "127.0.0.1:0", judge).await.unwrap();
@@ -42,7 +44,7 @@ async fn u2_a_network_that_breaks_post_quantum_hellos_is_not_noticed() {
             c.pool.idle = Duration::ZERO;
         };
         let (news, source) = scripted_network();
-        let engine = TestEngine::with(Some(&upstream), tune, Seams { network: Some(source), ..Seams::default() });
+        let engine = TestEngine::with(Some(&upstream), tune, TestHooks { network: Some(source), ..TestHooks::default() });
         assert_eq!(ask(&engine).await, (200, "1".into()));
         assert_eq!(middlebox.take_seen(), [true, false]);
         assert_eq!(ask(&engine).await, (200, "1".into()));
@@ -66,13 +68,13 @@ async fn u2_a_network_that_breaks_post_quantum_hellos_is_not_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u1_a_family_that_breaks_in_tls_is_tried_last_afterwards() {
     let upstream = Upstream::tls(Plan::none()).unwrap();
-    let Ok(six) = Middlebox::start(upstream.address(), "[::1]:0", |_| Deed::Reset).await else {
+    let Ok(six) = Middlebox::start(upstream.address(), "[::1]:0", |_| WriteOutcome::Reset).await else {
         eprintln!("SKIP: this machine has no ::1");
         return;
     };
     let port = six.address.port();
     let resolved: Vec<_> = tokio::net::lookup_host(("localhost", port)).await.unwrap().collect();
-    let Ok(four) = Middlebox::start(upstream.address(), &format!("127.0.0.1:{port}"), |_| Deed::Pass).await else {
+    let Ok(four) = Middlebox::start(upstream.address(), &format!("127.0.0.1:{port}"), |_| WriteOutcome::Pass).await else {
         eprintln!("SKIP: port {port} is not free on 127.0.0.1");
         return;
     };
@@ -85,7 +87,7 @@ async fn u1_a_family_that_breaks_in_tls_is_tried_last_afterwards() {
         c.upstream = format!("https://localhost:{port}").parse().unwrap();
         c.pool.idle = Duration::ZERO;
     };
-    let engine = TestEngine::with(Some(&upstream), tune, Seams { network: Some(source), ..Seams::default() });
+    let engine = TestEngine::with(Some(&upstream), tune, TestHooks { network: Some(source), ..TestHooks::default() });
     for _ in 0..3 {
         assert_eq!(ask(&engine).await, (200, "1".into()));
     }
@@ -110,7 +112,7 @@ fn engine(listener: &TcpListener, write_stall: Duration) -> TestEngine {
             c.connect.write_stall = write_stall;
             c.retry.total = LIMIT;
         },
-        Seams::default(),
+        TestHooks::default(),
     )
 }
 

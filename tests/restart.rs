@@ -103,11 +103,11 @@ async fn l5_an_idle_connection_is_not_closed_under_its_client() {
 async fn a_restart_during_a_restart_is_not_lost() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
     let engine = TestEngine::start(&upstream);
-    let wishes = engine.engine.wishes();
+    let commands = engine.engine.commands();
     let mut told = Vec::new();
     for _ in 0..2 {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        wishes.send(leeward::control::Wish::Restart { reply }).await.unwrap();
+        commands.send(leeward::control::Command::Restart { reply }).await.unwrap();
         told.push(answer);
     }
     for (answer, generation) in told.into_iter().zip([2, 3]) {
@@ -209,7 +209,7 @@ async fn the_address_that_is_served_already_is_taken_from_the_config_at_once() {
     use crate::support::{config, silent};
     use leeward::{
         config::{Flags, Settings},
-        supervisor::{Host, Seams},
+        supervisor::{EngineOptions, TestHooks},
     };
     let home = tempfile::tempdir().unwrap();
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -222,8 +222,8 @@ async fn the_address_that_is_served_already_is_taken_from_the_config_at_once() {
         Flags { config_file: Some(file), ..Flags::default() },
     );
     let token = config.paths.token_file();
-    let host = Host::of(Arc::new(settings)).on_any_port();
-    let engine = Engine::start_with(config, host, Seams { network: Some(silent()), ..Seams::default() }).unwrap();
+    let host = EngineOptions::of(Arc::new(settings)).on_any_port();
+    let engine = Engine::start_with(config, host, TestHooks { network: Some(silent()), ..TestHooks::default() }).unwrap();
     let status = || engine.status().borrow().clone();
     let mut changes = engine.status();
     assert_eq!(status().conditions.iter().map(|c| c.code).collect::<Vec<_>>(), [leeward::health::Code::PortTaken]);

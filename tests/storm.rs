@@ -7,7 +7,7 @@ use crate::support::{LIMIT, TestEngine, client, message};
 use leeward::{
     config::Config,
     demo::upstream::{Fault, Mark, Moment, Plan, Upstream},
-    supervisor::Seams,
+    supervisor::TestHooks,
 };
 use std::{
     sync::Arc,
@@ -98,7 +98,7 @@ async fn an_upstream_that_refuses() {
         tune(c);
         c.upstream = format!("http://{dead}").parse().unwrap();
     };
-    let engine = TestEngine::with(None, refused, Seams::default());
+    let engine = TestEngine::with(None, refused, TestHooks::default());
     judge("refused", &storm(&engine, None, message(true).to_string()).await);
 }
 

@@ -1,7 +1,7 @@
 //! Answers that break off: the commit window (U8), the end behind the last event (U10), gathered answers (U11), silence (U14).
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
-use leeward::supervisor::Seams;
+use leeward::supervisor::TestHooks;
 use leeward::{
     config::StreamMode,
     demo::upstream::{Fault, Mark, Plan, Upstream},
@@ -191,7 +191,7 @@ impl ByHand {
             c.stream.hold_ping = Duration::from_millis(20);
             tune(c);
         };
-        Self { engine: TestEngine::with(None, tune, Seams::default()), listener }
+        Self { engine: TestEngine::with(None, tune, TestHooks::default()), listener }
     }
 
     /// The next request's connection, with this much of an answer sent on it.

@@ -10,7 +10,7 @@ use leeward::{
     demo::upstream::{Plan, Upstream},
     health::unix_ms,
     instance::{Lock, Record, TakeOver, take_over},
-    supervisor::{Engine, Host, Seams},
+    supervisor::{Engine, EngineOptions, TestHooks},
 };
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -23,12 +23,12 @@ use std::{
 
 pub const DRAIN: Duration = Duration::from_secs(30);
 
-pub fn seams() -> Seams {
-    Seams { network: Some(silent()), ..Seams::default() }
+pub fn hooks() -> TestHooks {
+    TestHooks { network: Some(silent()), ..TestHooks::default() }
 }
 
-pub fn host(config: &Config) -> Host {
-    Host::of(Arc::new(Settings::new(Flags { config_file: Some(config.paths.config_file.clone()), ..Flags::default() })))
+pub fn host(config: &Config) -> EngineOptions {
+    EngineOptions::of(Arc::new(Settings::new(Flags { config_file: Some(config.paths.config_file.clone()), ..Flags::default() })))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,7 +41,7 @@ async fn one_with_a_window_shows_it_and_stays() {
     let host = host(&config).holding(Lock::acquire(&paths).unwrap()).with_window(move || {
         counted.fetch_add(1, Relaxed);
     });
-    let engine = Engine::start_with(config, host, seams()).unwrap();
+    let engine = Engine::start_with(config, host, hooks()).unwrap();
     let record = Record { pid: 1, address: engine.address(), version: "test".into(), started_unix_ms: unix_ms() };
     assert!(matches!(take_over(&paths, &record, None, DRAIN).await.unwrap(), TakeOver::Shown));
     assert_eq!(shown.load(Relaxed), 1);
@@ -55,7 +55,7 @@ async fn one_without_a_lock_keeps_its_socket() {
     let config = config(home.path(), None);
     let paths = config.paths.clone();
     let host = host(&config);
-    let engine = Engine::start_with(config, host, seams()).unwrap();
+    let engine = Engine::start_with(config, host, hooks()).unwrap();
     let answer = client()
         .post(format!("http://{}/_leeward/v1/handover", engine.address()))
         .bearer_auth(std::fs::read_to_string(paths.token_file()).unwrap())
@@ -100,7 +100,7 @@ async fn one_that_cannot_hand_over_frees_its_place() {
     assert_eq!((asked[0].as_str(), asked.last().unwrap().as_str()), ("/_leeward/v1/show", "/_leeward/v1/stop"));
     assert!(taken.confirmation.is_none());
     let host = host(&config).holding(taken.lock).inheriting(Some(taken.listener));
-    let engine = Engine::start_with(config, host, seams()).unwrap();
+    let engine = Engine::start_with(config, host, hooks()).unwrap();
     assert_eq!(engine.address(), record.address);
     assert!(get(engine.address(), "/livez").is_some());
 }

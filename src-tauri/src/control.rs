@@ -1,4 +1,4 @@
-//! Wishes on their way down: what the CLI, the tray or the panel asks the supervisor to do.
+//! Commands on their way down: what the CLI, the tray or the panel asks the supervisor to do.
 //!
 //! The only channel in that direction. Also counts the `wrap` sessions that hold a control stream open.
 
@@ -72,7 +72,7 @@ pub enum NetworkNews {
 
 /// What somebody asks for.
 #[derive(Debug)]
-pub enum Wish {
+pub enum Command {
     /// A new engine generation on the same socket, with the config read again.
     Restart {
         /// Told how it went.
@@ -98,7 +98,7 @@ pub enum Wish {
 pub struct Restarted {
     /// Number of the generation that accepts now.
     pub generation: u64,
-    /// Milliseconds from the wish until it accepted.
+    /// Milliseconds from the command until it accepted.
     pub took_ms: u64,
     /// Set when the config file was refused and the previous config stays in force.
     pub config_error: Option<String>,
@@ -126,8 +126,8 @@ impl Window {
     }
 }
 
-/// Where wishes are dropped.
-pub type Wishes = mpsc::Sender<Wish>;
+/// Where commands are dropped.
+pub type Commands = mpsc::Sender<Command>;
 
 /// A `wrap` session as others see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

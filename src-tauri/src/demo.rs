@@ -13,7 +13,7 @@ mod storm;
 mod trials;
 pub mod upstream;
 
-pub use report::{Contrast, Listeners, Proactor, Report};
+pub use report::{Comparison, Listeners, Proactor, Report};
 pub use starts::{Reached, Starts};
 pub use storm::Storm;
 pub use trials::{Tally, Trial};
@@ -21,7 +21,7 @@ pub use trials::{Tally, Trial};
 use crate::config::StreamMode;
 use asyncio::Asyncio;
 use client::Client;
-use engine::Sheltered;
+use engine::Proxied;
 use naive::Naive;
 use std::{io, time::Instant};
 use trials::Kind;
@@ -119,7 +119,7 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) 
 
     let tell = stage("Leeward, clients that reset", options.clients);
     let upstream = Upstream::plain(Plan::none())?;
-    let sheltered = Sheltered::start(&upstream, StreamMode::default()).await?;
+    let sheltered = Proxied::start(&upstream, StreamMode::default()).await?;
     let leeward = storm::strike(sheltered.address(), options.clients, &mut |n| tell(progress, n)).await;
     sheltered.stop().await?;
     let listener = Listeners { without, python, leeward };
@@ -131,12 +131,12 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) 
 
     let tell = stage("agents start, through Leeward", options.starts);
     let upstream = Upstream::tls(Plan::repairable(options.seed, starts::PERCENT))?;
-    let sheltered = Sheltered::start(&upstream, StreamMode::default()).await?;
+    let sheltered = Proxied::start(&upstream, StreamMode::default()).await?;
     let client = Client::plain(sheltered.address());
     let mut leeward = starts::race(&client, &upstream, options.starts, starts::AT_ONCE, &mut |n| tell(progress, n)).await?;
     leeward.absorbed = Some(sheltered.absorbed());
     sheltered.stop().await?;
-    let starts = Contrast { without, leeward };
+    let starts = Comparison { without, leeward };
 
     let mut trials = Vec::new();
     for kind in Kind::ALL {

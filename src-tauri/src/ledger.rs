@@ -5,11 +5,11 @@
 //! file, requests are served as ever.
 
 mod file;
-mod keeper;
 mod latencies;
 mod period;
 mod read;
 mod store;
+mod writer;
 
 #[cfg(unix)]
 #[path = "ledger/unix.rs"]
@@ -29,7 +29,6 @@ use crate::{
         traffic::Traffic,
     },
 };
-use keeper::{Keeper, Tempo};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
@@ -41,6 +40,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
+use writer::{Intervals, Writer};
 
 /// At the end the last faults are written within this, or lost.
 const END_LIMIT: Duration = Duration::from_secs(3);
@@ -68,22 +68,22 @@ pub struct Ledger {
 impl Ledger {
     /// Begins to listen at once, and opens the file on a thread of its own. What goes wrong with it is a condition.
     pub fn start(config: &Config, health: Tracker, traffic: &Arc<Traffic>, questions: mpsc::Receiver<Question>) -> Self {
-        Self::start_at(Tempo::default(), config, health, traffic, questions)
+        Self::start_at(Intervals::default(), config, health, traffic, questions)
     }
 
     fn start_at(
-        tempo: Tempo,
+        intervals: Intervals,
         config: &Config,
         health: Tracker,
         traffic: &Arc<Traffic>,
         questions: mpsc::Receiver<Question>,
     ) -> Self {
         let (settings, watched) = watch::channel(Settings::of(config));
-        let keeper = Keeper::new(tempo, watched, health.clone(), traffic.clone(), questions);
+        let writer = Writer::new(intervals, watched, health.clone(), traffic.clone(), questions);
         let (done, ended) = oneshot::channel();
         let told = health.clone();
         let thread = std::thread::Builder::new().name("leeward-ledger".into()).spawn(move || {
-            if catch_unwind(AssertUnwindSafe(|| keeper.run())).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
                 let why = "its thread has failed (see the log)";
                 told.set(Code::LedgerUnusable, None, format!("The history of faults is not kept any more: {why}. Requests are served as ever; start Leeward again to keep it."));
             }
@@ -138,10 +138,10 @@ pub fn read(paths: &Paths, span: &Span) -> Result<Option<History>, String> {
         None => Ok(None),
     };
     read().map_err(|trouble| match trouble {
-        file::Trouble::Damaged(why) => format!(
+        file::StoreError::Damaged(why) => format!(
             "the history in {} is damaged ({why}); the next `leeward serve` sets it aside and begins a new one",
             file.display()
         ),
-        file::Trouble::Unusable(why) => format!("the history in {} cannot be read: {why}", file.display()),
+        file::StoreError::Unusable(why) => format!("the history in {} cannot be read: {why}", file.display()),
     })
 }

@@ -1,7 +1,7 @@
 //! Leeward's engine: a local proxy between coding agents and their APIs whose listener cannot be lost.
 //!
 //! This file is the door: the list of rooms and nothing else. Facts go up
-//! (`proxy -> health -> supervisor -> watch<Status> -> view`), wishes go down (`control::Wish -> supervisor`);
+//! (`proxy -> health -> supervisor -> watch<Status> -> view`), commands go down (`control::Command -> supervisor`);
 //! `tests/house.rs` holds each room to what it may see.
 
 pub mod config;

@@ -32,7 +32,7 @@ pub use relay::Silent;
 
 use crate::{
     config::{Config, Secret, Settings},
-    control::{Network, Sessions, Window, Wishes},
+    control::{Commands, Network, Sessions, Window},
     health::{Code, Tracker},
     status::{
         Status,
@@ -51,7 +51,7 @@ use std::{
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use upstream::{CONDITIONS, Memory, Origin, Parts, Place, Upstream, Ways};
+use upstream::{CONDITIONS, DialContext, Endpoint, Origin, Parts, PathCache, Upstream};
 use url::Url;
 
 /// Writes the upstreams that sessions brought along to where a restarted engine finds them.
@@ -65,8 +65,8 @@ pub struct Shared {
     pub traffic: Arc<Traffic>,
     /// Who holds a control stream open.
     pub sessions: Sessions,
-    /// Where wishes go.
-    pub wishes: Wishes,
+    /// Where commands go.
+    pub commands: Commands,
     /// The picture that the supervisor publishes.
     pub status: watch::Receiver<Status>,
     /// The network this machine is in.
@@ -90,7 +90,7 @@ pub struct Shared {
     /// The bearer token of the control paths.
     pub token: Secret,
     /// What is known of the ways to the upstreams.
-    paths: Arc<Memory>,
+    paths: Arc<PathCache>,
     budget: Arc<Budget>,
     session_upstreams: RwLock<BTreeMap<String, Url>>,
     /// One writer at a time: two would share a temporary file, and the older list could win.
@@ -105,9 +105,9 @@ impl std::fmt::Debug for Shared {
 
 /// The channels that a `Shared` is made with.
 #[derive(Debug)]
-pub struct Ends {
-    /// Where wishes go.
-    pub wishes: Wishes,
+pub struct Channels {
+    /// Where commands go.
+    pub commands: Commands,
     /// The picture that the supervisor publishes.
     pub status: watch::Receiver<Status>,
     /// Who holds a control stream open.
@@ -148,14 +148,14 @@ impl Shared {
     }
 
     /// Counters at zero; the replay budget as the config says.
-    pub fn new(config: &Config, token: Secret, ends: Ends, known: BTreeMap<String, Url>, remember: Remember) -> Self {
-        let Ends { wishes, status, sessions, health, network, history, settings, panel, window } = ends;
+    pub fn new(config: &Config, token: Secret, channels: Channels, known: BTreeMap<String, Url>, remember: Remember) -> Self {
+        let Channels { commands, status, sessions, health, network, history, settings, panel, window } = channels;
         Self {
-            paths: Arc::new(Memory::new(network.clone())),
+            paths: Arc::new(PathCache::new(network.clone())),
             health,
             traffic: Arc::default(),
             sessions,
-            wishes,
+            commands,
             status,
             network,
             history,
@@ -216,8 +216,8 @@ pub struct Proxy {
     mode: watch::Receiver<Mode>,
     /// The connections of this generation, for the drain to wait for.
     open: TaskTracker,
-    ways: Arc<Ways>,
-    origins: Mutex<HashMap<Place, Arc<Origin>>>,
+    context: Arc<DialContext>,
+    origins: Mutex<HashMap<Endpoint, Arc<Origin>>>,
     upstreams: Mutex<HashMap<String, (Url, Arc<Upstream>)>>,
 }
 
@@ -236,7 +236,7 @@ impl Proxy {
         shared.budget.follow(&config.retry);
         // The generation before may have had other upstreams, and nobody would ever say that those are well.
         shared.health.forget(&CONDITIONS);
-        let ways = Arc::new(Ways::new(&config, shared.paths.clone(), local));
+        let context = Arc::new(DialContext::new(&config, shared.paths.clone(), local));
         Arc::new(Self {
             config,
             shared,
@@ -244,7 +244,7 @@ impl Proxy {
             tasks,
             mode,
             open: TaskTracker::new(),
-            ways,
+            context,
             origins: Mutex::default(),
             upstreams: Mutex::default(),
         })
@@ -270,25 +270,25 @@ impl Proxy {
         {
             return Some(upstream.clone());
         }
-        let upstream = Arc::new(Upstream::new(self, name, url, self.origin(Place::of(url))));
+        let upstream = Arc::new(Upstream::new(self, name, url, self.origin(Endpoint::of(url))));
         upstreams.insert(name.to_owned(), (url.clone(), upstream.clone()));
         Some(upstream)
     }
 
-    fn origin(&self, place: Place) -> Arc<Origin> {
+    fn origin(&self, endpoint: Endpoint) -> Arc<Origin> {
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
         let made = || {
             let parts = Parts {
                 config: self.config.clone(),
-                ways: self.ways.clone(),
+                context: self.context.clone(),
                 tasks: self.tasks.clone(),
                 traffic: self.shared.traffic.clone(),
                 budget: self.shared.budget.clone(),
                 health: self.shared.health.clone(),
             };
-            Origin::new(place.clone(), parts)
+            Origin::new(endpoint.clone(), parts)
         };
-        origins.entry(place.clone()).or_insert_with(made).clone()
+        origins.entry(endpoint.clone()).or_insert_with(made).clone()
     }
 
     /// Waits until every connection of this generation has ended.
@@ -323,7 +323,7 @@ impl Proxy {
     }
 
     fn origin_stats(&self) -> BTreeMap<String, OriginStats> {
-        self.all_origins().iter().map(|o| (o.place.to_string(), o.stats())).collect()
+        self.all_origins().iter().map(|o| (o.endpoint.to_string(), o.stats())).collect()
     }
 
     fn all_origins(&self) -> Vec<Arc<Origin>> {

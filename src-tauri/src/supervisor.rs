@@ -4,7 +4,7 @@
 //! nobody. Serves no request itself and paints nothing.
 
 mod generation;
-mod host;
+mod options;
 mod probe;
 mod run;
 mod socket;
@@ -18,16 +18,16 @@ mod platform;
 
 use crate::{
     config::{Config, Paths},
-    control::{Network, NetworkNews, NetworkWhy, Sessions, Wish, Wishes},
+    control::{Command, Commands, Network, NetworkNews, NetworkWhy, Sessions},
     files,
     health::Tracker,
     instance::{self, Holder, TokenError},
     ledger::Ledger,
     network,
-    proxy::{Adopt, Ends, HeldBytes, Shared, listen},
+    proxy::{Adopt, Channels, HeldBytes, Shared, listen},
     status::{Status, traffic::Traffic},
 };
-pub use host::{Host, Refilter, Reload};
+pub use options::{EngineOptions, Refilter, Reload};
 use std::{
     collections::BTreeMap,
     io,
@@ -42,7 +42,7 @@ use url::Url;
 
 /// Where tests take hold of the engine.
 #[derive(Clone, Default)]
-pub struct Seams {
+pub struct TestHooks {
     /// Stands between the socket and the accept loop.
     pub adopt: Option<Adopt>,
     /// Tells of changes of the network in this machine's place; one that never speaks keeps the real ones out.
@@ -52,9 +52,9 @@ pub struct Seams {
 /// What tells of changes of the network: runs beside the supervisor's loop, and may end when it has nothing to tell.
 pub type NetworkSource = Arc<dyn Fn(mpsc::Sender<NetworkNews>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-impl std::fmt::Debug for Seams {
+impl std::fmt::Debug for TestHooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seams").field("adopt", &self.adopt.is_some()).field("network", &self.network.is_some()).finish()
+        f.debug_struct("TestHooks").field("adopt", &self.adopt.is_some()).field("network", &self.network.is_some()).finish()
     }
 }
 
@@ -101,7 +101,7 @@ fn hint(why: &io::Error) -> &'static str {
 pub struct Engine {
     address: SocketAddr,
     status: watch::Receiver<Status>,
-    wishes: Wishes,
+    commands: Commands,
     sessions: Sessions,
     traffic: Arc<Traffic>,
     held: HeldBytes,
@@ -111,7 +111,7 @@ pub struct Engine {
 
 /// The first generation comes up in milliseconds; a machine that needs this long is in trouble of its own.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// Wishes that may wait.
+/// Commands that may wait.
 const WISHES: usize = 16;
 /// News of the network that may wait; one that waits covers those that come meanwhile.
 const NEWS: usize = 4;
@@ -123,16 +123,16 @@ impl Engine {
     ///
     /// # Errors
     /// `StartError`, whose message is for the user.
-    pub fn start(config: Config, host: impl Into<Host>) -> Result<Self, StartError> {
-        Self::start_with(config, host, Seams::default())
+    pub fn start(config: Config, host: impl Into<EngineOptions>) -> Result<Self, StartError> {
+        Self::start_with(config, host, TestHooks::default())
     }
 
-    /// As `start`, with the seams of a test.
+    /// As `start`, with the hooks of a test.
     ///
     /// # Errors
     /// As `start`.
-    pub fn start_with(config: Config, host: impl Into<Host>, seams: Seams) -> Result<Self, StartError> {
-        let Host { reload, settings, refilter, panel, window, lock, inherited, may_leave } = host.into();
+    pub fn start_with(config: Config, host: impl Into<EngineOptions>, hooks: TestHooks) -> Result<Self, StartError> {
+        let EngineOptions { reload, settings, refilter, panel, window, lock, inherited, may_leave } = host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
         let socket = match inherited {
@@ -141,13 +141,13 @@ impl Engine {
         };
         let address = socket.address();
         let token = instance::read_or_create_token(&config.paths)?;
-        let (wishes, wished) = mpsc::channel(WISHES);
+        let (commands, commanded) = mpsc::channel(WISHES);
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();
         let (networks, network) = watch::channel(Network::default());
         let (history, questions) = mpsc::channel(QUESTIONS);
-        let ends = Ends {
-            wishes: wishes.clone(),
+        let channels = Channels {
+            commands: commands.clone(),
             status: status.clone(),
             sessions: sessions.clone(),
             health,
@@ -157,14 +157,14 @@ impl Engine {
             panel,
             window,
         };
-        let shared = Shared::new(&config, token, ends, known_upstreams(&config.paths), remember(config.paths.clone()));
+        let shared = Shared::new(&config, token, channels, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
         let (traffic, held) = (shared.traffic.clone(), shared.held.clone());
         let ledger = Ledger::start(&config, shared.health.clone(), &traffic, questions);
         let (told, news) = mpsc::channel(NEWS);
-        let source = seams.network.unwrap_or_else(|| Arc::new(|news| Box::pin(network::watch(news))));
+        let source = hooks.network.unwrap_or_else(|| Arc::new(|news| Box::pin(network::watch(news))));
         let source = source(told.clone());
-        let adopt = seams.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
+        let adopt = hooks.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
         let (ready, wait) = std_mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("leeward-supervisor".into())
@@ -177,7 +177,7 @@ impl Engine {
                     socket,
                     lock,
                     publish,
-                    wished,
+                    commanded,
                     network: networks,
                     news,
                     source,
@@ -188,10 +188,10 @@ impl Engine {
             })
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {
-            Ok(Ok(())) => Ok(Self { address, status, wishes, sessions, traffic, held, network: told, thread: Some(thread) }),
+            Ok(Ok(())) => Ok(Self { address, status, commands, sessions, traffic, held, network: told, thread: Some(thread) }),
             failed => {
                 // Its thread must not go on with a port that nobody knows of.
-                wishes.try_send(Wish::Stop { drain: Duration::ZERO }).ok();
+                commands.try_send(Command::Stop { drain: Duration::ZERO }).ok();
                 Err(StartError::Engine(
                     failed.map_or_else(|_| "it did not accept within 10 s".into(), |r| r.err().unwrap_or_default()),
                 ))
@@ -209,9 +209,9 @@ impl Engine {
         self.status.clone()
     }
 
-    /// Where wishes go.
-    pub fn wishes(&self) -> Wishes {
-        self.wishes.clone()
+    /// Where commands go.
+    pub fn commands(&self) -> Commands {
+        self.commands.clone()
     }
 
     /// The open `wrap` sessions.
@@ -243,7 +243,7 @@ impl Engine {
     fn end(&mut self, drain: Duration) {
         let Some(thread) = self.thread.take() else { return };
         // Closed: it is stopping already. Full: restarts are waiting, and each takes milliseconds.
-        while let Err(mpsc::error::TrySendError::Full(_)) = self.wishes.try_send(Wish::Stop { drain }) {
+        while let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(Command::Stop { drain }) {
             std::thread::sleep(Duration::from_millis(1));
         }
         if thread.join().is_err() {

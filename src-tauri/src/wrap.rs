@@ -2,11 +2,11 @@
 //!
 //! Never writes a file of the user's and never sets a credential. Sees config, instance and control, not the engine.
 
-mod around;
 mod bases;
 mod child;
 mod claude;
 mod codex;
+mod context;
 mod find;
 mod gemini;
 mod keep;
@@ -29,8 +29,8 @@ mod platform;
 #[path = "wrap/windows.rs"]
 mod platform;
 
-pub use around::{Surroundings, with_own};
 pub use child::{Agent, exit_code, spawn};
+pub use context::{AgentContext, with_own};
 pub use find::{NotFound, find_agent, find_program};
 pub use keep::{is_kept, keep_serving};
 pub use plan::{Plan, PlanError, Request, plan};

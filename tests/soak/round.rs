@@ -11,7 +11,7 @@ use crate::{
 use leeward::{
     config::{Config, StreamMode, Trust},
     demo::upstream::{Fault, Moment, Plan, Record, Upstream},
-    supervisor::{Engine, Seams},
+    supervisor::{Engine, TestHooks},
 };
 use std::{
     net::SocketAddr,
@@ -37,9 +37,9 @@ pub async fn soak(seed: u64, time: Duration) -> Vec<String> {
     let plain = base(home.path());
     let disk = Disk::new(plain.clone());
     // What this machine's own network does meanwhile is no part of it.
-    let seams = Seams { network: Some(Arc::new(|_| Box::pin(std::future::ready(())))), ..Seams::default() };
+    let hooks = TestHooks { network: Some(Arc::new(|_| Box::pin(std::future::ready(())))), ..TestHooks::default() };
     let (first, reload) = (plain.clone(), disk.reload());
-    let engine = tokio::task::spawn_blocking(move || Engine::start_with(first, reload, seams)).await.unwrap().unwrap();
+    let engine = tokio::task::spawn_blocking(move || Engine::start_with(first, reload, hooks)).await.unwrap().unwrap();
     let began = Instant::now();
     let mut broken = Vec::new();
     let (mut before, mut memory, mut latencies) = (None, Vec::new(), Vec::new());

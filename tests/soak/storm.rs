@@ -2,7 +2,7 @@
 
 use leeward::{
     config::Config,
-    control::Wish,
+    control::Command,
     supervisor::{Engine, Reload},
 };
 use std::{
@@ -41,7 +41,7 @@ pub struct Count {
 /// A restart; whether the config on disk was taken.
 pub async fn restart(engine: &Engine) -> bool {
     let (reply, answer) = oneshot::channel();
-    engine.wishes().send(Wish::Restart { reply }).await.unwrap();
+    engine.commands().send(Command::Restart { reply }).await.unwrap();
     let restarted = tokio::time::timeout(Duration::from_secs(30), answer).await.expect("a restart is answered");
     restarted.expect("the supervisor lives").expect("a restart succeeds").config_error.is_none()
 }

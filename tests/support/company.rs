@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What the next connection meets; without a script each one is served.
 #[derive(Clone, Copy)]
-pub enum Deed {
+pub enum WriteOutcome {
     /// This answer to a CONNECT.
     Status(u16),
     /// RST once the request is there.
@@ -32,7 +32,7 @@ pub struct Company {
 }
 
 struct Shared {
-    script: Mutex<VecDeque<Deed>>,
+    script: Mutex<VecDeque<WriteOutcome>>,
     /// What `user:password` must be.
     login: Option<&'static str>,
     socks: bool,
@@ -77,7 +77,7 @@ impl Company {
         Self { address, shared, _tasks: tasks }
     }
 
-    pub fn script(&self, deeds: impl IntoIterator<Item = Deed>) {
+    pub fn script(&self, deeds: impl IntoIterator<Item = WriteOutcome>) {
         self.shared.script.lock().unwrap().extend(deeds);
     }
 
@@ -89,7 +89,7 @@ impl Company {
 impl Shared {
     async fn serve(&self, stream: TcpStream) -> io::Result<()> {
         let deed = self.script.lock().unwrap().pop_front();
-        if matches!(deed, Some(Deed::Reset)) {
+        if matches!(deed, Some(WriteOutcome::Reset)) {
             stream.readable().await?;
             return SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         }
@@ -99,7 +99,7 @@ impl Shared {
         }
     }
 
-    async fn talk(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, deed: Option<Deed>) -> io::Result<()> {
+    async fn talk(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, deed: Option<WriteOutcome>) -> io::Result<()> {
         if self.socks {
             return self.socks(stream).await;
         }
@@ -109,7 +109,7 @@ impl Shared {
             let target = target.split(' ').next().unwrap_or_default();
             self.seen.lock().unwrap().push(format!("{method} {target}"));
             let status = match deed {
-                Some(Deed::Status(status)) => status,
+                Some(WriteOutcome::Status(status)) => status,
                 _ if self.login.is_some_and(|l| !head.contains(&format!("authorization: Basic {}\r\n", base64(l)))) => 407,
                 _ => 200,
             };

@@ -18,7 +18,7 @@ const LARGE: u16 = 1200;
 
 /// What becomes of a hello.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Deed {
+pub enum WriteOutcome {
     Pass,
     Reset,
     /// Neither answered nor refused.
@@ -26,7 +26,7 @@ pub enum Deed {
 }
 
 /// Decides by whether the hello is a large one.
-pub type Judge = fn(large: bool) -> Deed;
+pub type Judge = fn(large: bool) -> WriteOutcome;
 
 /// Relays to an upstream until it is dropped.
 pub struct Middlebox {
@@ -65,9 +65,9 @@ async fn relay(mut stream: TcpStream, upstream: SocketAddr, judge: Judge, log: A
     let large = u16::from_be_bytes([header[3], header[4]]) > LARGE;
     log.lock().unwrap().push(large);
     match judge(large) {
-        Deed::Reset => SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
-        Deed::Swallow => std::future::pending().await,
-        Deed::Pass => {
+        WriteOutcome::Reset => SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
+        WriteOutcome::Swallow => std::future::pending().await,
+        WriteOutcome::Pass => {
             let Ok(mut on) = TcpStream::connect(upstream).await else { return };
             copy_bidirectional(&mut stream, &mut on).await.ok();
         }

@@ -9,7 +9,7 @@ pub mod seam;
 use leeward::{
     config::{Config, Trust},
     demo::upstream::Upstream,
-    supervisor::{Engine, NetworkSource, Seams},
+    supervisor::{Engine, NetworkSource, TestHooks},
 };
 use std::{
     net::SocketAddr,
@@ -56,21 +56,21 @@ pub fn silent() -> NetworkSource {
 
 impl TestEngine {
     pub fn start(upstream: &Upstream) -> Self {
-        Self::with(Some(upstream), |_| {}, Seams::default())
+        Self::with(Some(upstream), |_| {}, TestHooks::default())
     }
 
     pub fn tuned(upstream: &Upstream, tune: impl FnOnce(&mut Config)) -> Self {
-        Self::with(Some(upstream), tune, Seams::default())
+        Self::with(Some(upstream), tune, TestHooks::default())
     }
 
-    pub fn with(upstream: Option<&Upstream>, tune: impl FnOnce(&mut Config), seams: Seams) -> Self {
+    pub fn with(upstream: Option<&Upstream>, tune: impl FnOnce(&mut Config), hooks: TestHooks) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut config = config(home.path(), upstream);
         tune(&mut config);
         let again = config.clone();
         // What the machine's own network does meanwhile is no part of a test.
-        let seams = Seams { network: seams.network.or_else(|| Some(silent())), ..seams };
-        let engine = Engine::start_with(config, Box::new(move || Ok(again.clone())), seams).unwrap();
+        let hooks = TestHooks { network: hooks.network.or_else(|| Some(silent())), ..hooks };
+        let engine = Engine::start_with(config, Box::new(move || Ok(again.clone())), hooks).unwrap();
         Self { address: engine.address(), engine, home }
     }
 

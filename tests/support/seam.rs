@@ -3,7 +3,7 @@
 use leeward::{
     control::NetworkNews,
     proxy::{Accept, Adopt, listen},
-    supervisor::{NetworkSource, Seams},
+    supervisor::{NetworkSource, TestHooks},
 };
 use std::{
     collections::VecDeque,
@@ -48,13 +48,13 @@ impl Script {
         socket2::SockRef::from(socket.as_ref().unwrap()).shutdown(std::net::Shutdown::Both).unwrap();
     }
 
-    pub fn seams(&self) -> Seams {
+    pub fn hooks(&self) -> TestHooks {
         let script = self.clone();
         let adopt: Adopt = Arc::new(move |socket| {
             *script.socket.lock().unwrap() = Some(socket.try_clone()?);
             Ok(Box::new(Scripted { inner: listen::adopt(socket)?, script: script.clone(), hung: false }))
         });
-        Seams { adopt: Some(adopt), ..Default::default() }
+        TestHooks { adopt: Some(adopt), ..Default::default() }
     }
 }
 

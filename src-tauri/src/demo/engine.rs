@@ -17,13 +17,13 @@ use tokio::task::spawn_blocking;
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// An engine in front of an upstream.
-pub(super) struct Sheltered {
+pub(super) struct Proxied {
     engine: Engine,
     /// Removed with everything in it when the engine has stopped.
     home: TempDir,
 }
 
-impl Sheltered {
+impl Proxied {
     /// Starts it; the defaults of a user who has set nothing, but for where it listens, whom it asks and trusts, and the
     /// mode of streams.
     pub(super) async fn start(upstream: &Upstream, mode: StreamMode) -> Result<Self, Error> {

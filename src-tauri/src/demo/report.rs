@@ -13,7 +13,7 @@ use std::{
 
 /// The same trial without Leeward and with it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Contrast<T> {
+pub struct Comparison<T> {
     /// The agent talking to the upstream itself.
     pub without: T,
     /// The same through Leeward.
@@ -55,7 +55,7 @@ pub struct Report {
     /// Clients that reset while they are accepted.
     pub listener: Listeners,
     /// Agents that start on a bad network.
-    pub starts: Contrast<Starts>,
+    pub starts: Comparison<Starts>,
     /// One kind of fault at a time.
     pub trials: Vec<Trial>,
 }
@@ -144,7 +144,7 @@ impl Display for Report {
             Some(python) => storms(["naive listener", "CPython asyncio", "Leeward"], [without, &python.storm, leeward]).fmt(f)?,
             None => storms(["naive listener", "Leeward"], [without, leeward]).fmt(f)?,
         }
-        let Contrast { without, leeward } = &self.starts;
+        let Comparison { without, leeward } = &self.starts;
         writeln!(f, "\n2. {} agent starts of 4 requests at once; {PERCENT} % of the connections are reset\n", leeward.starts)?;
         write!(f, "{}", races(without, leeward))?;
         writeln!(f, "\n3. One fault at a time: requests that failed, and faults that Leeward absorbed\n")?;

@@ -3,7 +3,7 @@
 use super::{
     Error, Step,
     client::{Answer, Client, Request, Session},
-    engine::Sheltered,
+    engine::Proxied,
     starts::{self, REQUEST, Reached, Starts},
     upstream::{Fault, Mark, Moment, Plan, Queue, Upstream},
 };
@@ -155,7 +155,7 @@ pub(super) async fn run(kind: Kind, requests: u64, step: Step<'_>) -> Result<Tri
 
     let upstream = open(kind)?;
     let mode = if kind == Kind::Hold { StreamMode::Hold } else { StreamMode::default() };
-    let sheltered = Sheltered::start(&upstream, mode).await?;
+    let sheltered = Proxied::start(&upstream, mode).await?;
     let client = Client::plain(sheltered.address());
     let mut leeward = ask(kind, &client, &upstream, requests, &mut |n| step(per_column + n)).await?;
     leeward.absorbed = Some(sheltered.absorbed());

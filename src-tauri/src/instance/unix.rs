@@ -43,7 +43,7 @@ pub(super) fn how_to_protect(path: &Path) -> String {
 }
 
 /// Where socket and lock arrive: a Unix socket in a folder that only this user can enter.
-pub(super) fn doorstep(_paths: &Paths) -> io::Result<Doorstep> {
+pub(super) fn handover_socket(_paths: &Paths) -> io::Result<Doorstep> {
     let folder = tempfile::Builder::new().prefix("leeward-").permissions(PermissionsExt::from_mode(0o700)).tempdir()?;
     // Short: a Unix socket's path has about 100 bytes, and a state folder may be deep.
     let path = folder.path().join("s");
@@ -51,7 +51,7 @@ pub(super) fn doorstep(_paths: &Paths) -> io::Result<Doorstep> {
     Ok(Doorstep { door, path, _folder: folder })
 }
 
-/// See `doorstep`.
+/// See `handover_socket`.
 #[derive(Debug)]
 pub(super) struct Doorstep {
     door: tokio::net::UnixListener,

@@ -2,10 +2,10 @@
 
 #[path = "windows/access.rs"]
 mod access;
-#[path = "windows/doorstep.rs"]
-mod doorstep;
+#[path = "windows/handover_socket.rs"]
+mod handover_socket;
 
-pub(super) use doorstep::{Line, doorstep, hand_over};
+pub(super) use handover_socket::{Line, hand_over, handover_socket};
 
 use std::{
     fs::File,

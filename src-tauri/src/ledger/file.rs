@@ -53,14 +53,14 @@ const SHAPE: [&str; 2] = [
 
 /// Why the file cannot be used.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum StoreError {
     /// What it holds makes no sense: it is set aside.
     Damaged(String),
     /// It may be sound, and the system does not let us: tried again.
     Unusable(String),
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for StoreError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Damaged(why) | Self::Unusable(why) => f.write_str(why),
@@ -68,7 +68,7 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-impl From<rusqlite::Error> for Trouble {
+impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         let Some(code) = e.sqlite_error_code() else { return Self::Damaged(e.to_string()) };
         match code {
@@ -88,8 +88,8 @@ impl From<rusqlite::Error> for Trouble {
 
 /// Opens the file for writing, and creates it where there is none. Reads all of it once, to find damage now and not in
 /// the middle of a question.
-pub(super) fn open(file: &Path) -> Result<Connection, Trouble> {
-    platform::make_private(file).map_err(|e| Trouble::Unusable(e.to_string()))?;
+pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
+    platform::make_private(file).map_err(|e| StoreError::Unusable(e.to_string()))?;
     let mut db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
     if version(&db)? == 0 {
@@ -101,7 +101,7 @@ pub(super) fn open(file: &Path) -> Result<Connection, Trouble> {
         if version(&tx)? == 0 {
             let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
             if tables > 0 {
-                return Err(Trouble::Damaged("it is a database of another program".into()));
+                return Err(StoreError::Damaged("it is a database of another program".into()));
             }
             tx.execute_batch(SCHEMA)?;
             tx.pragma_update(None, "user_version", VERSION)?;
@@ -111,7 +111,7 @@ pub(super) fn open(file: &Path) -> Result<Connection, Trouble> {
     judge(&db)?;
     let verdict: String = db.pragma_query_value(None, "quick_check", |row| row.get(0))?;
     if verdict != "ok" {
-        return Err(Trouble::Damaged(verdict));
+        return Err(StoreError::Damaged(verdict));
     }
     write_ahead(&db)?;
     // With a write-ahead log this survives a crash of the process whole, and a power cut but for the last moments.
@@ -127,11 +127,11 @@ pub(super) fn open(file: &Path) -> Result<Connection, Trouble> {
 }
 
 /// Opens the file without changing it; `None` when there is none.
-pub(super) fn open_to_read(file: &Path) -> Result<Option<Connection>, Trouble> {
+pub(super) fn open_to_read(file: &Path) -> Result<Option<Connection>, StoreError> {
     match file.try_exists() {
         Ok(false) => return Ok(None),
         Ok(true) => {}
-        Err(e) => return Err(Trouble::Unusable(e.to_string())),
+        Err(e) => return Err(StoreError::Unusable(e.to_string())),
     }
     let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
@@ -139,27 +139,27 @@ pub(super) fn open_to_read(file: &Path) -> Result<Option<Connection>, Trouble> {
     Ok(Some(db))
 }
 
-fn version(db: &Connection) -> Result<i64, Trouble> {
+fn version(db: &Connection) -> Result<i64, StoreError> {
     Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-fn judge(db: &Connection) -> Result<(), Trouble> {
+fn judge(db: &Connection) -> Result<(), StoreError> {
     let found = version(db)?;
     if found != VERSION {
-        return Err(Trouble::Damaged(format!("its version is {found}, and this Leeward knows {VERSION}")));
+        return Err(StoreError::Damaged(format!("its version is {found}, and this Leeward knows {VERSION}")));
     }
     for query in SHAPE {
-        db.prepare(query).map_err(|e| match Trouble::from(e) {
-            Trouble::Damaged(_) => Trouble::Damaged("its tables are not the ledger's".into()),
+        db.prepare(query).map_err(|e| match StoreError::from(e) {
+            StoreError::Damaged(_) => StoreError::Damaged("its tables are not the ledger's".into()),
             unusable => unusable,
         })?;
     }
     Ok(())
 }
 
-fn write_ahead(db: &Connection) -> Result<(), Trouble> {
+fn write_ahead(db: &Connection) -> Result<(), StoreError> {
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-    if mode == "wal" { Ok(()) } else { Err(Trouble::Unusable(format!("its file system takes no write-ahead log ({mode})"))) }
+    if mode == "wal" { Ok(()) } else { Err(StoreError::Unusable(format!("its file system takes no write-ahead log ({mode})"))) }
 }
 
 /// Renames a damaged file to `ledger.corrupt-UNIXTIME.sqlite` with its log, and removes all but the newest such files.

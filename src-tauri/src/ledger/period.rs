@@ -1,6 +1,6 @@
 //! The counts of five minutes: made from the traffic's totals, kept as one row, added up again. Exact at every length.
 
-use super::{file::Trouble, latencies};
+use super::{file::StoreError, latencies};
 use crate::status::{
     history::{Counts, Latency},
     traffic::{FaultCount, Outcome, Percentiles, Totals},
@@ -76,14 +76,14 @@ impl Period {
     }
 
     /// Adds itself to what stands there already: of this process a moment ago, or of one before it.
-    pub(super) fn write(mut self, db: &Connection, at: i64) -> Result<(), Trouble> {
+    pub(super) fn write(mut self, db: &Connection, at: i64) -> Result<(), StoreError> {
         let mut find = db.prepare("SELECT * FROM period WHERE at = ?")?;
         let mut rows = find.query([at])?;
         if let Some(row) = rows.next()? {
             self.add(row)?;
         }
         drop(rows);
-        let outcomes = serde_json::to_string(&self.outcomes).map_err(|e| Trouble::Unusable(e.to_string()))?;
+        let outcomes = serde_json::to_string(&self.outcomes).map_err(|e| StoreError::Unusable(e.to_string()))?;
         let mut put = db.prepare(
             "REPLACE INTO period (at, requests, outcomes, absorbed, passed_on, rescued, replays, replays_unknown, lost, total, first_byte)
              VALUES (:at, :requests, :outcomes, :absorbed, :passed_on, :rescued, :replays, :replays_unknown, :lost, :total, :first_byte)",

@@ -1,6 +1,6 @@
 //! Answers questions from the ledger. Reads only.
 
-use super::{file::Trouble, period::Period};
+use super::{file::StoreError, period::Period};
 use crate::status::{
     history::{Bucket, Entry, History, Span},
     traffic::FaultCount,
@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
 
 /// The history of a span, all of it as of one moment.
-pub(super) fn history(db: &mut Connection, span: &Span) -> Result<History, Trouble> {
+pub(super) fn history(db: &mut Connection, span: &Span) -> Result<History, StoreError> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Deferred)?;
     let within = [span.since_unix_ms.cast_signed(), span.until_unix_ms.cast_signed()];
     let mut all = Period::default();
@@ -65,7 +65,7 @@ pub(super) fn history(db: &mut Connection, span: &Span) -> Result<History, Troub
 }
 
 /// The newest single faults.
-fn faults(db: &Connection, within: [i64; 2], limit: usize) -> Result<Vec<Entry>, Trouble> {
+fn faults(db: &Connection, within: [i64; 2], limit: usize) -> Result<Vec<Entry>, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut find = db.prepare("SELECT * FROM fault WHERE at >= ? AND at < ? ORDER BY at DESC, rowid DESC LIMIT ?")?;
     let entries = find.query_map([within[0], within[1], limit], |row| {
@@ -85,7 +85,7 @@ fn faults(db: &Connection, within: [i64; 2], limit: usize) -> Result<Vec<Entry>,
 }
 
 /// Faults from a moment on, as they were counted.
-pub(super) fn faults_since(db: &Connection, since_unix_ms: u64) -> Result<FaultCount, Trouble> {
+pub(super) fn faults_since(db: &Connection, since_unix_ms: u64) -> Result<FaultCount, StoreError> {
     let query = "SELECT coalesce(sum(absorbed), 0), coalesce(sum(passed_on), 0) FROM period WHERE at >= ?";
     let number = |n: i64| n.cast_unsigned();
     Ok(db.query_row(query, [since_unix_ms.cast_signed()], |row| {
@@ -94,7 +94,7 @@ pub(super) fn faults_since(db: &Connection, since_unix_ms: u64) -> Result<FaultC
 }
 
 /// When the present day began by this machine's clock and time zone, in milliseconds since 1970; needs no file.
-pub(super) fn day_began() -> Result<u64, Trouble> {
+pub(super) fn day_began() -> Result<u64, StoreError> {
     let db = Connection::open_in_memory()?;
     let seconds: i64 = db.query_row("SELECT unixepoch('now', 'localtime', 'start of day', 'utc')", [], |row| row.get(0))?;
     Ok(u64::try_from(seconds).unwrap_or_default() * 1000)

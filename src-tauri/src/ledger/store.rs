@@ -1,6 +1,6 @@
 //! What is written into the ledger and what is removed from it. Blocks; decides neither when nor where.
 
-use super::{file::Trouble, period::Period};
+use super::{file::StoreError, period::Period};
 use crate::status::{history::PERIOD_MS, traffic::Fault};
 use rusqlite::{Connection, TransactionBehavior, named_params};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 const CHUNK: i64 = 1000;
 
 /// Faults and counts, all of them or none.
-pub(super) fn write(db: &mut Connection, faults: &[Fault], counted: Period, now_unix_ms: u64) -> Result<(), Trouble> {
+pub(super) fn write(db: &mut Connection, faults: &[Fault], counted: Period, now_unix_ms: u64) -> Result<(), StoreError> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut put = tx.prepare(
@@ -36,7 +36,7 @@ pub(super) fn write(db: &mut Connection, faults: &[Fault], counted: Period, now_
 }
 
 /// Bytes in use, of the file and not of its log.
-pub(super) fn used(db: &Connection) -> Result<u64, Trouble> {
+pub(super) fn used(db: &Connection) -> Result<u64, StoreError> {
     let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
     Ok((number("page_count")? - number("freelist_count")?) * number("page_size")?)
 }
@@ -44,7 +44,7 @@ pub(super) fn used(db: &Connection) -> Result<u64, Trouble> {
 /// Removes what is older than `keep`, then the oldest of what is more than `size`; gives the space back.
 ///
 /// Single faults go before counts: the counts are small, and tell the same over a longer time.
-pub(super) fn prune(db: &Connection, keep: Duration, size: u64, now_unix_ms: u64) -> Result<(), Trouble> {
+pub(super) fn prune(db: &Connection, keep: Duration, size: u64, now_unix_ms: u64) -> Result<(), StoreError> {
     let oldest = now_unix_ms.saturating_sub(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX)).cast_signed();
     let mut removed = 0;
     for table in ["fault", "period"] {
@@ -74,7 +74,7 @@ pub(super) fn prune(db: &Connection, keep: Duration, size: u64, now_unix_ms: u64
 }
 
 /// Removes a chunk of the oldest rows that are older than a moment; how many there were.
-fn remove(db: &Connection, table: &str, before: i64) -> Result<usize, Trouble> {
+fn remove(db: &Connection, table: &str, before: i64) -> Result<usize, StoreError> {
     let rows = format!("SELECT rowid FROM {table} WHERE at < ? ORDER BY at LIMIT {CHUNK}");
     Ok(db.execute(&format!("DELETE FROM {table} WHERE rowid IN ({rows})"), [before])?)
 }

@@ -1,7 +1,7 @@
 //! The ledger in good and in bad times: real files, real threads, clocks of milliseconds.
 
 use super::{
-    file::{self, Trouble},
+    file::{self, StoreError},
     period::Period,
     *,
 };
@@ -47,8 +47,9 @@ impl Kept {
         prepare(&config.paths.ledger_file(), &mut config);
         let (health, traffic) = (Tracker::default(), Arc::new(Traffic::default()));
         let (questions, asked) = mpsc::channel(4);
-        let tempo = Tempo { batch: Duration::from_millis(5), tick: Duration::from_millis(50), prune: Duration::from_millis(200) };
-        let ledger = Ledger::start_at(tempo, &config, health.clone(), &traffic, asked);
+        let intervals =
+            Intervals { batch: Duration::from_millis(5), tick: Duration::from_millis(50), prune: Duration::from_millis(200) };
+        let ledger = Ledger::start_at(intervals, &config, health.clone(), &traffic, asked);
         Self { home, config, health, traffic, questions, ledger }
     }
 
@@ -286,7 +287,7 @@ fn a_full_disk_is_no_damage() {
     db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     let faults: Vec<_> = (0..1000).map(|n| fault(n, Cause::Dns, true)).collect();
     let refused = store::write(&mut db, &faults, Period::default(), 0).unwrap_err();
-    assert_eq!(refused, Trouble::Unusable("the disk is full".into()));
+    assert_eq!(refused, StoreError::Unusable("the disk is full".into()));
     let rows: i64 = db.query_row("SELECT count(*) FROM fault", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 0, "all of it or none");
 }

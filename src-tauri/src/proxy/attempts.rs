@@ -8,7 +8,7 @@ use super::{
     error::Dialect,
     message::Message,
     retry::{self, Attempt, Kind, Verdict},
-    upstream::{Failure, Lease, Upstream, Wire},
+    upstream::{Connection, Failure, Lease, Upstream},
 };
 use crate::status::traffic::{Cause, Outcome, Ticket};
 use http::{
@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// An answer whose head is there, and the connection that its body comes on.
-pub(super) type Answered = (Response<Incoming>, Wire);
+pub(super) type Answered = (Response<Incoming>, Connection);
 
 /// A request and its attempts.
 #[derive(Debug)]
@@ -105,10 +105,10 @@ impl Attempts {
             self.ticket.trace().begins(self.number);
             match self.once().await {
                 Ok(answered) => match self.declined(&answered.0) {
-                    Some((failure, wait)) if self.may_retry(&failure, Some(wait)).await => {}
+                    Some((failure, wait)) if self.wait_before_retry(&failure, Some(wait)).await => {}
                     _ => return Ok(answered),
                 },
-                Err(failure) if self.may_retry(&failure, None).await => {}
+                Err(failure) if self.wait_before_retry(&failure, None).await => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -116,7 +116,7 @@ impl Attempts {
 
     /// True when the answer to this request could be asked for once more, should it break off before the client has seen any of it.
     pub(super) fn can_be_repaired(&self) -> bool {
-        self.body == retry::Body::Held && self.kind != Kind::Once && self.proxy.config.retry.replays > 0
+        self.body == retry::Body::Held && self.kind != Kind::NotReplayable && self.proxy.config.retry.replays > 0
     }
 
     /// Gemini's stream for whoever does not ask for events: one array, element by element.
@@ -126,7 +126,7 @@ impl Attempts {
 
     /// What the client is told of them: how many, and whether the request was too large to be sent again.
     pub(super) fn header(&self) -> HeaderValue {
-        if self.body == retry::Body::Held || self.kind == Kind::Once {
+        if self.body == retry::Body::Held || self.kind == Kind::NotReplayable {
             return HeaderValue::from(self.number);
         }
         HeaderValue::try_from(format!("{}; not-replayable", self.number)).unwrap_or_else(|_| HeaderValue::from(self.number))
@@ -140,7 +140,7 @@ impl Attempts {
     }
 
     /// Asks whether the request is tried again after this failure; when it is, counts it and waits out the pause.
-    pub(super) async fn may_retry(&mut self, failure: &Failure, retry_after: Option<Duration>) -> bool {
+    pub(super) async fn wait_before_retry(&mut self, failure: &Failure, retry_after: Option<Duration>) -> bool {
         let failed = *self.failed.get_or_insert_with(Instant::now);
         let attempt = Attempt {
             number: self.number,
@@ -163,7 +163,7 @@ impl Attempts {
             self.replays += 1;
             shared.traffic.replay(self.kind == Kind::Inference && failure.cause == Cause::FreshReset);
         }
-        tracing::debug!(origin = %self.upstream.origin.place, cause = failure.cause.as_str(), attempt = self.number, "trying again: {}", failure.detail);
+        tracing::debug!(origin = %self.upstream.origin.endpoint, cause = failure.cause.as_str(), attempt = self.number, "trying again: {}", failure.detail);
         // Once a fresh connection is due it stays due, also when dialling it fails.
         (self.fresh, self.pause) = (self.fresh || fresh, after);
         if !after.is_zero() {
@@ -178,7 +178,7 @@ impl Attempts {
     pub(super) fn fail(mut self, failure: &Failure) {
         self.ticket.ends_as(Outcome::Failed);
         self.ticket.pass_on(failure.cause, self.number);
-        tracing::warn!(origin = %self.upstream.origin.place, cause = failure.cause.as_str(), attempts = self.number, "passed on: {}", failure.detail);
+        tracing::warn!(origin = %self.upstream.origin.endpoint, cause = failure.cause.as_str(), attempts = self.number, "passed on: {}", failure.detail);
     }
 
     /// One attempt: a connection, the request, the response's head.
@@ -193,23 +193,23 @@ impl Attempts {
                 self.began + limit.max(connect.dns_timeout + connect.timeout + connect.tls_timeout)
             }
         };
-        let place = &self.upstream.origin.place;
+        let endpoint = &self.upstream.origin.endpoint;
         let checkout = self.upstream.origin.checkout(self.fresh, self.began, self.deadline.min(give_up));
-        let Lease { wire, stale, parked } = checkout.await;
+        let Lease { connection, stale, parked } = checkout.await;
         self.waited += waiting.elapsed();
         for _ in 0..stale {
             self.ticket.absorb(Cause::StalePooled, self.number);
         }
-        let mut wire = wire?;
+        let mut connection = connection?;
         self.retried += self.failed.take().map_or(Duration::ZERO, |at| at.elapsed());
         if parked {
             self.ticket.absorb(Cause::CircuitOpen, self.number);
         }
-        for cause in wire.take_absorbed() {
+        for cause in connection.take_absorbed() {
             self.ticket.absorb(cause, self.number);
         }
-        self.proxy.shared.traffic.exchange(wire.will_reuse());
-        self.ticket.trace().sent(wire.will_reuse());
+        self.proxy.shared.traffic.exchange(connection.will_reuse());
+        self.ticket.trace().sent(connection.will_reuse());
         let Some(outgoing) = self.payload.take() else {
             return Err(Failure {
                 cause: Cause::WriteFailed,
@@ -221,13 +221,13 @@ impl Attempts {
         }
         let (request, length) = self.message.with(outgoing);
         let waiting = Instant::now();
-        let answered = timeout_at(self.deadline, wire.exchange(request, length)).await;
+        let answered = timeout_at(self.deadline, connection.exchange(request, length)).await;
         self.waited += waiting.elapsed();
         if matches!(answered, Ok(Ok(_))) {
             self.ticket.trace().answered();
         }
         answered.unwrap_or_else(|_| {
-            let detail = format!("no response from {place} before the agent's own deadline");
+            let detail = format!("no response from {endpoint} before the agent's own deadline");
             Err(Failure { cause: Cause::ResponseTimeout, detail })
         })
     }

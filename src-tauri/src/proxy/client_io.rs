@@ -10,7 +10,7 @@ use super::{
         chunks::Chunks,
         head::{self, Framing, HeadLimits, Refusal},
     },
-    said::Said,
+    said::ConnectionState,
 };
 use crate::config::ClientTimes;
 use bytes::{Buf, BytesMut};
@@ -55,7 +55,7 @@ enum Wait {
 /// The socket.
 pub(super) struct ClientIo {
     stream: Take<TcpStream>,
-    said: Arc<Said>,
+    said: Arc<ConnectionState>,
     limits: HeadLimits,
     times: ClientTimes,
     refuse: Refuse,
@@ -75,7 +75,13 @@ pub(super) struct ClientIo {
 }
 
 impl ClientIo {
-    pub(super) fn new(stream: TcpStream, said: Arc<Said>, limits: HeadLimits, times: ClientTimes, refuse: Refuse) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        said: Arc<ConnectionState>,
+        limits: HeadLimits,
+        times: ClientTimes,
+        refuse: Refuse,
+    ) -> Self {
         use tokio::io::AsyncReadExt;
         Self {
             stream: stream.take(u64::MAX),

@@ -5,11 +5,11 @@ use super::{
     client_io::ClientIo,
     error::{self, Dialect, Error},
     forward, guard, headers,
-    listen::Unspoken,
+    listen::AwaitingFirstRequest,
     own,
-    reply::{Answer, Busy, Reply},
+    reply::{Answer, InFlightGuard, Reply},
     route::{self, Route},
-    said::Said,
+    said::ConnectionState,
 };
 use crate::status::traffic::Outcome;
 use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
@@ -26,15 +26,15 @@ use tokio::{
 };
 
 /// Serves a connection to its end. `shed`: it is one too many, and every request on it is told so.
-pub(super) async fn serve(proxy: Arc<Proxy>, mut stream: TcpStream, shed: bool, unspoken: Arc<Unspoken>) {
+pub(super) async fn serve(proxy: Arc<Proxy>, mut stream: TcpStream, shed: bool, awaiting: Arc<AwaitingFirstRequest>) {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!("a client's socket could not be tuned: {e}");
     }
     let mut mode = proxy.mode.clone();
     let mut first_byte = [0u8; 1];
-    let mut unspoken = Some(unspoken);
+    let mut awaiting = Some(awaiting);
     loop {
-        let limit = if unspoken.is_some() { proxy.config.client.greeting } else { proxy.config.client.idle };
+        let limit = if awaiting.is_some() { proxy.config.client.greeting } else { proxy.config.client.idle };
         // Agents keep many connections that say nothing: each costs a socket and a small task, until it speaks.
         tokio::select! {
             // What has come before the end is still answered.
@@ -43,12 +43,12 @@ pub(super) async fn serve(proxy: Arc<Proxy>, mut stream: TcpStream, shed: bool, 
             first = timeout(limit, stream.peek(&mut first_byte)) => match first {
                 Ok(Ok(1..)) => {}
                 Ok(_) => return, // the client has left
-                Err(_) if unspoken.take().is_some() => continue,
+                Err(_) if awaiting.take().is_some() => continue,
                 Err(_) => return close(&proxy, stream).await,
             },
             () = Mode::reaches(&mut mode, Mode::Closing) => return close(&proxy, stream).await,
         }
-        match Box::pin(speak(&proxy, stream, shed, unspoken.take())).await {
+        match Box::pin(speak(&proxy, stream, shed, awaiting.take())).await {
             Some(resting) => stream = resting,
             None => return,
         }
@@ -63,20 +63,25 @@ async fn close(proxy: &Proxy, mut stream: TcpStream) {
 }
 
 /// Serves requests until the connection ends, or rests: then the bare socket comes back.
-async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool, unspoken: Option<Arc<Unspoken>>) -> Option<TcpStream> {
+async fn speak(
+    proxy: &Arc<Proxy>,
+    stream: TcpStream,
+    shed: bool,
+    awaiting: Option<Arc<AwaitingFirstRequest>>,
+) -> Option<TcpStream> {
     let config = &proxy.config;
-    let said = Arc::<Said>::default();
+    let said = Arc::<ConnectionState>::default();
     let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
     let io = ClientIo::new(stream, said.clone(), limits, config.client.clone(), error::respond_raw);
     let service = {
         let (proxy, said) = (proxy.clone(), said.clone());
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
         service_fn(move |request| {
-            let (proxy, said, busy, unspoken) = (proxy.clone(), said.clone(), Busy::new(&said), unspoken.clone());
+            let (proxy, said, busy, awaiting) = (proxy.clone(), said.clone(), InFlightGuard::new(&said), awaiting.clone());
             Box::pin(async move {
                 let response = respond(&proxy, &said, request, busy, shed).await;
-                if let Some(unspoken) = unspoken {
-                    unspoken.ends();
+                if let Some(awaiting) = awaiting {
+                    awaiting.ends();
                 }
                 Ok::<_, Infallible>(response)
             })
@@ -116,7 +121,13 @@ async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool, unspoken: Opti
     None
 }
 
-async fn respond(proxy: &Arc<Proxy>, said: &Said, request: Request<Incoming>, busy: Busy, shed: bool) -> Response<Answer> {
+async fn respond(
+    proxy: &Arc<Proxy>,
+    said: &ConnectionState,
+    request: Request<Incoming>,
+    busy: InFlightGuard,
+    shed: bool,
+) -> Response<Answer> {
     if headers::closes(request.version(), request.headers()) {
         busy.client_closes();
     }

@@ -8,7 +8,7 @@ use super::{
     body::{self, Caps, ReadError},
     error::{self, Dialect, Error},
     headers,
-    hold::{self, Gathered, Gathering, Later, Way},
+    hold::{self, DeferredBody, Delivery, Gathered, ResponseBuffer},
     message::Message,
     model,
     relay::{Relay, Source},
@@ -116,44 +116,44 @@ async fn pass(
 async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts>, Failure)> {
     let mut speak_by = None;
     loop {
-        let (response, wire) = match attempts.answer().await {
+        let (response, connection) = match attempts.answer().await {
             Ok(answered) => answered,
             Err(failure) => return Err((Box::new(attempts), failure)),
         };
-        let reused = wire.is_reused();
+        let reused = connection.is_reused();
         let (head, body) = response.into_parts();
-        let way = Way::of(&attempts, &head, &body);
-        if way == Way::AsItComes {
-            let (head, outcome) = dress(head, &mut attempts, reused);
+        let delivery = Delivery::of(&attempts, &head, &body);
+        if delivery == Delivery::Stream {
+            let (head, outcome) = add_response_headers(head, &mut attempts, reused);
             // Other streams of events may be silent for as long as they like, and take no pings of ours.
             let events = attempts.kind == Kind::Inference && hold::is_plain_event_stream(&head.headers);
-            let relay = Relay::new(Source::new(body, wire), attempts, outcome, events);
+            let relay = Relay::new(Source::new(body, connection), attempts, outcome, events);
             return Ok(Response::from_parts(head, Reply::Relay(Box::new(relay))));
         }
-        let mut gathering = Gathering::new(way, body, wire, &attempts);
+        let mut buffer = ResponseBuffer::new(delivery, body, connection, &attempts);
         let waiting = Instant::now();
-        let speak_by = match way {
-            Way::WholeBody => attempts.deadline,
+        let speak_by = match delivery {
+            Delivery::BufferBody => attempts.deadline,
             _ => *speak_by.get_or_insert(waiting + attempts.proxy.config.stream.commit_wait),
         };
-        let gathered = timeout_at(speak_by, gathering.run()).await;
+        let gathered = timeout_at(speak_by, buffer.run()).await;
         attempts.waited += waiting.elapsed();
         let whole = matches!(gathered, Ok(Gathered::Whole));
         match gathered {
             Ok(Gathered::Cut(failure)) => {
-                drop(gathering); // with its connection: a request must not run twice at the same time
-                if !attempts.may_retry(&failure, None).await {
+                drop(buffer); // with its connection: a request must not run twice at the same time
+                if !attempts.wait_before_retry(&failure, None).await {
                     return Err((Box::new(attempts), failure));
                 }
             }
-            Err(_) if way.is_stream() => {
-                let (mut head, _) = dress(head, &mut attempts, reused);
+            Err(_) if delivery.is_stream() => {
+                let (mut head, _) = add_response_headers(head, &mut attempts, reused);
                 head.headers.remove(CONTENT_LENGTH); // with pings, or from another attempt, it is longer or shorter
-                return Ok(Response::from_parts(head, Reply::Later(Box::new(Later::new(gathering, attempts)))));
+                return Ok(Response::from_parts(head, Reply::DeferredBody(Box::new(DeferredBody::new(buffer, attempts)))));
             }
             Ok(Gathered::Commit | Gathered::Whole) | Err(_) => {
-                let (mut head, outcome) = dress(head, &mut attempts, reused);
-                let relay = gathering.relay(attempts, outcome, whole);
+                let (mut head, outcome) = add_response_headers(head, &mut attempts, reused);
+                let relay = buffer.relay(attempts, outcome, whole);
                 // More may have been announced than came before the last event (U10); hyper takes the header at its word.
                 if let (true, Some(length), Some(said)) = (whole, relay.size_hint().exact(), head.headers.get_mut(CONTENT_LENGTH))
                 {
@@ -166,7 +166,7 @@ async fn answer(mut attempts: Attempts) -> Result<Response<Reply>, (Box<Attempts
 }
 
 /// The head as the client gets it, and how the request will have ended.
-fn dress(mut head: response::Parts, attempts: &mut Attempts, reused: bool) -> (response::Parts, Outcome) {
+fn add_response_headers(mut head: response::Parts, attempts: &mut Attempts, reused: bool) -> (response::Parts, Outcome) {
     let own = attempts.ticket.elapsed().saturating_sub(attempts.waited);
     attempts.ticket.first_byte(own);
     head.headers = headers::strip(&head.headers, &[]);

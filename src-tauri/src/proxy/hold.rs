@@ -5,18 +5,18 @@
 
 mod buffer;
 mod cuts;
-mod later;
+mod deferred;
 
 pub(super) use buffer::Buffer;
 pub use cuts::Cuts;
-pub(super) use later::Later;
+pub(super) use deferred::DeferredBody;
 
 use super::{
     attempts::Attempts,
     relay::{Relay, Source},
     retry::Kind as Request,
     sse::{Kind, Scanner},
-    upstream::{Failure, Wire, innermost},
+    upstream::{Connection, Failure, innermost},
 };
 use crate::{
     config::StreamMode,
@@ -36,34 +36,34 @@ use tokio::time::timeout;
 
 /// How an answer reaches its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Delivery {
     /// Frame by frame, as it comes.
-    AsItComes,
+    Stream,
     /// Events, from the first content on.
-    Window,
+    UntilFirstContent,
     /// Small and not a stream: when it is there.
-    Small,
+    BufferSmall,
     /// Events, when the last one is there.
-    Whole,
+    BufferStream,
     /// No stream, and the user wants it whole whatever its size.
-    WholeBody,
+    BufferBody,
 }
 
-impl Way {
+impl Delivery {
     /// Chooses from the answer's head.
     pub(super) fn of(attempts: &Attempts, head: &response::Parts, body: &Incoming) -> Self {
         let stream = &attempts.proxy.config.stream;
         if !attempts.can_be_repaired() || !head.status.is_success() || body.is_end_stream() {
-            return Self::AsItComes;
+            return Self::Stream;
         }
         let inference = attempts.kind == Request::Inference;
         let holds = inference && holds(attempts);
         if is_type(&head.headers, "text/event-stream") {
             // Events in a compressed stream cannot be told apart, nor pings put between them.
             return match inference && !head.headers.contains_key(CONTENT_ENCODING) {
-                true if holds => Self::Whole,
-                true => Self::Window,
-                false => Self::AsItComes,
+                true if holds => Self::BufferStream,
+                true => Self::UntilFirstContent,
+                false => Self::Stream,
             };
         }
         let small = match body.size_hint().exact() {
@@ -71,15 +71,15 @@ impl Way {
             None => is_type(&head.headers, "application/json") && !attempts.asks_for_a_stream_of_json(),
         };
         match small {
-            _ if holds => Self::WholeBody,
-            true => Self::Small,
-            false => Self::AsItComes,
+            _ if holds => Self::BufferBody,
+            true => Self::BufferSmall,
+            false => Self::Stream,
         }
     }
 
     /// Events, held back for now.
     pub(super) fn is_stream(self) -> bool {
-        matches!(self, Self::Window | Self::Whole)
+        matches!(self, Self::UntilFirstContent | Self::BufferStream)
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn holds(attempts: &Attempts) -> bool {
     match stream.mode {
         StreamMode::Pass => false,
         StreamMode::Hold => true,
-        StreamMode::Adaptive => attempts.proxy.shared.cuts.are_frequent(&attempts.upstream.origin.place.host, stream),
+        StreamMode::Adaptive => attempts.proxy.shared.cuts.are_frequent(&attempts.upstream.origin.endpoint.host, stream),
     }
 }
 
@@ -116,8 +116,8 @@ pub(super) enum Gathered {
 
 /// An answer that is held back.
 #[derive(Debug)]
-pub(super) struct Gathering {
-    way: Way,
+pub(super) struct ResponseBuffer {
+    delivery: Delivery,
     source: Source,
     buffer: Buffer,
     scanner: Option<Scanner>,
@@ -131,19 +131,21 @@ pub(super) struct Gathering {
     trace: Trace,
 }
 
-impl Gathering {
-    pub(super) fn new(way: Way, body: Incoming, wire: Wire, attempts: &Attempts) -> Self {
+impl ResponseBuffer {
+    pub(super) fn new(delivery: Delivery, body: Incoming, connection: Connection, attempts: &Attempts) -> Self {
         let config = &attempts.proxy.config;
-        let holds = matches!(way, Way::Whole | Way::WholeBody);
+        let holds = matches!(delivery, Delivery::BufferStream | Delivery::BufferBody);
         let trace = attempts.ticket.trace().clone();
         trace.held();
         Self {
             trace,
-            way,
-            source: Source::new(body, wire),
+            delivery,
+            source: Source::new(body, connection),
             // A window is small and never waits for room.
             buffer: if holds { Buffer::new(attempts.proxy.shared.held.permit()) } else { Buffer::default() },
-            scanner: way.is_stream().then(|| Scanner::new(usize::try_from(config.stream.commit_bytes).unwrap_or(usize::MAX))),
+            scanner: delivery
+                .is_stream()
+                .then(|| Scanner::new(usize::try_from(config.stream.commit_bytes).unwrap_or(usize::MAX))),
             most: (!holds).then_some(config.stream.commit_bytes),
             memory: config.stream.hold_memory,
             total: config.limits.replay_total_bytes,
@@ -180,7 +182,9 @@ impl Gathering {
             if self.source.is_end() && !self.lacks_its_end() {
                 return Gathered::Whole;
             }
-            if self.most.is_some_and(|most| self.buffer.len() > most) || (self.way == Way::Window && self.content) {
+            if self.most.is_some_and(|most| self.buffer.len() > most)
+                || (self.delivery == Delivery::UntilFirstContent && self.content)
+            {
                 return Gathered::Commit;
             }
         }
@@ -196,14 +200,18 @@ impl Gathering {
     }
 
     fn cut(&self, detail: String) -> Gathered {
-        let cause = if matches!(self.way, Way::Whole | Way::WholeBody) { Cause::CutWhileHeld } else { Cause::CutBeforeContent };
+        let cause = if matches!(self.delivery, Delivery::BufferStream | Delivery::BufferBody) {
+            Cause::CutWhileHeld
+        } else {
+            Cause::CutBeforeContent
+        };
         Gathered::Cut(Failure { cause, detail })
     }
 
     /// The body that passes on what is held and then the rest; `whole`: there is no rest.
     pub(super) fn relay(mut self, attempts: Attempts, outcome: Outcome, whole: bool) -> Relay {
-        if whole && let Some(wire) = self.source.take_wire() {
-            attempts.upstream.origin.put_back(wire); // one that broke off behind its last event is found unusable there
+        if whole && let Some(connection) = self.source.take_wire() {
+            attempts.upstream.origin.put_back(connection); // one that broke off behind its last event is found unusable there
         }
         Relay::after(self.buffer, self.scanner, self.source, attempts, outcome)
     }

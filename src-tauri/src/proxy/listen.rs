@@ -100,7 +100,7 @@ pub struct Counters {
     rebinds: AtomicU64,
     accepting: AtomicBool,
     last_error: Mutex<Option<String>>,
-    unspoken: AtomicU64,
+    awaiting: AtomicU64,
 }
 
 impl Counters {
@@ -136,8 +136,8 @@ impl Counters {
     }
 
     /// New connections that may still say their first word; whoever ends the engine waits for them.
-    pub fn unspoken(&self) -> u64 {
-        self.unspoken.load(SeqCst)
+    pub fn awaiting(&self) -> u64 {
+        self.awaiting.load(SeqCst)
     }
 
     fn failed(&self, error: &io::Error) {
@@ -167,26 +167,26 @@ impl Drop for Open {
 }
 
 /// A connection that has yet to be answered once: its client is about to ask, and a FIN would cross with its request.
-pub(super) struct Unspoken {
+pub(super) struct AwaitingFirstRequest {
     counters: Arc<Counters>,
     over: AtomicBool,
 }
 
-impl Unspoken {
+impl AwaitingFirstRequest {
     fn new(counters: &Arc<Counters>) -> Arc<Self> {
-        counters.unspoken.fetch_add(1, SeqCst);
+        counters.awaiting.fetch_add(1, SeqCst);
         Arc::new(Self { counters: counters.clone(), over: AtomicBool::new(false) })
     }
 
     /// It has been answered, or has had its time.
     pub(super) fn ends(&self) {
         if !self.over.load(Relaxed) && !self.over.swap(true, SeqCst) {
-            self.counters.unspoken.fetch_sub(1, SeqCst);
+            self.counters.awaiting.fetch_sub(1, SeqCst);
         }
     }
 }
 
-impl Drop for Unspoken {
+impl Drop for AwaitingFirstRequest {
     fn drop(&mut self) {
         self.ends();
     }
@@ -329,10 +329,10 @@ impl Listen {
         }
         let proxy = self.proxy.clone();
         let token = self.proxy.open.token();
-        let unspoken = Unspoken::new(&shared.counters);
+        let awaiting = AwaitingFirstRequest::new(&shared.counters);
         self.proxy.tasks.spawn(async move {
             let _counted = (open, token);
-            connection::serve(proxy, stream, shed, unspoken).await;
+            connection::serve(proxy, stream, shed, awaiting).await;
         });
     }
 

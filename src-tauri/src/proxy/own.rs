@@ -15,7 +15,7 @@ use super::{
     route::Own,
 };
 use crate::{
-    control::Wish,
+    control::Command,
     health::{Severity, unix_ms},
     status::Phase,
 };
@@ -152,13 +152,13 @@ async fn act(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Resu
         "v1/restart" => restart(proxy).await,
         "v1/stop" => {
             let StopRequest { drain_ms } = parse(request).await?;
-            wish(proxy, Wish::Stop { drain: Duration::from_millis(drain_ms) }).await?;
+            command(proxy, Command::Stop { drain: Duration::from_millis(drain_ms) }).await?;
             Ok(json_answer(StatusCode::ACCEPTED, &json!({ "stopping": true })))
         }
         "v1/handover" => {
             let HandoverRequest { to } = parse(request).await?;
             let (reply, told) = oneshot::channel();
-            told_of(proxy, Wish::HandOver { to, reply }, told).await?;
+            told_of(proxy, Command::HandOver { to, reply }, told).await?;
             Ok(json_answer(StatusCode::OK, &json!({ "handed_over": true })))
         }
         "v1/show" => {
@@ -175,13 +175,18 @@ async fn act(proxy: &Arc<Proxy>, path: &str, request: Request<Incoming>) -> Resu
     }
 }
 
-async fn wish(proxy: &Proxy, wish: Wish) -> Result<(), Error> {
-    proxy.shared.wishes.send(wish).await.map_err(|_| Error::Undone("The engine is stopping and takes no more wishes.".into()))
+async fn command(proxy: &Proxy, command: Command) -> Result<(), Error> {
+    proxy
+        .shared
+        .commands
+        .send(command)
+        .await
+        .map_err(|_| Error::Undone("The engine is stopping and takes no more commands.".into()))
 }
 
-/// As `wish`, for one that is answered.
-async fn told_of<T>(proxy: &Proxy, it: Wish, told: oneshot::Receiver<Result<T, String>>) -> Result<T, Error> {
-    wish(proxy, it).await?;
+/// As `command`, for one that is answered.
+async fn told_of<T>(proxy: &Proxy, it: Command, told: oneshot::Receiver<Result<T, String>>) -> Result<T, Error> {
+    command(proxy, it).await?;
     match told.await {
         Ok(done) => done.map_err(Error::Undone),
         Err(_) => Err(Error::Undone("The engine stopped before it could do that.".into())),
@@ -190,7 +195,7 @@ async fn told_of<T>(proxy: &Proxy, it: Wish, told: oneshot::Receiver<Result<T, S
 
 async fn restart(proxy: &Proxy) -> Result<Response<Reply>, Error> {
     let (reply, told) = oneshot::channel();
-    let done = told_of(proxy, Wish::Restart { reply }, told).await?;
+    let done = told_of(proxy, Command::Restart { reply }, told).await?;
     Ok(json_answer(StatusCode::OK, &serde_json::to_value(done).map_err(|e| Error::Undone(e.to_string()))?))
 }
 

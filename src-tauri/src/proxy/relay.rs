@@ -99,8 +99,8 @@ impl Relay {
         if self.held.is_empty() {
             self.ticket.ends_as(self.outcome);
         }
-        if let Some(wire) = self.source.take_wire() {
-            self.upstream.origin.put_back(wire);
+        if let Some(connection) = self.source.take_wire() {
+            self.upstream.origin.put_back(connection);
         }
     }
 
@@ -109,12 +109,12 @@ impl Relay {
         self.ended = true;
         self.ticket.ends_as(Outcome::Cut);
         self.ticket.pass_on(Cause::CutMidStream, self.attempts);
-        let place = &self.upstream.origin.place;
+        let endpoint = &self.upstream.origin.endpoint;
         // A broken download says nothing about streams, which are what gathering is for.
         if self.events.take().is_some() {
-            self.proxy.shared.cuts.note(&place.host);
+            self.proxy.shared.cuts.note(&endpoint.host);
         }
-        tracing::warn!(origin = %place, "an answer was cut after it had begun: {why}");
+        tracing::warn!(origin = %endpoint, "an answer was cut after it had begun: {why}");
         self.broken = Some(why);
     }
 
@@ -132,7 +132,7 @@ impl Relay {
         let Some(events) = &mut self.events else { return Poll::Pending };
         let shared = &self.proxy.shared;
         let between = events.scanner.at_boundary();
-        events.silence.poll_due(cx, between, &shared.silent, &shared.health, &self.upstream.origin.place.host)
+        events.silence.poll_due(cx, between, &shared.silent, &shared.health, &self.upstream.origin.endpoint.host)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Response bodies: Leeward's own words, an upstream's answer passed through, or a session's open stream.
 
-use super::{hold::Later, relay::Relay, said::Said};
+use super::{hold::DeferredBody, relay::Relay, said::ConnectionState};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::{
@@ -24,7 +24,7 @@ pub(super) enum Reply {
     /// From the upstream.
     Relay(Box<Relay>),
     /// From the upstream, once it is let go.
-    Later(Box<Later>),
+    DeferredBody(Box<DeferredBody>),
     /// Lines as they come, until the sender is dropped.
     Open(mpsc::Receiver<Bytes>),
 }
@@ -43,7 +43,7 @@ impl Body for Reply {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::Relay(relay) => Pin::new(relay.as_mut()).poll_frame(cx),
-            Self::Later(later) => Pin::new(later.as_mut()).poll_frame(cx),
+            Self::DeferredBody(deferred) => Pin::new(deferred.as_mut()).poll_frame(cx),
             Self::Open(lines) => lines.poll_recv(cx).map(|line| line.map(|l| Ok(Frame::data(l)))),
         }
     }
@@ -52,7 +52,7 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Relay(relay) => relay.is_end_stream(),
-            Self::Later(later) => later.is_end_stream(),
+            Self::DeferredBody(deferred) => deferred.is_end_stream(),
             Self::Open(_) => false,
         }
     }
@@ -61,17 +61,17 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Relay(relay) => relay.size_hint(),
-            Self::Later(_) | Self::Open(_) => SizeHint::default(),
+            Self::DeferredBody(_) | Self::Open(_) => SizeHint::default(),
         }
     }
 }
 
 /// Marks a client's connection busy until its response is out or dropped.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Said>);
+pub(super) struct InFlightGuard(Arc<ConnectionState>);
 
-impl Busy {
-    pub(super) fn new(said: &Arc<Said>) -> Self {
+impl InFlightGuard {
+    pub(super) fn new(said: &Arc<ConnectionState>) -> Self {
         said.begin();
         Self(said.clone())
     }
@@ -82,7 +82,7 @@ impl Busy {
     }
 }
 
-impl Drop for Busy {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.busy.store(false, SeqCst);
         self.0.next.wake();
@@ -93,7 +93,7 @@ impl Drop for Busy {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) reply: Reply,
-    pub(super) _busy: Busy,
+    pub(super) _busy: InFlightGuard,
 }
 
 impl Body for Answer {

@@ -29,7 +29,7 @@ pub enum Kind {
     /// Has no effect but its answer, and its tokens (`route::is_replayable`).
     Inference,
     /// Anything else: never sent twice once it may have arrived.
-    Once,
+    NotReplayable,
 }
 
 /// What is known about a failed attempt.
@@ -106,7 +106,7 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
             if verdict != Verdict::Pass && budget() { verdict } else { Verdict::Pass }
         }
         // U6: very probably not processed.
-        Cause::ReusedReset if attempt.kind != Kind::Once && attempt.retrying < policy.total => {
+        Cause::ReusedReset if attempt.kind != Kind::NotReplayable && attempt.retrying < policy.total => {
             replay(Duration::ZERO, attempt.deadline / 2)
         }
         // U7: nobody knows.
@@ -114,15 +114,17 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
             replay(Duration::ZERO, attempt.deadline / 2)
         }
         // U8: processed, and nothing of it was shown. U11: the same after a long time, in which the client was kept waiting.
-        Cause::CutBeforeContent if attempt.kind != Kind::Once => replay(Duration::ZERO, attempt.deadline / 2),
-        Cause::CutWhileHeld if attempt.kind != Kind::Once => replay(Duration::ZERO, attempt.deadline),
+        Cause::CutBeforeContent if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline / 2),
+        Cause::CutWhileHeld if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline),
         // U12: declined; only where the user wants it, and only for as long as the API asks.
-        Cause::Declined if policy.absorb && attempt.kind != Kind::Once && !attempt.client_retries => match attempt.retry_after {
-            Some(after) if after <= policy.absorb_within && attempt.retrying + after < policy.total => {
-                replay(after.max(policy.base), attempt.deadline / 2)
+        Cause::Declined if policy.absorb && attempt.kind != Kind::NotReplayable && !attempt.client_retries => {
+            match attempt.retry_after {
+                Some(after) if after <= policy.absorb_within && attempt.retrying + after < policy.total => {
+                    replay(after.max(policy.base), attempt.deadline / 2)
+                }
+                _ => Verdict::Pass,
             }
-            _ => Verdict::Pass,
-        },
+        }
         // The same causes where a row above does not allow it.
         Cause::Dns
         | Cause::Connect
@@ -153,7 +155,7 @@ fn may_run_twice(attempt: &Attempt, policy: &Retry) -> bool {
     match attempt.kind {
         Kind::Safe => true,
         Kind::Inference => policy.unknown_fate == UnknownFate::Replay && !attempt.client_retries,
-        Kind::Once => false,
+        Kind::NotReplayable => false,
     }
 }
 

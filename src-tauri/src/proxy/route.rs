@@ -68,7 +68,7 @@ pub fn kind(method: &http::Method, path: &str) -> Kind {
     const SUFFIXES: [&str; 3] = ["/codex/responses", ":generateContent", ":streamGenerateContent"];
     let path = path.trim_end_matches('/');
     let inference = INFERENCE.iter().chain(&SUFFIXES).any(|p| path.ends_with(p));
-    if *method == Method::POST && inference { Kind::Inference } else { Kind::Once }
+    if *method == Method::POST && inference { Kind::Inference } else { Kind::NotReplayable }
 }
 
 #[cfg(test)]
@@ -111,9 +111,12 @@ mod tests {
         }
         for path in ["/v1/oauth/token", "/v1/files", "/v1/messages/batches", "/v1/mcp/x", "/v1/code/sessions", "/", "/responses"]
         {
-            assert_eq!(kind(&Method::POST, path), Kind::Once, "{path}");
+            assert_eq!(kind(&Method::POST, path), Kind::NotReplayable, "{path}");
         }
         assert_eq!((kind(&Method::HEAD, "/api/hello"), kind(&Method::GET, "/v1/models")), (Kind::Safe, Kind::Safe));
-        assert_eq!((kind(&Method::PUT, "/v1/messages"), kind(&Method::DELETE, "/v1/messages")), (Kind::Once, Kind::Once));
+        assert_eq!(
+            (kind(&Method::PUT, "/v1/messages"), kind(&Method::DELETE, "/v1/messages")),
+            (Kind::NotReplayable, Kind::NotReplayable)
+        );
     }
 }

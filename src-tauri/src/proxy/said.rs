@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// What the requests of a connection tell its socket.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct ConnectionState {
     /// True while a request is being answered.
     pub(super) busy: AtomicBool,
     /// The client asked for the close and waits for it.
@@ -22,7 +22,7 @@ pub(super) struct Said {
     pub(super) next: AtomicWaker,
 }
 
-impl Said {
+impl ConnectionState {
     /// A request has begun.
     pub(super) fn begin(&self) {
         self.requests.fetch_add(1, Relaxed);

@@ -4,6 +4,7 @@
 //! retries (`retry`) and answers no client (`error`).
 
 mod circuit;
+mod connection;
 mod dial;
 mod paths;
 mod pool;
@@ -11,11 +12,10 @@ mod socket;
 mod tls;
 mod tune;
 mod tunnel;
-mod wire;
 
-pub(super) use paths::Memory;
+pub(super) use connection::{Connection, head_length, innermost};
+pub(super) use paths::PathCache;
 pub(super) use pool::{CONDITIONS, Lease, Origin, Parts};
-pub(super) use wire::{Wire, head_length, innermost};
 
 use super::Proxy;
 use crate::{
@@ -46,9 +46,9 @@ impl Failure {
 
 /// How the upstreams of one generation are reached.
 #[derive(Debug)]
-pub(super) struct Ways {
+pub(super) struct DialContext {
     connectors: tls::Connectors,
-    memory: Arc<Memory>,
+    cache: Arc<PathCache>,
     /// Company proxies; none of them is Leeward itself by way of a variable.
     proxying: Proxying,
     /// Leeward's own address, which must not be dialled.
@@ -59,15 +59,15 @@ pub(super) struct Ways {
     keepalive: Duration,
 }
 
-impl Ways {
-    pub(super) fn new(config: &Config, memory: Arc<Memory>, own: SocketAddr) -> Self {
+impl DialContext {
+    pub(super) fn new(config: &Config, cache: Arc<PathCache>, own: SocketAddr) -> Self {
         let proxying = config.proxy.clone().without(own);
         for dropped in &proxying.dropped {
             tracing::warn!("{dropped} is Leeward's own address and is ignored: requests would go round in a circle");
         }
         Self {
             connectors: tls::Connectors::new(config.trust.clone(), config.tls.clone()),
-            memory,
+            cache,
             proxying,
             own,
             write_stall: Some(config.connect.write_stall).filter(|d| !d.is_zero()),
@@ -91,7 +91,7 @@ pub(super) struct Upstream {
 
 impl Upstream {
     pub(super) fn new(proxy: &Proxy, name: &str, url: &Url, origin: Arc<pool::Origin>) -> Self {
-        let host = origin.place.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
+        let host = origin.endpoint.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
         Self { traffic: proxy.shared.traffic.upstream(name), origin, host, prefix: url.path().trim_end_matches('/').to_owned() }
     }
 
@@ -106,7 +106,7 @@ impl Upstream {
 
 /// What makes two upstreams share a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     /// True for https.
     pub(super) tls: bool,
     /// Host name or address, as in the URL and without brackets.
@@ -115,7 +115,7 @@ pub(super) struct Place {
     pub(super) port: u16,
 }
 
-impl Place {
+impl Endpoint {
     pub(super) fn of(url: &Url) -> Self {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         Self { tls: url.scheme() == Scheme::HTTPS.as_str(), host, port: url.port_or_known_default().unwrap_or(443) }
@@ -130,7 +130,7 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }

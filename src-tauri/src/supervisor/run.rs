@@ -3,11 +3,11 @@
 mod begin;
 mod end;
 mod look;
-mod part;
+mod release;
 
 pub(super) use begin::Parts;
 
-use part::Parting;
+use release::SocketRelease;
 
 use super::{
     Refilter, Reload,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Network, NetworkNews, Restarted, Wish},
+    control::{Command, Network, NetworkNews, Restarted},
     health::Code,
     instance::Lock,
     ledger::Ledger,
@@ -63,13 +63,13 @@ pub(super) fn run(parts: Parts) {
 }
 
 /// A generation that is coming up, and who waits for it.
-struct Coming {
+struct PendingGeneration {
     number: u64,
     since: Instant,
     upstream: String,
     config_error: Option<String>,
     replies: Vec<Reply>,
-    /// Wishes that came when its config had been read already: they get a generation of their own.
+    /// Commands that came when its config had been read already: they get a generation of their own.
     later: Option<Vec<Reply>>,
 }
 
@@ -81,7 +81,7 @@ type Reply = oneshot::Sender<Result<Restarted, String>>;
 
 /// What woke the loop.
 enum Tick {
-    Wish(Option<Wish>),
+    Command(Option<Command>),
     Event(Option<Event>),
     Watch,
     Overdue,
@@ -105,7 +105,7 @@ struct Run {
     /// Somebody is about to take over.
     leaving: bool,
     publish: watch::Sender<Status>,
-    wished: mpsc::Receiver<Wish>,
+    commanded: mpsc::Receiver<Command>,
     /// Tells the generations of changes of the network.
     network: watch::Sender<Network>,
     news: mpsc::Receiver<NetworkNews>,
@@ -124,11 +124,11 @@ struct Run {
     /// The default upstream of the current generation.
     upstream: String,
     next: u64,
-    coming: Option<Coming>,
+    pending: Option<PendingGeneration>,
     rebind_at: Option<Instant>,
-    parting: Option<Parting>,
+    releasing: Option<SocketRelease>,
     /// Partings so far.
-    partings: u64,
+    releases: u64,
     /// Who asked for a restart while there was no socket.
     due: Option<Vec<Reply>>,
     /// When an accept loop that owes its pulse is given up, where that is before the next tick.
@@ -155,22 +155,22 @@ impl Run {
         let mut watch = second::ticks();
         loop {
             let tick = tokio::select! {
-                wish = self.wished.recv() => Tick::Wish(wish),
+                command = self.commanded.recv() => Tick::Command(command),
                 event = self.events.1.recv() => Tick::Event(event),
                 _ = watch.tick() => Tick::Watch,
                 () = sleep_until(self.overdue_at.unwrap_or_else(Instant::now)), if self.overdue_at.is_some() => Tick::Overdue,
                 () = sleep_until(self.rebind_at.unwrap_or_else(Instant::now)), if self.rebind_at.is_some() => Tick::Rebind,
-                () = sleep_until(self.parting.as_ref().map_or_else(Instant::now, |p| p.until)), if self.parting.is_some() => Tick::Parted,
+                () = sleep_until(self.releasing.as_ref().map_or_else(Instant::now, |p| p.until)), if self.releasing.is_some() => Tick::Parted,
                 () = sleep_until(self.probe_at), if !self.probing && self.current > 0 => Tick::Probe,
                 Some(Ok(done)) = self.work.join_next() => done,
                 news = self.news.recv() => Tick::Network(news),
                 Some(ended) = source.join_next() => Tick::SourceEnded(ended),
             };
             match tick {
-                Tick::Wish(Some(Wish::Restart { reply })) => self.restart(vec![reply]),
-                Tick::Wish(Some(Wish::HandOver { to, reply })) => self.hand_over(to, reply),
-                Tick::Wish(Some(Wish::Stop { drain })) => return self.stop(drain).await,
-                Tick::Wish(None) => return self.stop(Duration::ZERO).await,
+                Tick::Command(Some(Command::Restart { reply })) => self.restart(vec![reply]),
+                Tick::Command(Some(Command::HandOver { to, reply })) => self.hand_over(to, reply),
+                Tick::Command(Some(Command::Stop { drain })) => return self.stop(drain).await,
+                Tick::Command(None) => return self.stop(Duration::ZERO).await,
                 Tick::Event(Some(event)) => self.react(event),
                 Tick::Event(None) => {} // we hold a sender ourselves
                 Tick::Watch => self.look(),
@@ -210,7 +210,7 @@ impl Run {
         match started {
             Ok(generation) => {
                 self.generations.push(generation);
-                self.coming = Some(Coming {
+                self.pending = Some(PendingGeneration {
                     number,
                     since: Instant::now(),
                     upstream: self.config.upstream.to_string(),
@@ -239,7 +239,7 @@ impl Run {
     }
 
     fn may_renew(&self) -> bool {
-        self.coming.is_none() && self.last_auto.is_none_or(|at| at.elapsed() >= AUTO_DISTANCE)
+        self.pending.is_none() && self.last_auto.is_none_or(|at| at.elapsed() >= AUTO_DISTANCE)
     }
 
     fn renew_generation(&mut self, why: &str) {
@@ -249,8 +249,8 @@ impl Run {
     }
 
     fn restart(&mut self, replies: Vec<Reply>) {
-        if let Some(coming) = &mut self.coming {
-            coming.later.get_or_insert_default().extend(replies);
+        if let Some(pending) = &mut self.pending {
+            pending.later.get_or_insert_default().extend(replies);
             return;
         }
         if self.is_without_socket() {
@@ -310,7 +310,7 @@ impl Run {
             Event::SocketSuspect { .. } => {}
             Event::LetGo(number) => self.has_let_go(number),
             Event::Ended { generation, why } => {
-                if self.coming.as_ref().is_some_and(|c| c.number == generation) {
+                if self.pending.as_ref().is_some_and(|c| c.number == generation) {
                     self.fail_coming(&why);
                 } else if generation == self.current {
                     self.retire_below(generation + 1);
@@ -321,28 +321,28 @@ impl Run {
     }
 
     fn newest(&self) -> u64 {
-        self.coming.as_ref().map_or(self.current, |c| c.number)
+        self.pending.as_ref().map_or(self.current, |c| c.number)
     }
 
     fn accepting(&mut self, number: u64) {
-        let Some(coming) = self.coming.take_if(|c| c.number == number) else { return };
+        let Some(pending) = self.pending.take_if(|c| c.number == number) else { return };
         self.current = number;
-        self.upstream = coming.upstream.clone();
+        self.upstream = pending.upstream.clone();
         self.stuck = None;
         self.shared.counters.set_accepting(true);
         self.retire_below(number);
         self.probe_what_was_mended();
         self.show();
-        let took_ms = u64::try_from(coming.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took_ms = u64::try_from(pending.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(generation = number, address = %self.socket.address(), took_ms, "accepting");
-        for reply in coming.replies {
-            let done = Restarted { generation: number, took_ms, config_error: coming.config_error.clone() };
+        for reply in pending.replies {
+            let done = Restarted { generation: number, took_ms, config_error: pending.config_error.clone() };
             reply.send(Ok(done)).ok(); // whoever asked may be gone
         }
         if let Some(ready) = self.ready.take() {
             ready.try_send(Ok(())).ok();
         }
-        if let Some(later) = coming.later {
+        if let Some(later) = pending.later {
             self.restart(later);
         }
     }
@@ -352,14 +352,14 @@ impl Run {
     }
 
     fn fail_coming(&mut self, why: &str) {
-        let Some(coming) = self.coming.take() else { return };
-        tracing::error!(generation = coming.number, "did not come up: {why}");
-        self.generations.iter().filter(|g| g.number == coming.number).for_each(Generation::retire);
-        for reply in coming.replies {
+        let Some(pending) = self.pending.take() else { return };
+        tracing::error!(generation = pending.number, "did not come up: {why}");
+        self.generations.iter().filter(|g| g.number == pending.number).for_each(Generation::retire);
+        for reply in pending.replies {
             reply.send(Err(format!("the new engine generation did not come up: {why}"))).ok();
         }
         self.not_ready(why);
-        if let Some(later) = coming.later {
+        if let Some(later) = pending.later {
             self.restart(later);
         }
     }

@@ -1,7 +1,7 @@
 //! The base URLs of an agent that takes them from variables: what the user has set, and where, becomes the upstream.
 
 use super::{
-    around::value_in_lines,
+    context::value_in_lines,
     gemini,
     plan::{Draft, PlanError},
     route::FirstParty,
@@ -78,16 +78,16 @@ fn names(base: &Base) -> impl Iterator<Item = (&String, bool)> {
 
 fn in_environment(draft: &Draft<'_>, base: &Base) -> Option<Inherited> {
     names(base).find_map(|(name, outranks)| {
-        let value = draft.around.var(name)?;
+        let value = draft.context.var(name)?;
         Some(Inherited { place: name.clone(), value, outranks })
     })
 }
 
 fn in_files(draft: &mut Draft<'_>, base: &Base, files_outrank: bool) -> Option<Inherited> {
-    let around = draft.around;
+    let context = draft.context;
     draft.profile.files.iter().find_map(|file| {
-        let path = around.path(file)?;
-        let text = around.text(&path, &mut draft.warnings)?;
+        let path = context.path(file)?;
+        let text = context.text(&path, &mut draft.warnings)?;
         let (name, outranks, value) = names(base).find_map(|(name, over)| Some((name, over, value_in_lines(&text, name)?)))?;
         Some(Inherited { place: format!("{}: {name}", path.display()), value, outranks: outranks || files_outrank })
     })

@@ -2,7 +2,7 @@
 //! `--settings`. Never writes one of them.
 
 use super::{
-    around::Surroundings,
+    context::AgentContext,
     plan::{Draft, PROXIES, PlanError, bypass, home_of, option_value},
     route::FirstParty,
 };
@@ -42,9 +42,9 @@ impl Source {
 pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
     let own = option_value(&draft.args, &["--settings"]).map(str::to_owned);
     let sources = sources(draft, own.as_deref());
-    let around = draft.around;
+    let context = draft.context;
     let stated = |name: &str| sources.iter().find_map(|s| s.get(name).map(|value| (s, value)));
-    let effective = |name: &str| stated(name).map(|(_, v)| v).or_else(|| around.var(name)).filter(|v| !v.is_empty());
+    let effective = |name: &str| stated(name).map(|(_, v)| v).or_else(|| context.var(name)).filter(|v| !v.is_empty());
 
     let inherited = effective(BASE);
     let place = stated(BASE).map_or(BASE.to_owned(), |(source, _)| format!("{}: {BASE}", source.place));
@@ -147,25 +147,25 @@ fn inline(text: &str) -> Option<Map<String, Value>> {
 
 /// Every place that can set a variable, the strongest first.
 fn sources(draft: &mut Draft<'_>, own: Option<&str>) -> Vec<Source> {
-    let around = draft.around;
+    let context = draft.context;
     let mut files: Vec<(PathBuf, bool)> = Vec::new();
     for folder in managed_folders() {
-        let mut parts = (around.list)(&folder.join("managed-settings.d"));
+        let mut parts = (context.list)(&folder.join("managed-settings.d"));
         parts.retain(|p| p.extension().is_some_and(|e| e == "json"));
         // Later parts outrank earlier ones, and all of them the file they add to.
         files.extend(parts.into_iter().rev().map(|p| (p, true)));
         files.push((folder.join("managed-settings.json"), true));
     }
     let strongest_of_the_user = files.len();
-    files.push((around.cwd.join(".claude/settings.local.json"), false));
-    files.push((around.cwd.join(".claude/settings.json"), false));
-    files.extend(home_of(around, "CLAUDE_CONFIG_DIR", ".claude").map(|folder| (folder.join("settings.json"), false)));
+    files.push((context.cwd.join(".claude/settings.local.json"), false));
+    files.push((context.cwd.join(".claude/settings.json"), false));
+    files.extend(home_of(context, "CLAUDE_CONFIG_DIR", ".claude").map(|folder| (folder.join("settings.json"), false)));
     let own_file = own.filter(|text| inline(text).is_none());
     if let Some(file) = own_file {
-        files.insert(strongest_of_the_user, (around.cwd.join(file), false));
+        files.insert(strongest_of_the_user, (context.cwd.join(file), false));
     }
     let mut sources: Vec<Source> =
-        files.into_iter().filter_map(|(path, managed)| read(around, path, managed, &mut draft.warnings)).collect();
+        files.into_iter().filter_map(|(path, managed)| read(context, path, managed, &mut draft.warnings)).collect();
     if let Some(settings) = own.and_then(inline) {
         let at = sources.iter().position(|s| !s.managed).unwrap_or(sources.len());
         sources.insert(at, Source { place: "--settings".into(), env: env_of(&settings), managed: false });
@@ -173,8 +173,8 @@ fn sources(draft: &mut Draft<'_>, own: Option<&str>) -> Vec<Source> {
     sources
 }
 
-fn read(around: &Surroundings<'_>, path: PathBuf, managed: bool, warnings: &mut Vec<String>) -> Option<Source> {
-    let text = around.text(&path, warnings)?;
+fn read(context: &AgentContext<'_>, path: PathBuf, managed: bool, warnings: &mut Vec<String>) -> Option<Source> {
+    let text = context.text(&path, warnings)?;
     match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
         Ok(Value::Object(settings)) => Some(Source { place: path.display().to_string(), env: env_of(&settings), managed }),
         Ok(_) => None,

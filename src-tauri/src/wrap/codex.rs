@@ -20,10 +20,10 @@ enum Login {
 
 /// Fills in the plan for Codex.
 pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
-    let around = draft.around;
-    let folder = home_of(around, "CODEX_HOME", ".codex");
+    let context = draft.context;
+    let folder = home_of(context, "CODEX_HOME", ".codex");
     let config_file = folder.as_ref().map(|f| f.join("config.toml"));
-    let text = config_file.as_ref().and_then(|f| around.text(f, &mut draft.warnings));
+    let text = config_file.as_ref().and_then(|f| context.text(f, &mut draft.warnings));
     let config: toml::Table = match text.as_deref().map(toml::from_str) {
         Some(Ok(table)) => table,
         Some(Err(_)) => {
@@ -48,7 +48,7 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
         let stated = config_option(draft, "openai_base_url")
             .map(|url| ("-c openai_base_url".to_owned(), url))
             .or_else(|| text_at(&config, "openai_base_url").map(|url| ("openai_base_url in Codex's config.toml".to_owned(), url)))
-            .or_else(|| around.var("OPENAI_BASE_URL").map(|url| ("OPENAI_BASE_URL".to_owned(), url)));
+            .or_else(|| context.var("OPENAI_BASE_URL").map(|url| ("OPENAI_BASE_URL".to_owned(), url)));
         let login = login(draft, folder.as_deref());
         return own_provider(draft, login, stated);
     }
@@ -133,7 +133,7 @@ fn config_option(draft: &Draft<'_>, key: &str) -> Option<String> {
 
 /// Codex prefers a ChatGPT login over a key; without either it asks for a login at its start.
 fn login(draft: &mut Draft<'_>, folder: Option<&std::path::Path>) -> Login {
-    let text = folder.and_then(|f| draft.around.text(&f.join("auth.json"), &mut draft.warnings));
+    let text = folder.and_then(|f| draft.context.text(&f.join("auth.json"), &mut draft.warnings));
     let auth: Value = text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
     let given = |key: &str| auth.get(key).is_some_and(|v| !v.is_null() && v.as_str() != Some(""));
     match auth.get("auth_mode").and_then(Value::as_str) {
@@ -141,7 +141,7 @@ fn login(draft: &mut Draft<'_>, folder: Option<&std::path::Path>) -> Login {
         Some(_) => return Login::ChatGpt,
         None => {}
     }
-    let key_in_environment = ["CODEX_API_KEY", "OPENAI_API_KEY"].iter().any(|name| draft.around.var(name).is_some());
+    let key_in_environment = ["CODEX_API_KEY", "OPENAI_API_KEY"].iter().any(|name| draft.context.var(name).is_some());
     if given("OPENAI_API_KEY") || (!given("tokens") && key_in_environment) { Login::ApiKey } else { Login::ChatGpt }
 }
 

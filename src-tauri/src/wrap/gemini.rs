@@ -1,7 +1,7 @@
 //! Gemini CLI: takes a base URL for API keys only beside a login method that its settings name; without one the
 //! variable itself is read as another login method, which it then refuses. Reads its settings, writes none.
 
-use super::{around::Surroundings, plan::Draft};
+use super::{context::AgentContext, plan::Draft};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -10,16 +10,16 @@ pub(super) const KEYED: &str = "GOOGLE_GEMINI_BASE_URL";
 
 /// True when the variable may be set; otherwise the draft says why not.
 pub(super) fn may_set_base_url(draft: &mut Draft<'_>, inherited: bool) -> bool {
-    let around = draft.around;
-    let method = if is_on(around, "GOOGLE_GENAI_USE_GCA") {
+    let context = draft.context;
+    let method = if is_on(context, "GOOGLE_GENAI_USE_GCA") {
         Some("oauth-personal".to_owned())
-    } else if is_on(around, "GOOGLE_GENAI_USE_VERTEXAI") {
+    } else if is_on(context, "GOOGLE_GENAI_USE_VERTEXAI") {
         Some("vertex-ai".to_owned())
     } else {
         None
     };
     let method = method_in_settings(draft).or(method);
-    if method.as_deref() == Some("vertex-ai") && around.var("GOOGLE_VERTEX_BASE_URL").is_none() {
+    if method.as_deref() == Some("vertex-ai") && context.var("GOOGLE_VERTEX_BASE_URL").is_none() {
         draft.warnings.push(
             "Gemini CLI is set to Vertex AI, whose endpoint depends on the region, so requests bypass Leeward; \
              set GOOGLE_VERTEX_BASE_URL to that endpoint to use Leeward"
@@ -36,20 +36,20 @@ pub(super) fn may_set_base_url(draft: &mut Draft<'_>, inherited: bool) -> bool {
     method.is_some() || inherited
 }
 
-fn is_on(around: &Surroundings<'_>, name: &str) -> bool {
-    around.var(name).is_some_and(|v| v == "true")
+fn is_on(context: &AgentContext<'_>, name: &str) -> bool {
+    context.var(name).is_some_and(|v| v == "true")
 }
 
 /// The login method of the strongest settings file that names one.
 fn method_in_settings(draft: &mut Draft<'_>) -> Option<String> {
-    let around = draft.around;
-    let system = around.var("GEMINI_CLI_SYSTEM_SETTINGS_PATH").map_or_else(system_settings, PathBuf::from);
-    let defaults = around
+    let context = draft.context;
+    let system = context.var("GEMINI_CLI_SYSTEM_SETTINGS_PATH").map_or_else(system_settings, PathBuf::from);
+    let defaults = context
         .var("GEMINI_CLI_SYSTEM_DEFAULTS_PATH")
         .map_or_else(|| system.with_file_name("system-defaults.json"), PathBuf::from);
-    let files = [Some(system), around.path("./.gemini/settings.json"), around.path("~/.gemini/settings.json"), Some(defaults)];
+    let files = [Some(system), context.path("./.gemini/settings.json"), context.path("~/.gemini/settings.json"), Some(defaults)];
     files.into_iter().flatten().find_map(|path| {
-        let text = around.text(&path, &mut draft.warnings)?;
+        let text = context.text(&path, &mut draft.warnings)?;
         let settings = jsonc_parser::parse_to_serde_value::<Value>(&text, &Default::default()).ok()?;
         // The second is where older versions kept it; newer ones still read it.
         let method = settings.pointer("/security/auth/selectedType").or_else(|| settings.get("selectedAuthType"))?;

@@ -8,8 +8,8 @@ pub(super) fn stated(draft: &mut Draft<'_>) -> Stated {
 }
 
 fn base_url(draft: &mut Draft<'_>) -> Option<(String, String)> {
-    let path = draft.around.path("~/.kimi/config.toml")?;
-    let text = draft.around.text(&path, &mut draft.warnings)?;
+    let path = draft.context.path("~/.kimi/config.toml")?;
+    let text = draft.context.text(&path, &mut draft.warnings)?;
     let Ok(config) = toml::from_str::<toml::Table>(&text) else {
         draft.warnings.push(format!("{} is not valid TOML, so it is not known which endpoint it names", path.display()));
         return None;

@@ -15,7 +15,7 @@ const CONTENT: &str = "OPENCODE_CONFIG_CONTENT";
 
 /// Fills in the plan for opencode.
 pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
-    let inherited = draft.around.var(CONTENT);
+    let inherited = draft.context.var(CONTENT);
     let mut content = match inherited.as_deref().map(parse) {
         None => Map::new(),
         Some(Some(content)) => content,
@@ -28,18 +28,18 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
     let mut entries: BTreeMap<String, Option<(String, String)>> = BTreeMap::new();
     collect(&content, CONTENT, &mut entries);
     for path in config_files(draft) {
-        if let Some(text) = draft.around.text(&path, &mut draft.warnings) {
+        if let Some(text) = draft.context.text(&path, &mut draft.warnings) {
             match parse(&text) {
                 Some(config) => collect(&config, &path.display().to_string(), &mut entries),
                 None => draft.warnings.push(format!("{} is not valid JSON, so its providers are not known", path.display())),
             }
         }
     }
-    let around = draft.around;
+    let context = draft.context;
     let profile = draft.profile;
     let mut urls: BTreeMap<String, String> = BTreeMap::new();
     for provider in &profile.provider {
-        let known = logins.contains_key(&provider.id) || provider.keys.iter().any(|key| around.var(key).is_some());
+        let known = logins.contains_key(&provider.id) || provider.keys.iter().any(|key| context.var(key).is_some());
         let stated = entries.remove(&provider.id);
         if !known && stated.is_none() {
             continue;
@@ -113,10 +113,10 @@ fn collect(config: &Map<String, Value>, place: &str, entries: &mut BTreeMap<Stri
 
 /// The config files opencode reads, the strongest first: from the folder upwards, the one a variable names, the user's.
 fn config_files(draft: &Draft<'_>) -> Vec<PathBuf> {
-    let around = draft.around;
-    let mut folders: Vec<PathBuf> = around.cwd.ancestors().map(PathBuf::from).collect();
-    let user = home_of(around, "XDG_CONFIG_HOME", ".config").map(|f| f.join("opencode"));
-    let named = around.var("OPENCODE_CONFIG").map(|file| around.cwd.join(file));
+    let context = draft.context;
+    let mut folders: Vec<PathBuf> = context.cwd.ancestors().map(PathBuf::from).collect();
+    let user = home_of(context, "XDG_CONFIG_HOME", ".config").map(|f| f.join("opencode"));
+    let named = context.var("OPENCODE_CONFIG").map(|file| context.cwd.join(file));
     let both = |folder: PathBuf| [folder.join("opencode.jsonc"), folder.join("opencode.json")];
     let mut files: Vec<PathBuf> = folders.drain(..).flat_map(both).collect();
     files.extend(named);
@@ -128,8 +128,8 @@ fn config_files(draft: &Draft<'_>) -> Vec<PathBuf> {
 
 /// The providers the user has logged in to, and how (`api` or `oauth`).
 fn logins(draft: &mut Draft<'_>) -> BTreeMap<String, String> {
-    let folder = home_of(draft.around, "XDG_DATA_HOME", ".local/share");
-    let text = folder.and_then(|f| draft.around.text(&f.join("opencode/auth.json"), &mut draft.warnings));
+    let folder = home_of(draft.context, "XDG_DATA_HOME", ".local/share");
+    let text = folder.and_then(|f| draft.context.text(&f.join("opencode/auth.json"), &mut draft.warnings));
     let auth = text.and_then(|t| parse(&t)).unwrap_or_default();
     let kind = |v: &Value| v.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     auth.iter().map(|(id, login)| (id.clone(), kind(login))).collect()

@@ -2,9 +2,10 @@
 //! Starts nothing, writes nothing, prints nothing.
 
 use super::{
-    around::Surroundings,
     bases::{self, Stated},
-    claude, codex, kimi, opencode, qwen,
+    claude, codex,
+    context::AgentContext,
+    kimi, opencode, qwen,
     route::{FirstParty, MARKER, Router},
     table::{Profile, Special},
 };
@@ -69,7 +70,7 @@ pub enum PlanError {
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     pub profile: &'a Profile,
-    pub around: &'a Surroundings<'a>,
+    pub context: &'a AgentContext<'a>,
     pub router: Router<'a>,
     /// What Leeward's config asks of every client.
     pub client_token: Option<&'a Secret>,
@@ -94,12 +95,12 @@ impl Draft<'_> {
 ///
 /// # Errors
 /// When a base URL that the user has set cannot be an upstream.
-pub fn plan(request: Request<'_>, config: &Config, around: &Surroundings<'_>) -> Result<Plan, PlanError> {
+pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -> Result<Plan, PlanError> {
     let Request { profile, program, args, address } = request;
-    let marker = around.var(MARKER);
+    let marker = context.var(MARKER);
     let mut draft = Draft {
         profile,
-        around,
+        context,
         router: Router::new(address, config, marker.as_deref()),
         client_token: config.client_token.as_ref(),
         args,
@@ -125,11 +126,11 @@ pub fn plan(request: Request<'_>, config: &Config, around: &Surroundings<'_>) ->
     }
     // Claude's settings can name a proxy too, and it has looked at both.
     if profile.special != Some(Special::Claude) {
-        for (name, value) in bypass(&|name| around.var(name), draft.router.base()) {
+        for (name, value) in bypass(&|name| context.var(name), draft.router.base()) {
             draft.set.insert(name, value);
         }
         for (name, value) in &profile.set {
-            if around.var(name).is_none() {
+            if context.var(name).is_none() {
                 draft.set.insert(name.clone(), value.clone());
             }
         }
@@ -205,11 +206,11 @@ pub(super) fn option_value<'a>(args: &'a [OsString], names: &[&str]) -> Option<&
 }
 
 /// Where an agent keeps its files: a folder that a variable names, else one below the home folder.
-pub(super) fn home_of(around: &Surroundings<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
-    around
+pub(super) fn home_of(context: &AgentContext<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
+    context
         .var(variable)
-        .map(|folder| around.cwd.join(folder))
-        .or_else(|| around.home.as_ref().map(|h| h.join(Path::new(below_home))))
+        .map(|folder| context.cwd.join(folder))
+        .or_else(|| context.home.as_ref().map(|h| h.join(Path::new(below_home))))
 }
 
 #[cfg(test)]

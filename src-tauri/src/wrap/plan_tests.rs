@@ -3,7 +3,7 @@
 use super::*;
 use std::{collections::BTreeMap, io};
 
-/// Surroundings made of tables.
+/// AgentContext made of tables.
 pub(in crate::wrap) struct World {
     pub home: tempfile::TempDir,
     /// Leeward's config file.
@@ -29,7 +29,7 @@ impl World {
         let profiles = crate::wrap::profiles().unwrap();
         let profile = profiles.iter().find(|p| p.name == agent).unwrap();
         let list = |folder: &Path| self.files.keys().filter(|f| f.parent() == Some(folder)).cloned().collect();
-        let around = Surroundings {
+        let context = AgentContext {
             env: &|name| self.vars.get(name).cloned(),
             read: &|path| self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into()),
             list: &list,
@@ -40,7 +40,7 @@ impl World {
         plan(
             Request { profile, program: "/bin/agent".into(), args, address: "127.0.0.1:8787".parse().unwrap() },
             &config,
-            &around,
+            &context,
         )
     }
 

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 /// The base URLs that its settings name and the environment would overrule.
 pub(super) fn stated(draft: &mut Draft<'_>) -> Stated {
-    let around = draft.around;
+    let context = draft.context;
     let mut stated = Stated::new();
-    for path in ["./.qwen/settings.json", "~/.qwen/settings.json"].into_iter().filter_map(|file| around.path(file)) {
-        let Some(text) = around.text(&path, &mut draft.warnings) else { continue };
+    for path in ["./.qwen/settings.json", "~/.qwen/settings.json"].into_iter().filter_map(|file| context.path(file)) {
+        let Some(text) = context.text(&path, &mut draft.warnings) else { continue };
         let Ok(settings) = jsonc_parser::parse_to_serde_value::<Value>(&text, &Default::default()) else {
             draft.warnings.push(format!("{} is not valid JSON, so it is not known which endpoint it names", path.display()));
             continue;

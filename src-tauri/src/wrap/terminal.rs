@@ -1,7 +1,7 @@
 //! A window of the user's terminal for a command: which terminal, and how it is told. Pure but for looking at PATH; whoever
 //! asks starts it. No word of the command passes through a shell, except where the terminal itself takes only a line.
 
-use super::{around::Surroundings, platform, shell::Shell};
+use super::{context::AgentContext, platform, shell::Shell};
 use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
@@ -29,8 +29,8 @@ pub struct NoTerminal(String, String);
 ///
 /// # Errors
 /// `NoTerminal`, which names what was searched and the line to run by hand.
-pub fn terminal(command: &[OsString], folder: &Path, around: &Surroundings<'_>) -> Result<Terminal, NoTerminal> {
-    platform::terminal(command, folder, around).ok_or_else(|| {
+pub fn terminal(command: &[OsString], folder: &Path, context: &AgentContext<'_>) -> Result<Terminal, NoTerminal> {
+    platform::terminal(command, folder, context).ok_or_else(|| {
         let names: Vec<_> = platform::TERMINALS.iter().map(|(program, _)| *program).collect();
         NoTerminal(names.join(", "), line(command, folder))
     })
@@ -38,9 +38,9 @@ pub fn terminal(command: &[OsString], folder: &Path, around: &Surroundings<'_>) 
 
 /// The first of the known ones that is on PATH. Windows has but one, which takes its words differently.
 #[cfg(unix)]
-pub(super) fn first(known: &[Known], command: &[OsString], folder: &Path, around: &Surroundings<'_>) -> Option<Terminal> {
+pub(super) fn first(known: &[Known], command: &[OsString], folder: &Path, context: &AgentContext<'_>) -> Option<Terminal> {
     known.iter().find_map(|(program, before)| {
-        let path = find(program, around)?;
+        let path = find(program, context)?;
         let mut start = Command::new(path);
         start.args(*before).args(command).current_dir(folder);
         Some(Terminal { name: (*program).to_owned(), command: start })
@@ -48,8 +48,8 @@ pub(super) fn first(known: &[Known], command: &[OsString], folder: &Path, around
 }
 
 /// A program on PATH.
-pub(super) fn find(program: &str, around: &Surroundings<'_>) -> Option<PathBuf> {
-    which::which_in(program, (around.env)("PATH"), &around.cwd).ok()
+pub(super) fn find(program: &str, context: &AgentContext<'_>) -> Option<PathBuf> {
+    which::which_in(program, (context.env)("PATH"), &context.cwd).ok()
 }
 
 /// The command as one line of a shell.
@@ -66,8 +66,8 @@ pub(super) fn line(command: &[OsString], folder: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn around<'a>(env: &'a dyn Fn(&str) -> Option<String>) -> Surroundings<'a> {
-        Surroundings {
+    fn context<'a>(env: &'a dyn Fn(&str) -> Option<String>) -> AgentContext<'a> {
+        AgentContext {
             env,
             read: &|_| Err(std::io::ErrorKind::NotFound.into()),
             list: &|_| Vec::new(),
@@ -92,7 +92,7 @@ mod tests {
             let path = folder.path().display().to_string();
             let env = |name: &str| (name == "PATH").then(|| path.clone());
             let known: Vec<Known> = vec![("no-such-terminal", &[]), (program, before)];
-            let mut found = first(&known, &words, Path::new("/usr"), &around(&env)).unwrap();
+            let mut found = first(&known, &words, Path::new("/usr"), &context(&env)).unwrap();
             assert_eq!(found.name, program);
             let said = String::from_utf8(found.command.output().unwrap().stdout).unwrap();
             assert_eq!(said, "/usr\nit's a b $HOME; -e", "{program}");
@@ -104,7 +104,7 @@ mod tests {
     fn without_a_terminal_the_line_to_run_is_told() {
         let nothing = |_: &str| Some("/nowhere".to_owned());
         let words: Vec<OsString> = ["leeward", "wrap", "claude", "--", "two words"].map(OsString::from).to_vec();
-        let why = terminal(&words, Path::new("/a b"), &around(&nothing)).unwrap_err().to_string();
+        let why = terminal(&words, Path::new("/a b"), &context(&nothing)).unwrap_err().to_string();
         assert!(why.contains("xdg-terminal-exec") && why.contains("xterm"), "{why}");
         assert!(why.ends_with("cd '/a b' && leeward wrap claude -- 'two words'"), "{why}");
     }

@@ -1,6 +1,6 @@
 //! Unix half of `wrap`: signals, job control, background processes.
 
-use super::{Surroundings, Terminal, terminal::Known};
+use super::{AgentContext, Terminal, terminal::Known};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, setsid, waitid};
 use std::{ffi::OsString, io, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus};
 use tokio::{
@@ -121,9 +121,9 @@ pub(super) const TERMINALS: &[Known] = if cfg!(target_os = "macos") {
 };
 
 /// The user's terminal with a command in it. macOS' take a line from AppleScript, which gets it as an argument.
-pub(super) fn terminal(words: &[OsString], folder: &Path, around: &Surroundings<'_>) -> Option<Terminal> {
+pub(super) fn terminal(words: &[OsString], folder: &Path, context: &AgentContext<'_>) -> Option<Terminal> {
     if !cfg!(target_os = "macos") {
-        return super::terminal::first(TERMINALS, words, folder, around);
+        return super::terminal::first(TERMINALS, words, folder, context);
     }
     let line = super::terminal::line(words, folder);
     let iterm = Path::new("/Applications/iTerm.app").exists();

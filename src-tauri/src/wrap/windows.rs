@@ -1,6 +1,6 @@
 //! Windows half of `wrap`: console events and background processes.
 
-use super::{Surroundings, Terminal, terminal::Known};
+use super::{AgentContext, Terminal, terminal::Known};
 use std::{
     ffi::{OsStr, OsString},
     io,
@@ -93,9 +93,9 @@ const CREATE_NEW_CONSOLE: u32 = 0x0000_0010;
 pub(super) const TERMINALS: &[Known] = &[("wt.exe", &[])];
 
 /// The user's terminal with a command in it.
-pub(super) fn terminal(words: &[OsString], folder: &Path, around: &Surroundings<'_>) -> Option<Terminal> {
+pub(super) fn terminal(words: &[OsString], folder: &Path, context: &AgentContext<'_>) -> Option<Terminal> {
     let (program, arguments) = words.split_first()?;
-    if let Some(wt) = super::terminal::find("wt.exe", around) {
+    if let Some(wt) = super::terminal::find("wt.exe", context) {
         let mut start = std::process::Command::new(wt);
         start.arg("-d").arg(folder).arg("--").args(words.iter().map(|word| for_wt(word)));
         return Some(Terminal { name: "Windows Terminal".into(), command: start });

@@ -2,7 +2,7 @@
 //! its listener does; the rest is asked of its own paths, where a browser asks too, so that both are told the same.
 
 use leeward::{
-    control::{Restarted, Wish, Wishes},
+    control::{Command, Commands, Restarted},
     instance::{Client, ClientError},
     status::Status,
 };
@@ -63,15 +63,15 @@ pub(crate) async fn status(client: State<'_, Client>, picture: State<'_, watch::
 
 /// A new engine generation on the same socket.
 #[tauri::command]
-pub(crate) async fn restart(wishes: State<'_, Wishes>) -> Result<Restarted, Refusal> {
-    ask_for_restart(&wishes).await
+pub(crate) async fn restart(commands: State<'_, Commands>) -> Result<Restarted, Refusal> {
+    ask_for_restart(&commands).await
 }
 
-/// The wish itself, for the panel and the menu.
-pub(crate) async fn ask_for_restart(wishes: &Wishes) -> Result<Restarted, Refusal> {
+/// The command itself, for the panel and the menu.
+pub(crate) async fn ask_for_restart(commands: &Commands) -> Result<Restarted, Refusal> {
     let ended = || Refusal::new("ended", "The engine has ended; quit Leeward and start it again.");
     let (reply, answer) = oneshot::channel();
-    wishes.send(Wish::Restart { reply }).await.map_err(|_| ended())?;
+    commands.send(Command::Restart { reply }).await.map_err(|_| ended())?;
     answer.await.map_err(|_| ended())?.map_err(|why| Refusal::new("not-restarted", why))
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use leeward::{
     config::Paths,
-    control::{Wish, Wishes},
+    control::{Command, Commands},
     status::{Phase, Status},
     tasks::Tasks,
     view::{menu::Action, notice::Notice},
@@ -106,7 +106,7 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
         .plugin(tauri_plugin_notification::init())
         .plugin(panel::place(&running.paths))
         .manage(picture.clone())
-        .manage(running.engine.wishes())
+        .manage(running.engine.commands())
         .manage(traffic.clone())
         .manage(running.client.clone())
         .manage(running.paths.clone())
@@ -214,7 +214,7 @@ fn restart(app: &AppHandle) {
     app.clone().state::<Tasks>().spawn(async move {
         let wants = app.state::<Wants>();
         wants.restarting(true);
-        if let Err(why) = commands::ask_for_restart(&app.state::<Wishes>()).await {
+        if let Err(why) = commands::ask_for_restart(&app.state::<Commands>()).await {
             tracing::error!("restart: {}", why.message);
         }
         wants.restarting(false);
@@ -267,7 +267,7 @@ fn quit(app: &AppHandle) {
     app.clone().state::<Tasks>().spawn(async move {
         let mut picture = app.state::<watch::Receiver<Status>>().inner().clone();
         // Closed: the engine has ended already.
-        if app.state::<Wishes>().send(Wish::Stop { drain: DRAIN }).await.is_ok() {
+        if app.state::<Commands>().send(Command::Stop { drain: DRAIN }).await.is_ok() {
             picture.wait_for(|status| status.phase == Phase::Stopped).await.ok();
         }
         app.exit(0);
@@ -298,15 +298,15 @@ async fn look_for_host(app: AppHandle, hidden: bool) {
 /// What the panel should know of the desktop around it.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub(crate) struct Surroundings {
+pub(crate) struct AgentContext {
     /// False where no icon is shown, so that the panel is all there is.
     tray_icon: bool,
 }
 
-/// See `Surroundings`.
+/// See `AgentContext`.
 #[tauri::command]
-fn surroundings(host: State<'_, TrayHost>) -> Surroundings {
-    Surroundings { tray_icon: host.0.get().copied().unwrap_or(true) }
+fn surroundings(host: State<'_, TrayHost>) -> AgentContext {
+    AgentContext { tray_icon: host.0.get().copied().unwrap_or(true) }
 }
 
 /// As "Quit" in the menu, for a desktop that shows no menu.

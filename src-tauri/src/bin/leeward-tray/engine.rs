@@ -10,7 +10,7 @@ use leeward::{
         write_record,
     },
     logging,
-    supervisor::{Engine, Host, StartError},
+    supervisor::{Engine, EngineOptions, StartError},
 };
 use std::{
     net::TcpListener,
@@ -68,7 +68,7 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
     })?;
     let filter = log.filter();
     let (calls, call) = Calls::new();
-    let host = Host::of(settings.clone())
+    let host = EngineOptions::of(settings.clone())
         .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
         .showing(panel_folder())
         .with_window(call)

@@ -1,4 +1,4 @@
-//! The tray: the engine inside a program without a window. Paints the status, passes wishes on, decides nothing.
+//! The tray: the engine inside a program without a window. Paints the status, passes commands on, decides nothing.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 mod args;

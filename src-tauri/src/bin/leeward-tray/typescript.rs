@@ -6,7 +6,7 @@ mod keep;
 use crate::{
     autostart::Autostart,
     commands::Refusal,
-    desktop::Surroundings,
+    desktop::AgentContext,
     launch::{Agent, Launched},
 };
 use keep::keep;
@@ -18,7 +18,7 @@ fn the_panels_types_are_those_of_the_tray() {
         all.visit::<Agent>();
         all.visit::<Launched>();
         all.visit::<Autostart>();
-        all.visit::<Surroundings>();
+        all.visit::<AgentContext>();
         all.visit::<Refusal>();
     });
 }

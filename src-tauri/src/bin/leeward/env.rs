@@ -27,7 +27,7 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
     let plan = block_on(async {
         let client = progress::while_waiting("starting Leeward", lasting(&background)).await?;
         let request = Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address() };
-        let plan = launch::surrounded(|around| Ok(wrap::plan(request, &config, around)?))?;
+        let plan = launch::surrounded(|context| Ok(wrap::plan(request, &config, context)?))?;
         if !plan.upstreams.is_empty() {
             // Told for a moment; the instance remembers session upstreams.
             wrap::open(client, &plan, background.clone()).await?;

@@ -48,19 +48,19 @@ struct Target {
 
 impl Target {
     fn plan(&self, address: SocketAddr, config: &Config) -> Outcome<Plan> {
-        surrounded(|around| {
+        surrounded(|context| {
             let program = match &self.program {
-                Some(program) => wrap::find_program(program, around)?,
-                None => wrap::find_agent(&self.profile, around)?,
+                Some(program) => wrap::find_program(program, context)?,
+                None => wrap::find_agent(&self.profile, context)?,
             };
             let request = Request { profile: &self.profile, program, args: self.args.clone(), address };
-            Ok(wrap::plan(request, config, around)?)
+            Ok(wrap::plan(request, config, context)?)
         })
     }
 }
 
 /// Plans in the process's own surroundings.
-pub(crate) fn surrounded<T>(plan: impl FnOnce(&wrap::Surroundings<'_>) -> Outcome<T>) -> Outcome<T> {
+pub(crate) fn surrounded<T>(plan: impl FnOnce(&wrap::AgentContext<'_>) -> Outcome<T>) -> Outcome<T> {
     wrap::with_own(plan)
         .map_err(|e| Failure::new(Exit::Unavailable, format!("the current folder is gone ({e}); change to another one")))?
 }

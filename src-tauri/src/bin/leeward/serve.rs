@@ -8,12 +8,12 @@ use crate::{
 use idle::Idle;
 use leeward::{
     config::{self, Config, Flags, Paths, Settings},
-    control::Wish,
+    control::Command,
     health::unix_ms,
     instance::{self, Lock, Record},
     logging,
     status::Status,
-    supervisor::{Engine, Host, StartError},
+    supervisor::{Engine, EngineOptions, StartError},
     wrap,
 };
 use platform::Requests;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         _ => Failure::new(Exit::CannotWrite, e),
     })?;
     let filter = log.filter();
-    let host = Host::of(settings)
+    let host = EngineOptions::of(settings)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
         .showing(config::panel_folder())
         .holding(lock);
@@ -147,7 +147,7 @@ async fn end(engine: Engine, drain: Duration, requests: &mut Requests) {
 
 async fn reload(engine: &Engine) {
     let (reply, answer) = oneshot::channel();
-    if engine.wishes().send(Wish::Restart { reply }).await.is_err() {
+    if engine.commands().send(Command::Restart { reply }).await.is_err() {
         return;
     }
     match answer.await {

@@ -8,7 +8,7 @@ use super::{
     log::{Answered, Body, Head, KEPT_BODY},
     plan::Moment,
     wire::{BodyReader, Link, Part, Socket},
-    write::{Cut, Deed, Writer},
+    write::{Cut, WriteOutcome, Writer},
 };
 use aws_lc_rs::digest;
 use bytes::BytesMut;
@@ -189,14 +189,14 @@ async fn answer(
             whole = api::endless();
             Cut::Nowhere
         }
-        Fault::HeadersThenSilence => Cut::At(Mark::Bytes(0), Deed::Stall),
-        Fault::ResetInHead(bytes) => Cut::InHead(*bytes, Deed::Reset),
-        Fault::CloseInHead(bytes) => Cut::InHead(*bytes, Deed::Close),
-        Fault::StallInHead(bytes) => Cut::InHead(*bytes, Deed::Stall),
-        Fault::ResetAfter(mark) => Cut::At(*mark, Deed::Reset),
-        Fault::TruncateAfter(mark) => Cut::At(*mark, Deed::Close),
-        Fault::StallAfter(mark) => Cut::At(*mark, Deed::Stall),
-        Fault::BadChunk(mark) => Cut::At(*mark, Deed::BadChunk),
+        Fault::HeadersThenSilence => Cut::At(Mark::Bytes(0), WriteOutcome::Stall),
+        Fault::ResetInHead(bytes) => Cut::InHead(*bytes, WriteOutcome::Reset),
+        Fault::CloseInHead(bytes) => Cut::InHead(*bytes, WriteOutcome::Close),
+        Fault::StallInHead(bytes) => Cut::InHead(*bytes, WriteOutcome::Stall),
+        Fault::ResetAfter(mark) => Cut::At(*mark, WriteOutcome::Reset),
+        Fault::TruncateAfter(mark) => Cut::At(*mark, WriteOutcome::Close),
+        Fault::StallAfter(mark) => Cut::At(*mark, WriteOutcome::Stall),
+        Fault::BadChunk(mark) => Cut::At(*mark, WriteOutcome::BadChunk),
         // A stream has no length to lie about, so the lie is told on the same words with one.
         Fault::LyingContentLength(more) => Cut::Lie(i64::try_from(*more).unwrap_or(i64::MAX)),
         Fault::ShortContentLength(less) => Cut::Lie(-i64::try_from(*less).unwrap_or(i64::MAX)),

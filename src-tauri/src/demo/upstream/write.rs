@@ -15,15 +15,15 @@ use std::{io, time::Duration};
 pub(super) enum Cut {
     Nowhere,
     /// After this many bytes of the head.
-    InHead(usize, Deed),
-    At(Mark, Deed),
+    InHead(usize, WriteOutcome),
+    At(Mark, WriteOutcome),
     /// The length is claimed to be this much more than it is.
     Lie(i64),
 }
 
 /// What is done where an answer is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum WriteOutcome {
     Reset,
     Close,
     Stall,
@@ -96,7 +96,7 @@ impl<'a, S: Socket> Writer<'a, S> {
 
     /// The whole answer, or as much of it as the cut leaves; `None` when the connection can carry another.
     pub(super) async fn answer(&mut self, answer: Answer, close: bool, cut: Cut) -> io::Result<Option<End>> {
-        if let Cut::InHead(_, Deed::Reset) | Cut::At(_, Deed::Reset) = cut {
+        if let Cut::InHead(_, WriteOutcome::Reset) | Cut::At(_, WriteOutcome::Reset) = cut {
             // An RST throws away what the kernel has not sent yet, and it begins with few segments at a time.
             self.gathered = Some(Vec::new());
         }
@@ -110,7 +110,7 @@ impl<'a, S: Socket> Writer<'a, S> {
         let lie = if let Cut::Lie(more) = cut { more } else { 0 };
         if lie != 0 {
             answer = measured(answer);
-        } else if matches!(cut, Cut::At(_, Deed::BadChunk)) {
+        } else if matches!(cut, Cut::At(_, WriteOutcome::BadChunk)) {
             answer.framing = Framing::Chunked;
         }
         if !self.pause(answer.wait).await? {
@@ -181,12 +181,12 @@ impl<'a, S: Socket> Writer<'a, S> {
         }
     }
 
-    async fn cut(&mut self, deed: Deed) -> io::Result<End> {
+    async fn cut(&mut self, deed: WriteOutcome) -> io::Result<End> {
         Ok(match deed {
-            Deed::Reset => End::Reset,
-            Deed::Close => End::Close,
-            Deed::Stall => self.silence().await,
-            Deed::BadChunk => {
+            WriteOutcome::Reset => End::Reset,
+            WriteOutcome::Close => End::Close,
+            WriteOutcome::Stall => self.silence().await,
+            WriteOutcome::BadChunk => {
                 self.raw(b"this is no chunk size\r\n").await?;
                 End::Close
             }

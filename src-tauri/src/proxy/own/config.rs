@@ -3,7 +3,7 @@
 
 use crate::{
     config::{Changes, Complaint, Refused, Settings, View},
-    control::Wish,
+    control::Command,
     proxy::{Proxy, error::Error, reply::Reply},
 };
 use http::{Response, StatusCode};
@@ -43,7 +43,7 @@ pub(super) async fn set(proxy: &Proxy, SetRequest { set }: SetRequest) -> Result
     }
     tracing::info!("saved in the config file: {}", keys.join(", "));
     let (reply, told) = oneshot::channel();
-    super::wish(proxy, Wish::Restart { reply }).await?;
+    super::command(proxy, Command::Restart { reply }).await?;
     // How it went is seen in the conditions; the file is saved in any case.
     timeout(IN_FORCE_WITHIN, told).await.ok();
     show(proxy).await

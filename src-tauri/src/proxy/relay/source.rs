@@ -1,6 +1,6 @@
 //! An answer's body as it comes from the upstream, and the connection that must be driven for it to come.
 
-use crate::proxy::upstream::Wire;
+use crate::proxy::upstream::Connection;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -13,24 +13,24 @@ use std::{
 #[derive(Debug)]
 pub(in crate::proxy) struct Source {
     body: Incoming,
-    wire: Option<Wire>,
+    connection: Option<Connection>,
 }
 
 impl Source {
-    pub(in crate::proxy) fn new(body: Incoming, wire: Wire) -> Self {
-        Self { body, wire: Some(wire) }
+    pub(in crate::proxy) fn new(body: Incoming, connection: Connection) -> Self {
+        Self { body, connection: Some(connection) }
     }
 
     /// The next frame; drives the connection while there is none.
     pub(in crate::proxy) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        match &mut self.wire {
-            Some(wire) if frame.is_pending() => {
+        match &mut self.connection {
+            Some(connection) if frame.is_pending() => {
                 // Driving the connection may have read what the body waits for.
-                wire.poll_drive(cx);
+                connection.poll_drive(cx);
                 let frame = Pin::new(&mut self.body).poll_frame(cx);
                 if frame.is_pending() {
-                    wire.bear_gaps();
+                    connection.disable_user_timeout();
                 }
                 frame
             }
@@ -45,7 +45,7 @@ impl Source {
 
     /// False once the connection has been taken.
     pub(in crate::proxy) fn is_open(&self) -> bool {
-        self.wire.is_some()
+        self.connection.is_some()
     }
 
     pub(in crate::proxy) fn size_hint(&self) -> SizeHint {
@@ -53,7 +53,7 @@ impl Source {
     }
 
     /// The connection: to be given back at the body's clean end, to be dropped at any other.
-    pub(in crate::proxy) fn take_wire(&mut self) -> Option<Wire> {
-        self.wire.take()
+    pub(in crate::proxy) fn take_wire(&mut self) -> Option<Connection> {
+        self.connection.take()
     }
 }

@@ -74,7 +74,7 @@ fn row(cause: Cause) -> Again {
 #[test]
 fn the_table() {
     for cause in Cause::ALL {
-        for kind in [Kind::Safe, Kind::Inference, Kind::Once] {
+        for kind in [Kind::Safe, Kind::Inference, Kind::NotReplayable] {
             for body in [Body::Held, Body::Untouched, Body::Spent] {
                 for client_retries in [false, true] {
                     let a = Attempt { kind, body, client_retries, ..attempt(*cause) };
@@ -82,11 +82,11 @@ fn the_table() {
                     let wanted = match row(*cause) {
                         Again::NotReached => body != Body::Spent,
                         Again::NotWhole => held,
-                        Again::Replay => held && kind != Kind::Once,
+                        Again::Replay => held && kind != Kind::NotReplayable,
                         Again::ReplayUnlessClientRetries => {
                             held && (kind == Kind::Safe || (kind == Kind::Inference && !client_retries))
                         }
-                        Again::Absorb => held && kind != Kind::Once && !client_retries,
+                        Again::Absorb => held && kind != Kind::NotReplayable && !client_retries,
                         Again::Never => false,
                     };
                     assert_eq!(retried(&a), wanted, "{a:?}");

@@ -4,12 +4,12 @@
 //! been tried (U2). What was learned on the way goes to `paths`.
 
 use super::{
-    Failure, Place, Ways,
+    DialContext, Endpoint, Failure,
+    connection::Io,
     paths::{Ended, Share},
     socket::Socket,
     tls, tune,
     tunnel::{self, Forwarded, Wanted},
-    wire::Io,
 };
 use crate::{
     config::{CompanyProxy, Config, ProxyKind},
@@ -33,9 +33,9 @@ use tokio_rustls::client::TlsStream;
 /// What a dial needs to know.
 #[derive(Clone, Copy)]
 pub(super) struct Dial<'a> {
-    pub(super) place: &'a Place,
+    pub(super) endpoint: &'a Endpoint,
     pub(super) config: &'a Config,
-    pub(super) ways: &'a Arc<Ways>,
+    pub(super) context: &'a Arc<DialContext>,
     /// Told of each connection that was tried in vain.
     pub(super) budget: &'a Budget,
 }
@@ -49,7 +49,7 @@ pub(super) struct Made {
     /// What failed on the way to it.
     pub(super) absorbed: Vec<Cause>,
     /// Where its own fate is remembered.
-    pub(super) ways: Arc<Ways>,
+    pub(super) context: Arc<DialContext>,
 }
 
 /// One address, one kind of hello.
@@ -82,17 +82,17 @@ impl Next<'_> {
 impl Dial<'_> {
     /// Connects.
     pub(super) async fn run(self) -> Result<Made, Failure> {
-        let Place { tls, host, port } = self.place;
-        let proxy = self.ways.proxying.route(*tls, host, *port);
+        let Endpoint { tls, host, port } = self.endpoint;
+        let proxy = self.context.proxying.route(*tls, host, *port);
         let (host, port) = match &proxy {
             Some(proxy) => (proxy.host.clone(), proxy.port),
             None => (host.clone(), *port),
         };
         let mut next = Next { proxy, host: &host, port, address: None };
         if next.proxy.as_ref().is_some_and(|p| p.kind == ProxyKind::Socks5) {
-            next.address = self.resolve(&self.place.host, self.place.port).await?.first().map(SocketAddr::ip);
+            next.address = self.resolve(&self.endpoint.host, self.endpoint.port).await?.first().map(SocketAddr::ip);
         }
-        let addresses = match (self.resolve(next.host, port).await, self.ways.memory.last_good((next.host, port))) {
+        let addresses = match (self.resolve(next.host, port).await, self.context.cache.last_good((next.host, port))) {
             (Ok(addresses), _) => addresses,
             (Err(failure), Some(address)) => {
                 tracing::info!("{}; trying {address}, where it was before", failure.detail);
@@ -104,17 +104,17 @@ impl Dial<'_> {
         if addresses.iter().any(|a| self.is_own(*a)) {
             return Err(self.own_address(&next));
         }
-        self.race(&next, self.ways.memory.order((next.host, port), addresses)).await
+        self.race(&next, self.context.cache.order((next.host, port), addresses)).await
     }
 
     fn is_own(self, address: SocketAddr) -> bool {
-        let (own, ip) = (self.ways.own.ip(), address.ip());
+        let (own, ip) = (self.context.own.ip(), address.ip());
         let local = own.is_loopback() || own.is_unspecified();
-        address.port() == self.ways.own.port() && (ip == own || (local && (ip.is_loopback() || ip.is_unspecified())))
+        address.port() == self.context.own.port() && (ip == own || (local && (ip.is_loopback() || ip.is_unspecified())))
     }
 
     fn own_address(self, next: &Next<'_>) -> Failure {
-        let who = next.proxy.as_ref().map_or_else(|| self.place.to_string(), |p| format!("the company proxy {p}"));
+        let who = next.proxy.as_ref().map_or_else(|| self.endpoint.to_string(), |p| format!("the company proxy {p}"));
         Failure::new(Cause::Loop, format!("{who} is Leeward's own address"))
     }
 
@@ -133,16 +133,20 @@ impl Dial<'_> {
     }
 
     fn first_share(self) -> Share {
-        if self.ways.connectors.may_offer_post_quantum() { self.ways.memory.share(&self.place.host) } else { Share::Classical }
+        if self.context.connectors.may_offer_post_quantum() {
+            self.context.cache.share(&self.endpoint.host)
+        } else {
+            Share::Classical
+        }
     }
 
     /// Starts the next try when the last one failed or has had its head start; the first through TLS wins.
     async fn race(self, next: &Next<'_>, addresses: Vec<SocketAddr>) -> Result<Made, Failure> {
-        let share = if self.place.tls { self.first_share() } else { Share::Classical };
+        let share = if self.endpoint.tls { self.first_share() } else { Share::Classical };
         let mut waiting: VecDeque<Try> = addresses.into_iter().map(|address| Try { address, share, instead: false }).collect();
         let mut running = FuturesUnordered::new();
         let (mut failed, mut absorbed) = (Vec::new(), Vec::new());
-        let mut last = Failure::new(Cause::Connect, format!("{} has no address", self.place));
+        let mut last = Failure::new(Cause::Connect, format!("{} has no address", self.endpoint));
         loop {
             if running.is_empty() {
                 match waiting.pop_front() {
@@ -156,12 +160,12 @@ impl Dial<'_> {
                     Ok((io, socket, forwarded)) => {
                         self.won(next, tried, &failed);
                         self.budget.charge(running.len()); // those that lost the race
-                        return Ok(Made { io, socket, forwarded, absorbed, ways: self.ways.clone() });
+                        return Ok(Made { io, socket, forwarded, absorbed, context: self.context.clone() });
                     }
                     Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin) => return Err(failure),
                     Err(failure) => {
                         self.budget.charge(1);
-                        tracing::debug!(place = %self.place, share = ?tried.share, "{}", failure.detail);
+                        tracing::debug!(endpoint = %self.endpoint, share = ?tried.share, "{}", failure.detail);
                         failed.push(tried.address);
                         absorbed.push(failure.cause);
                         if failure.cause == Cause::Tls && tried.share == Share::PostQuantum {
@@ -178,12 +182,12 @@ impl Dial<'_> {
     }
 
     fn won(self, next: &Next<'_>, tried: Try, failed: &[SocketAddr]) {
-        let memory = &self.ways.memory;
-        if self.place.tls {
-            memory.passed(&self.place.host, tried.share, tried.instead);
+        let cache = &self.context.cache;
+        if self.endpoint.tls {
+            cache.passed(&self.endpoint.host, tried.share, tried.instead);
         }
         let host = (next.host, next.port);
-        memory.ended(&Ended { host, won: tried.address, failed, quarantine: self.config.connect.quarantine });
+        cache.ended(&Ended { host, won: tried.address, failed, quarantine: self.config.connect.quarantine });
     }
 
     async fn one(self, next: &Next<'_>, tried: Try) -> (Try, Result<Reached, Failure>) {
@@ -193,14 +197,14 @@ impl Dial<'_> {
     async fn reach(self, next: &Next<'_>, Try { address, share, .. }: Try) -> Result<Reached, Failure> {
         let connect = &self.config.connect;
         let failed = |why: String| next.failure(format_args!("no connection to {} at {address} ({why})", next.host));
-        let stream = match timeout(connect.timeout, tune::connect(address, self.ways.memory.segment(address))).await {
+        let stream = match timeout(connect.timeout, tune::connect(address, self.context.cache.segment(address))).await {
             Err(_) => return Err(failed(format!("no answer within {:?}", connect.timeout))),
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Ok(Ok(stream)) => stream,
         };
         // Listening on every address of this machine, Leeward meets itself wherever both ends of a connection are the same.
-        if self.ways.own.ip().is_unspecified()
-            && address.port() == self.ways.own.port()
+        if self.context.own.ip().is_unspecified()
+            && address.port() == self.context.own.port()
             && stream.local_addr().is_ok_and(|a| a.ip() == address.ip())
         {
             return Err(self.own_address(next));
@@ -208,8 +212,8 @@ impl Dial<'_> {
         tune::tune(&stream, self.config.pool.keepalive);
         let socket = Socket::new(stream);
         match &next.proxy {
-            None if !self.place.tls => Ok((Io::Plain(socket.clone()), socket, None)),
-            None => Ok((Io::Tls(Box::new(self.secure(&self.place.host, share, socket.clone()).await?)), socket, None)),
+            None if !self.endpoint.tls => Ok((Io::Plain(socket.clone()), socket, None)),
+            None => Ok((Io::Tls(Box::new(self.secure(&self.endpoint.host, share, socket.clone()).await?)), socket, None)),
             Some(proxy) => self.through(proxy, next.address, share, socket).await,
         }
     }
@@ -222,12 +226,12 @@ impl Dial<'_> {
         share: Share,
         socket: Socket,
     ) -> Result<Reached, Failure> {
-        let (connect, place) = (&self.config.connect, self.place);
-        let wanted = Wanted { proxy, place, address, limit: connect.dns_timeout + connect.timeout };
-        let unusable = || tunnel::failed(proxy, format_args!("cannot be asked for {place}"));
-        match (proxy.kind, place.tls) {
+        let (connect, endpoint) = (&self.config.connect, self.endpoint);
+        let wanted = Wanted { proxy, endpoint, address, limit: connect.dns_timeout + connect.timeout };
+        let unusable = || tunnel::failed(proxy, format_args!("cannot be asked for {endpoint}"));
+        match (proxy.kind, endpoint.tls) {
             (ProxyKind::Http, false) => {
-                let forwarded = Forwarded::new(proxy, place).ok_or_else(unusable)?;
+                let forwarded = Forwarded::new(proxy, endpoint).ok_or_else(unusable)?;
                 Ok((Io::Plain(socket.clone()), socket, Some(forwarded)))
             }
             (ProxyKind::Https, tls) => {
@@ -239,11 +243,11 @@ impl Dial<'_> {
                     _ => tunnel::failed(proxy, format_args!("was not reached: {}", f.detail)),
                 })?;
                 if !tls {
-                    let forwarded = Forwarded::new(proxy, place).ok_or_else(unusable)?;
+                    let forwarded = Forwarded::new(proxy, endpoint).ok_or_else(unusable)?;
                     return Ok((Io::Tls(Box::new(outer)), socket, Some(forwarded)));
                 }
                 tunnel::open(&mut outer, &wanted).await?;
-                let inner = self.secure(&place.host, share, outer).await?;
+                let inner = self.secure(&endpoint.host, share, outer).await?;
                 Ok((Io::Nested(Box::new(inner)), socket, None))
             }
             (ProxyKind::Http | ProxyKind::Socks5 | ProxyKind::Socks5h, tls) => {
@@ -252,7 +256,7 @@ impl Dial<'_> {
                 if !tls {
                     return Ok((Io::Plain(stream), socket, None));
                 }
-                Ok((Io::Tls(Box::new(self.secure(&place.host, share, stream).await?)), socket, None))
+                Ok((Io::Tls(Box::new(self.secure(&endpoint.host, share, stream).await?)), socket, None))
             }
         }
     }
@@ -265,7 +269,7 @@ impl Dial<'_> {
         let failed = |why: String| Failure::new(Cause::Tls, format!("the TLS handshake with {host} {why}"));
         let name = ServerName::try_from(host.to_owned())
             .map_err(|e| Failure::new(Cause::Connect, format!("{host} is not a name for TLS: {e}")))?;
-        let connector = self.ways.connectors.connector(share)?;
+        let connector = self.context.connectors.connector(share)?;
         let limit = self.config.connect.tls_timeout;
         match timeout(limit, connector.connect(name, stream)).await {
             Err(_) => Err(failed(format!("did not end within {limit:?}"))),

@@ -40,7 +40,7 @@ fn name(network: Network) -> Name {
 
 /// The ways, as one engine knows them.
 #[derive(Debug)]
-pub(in crate::proxy) struct Memory {
+pub(in crate::proxy) struct PathCache {
     network: watch::Receiver<Network>,
     known: Mutex<Known>,
 }
@@ -74,7 +74,7 @@ pub(super) struct Ended<'a> {
     pub(super) quarantine: Duration,
 }
 
-impl Memory {
+impl PathCache {
     pub(in crate::proxy) fn new(network: watch::Receiver<Network>) -> Self {
         Self { network, known: Mutex::default() }
     }
@@ -210,90 +210,90 @@ mod tests {
 
     const HOST: (&str, u16) = ("api", 443);
 
-    fn memory() -> (watch::Sender<Network>, Memory) {
+    fn cache() -> (watch::Sender<Network>, PathCache) {
         let (send, receive) = watch::channel(Network::default());
-        (send, Memory::new(receive))
+        (send, PathCache::new(receive))
     }
 
     fn list(text: &[&str]) -> Vec<SocketAddr> {
         text.iter().map(|a| a.parse().unwrap()).collect()
     }
 
-    fn won(memory: &Memory, won: &str, failed: &[&str]) {
+    fn won(cache: &PathCache, won: &str, failed: &[&str]) {
         let quarantine = Duration::from_secs(60);
-        memory.ended(&Ended { host: HOST, won: won.parse().unwrap(), failed: &list(failed), quarantine });
+        cache.ended(&Ended { host: HOST, won: won.parse().unwrap(), failed: &list(failed), quarantine });
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_failed_beside_a_good_one_goes_last_for_a_while() {
-        let (_network, memory) = memory();
+        let (_network, cache) = cache();
         let all = list(&["1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1"]);
-        assert_eq!(memory.order(HOST, all.clone()), all);
-        won(&memory, "1.1.1.3:1", &["1.1.1.1:1"]);
-        assert_eq!(memory.order(HOST, all.clone()), list(&["1.1.1.3:1", "1.1.1.2:1", "1.1.1.1:1"]));
-        assert_eq!(memory.order(HOST, list(&["1.1.1.1:1"])), list(&["1.1.1.1:1"]), "all are tried when all rest");
+        assert_eq!(cache.order(HOST, all.clone()), all);
+        won(&cache, "1.1.1.3:1", &["1.1.1.1:1"]);
+        assert_eq!(cache.order(HOST, all.clone()), list(&["1.1.1.3:1", "1.1.1.2:1", "1.1.1.1:1"]));
+        assert_eq!(cache.order(HOST, list(&["1.1.1.1:1"])), list(&["1.1.1.1:1"]), "all are tried when all rest");
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert_eq!(memory.order(HOST, all.clone()), list(&["1.1.1.3:1", "1.1.1.1:1", "1.1.1.2:1"]));
-        won(&memory, "1.1.1.1:1", &[]);
-        assert_eq!(memory.order(HOST, all.clone()), all);
+        assert_eq!(cache.order(HOST, all.clone()), list(&["1.1.1.3:1", "1.1.1.1:1", "1.1.1.2:1"]));
+        won(&cache, "1.1.1.1:1", &[]);
+        assert_eq!(cache.order(HOST, all.clone()), all);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_family_rests_for_every_host_until_it_works_or_the_network_changes() {
-        let (network, memory) = memory();
-        won(&memory, "1.1.1.1:1", &["[::1]:1", "[::2]:1"]);
+        let (network, cache) = cache();
+        won(&cache, "1.1.1.1:1", &["[::1]:1", "[::2]:1"]);
         let other = list(&["[::9]:7", "9.9.9.9:7"]);
-        assert_eq!(memory.order(("other", 7), other.clone()), list(&["9.9.9.9:7", "[::9]:7"]));
+        assert_eq!(cache.order(("other", 7), other.clone()), list(&["9.9.9.9:7", "[::9]:7"]));
         network.send_replace(Network { epoch: 1, fingerprint: 0 });
-        assert_eq!(memory.order(("other", 7), other.clone()), other);
-        assert_eq!(memory.order(HOST, list(&["[::1]:1", "1.1.1.1:1"])), list(&["[::1]:1", "1.1.1.1:1"]), "good there, not here");
-        assert_eq!(memory.last_good(HOST), Some("1.1.1.1:1".parse().unwrap()), "and still where to look without DNS");
-        won(&memory, "1.1.1.1:1", &["[::1]:1"]);
-        won(&memory, "[::9]:7", &[]);
-        assert_eq!(memory.order(("other", 7), other.clone()), other, "a success ends the rest of its family");
+        assert_eq!(cache.order(("other", 7), other.clone()), other);
+        assert_eq!(cache.order(HOST, list(&["[::1]:1", "1.1.1.1:1"])), list(&["[::1]:1", "1.1.1.1:1"]), "good there, not here");
+        assert_eq!(cache.last_good(HOST), Some("1.1.1.1:1".parse().unwrap()), "and still where to look without DNS");
+        won(&cache, "1.1.1.1:1", &["[::1]:1"]);
+        won(&cache, "[::9]:7", &[]);
+        assert_eq!(cache.order(("other", 7), other.clone()), other, "a success ends the rest of its family");
     }
 
     #[tokio::test(start_paused = true)]
     async fn classical_hellos_belong_to_a_network_and_end() {
-        let (network, memory) = memory();
+        let (network, cache) = cache();
         let at = |epoch, fingerprint| network.send_replace(Network { epoch, fingerprint });
         at(1, 77);
-        assert_eq!(memory.share("api"), Share::PostQuantum);
-        memory.passed("api", Share::Classical, true);
-        assert_eq!((memory.share("api"), memory.share("other")), (Share::Classical, Share::PostQuantum));
+        assert_eq!(cache.share("api"), Share::PostQuantum);
+        cache.passed("api", Share::Classical, true);
+        assert_eq!((cache.share("api"), cache.share("other")), (Share::Classical, Share::PostQuantum));
         at(2, 78);
-        assert_eq!(memory.share("api"), Share::PostQuantum, "another network");
+        assert_eq!(cache.share("api"), Share::PostQuantum, "another network");
         at(3, 77);
-        assert_eq!(memory.share("api"), Share::Classical, "the same network again");
+        assert_eq!(cache.share("api"), Share::Classical, "the same network again");
         tokio::time::advance(ASK_AGAIN).await;
-        assert_eq!(memory.share("api"), Share::PostQuantum, "asked again, by one dial");
-        assert_eq!(memory.share("api"), Share::Classical);
-        memory.passed("api", Share::PostQuantum, false);
-        assert_eq!(memory.share("api"), Share::PostQuantum, "it passes now");
+        assert_eq!(cache.share("api"), Share::PostQuantum, "asked again, by one dial");
+        assert_eq!(cache.share("api"), Share::Classical);
+        cache.passed("api", Share::PostQuantum, false);
+        assert_eq!(cache.share("api"), Share::PostQuantum, "it passes now");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_unknown_network_is_known_by_its_epoch() {
-        let (network, memory) = memory();
-        memory.passed("api", Share::Classical, true);
-        memory.stalled("1.1.1.1:443".parse().unwrap());
-        assert_eq!(memory.share("api"), Share::Classical);
-        assert_eq!(memory.segment("1.1.1.1:80".parse().unwrap()), Some(SMALL_SEGMENT));
+        let (network, cache) = cache();
+        cache.passed("api", Share::Classical, true);
+        cache.stalled("1.1.1.1:443".parse().unwrap());
+        assert_eq!(cache.share("api"), Share::Classical);
+        assert_eq!(cache.segment("1.1.1.1:80".parse().unwrap()), Some(SMALL_SEGMENT));
         network.send_replace(Network { epoch: 1, fingerprint: 0 });
-        assert_eq!(memory.share("api"), Share::PostQuantum);
-        assert_eq!(memory.segment("1.1.1.1:80".parse().unwrap()), None);
+        assert_eq!(cache.share("api"), Share::PostQuantum);
+        assert_eq!(cache.segment("1.1.1.1:80".parse().unwrap()), None);
     }
 
     #[tokio::test]
     async fn without_quarantine_nothing_rests_and_lists_stay_short() {
-        let (_network, memory) = memory();
+        let (_network, cache) = cache();
         let all = list(&["1.1.1.1:1", "1.1.1.2:1"]);
         let failed = list(&["1.1.1.1:1"]);
-        memory.ended(&Ended { host: ("x", 1), won: all[1], failed: &failed, quarantine: Duration::ZERO });
-        assert_eq!(memory.order(HOST, all.clone()), all);
+        cache.ended(&Ended { host: ("x", 1), won: all[1], failed: &failed, quarantine: Duration::ZERO });
+        assert_eq!(cache.order(HOST, all.clone()), all);
         for n in 0..2 * MOST {
-            memory.passed(&format!("host-{n}"), Share::Classical, true);
+            cache.passed(&format!("host-{n}"), Share::Classical, true);
         }
-        assert_eq!(memory.known().1.classical.0.len(), MOST);
+        assert_eq!(cache.known().1.classical.0.len(), MOST);
     }
 }

@@ -4,20 +4,20 @@
 //! Locks are held for bookkeeping only, never while waiting, and no connection is dropped under the lock: its slot takes it
 //! again.
 
-mod offer;
-mod places;
+mod checkout;
+mod permit;
+mod release;
 #[cfg(test)]
 mod tests;
-mod turn;
 mod waiters;
 
-pub(super) use places::Slot;
+pub(super) use permit::ConnectionPermit;
 
 use super::{
-    Failure, Place, Ways,
+    DialContext, Endpoint, Failure,
     circuit::{Circuit, Policy, Tell, Turn},
+    connection::Connection,
     dial::Dial,
-    wire::Wire,
 };
 use crate::{
     config::Config,
@@ -26,7 +26,8 @@ use crate::{
     status::traffic::{Cause, OriginStats, Traffic},
     tasks::Tasks,
 };
-use places::Dialing;
+pub(in crate::proxy) use checkout::Lease;
+use permit::Dialing;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -38,7 +39,6 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout},
 };
-pub(in crate::proxy) use turn::Lease;
 use waiters::Waiters;
 
 /// A plain connection counts as being made until it has answered or this has passed: the system accepts it before the
@@ -56,9 +56,9 @@ const MOST_IDLE: usize = 64;
 /// A scheme, host and port, and its connections.
 #[derive(Debug)]
 pub(in crate::proxy) struct Origin {
-    pub(in crate::proxy) place: Place,
+    pub(in crate::proxy) endpoint: Endpoint,
     config: Arc<Config>,
-    ways: Arc<Ways>,
+    context: Arc<DialContext>,
     tasks: Tasks,
     traffic: Arc<Traffic>,
     budget: Arc<Budget>,
@@ -86,14 +86,14 @@ struct Inner {
 
 #[derive(Debug)]
 struct Idle {
-    wire: Wire,
+    connection: Connection,
     since: Instant,
 }
 
 /// What an origin shares with its proxy.
 pub(in crate::proxy) struct Parts {
     pub(in crate::proxy) config: Arc<Config>,
-    pub(in crate::proxy) ways: Arc<Ways>,
+    pub(in crate::proxy) context: Arc<DialContext>,
     pub(in crate::proxy) tasks: Tasks,
     pub(in crate::proxy) traffic: Arc<Traffic>,
     pub(in crate::proxy) budget: Arc<Budget>,
@@ -101,8 +101,8 @@ pub(in crate::proxy) struct Parts {
 }
 
 impl Origin {
-    pub(in crate::proxy) fn new(place: Place, parts: Parts) -> Arc<Self> {
-        let Parts { config, ways, tasks, traffic, budget, health } = parts;
+    pub(in crate::proxy) fn new(endpoint: Endpoint, parts: Parts) -> Arc<Self> {
+        let Parts { config, context, tasks, traffic, budget, health } = parts;
         let inner = Inner {
             idle: Vec::new(),
             waiters: Waiters::default(),
@@ -114,9 +114,9 @@ impl Origin {
             used: None,
         };
         Arc::new(Self {
-            place,
+            endpoint,
             config,
-            ways,
+            context,
             tasks,
             traffic,
             budget,
@@ -166,7 +166,7 @@ impl Origin {
     /// Drops idle connections that are too old or dead. Called from time to time by the proxy.
     pub(in crate::proxy) fn sweep(&self) {
         let limit = self.config.pool.idle;
-        let usable = |i: &mut Idle| i.since.elapsed() < limit && i.wire.is_usable();
+        let usable = |i: &mut Idle| i.since.elapsed() < limit && i.connection.is_usable();
         self.put_all_back(self.take_all_idle().into_iter().filter_map(|mut i| usable(&mut i).then_some(i)).collect());
     }
 
@@ -176,7 +176,7 @@ impl Origin {
 
     fn put_all_back(&self, kept: Vec<Idle>) {
         let mut inner = self.lock();
-        if kept.iter().any(|i| i.wire.network() != *self.network.borrow()) {
+        if kept.iter().any(|i| i.connection.network() != *self.network.borrow()) {
             drop(inner);
             return; // the network changed meanwhile; they all go with the one before
         }
@@ -185,10 +185,10 @@ impl Origin {
         inner.idle.extend(younger);
         // Requests that came meanwhile found none of them, and in a full pool nobody dials for them.
         while inner.waiters.count() > 0
-            && let Some(Idle { wire, since }) = inner.idle.pop()
+            && let Some(Idle { connection, since }) = inner.idle.pop()
         {
-            if let Some(wire) = inner.waiters.give(wire, false) {
-                inner.idle.push(Idle { wire, since });
+            if let Some(connection) = inner.waiters.give(connection, false) {
+                inner.idle.push(Idle { connection, since });
                 break;
             }
         }
@@ -268,7 +268,7 @@ impl Origin {
 
     async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>) {
         let in_network = *network.borrow_and_update();
-        let dial = Dial { place: &self.place, config: &self.config, ways: &self.ways, budget: &self.budget };
+        let dial = Dial { endpoint: &self.endpoint, config: &self.config, context: &self.context, budget: &self.budget };
         let dialled = tokio::select! {
             biased;
             // Whatever came of it would be about a network that is gone.
@@ -283,7 +283,7 @@ impl Origin {
         let made = match dialled {
             Err(failure) => Err(failure),
             Ok(dialled) => {
-                let (slot, proof) = Slot::new(&self, in_network, self.place.tls);
+                let (permit, proof) = ConnectionPermit::new(&self, in_network, self.endpoint.tls);
                 settled = proof;
                 {
                     let mut inner = self.lock();
@@ -292,12 +292,12 @@ impl Origin {
                         inner.circuit.slow_down();
                     }
                 }
-                Wire::new(dialled, slot, self.config.limits.header_count)
+                Connection::new(dialled, permit, self.config.limits.header_count)
                     .await
-                    .map_err(|e| format!("the connection to {} broke at once ({e})", self.place))
-                    .and_then(|mut wire| {
-                        let gone = || format!("{} broke the connection as soon as it was made", self.place);
-                        if wire.is_usable() { Ok(wire) } else { Err(gone()) }
+                    .map_err(|e| format!("the connection to {} broke at once ({e})", self.endpoint))
+                    .and_then(|mut connection| {
+                        let gone = || format!("{} broke the connection as soon as it was made", self.endpoint);
+                        if connection.is_usable() { Ok(connection) } else { Err(gone()) }
                     })
                     .map_err(|why| {
                         self.budget.charge(1);
@@ -308,17 +308,17 @@ impl Origin {
         self.traffic.dial(made.is_ok());
         self.report(made.as_ref().err());
         match made {
-            Ok(wire) => {
+            Ok(connection) => {
                 {
                     let mut inner = self.lock();
                     dialing.done(&mut inner);
                     inner.circuit.succeeded();
                     inner.settling += usize::from(settled.is_some());
                 }
-                self.offer(wire, true);
+                self.release(connection, true);
             }
             Err(failure) => {
-                tracing::debug!(origin = %self.place, cause = failure.cause.as_str(), "{}", failure.detail);
+                tracing::debug!(origin = %self.endpoint, cause = failure.cause.as_str(), "{}", failure.detail);
                 settled = None;
                 let pause = self.budget.pause();
                 let mut inner = self.lock();
@@ -341,7 +341,7 @@ impl Origin {
     }
 
     fn report(&self, failure: Option<&Failure>) {
-        let subject = Some(self.place.host.as_str());
+        let subject = Some(self.endpoint.host.as_str());
         if failure.is_none() && !self.unwell.swap(false, Relaxed) {
             return;
         }

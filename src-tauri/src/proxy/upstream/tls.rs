@@ -102,7 +102,7 @@ fn make(trust: &Trust, tls: &config::Tls) -> Result<Pair, String> {
     let full = rustls::crypto::aws_lc_rs::default_provider();
     let mut classical = full.clone();
     classical.kx_groups.retain(|group| is_classical(group.name()));
-    let verifier = Arc::new(Naming(verifier(trust, &Arc::new(full.clone()))?));
+    let verifier = Arc::new(IssuerVerifier(verifier(trust, &Arc::new(full.clone()))?));
     let identity = tls.client.as_ref().map(config::ClientIdentity::read).transpose();
     let identity = identity.map_err(|(key, why)| format!("{key}: {why}"))?;
     let client = |provider: CryptoProvider| -> Result<Arc<ClientConfig>, String> {
@@ -158,9 +158,9 @@ pub(super) struct Untrusted {
 
 /// Believes what the inner verifier believes, and names the issuer of what it does not.
 #[derive(Debug)]
-struct Naming(Arc<dyn ServerCertVerifier>);
+struct IssuerVerifier(Arc<dyn ServerCertVerifier>);
 
-impl ServerCertVerifier for Naming {
+impl ServerCertVerifier for IssuerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

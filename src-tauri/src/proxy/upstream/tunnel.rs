@@ -4,7 +4,7 @@
 
 mod socks;
 
-use super::{Failure, Place};
+use super::{Endpoint, Failure};
 use crate::{
     config::{CompanyProxy, ProxyKind},
     status::traffic::Cause,
@@ -25,7 +25,7 @@ const MOST_FIELDS: usize = 100;
 /// What a tunnel is asked for.
 pub(super) struct Wanted<'a> {
     pub(super) proxy: &'a CompanyProxy,
-    pub(super) place: &'a Place,
+    pub(super) endpoint: &'a Endpoint,
     /// The upstream's address, where it is not the proxy that resolves names.
     pub(super) address: Option<IpAddr>,
     /// How long the proxy may take; it resolves and connects in our stead.
@@ -44,7 +44,7 @@ pub(super) struct Forwarded {
 }
 
 impl Forwarded {
-    pub(super) fn new(proxy: &CompanyProxy, place: &Place) -> Option<Self> {
+    pub(super) fn new(proxy: &CompanyProxy, endpoint: &Endpoint) -> Option<Self> {
         let login = match authorization(proxy) {
             Some(value) => {
                 let mut value = HeaderValue::try_from(value).ok()?;
@@ -53,7 +53,7 @@ impl Forwarded {
             }
             None => None,
         };
-        Some(Self { proxy: proxy.clone(), origin: format!("http://{}", place.authority()?), login })
+        Some(Self { proxy: proxy.clone(), origin: format!("http://{}", endpoint.authority()?), login })
     }
 
     /// Makes the target absolute and logs in.
@@ -97,7 +97,7 @@ where
         }
     };
     timeout(wanted.limit, talk).await.unwrap_or_else(|_| {
-        Err(failed(wanted.proxy, format_args!("made no connection to {} within {:?}", wanted.place, wanted.limit)))
+        Err(failed(wanted.proxy, format_args!("made no connection to {} within {:?}", wanted.endpoint, wanted.limit)))
     })
 }
 
@@ -105,13 +105,13 @@ fn broke(proxy: &CompanyProxy, error: &io::Error) -> Failure {
     failed(proxy, format_args!("broke the connection before it had made one to the upstream ({error})"))
 }
 
-async fn connect<S>(stream: &mut S, Wanted { proxy, place, .. }: &Wanted<'_>) -> Result<(), Failure>
+async fn connect<S>(stream: &mut S, Wanted { proxy, endpoint, .. }: &Wanted<'_>) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     // CONNECT always names the port.
-    let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
-    let authority = format!("{host}:{}", place.port);
+    let host = if endpoint.host.contains(':') { format!("[{}]", endpoint.host) } else { endpoint.host.clone() };
+    let authority = format!("{host}:{}", endpoint.port);
     let login = authorization(proxy).map_or_else(String::new, |value| format!("Proxy-Authorization: {value}\r\n"));
     let request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{login}\r\n");
     stream.write_all(request.as_bytes()).await.map_err(|e| broke(proxy, &e))?;
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::config::Secret;
 
-    const PLACE: fn() -> Place = || Place { tls: true, host: "api.x".into(), port: 443 };
+    const PLACE: fn() -> Endpoint = || Endpoint { tls: true, host: "api.x".into(), port: 443 };
 
     fn proxy(kind: ProxyKind, login: bool) -> CompanyProxy {
         let login = login.then(|| ("me".to_owned(), Secret::new("hush".into())));
@@ -179,8 +179,8 @@ mod tests {
     async fn talk_within(limit: Duration, proxy: &CompanyProxy, answer: &[u8]) -> (Result<(), Failure>, Vec<u8>, Vec<u8>) {
         let (mut near, mut far) = tokio::io::duplex(64 << 10);
         far.write_all(answer).await.unwrap();
-        let place = PLACE();
-        let wanted = Wanted { proxy, place: &place, address: None, limit };
+        let endpoint = PLACE();
+        let wanted = Wanted { proxy, endpoint: &endpoint, address: None, limit };
         let done = open(&mut near, &wanted).await;
         let mut left = Vec::new();
         far.shutdown().await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::{CLOSE_LIMIT, Run, Tick};
 use crate::{
-    control::Wish,
+    control::Command,
     instance,
     status::{Phase, Status},
     supervisor::generation::Generation,
@@ -14,7 +14,7 @@ type Reply<T> = oneshot::Sender<Result<T, String>>;
 
 impl Run {
     pub(super) fn phase(&self) -> Phase {
-        match (self.current, &self.coming) {
+        match (self.current, &self.pending) {
             (0, _) => Phase::Starting,
             (_, Some(_)) => Phase::Restarting,
             _ => Phase::Serving,
@@ -94,9 +94,9 @@ impl Run {
         self.show_as(Phase::Draining);
         let mut until = Instant::now() + drain;
         // In this order: a request is in flight before its connection counts as having spoken.
-        while (self.shared.counters.unspoken() > 0 || self.shared.traffic.in_flight() > 0) && Instant::now() < until {
+        while (self.shared.counters.awaiting() > 0 || self.shared.traffic.in_flight() > 0) && Instant::now() < until {
             // Somebody does not want to wait that long after all.
-            while let Ok(Wish::Stop { drain }) = self.wished.try_recv() {
+            while let Ok(Command::Stop { drain }) = self.commanded.try_recv() {
                 until = until.min(Instant::now() + drain);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,6 +1,6 @@
 //! What the supervisor looks after between events: the socket, the pulse, the backlog, its own probe, files.
 
-use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, Tick, modified, part::Next};
+use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, Tick, modified, release::Next};
 use crate::{
     control::NetworkNews,
     health::{Code, unix_ms},
@@ -89,14 +89,14 @@ impl Run {
         self.generations = running;
         let finished: Vec<Generation> = finished;
         finished.into_iter().for_each(Generation::join);
-        if self.coming.as_ref().is_some_and(|c| c.since.elapsed() > GENERATION_LIMIT) {
+        if self.pending.as_ref().is_some_and(|c| c.since.elapsed() > GENERATION_LIMIT) {
             self.fail_coming("it did not accept in time");
         }
         // One that other code has closed wakes nobody who waits on it: no system tells of that.
         if !self.socket.is_alive() {
             self.check_socket("it does not listen any more");
         }
-        if self.parting.is_some() {
+        if self.releasing.is_some() {
             return;
         }
         if self.current > 0 {

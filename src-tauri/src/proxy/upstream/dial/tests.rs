@@ -15,12 +15,12 @@ const LARGE: u16 = 1200;
 
 /// What a middlebox does to a hello.
 #[derive(Clone, Copy)]
-enum Deed {
+enum WriteOutcome {
     Pass,
     Reset,
 }
 
-type Judge = fn(large: bool) -> Deed;
+type Judge = fn(large: bool) -> WriteOutcome;
 
 /// A TLS server behind a middlebox; ends with its task set.
 struct Middlebox {
@@ -59,8 +59,8 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, judge: Judge, log: Arc<
     let large = u16::from_be_bytes([header[3], header[4]]) > LARGE;
     log.lock().unwrap().push(large);
     match judge(large) {
-        Deed::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
-        Deed::Pass => {
+        WriteOutcome::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
+        WriteOutcome::Pass => {
             let Ok(_open) = acceptor.accept(stream).await else { return };
             std::future::pending().await
         }
@@ -71,7 +71,7 @@ struct Bench {
     acceptor: TlsAcceptor,
     network: watch::Sender<Network>,
     config: Config,
-    ways: Arc<Ways>,
+    context: Arc<DialContext>,
     budget: Budget,
     _home: tempfile::TempDir,
 }
@@ -89,9 +89,9 @@ fn bench(tune: impl FnOnce(&mut Config)) -> Bench {
     let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let server = server.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
     let (network, seen) = watch::channel(Network::default());
-    let ways = Arc::new(Ways::new(&config, Arc::new(super::super::Memory::new(seen)), config.listen));
+    let context = Arc::new(DialContext::new(&config, Arc::new(super::super::PathCache::new(seen)), config.listen));
     let budget = Budget::new(&config.retry);
-    Bench { acceptor: TlsAcceptor::from(Arc::new(server)), network, config, ways, budget, _home: home }
+    Bench { acceptor: TlsAcceptor::from(Arc::new(server)), network, config, context, budget, _home: home }
 }
 
 impl Bench {
@@ -100,13 +100,13 @@ impl Bench {
     }
 
     async fn dial(&self, host: &str, port: u16, tls: bool) -> Result<Made, Failure> {
-        let place = Place { tls, host: host.into(), port };
-        Dial { place: &place, config: &self.config, ways: &self.ways, budget: &self.budget }.run().await
+        let endpoint = Endpoint { tls, host: host.into(), port };
+        Dial { endpoint: &endpoint, config: &self.config, context: &self.context, budget: &self.budget }.run().await
     }
 }
 
-fn breaks_large(large: bool) -> Deed {
-    if large { Deed::Reset } else { Deed::Pass }
+fn breaks_large(large: bool) -> WriteOutcome {
+    if large { WriteOutcome::Reset } else { WriteOutcome::Pass }
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn u2_a_broken_post_quantum_hello_is_followed_by_a_classical_one_and_remem
 #[tokio::test]
 async fn u2_classical_by_config_never_sends_a_post_quantum_hello() {
     let bench = bench(|c| c.tls.key_share = crate::config::KeyShare::Classical);
-    let middle = bench.middlebox(|_| Deed::Pass).await;
+    let middle = bench.middlebox(|_| WriteOutcome::Pass).await;
     bench.dial("127.0.0.1", middle.address.port(), true).await.unwrap();
     assert_eq!(middle.seen(), [false]);
 }
@@ -137,7 +137,7 @@ async fn u2_classical_by_config_never_sends_a_post_quantum_hello() {
 #[tokio::test]
 async fn u2_a_path_that_breaks_every_hello_is_tried_with_both_and_told() {
     let bench = bench(|_| {});
-    let middle = bench.middlebox(|_| Deed::Reset).await;
+    let middle = bench.middlebox(|_| WriteOutcome::Reset).await;
     let failure = bench.dial("127.0.0.1", middle.address.port(), true).await.err().unwrap();
     assert_eq!((failure.cause, middle.seen()), (Cause::Tls, vec![true, false]));
     bench.dial("127.0.0.1", middle.address.port(), true).await.err().unwrap();
@@ -147,28 +147,28 @@ async fn u2_a_path_that_breaks_every_hello_is_tried_with_both_and_told() {
 #[tokio::test]
 async fn u1_a_family_whose_tls_breaks_goes_last_afterwards() {
     let bench = bench(|_| {});
-    let Ok(six) = Middlebox::start(&bench.acceptor, "[::1]:0", |_| Deed::Reset).await else {
+    let Ok(six) = Middlebox::start(&bench.acceptor, "[::1]:0", |_| WriteOutcome::Reset).await else {
         eprintln!("SKIP: this machine has no ::1");
         return;
     };
     let port = six.address.port();
-    let Ok(four) = Middlebox::start(&bench.acceptor, &format!("127.0.0.1:{port}"), |_| Deed::Pass).await else {
+    let Ok(four) = Middlebox::start(&bench.acceptor, &format!("127.0.0.1:{port}"), |_| WriteOutcome::Pass).await else {
         eprintln!("SKIP: port {port} is not free on 127.0.0.1");
         return;
     };
     let both: Vec<SocketAddr> = vec![six.address, four.address];
-    let place = Place { tls: true, host: "localhost".into(), port };
-    let dial = Dial { place: &place, config: &bench.config, ways: &bench.ways, budget: &bench.budget };
+    let endpoint = Endpoint { tls: true, host: "localhost".into(), port };
+    let dial = Dial { endpoint: &endpoint, config: &bench.config, context: &bench.context, budget: &bench.budget };
     let next = Next { proxy: None, host: "localhost", port, address: None };
     // The system's resolver may know only one of them, so the list is given.
-    let made = dial.race(&next, bench.ways.memory.order(("localhost", port), both.clone())).await.unwrap();
+    let made = dial.race(&next, bench.context.cache.order(("localhost", port), both.clone())).await.unwrap();
     assert_eq!((made.socket.peer(), made.absorbed), (Some(four.address), vec![Cause::Tls]));
-    assert_eq!(bench.ways.memory.order(("localhost", port), both.clone()), [four.address, six.address]);
+    assert_eq!(bench.context.cache.order(("localhost", port), both.clone()), [four.address, six.address]);
     six.seen();
-    dial.race(&next, bench.ways.memory.order(("localhost", port), both.clone())).await.unwrap();
+    dial.race(&next, bench.context.cache.order(("localhost", port), both.clone())).await.unwrap();
     assert_eq!(six.seen(), Vec::<bool>::new(), "it was not asked again");
     bench.network.send_replace(Network { epoch: 1, fingerprint: 0 });
-    assert_eq!(bench.ways.memory.order(("localhost", port), both.clone()), both, "another network is asked");
+    assert_eq!(bench.context.cache.order(("localhost", port), both.clone()), both, "another network is asked");
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn a_name_without_an_answer_is_looked_for_where_it_was() {
     let dial = || bench.dial("name.invalid", address.port(), false);
     assert_eq!(dial().await.err().map(|f| f.cause), Some(Cause::Dns));
     let host = ("name.invalid", address.port());
-    bench.ways.memory.ended(&Ended { host, won: address, failed: &[], quarantine: Duration::ZERO });
+    bench.context.cache.ended(&Ended { host, won: address, failed: &[], quarantine: Duration::ZERO });
     assert!(dial().await.is_ok());
 }
 
@@ -199,9 +199,9 @@ fn families_take_turns() {
 async fn every_connection_that_was_tried_in_vain_costs_budget() {
     let began = std::time::Instant::now();
     let bench = bench(|c| (c.retry.budget, c.retry.budget_floor) = (0.0, 1));
-    let picky = bench.middlebox(|large| if large { Deed::Reset } else { Deed::Pass }).await;
+    let picky = bench.middlebox(|large| if large { WriteOutcome::Reset } else { WriteOutcome::Pass }).await;
     assert!(bench.dial("127.0.0.1", picky.address.port(), true).await.is_ok());
-    let deaf = bench.middlebox(|_| Deed::Reset).await;
+    let deaf = bench.middlebox(|_| WriteOutcome::Reset).await;
     assert!(bench.dial("127.0.0.1", deaf.address.port(), true).await.is_err());
     let tried = picky.seen().len() - 1 + deaf.seen().len();
     assert!(tried >= 2, "{tried}");

@@ -1,7 +1,7 @@
 //! The pool on real sockets: what a change of the network does to it, and how many connections it makes at once.
 
 use super::*;
-use crate::{config::Trust, control::Network, proxy::upstream::Memory};
+use crate::{config::Trust, control::Network, proxy::upstream::PathCache};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
@@ -24,11 +24,11 @@ async fn bench(tls: bool, tune: impl FnOnce(&mut Config)) -> Bench {
     tune(&mut config);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let place = Place { tls, host: "127.0.0.1".into(), port };
+    let endpoint = Endpoint { tls, host: "127.0.0.1".into(), port };
     let parts = Parts {
-        ways: Arc::new(Ways::new(
+        context: Arc::new(DialContext::new(
             &config,
-            Arc::new(Memory::new(watch::channel(Network::default()).1)),
+            Arc::new(PathCache::new(watch::channel(Network::default()).1)),
             std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
         )),
         tasks: Tasks::new(),
@@ -37,7 +37,7 @@ async fn bench(tls: bool, tune: impl FnOnce(&mut Config)) -> Bench {
         health: Tracker::default(),
         config: Arc::new(config),
     };
-    Bench { origin: Origin::new(place, parts), listener, home }
+    Bench { origin: Origin::new(endpoint, parts), listener, home }
 }
 
 impl Bench {
@@ -62,7 +62,7 @@ impl Bench {
 #[tokio::test]
 async fn another_network_takes_no_connection_over_and_makes_one() {
     let bench = bench(false, |_| {}).await;
-    let (idle, used) = (bench.checkout().await.wire.unwrap(), bench.checkout().await.wire.unwrap());
+    let (idle, used) = (bench.checkout().await.connection.unwrap(), bench.checkout().await.connection.unwrap());
     let _old = [bench.accepted().await, bench.accepted().await];
     bench.origin.put_back(idle);
     assert_eq!((bench.origin.stats().idle, bench.origin.stats().open), (1, 2));
@@ -111,7 +111,7 @@ async fn another_network_closes_the_circuit_and_keeps_who_waits() {
         assert_eq!((stats.circuit, stats.waiting, stats.last_failure), ("closed", 1, None));
         listener
     });
-    assert!(parked.0.wire.is_ok() && parked.0.parked);
+    assert!(parked.0.connection.is_ok() && parked.0.parked);
     drop(home);
 }
 
@@ -142,7 +142,7 @@ async fn plain_connections_that_say_nothing_are_made_a_few_at_a_time() {
     let bench = bench(false, |_| {}).await;
     let began = Instant::now();
     let wires = futures_util::future::join_all((0..12).map(|_| bench.checkout())).await;
-    assert!(wires.iter().all(|lease| lease.wire.is_ok()));
+    assert!(wires.iter().all(|lease| lease.connection.is_ok()));
     assert!(began.elapsed() >= 2 * SETTLE, "four, four and four: {:?}", began.elapsed());
 }
 
@@ -165,9 +165,9 @@ fn a_dial_that_the_runtime_no_longer_takes_blocks_nobody() {
 #[tokio::test]
 async fn the_sweep_brings_no_connection_into_another_network() {
     let bench = bench(false, |_| {}).await;
-    let wire = bench.checkout().await.wire.unwrap();
+    let connection = bench.checkout().await.connection.unwrap();
     let _old = bench.accepted().await;
-    bench.origin.put_back(wire);
+    bench.origin.put_back(connection);
     let swept = bench.origin.take_all_idle();
     assert_eq!(swept.len(), 1);
     bench.origin.network_changed();
@@ -187,7 +187,7 @@ async fn without_parking_a_request_still_waits_for_its_dial() {
     let mut told = Vec::new();
     while told.last() != Some(&Cause::CircuitOpen) {
         assert!(begin.elapsed() < LIMIT, "{told:?}");
-        told.push(origin.checkout(true, begin, begin + 2 * LIMIT).await.wire.unwrap_err().cause);
+        told.push(origin.checkout(true, begin, begin + 2 * LIMIT).await.connection.unwrap_err().cause);
     }
     drop(home);
 }

@@ -2,12 +2,12 @@
 //!
 //! Bookkeeping under the pool's lock; waits for nothing itself.
 
-use super::{super::wire::Wire, Failure};
+use super::{super::connection::Connection, Failure};
 use std::collections::VecDeque;
 use tokio::{sync::oneshot, time::Instant};
 
 /// What a waiting request gets.
-pub(super) type Given = Result<Wire, Failure>;
+pub(super) type Given = Result<Connection, Failure>;
 
 #[derive(Debug)]
 struct Waiter {
@@ -38,17 +38,17 @@ impl Waiters {
     }
 
     /// Gives a connection to the first that takes it. `fresh`: it has served nobody. Returns it when nobody does.
-    pub(super) fn give(&mut self, wire: Wire, fresh: bool) -> Option<Wire> {
-        let mut wire = wire;
+    pub(super) fn give(&mut self, connection: Connection, fresh: bool) -> Option<Connection> {
+        let mut connection = connection;
         while let Some(at) = self.0.iter().position(|w| fresh || !w.fresh) {
             let waiter = self.0.remove(at)?;
-            match waiter.give.send(Ok(wire)) {
+            match waiter.give.send(Ok(connection)) {
                 Ok(()) => return None,
-                Err(Ok(back)) => wire = back, // that request is gone
+                Err(Ok(back)) => connection = back, // that request is gone
                 Err(Err(_)) => return None,
             }
         }
-        Some(wire)
+        Some(connection)
     }
 
     /// Tells the first `most` of them of a failure.

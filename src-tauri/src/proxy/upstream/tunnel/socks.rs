@@ -37,7 +37,7 @@ where
         return Err(failed(proxy, "answered something that is not SOCKS 5"));
     }
     if reply != 0 {
-        return Err(failed(proxy, format_args!("made no connection to {}: {} (code {reply})", wanted.place, meaning(reply))));
+        return Err(failed(proxy, format_args!("made no connection to {}: {} (code {reply})", wanted.endpoint, meaning(reply))));
     }
     // The address that the proxy connected from: of no use here, and to be read past.
     let length = match kind {
@@ -78,9 +78,9 @@ where
 
 /// `None`: the name is too long for the protocol.
 fn request(wanted: &Wanted<'_>) -> Option<Vec<u8>> {
-    let place = wanted.place;
+    let endpoint = wanted.endpoint;
     let mut out = vec![VERSION, CONNECT, 0];
-    match wanted.address.or_else(|| place.host.parse().ok()) {
+    match wanted.address.or_else(|| endpoint.host.parse().ok()) {
         Some(IpAddr::V4(ip)) => {
             out.push(V4);
             out.extend(ip.octets());
@@ -90,11 +90,11 @@ fn request(wanted: &Wanted<'_>) -> Option<Vec<u8>> {
             out.extend(ip.octets());
         }
         None => {
-            out.extend([NAME, u8::try_from(place.host.len()).ok()?]);
-            out.extend(place.host.as_bytes());
+            out.extend([NAME, u8::try_from(endpoint.host.len()).ok()?]);
+            out.extend(endpoint.host.as_bytes());
         }
     }
-    out.extend(place.port.to_be_bytes());
+    out.extend(endpoint.port.to_be_bytes());
     Some(out)
 }
 

@@ -3,12 +3,12 @@
 //! hyper's connection is polled by the request that holds it, not by a task of its own: no hand-over between tasks on
 //! the hot path, and dropping the request closes the connection at once.
 
-use super::{Failure, Ways, dial::Made, pool::Slot, socket::Socket, tune, tunnel::Forwarded};
+use super::{DialContext, Failure, dial::Made, pool::ConnectionPermit, socket::Socket, tune, tunnel::Forwarded};
 use crate::{proxy::body::Outgoing, status::traffic::Cause};
 use http::{Request, Response, StatusCode};
 use hyper::{
     body::Incoming,
-    client::conn::http1::{Builder, Connection, SendRequest},
+    client::conn::http1::{self, Builder, SendRequest},
 };
 use hyper_util::rt::TokioIo;
 use std::{
@@ -134,10 +134,10 @@ impl AsyncWrite for Counted {
 }
 
 /// hyper's side of a connection, which must be polled for anything to happen.
-type Driven = Pin<Box<Connection<TokioIo<Counted>, Outgoing>>>;
+type Driven = Pin<Box<http1::Connection<TokioIo<Counted>, Outgoing>>>;
 
 /// A connection; whoever holds it drives it.
-pub(in crate::proxy) struct Wire {
+pub(in crate::proxy) struct Connection {
     sender: SendRequest<Outgoing>,
     connection: Option<Driven>,
     meter: Arc<Meter>,
@@ -148,22 +148,22 @@ pub(in crate::proxy) struct Wire {
     forwarded: Option<Forwarded>,
     /// What failed while it was made, for the first request on it to count.
     absorbed: Vec<Cause>,
-    ways: Arc<Ways>,
+    context: Arc<DialContext>,
     /// The system gives the connection up when nothing is acknowledged for `write_stall`.
     watched: bool,
     /// Its place in the pool's count.
-    slot: Slot,
+    permit: ConnectionPermit,
 }
 
-impl std::fmt::Debug for Wire {
+impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wire").field("uses", &self.uses).field("alive", &self.connection.is_some()).finish_non_exhaustive()
+        f.debug_struct("Connection").field("uses", &self.uses).field("alive", &self.connection.is_some()).finish_non_exhaustive()
     }
 }
 
-impl Wire {
-    pub(super) async fn new(made: Made, slot: Slot, max_fields: usize) -> Result<Self, hyper::Error> {
-        let Made { io, socket, forwarded, absorbed, ways } = made;
+impl Connection {
+    pub(super) async fn new(made: Made, permit: ConnectionPermit, max_fields: usize) -> Result<Self, hyper::Error> {
+        let Made { io, socket, forwarded, absorbed, context } = made;
         let meter = Arc::<Meter>::default();
         let tls = matches!(io, Io::Tls(_) | Io::Nested(_));
         let (sender, connection) = Builder::new()
@@ -180,9 +180,9 @@ impl Wire {
             uses: 0,
             forwarded,
             absorbed,
-            ways,
+            context,
             watched: false,
-            slot,
+            permit,
         })
     }
 
@@ -203,19 +203,19 @@ impl Wire {
 
     /// The network in which it was made.
     pub(super) fn network(&self) -> u64 {
-        self.slot.network()
+        self.permit.network()
     }
 
     /// The answer takes its time: from here on a gap of the network is no reason to give the connection up.
-    pub(in crate::proxy) fn bear_gaps(&mut self) {
+    pub(in crate::proxy) fn disable_user_timeout(&mut self) {
         self.watch_unacknowledged(false);
     }
 
     /// Kept from request to request where answers come at once: setting it is a call of the system each time.
     fn watch_unacknowledged(&mut self, on: bool) {
-        if self.ways.write_stall.is_some() && self.watched != on {
+        if self.context.write_stall.is_some() && self.watched != on {
             self.watched = on;
-            self.socket.limit_unacknowledged(self.ways.write_stall.filter(|_| on));
+            self.socket.limit_unacknowledged(self.context.write_stall.filter(|_| on));
         }
     }
 
@@ -270,7 +270,7 @@ impl Wire {
             length = length.map(|n| n + more);
         }
         let began = Instant::now();
-        let limit = self.ways.write_stall;
+        let limit = self.context.write_stall;
         self.watch_unacknowledged(true);
         let (written, read) = (self.meter.written.load(Relaxed), self.meter.read.load(Relaxed));
         let mut stall = self.socket.stall(limit);
@@ -297,7 +297,7 @@ impl Wire {
                 {
                     return Err(forwarded.refused_login());
                 }
-                self.slot.answered();
+                self.permit.answered();
                 return Ok((response, self));
             }
             Some(Err(error)) => error,
@@ -308,7 +308,7 @@ impl Wire {
         let written = self.meter.written.load(Relaxed) - written;
         let answered = self.meter.read.load(Relaxed) > read;
         if !answered {
-            self.slot.broke();
+            self.permit.broke();
         }
         let incomplete = !whole && (self.meter.write_failed.load(Relaxed) || length.is_some_and(|n| written < n));
         let unacknowledged =
@@ -332,15 +332,15 @@ impl Wire {
     /// True when a connection that the system gave up this long after a request was begun had bytes unacknowledged. The
     /// other way to be given up is keep-alive, and that takes two intervals at least from the last acknowledgement.
     fn is_unacknowledged(&self, after: Duration) -> bool {
-        tune::KNOWS_UNACKNOWLEDGED && self.ways.write_stall.is_some() && after < self.ways.keepalive * 2
+        tune::KNOWS_UNACKNOWLEDGED && self.context.write_stall.is_some() && after < self.context.keepalive * 2
     }
 
     /// The failure, and a note that large packets may vanish on this way.
     fn stalled(&self, what: &str) -> Failure {
         if let Some(address) = self.socket.peer() {
-            self.ways.memory.stalled(address);
+            self.context.cache.stalled(address);
         }
-        let limit = self.ways.write_stall.unwrap_or_default();
+        let limit = self.context.write_stall.unwrap_or_default();
         Failure::new(Cause::WriteStalled, format!("{what} for {limit:?}"))
     }
 }

@@ -1,16 +1,16 @@
 //! The keeper's file: opened, given up, begun anew, pruned; and the day that it belongs to. Collects no fault.
 
-use super::Keeper;
+use super::Writer;
 use crate::{
     health::{Code, unix_ms},
     ledger::{
-        file::{self, Trouble},
+        file::{self, StoreError},
         read, store,
     },
 };
 use tokio::time::Instant;
 
-impl Keeper {
+impl Writer {
     pub(super) fn open(&mut self) {
         self.db = None;
         if !self.settings.ledger.enabled {
@@ -37,10 +37,10 @@ impl Keeper {
     }
 
     /// The file has failed: a damaged one is replaced, any other is tried again at the next tick.
-    pub(super) fn fail(&mut self, trouble: Trouble) {
+    pub(super) fn fail(&mut self, trouble: StoreError) {
         self.db = None;
         let why = match trouble {
-            Trouble::Damaged(why) if self.set_aside.is_none_or(|at| at.elapsed() >= self.tempo.tick) => {
+            StoreError::Damaged(why) if self.set_aside.is_none_or(|at| at.elapsed() >= self.intervals.tick) => {
                 self.set_aside = Some(Instant::now());
                 match file::set_aside(&self.settings.file, unix_ms()) {
                     Ok(kept) => {
@@ -50,8 +50,8 @@ impl Keeper {
                     Err(e) => format!("it is damaged ({why}) and cannot be set aside ({e})"),
                 }
             }
-            Trouble::Damaged(why) => format!("it is damaged ({why})"),
-            Trouble::Unusable(why) => why,
+            StoreError::Damaged(why) => format!("it is damaged ({why})"),
+            StoreError::Unusable(why) => why,
         };
         let file = self.settings.file.display();
         if self.trouble.is_none() {
@@ -99,7 +99,7 @@ impl Keeper {
             self.open();
         }
         self.flush();
-        if self.pruned.elapsed() >= self.tempo.prune {
+        if self.pruned.elapsed() >= self.intervals.prune {
             self.prune();
         }
     }

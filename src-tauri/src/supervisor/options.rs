@@ -15,7 +15,7 @@ pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
 pub type Refilter = Box<dyn Fn(&str) -> Result<(), String> + Send>;
 
 /// The program around an engine.
-pub struct Host {
+pub struct EngineOptions {
     pub(super) reload: Reload,
     pub(super) settings: Option<Arc<Settings>>,
     pub(super) refilter: Option<Refilter>,
@@ -26,13 +26,13 @@ pub struct Host {
     pub(super) may_leave: bool,
 }
 
-impl std::fmt::Debug for Host {
+impl std::fmt::Debug for EngineOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Host").field("settings", &self.settings).field("panel", &self.panel).finish_non_exhaustive()
+        f.debug_struct("EngineOptions").field("settings", &self.settings).field("panel", &self.panel).finish_non_exhaustive()
     }
 }
 
-impl Host {
+impl EngineOptions {
     /// The config comes from there, and may be changed there.
     pub fn of(settings: Arc<Settings>) -> Self {
         let again = settings.clone();
@@ -82,7 +82,7 @@ impl Host {
 }
 
 /// A config that nobody changes through the engine: tests, `demo`.
-impl<F: Fn() -> Result<Config, String> + Send + ?Sized + 'static> From<Box<F>> for Host {
+impl<F: Fn() -> Result<Config, String> + Send + ?Sized + 'static> From<Box<F>> for EngineOptions {
     fn from(reload: Box<F>) -> Self {
         Self::reading(Box::new(reload))
     }

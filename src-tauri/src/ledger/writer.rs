@@ -27,7 +27,7 @@ const WAITING: usize = 4096;
 
 /// How often things are done.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tempo {
+pub(super) struct Intervals {
     /// A fault is written at the latest after this.
     pub(super) batch: Duration,
     /// Counts are written, and a file that failed is tried again.
@@ -36,7 +36,7 @@ pub(super) struct Tempo {
     pub(super) prune: Duration,
 }
 
-impl Default for Tempo {
+impl Default for Intervals {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { batch: seconds(1), tick: seconds(60), prune: seconds(60 * 60) }
@@ -44,8 +44,8 @@ impl Default for Tempo {
 }
 
 #[derive(Debug)]
-pub(super) struct Keeper {
-    tempo: Tempo,
+pub(super) struct Writer {
+    intervals: Intervals,
     watched: watch::Receiver<Settings>,
     settings: Settings,
     health: Tracker,
@@ -79,10 +79,10 @@ enum Event {
     End,
 }
 
-impl Keeper {
+impl Writer {
     /// Listens from now on.
     pub(super) fn new(
-        tempo: Tempo,
+        intervals: Intervals,
         mut watched: watch::Receiver<Settings>,
         health: Tracker,
         traffic: Arc<Traffic>,
@@ -90,7 +90,7 @@ impl Keeper {
     ) -> Self {
         let settings = watched.borrow_and_update().clone();
         Self {
-            tempo,
+            intervals,
             watched,
             settings,
             health,
@@ -120,7 +120,7 @@ impl Keeper {
     async fn live(mut self) {
         self.look_at_the_day();
         self.open();
-        let mut tick = interval(self.tempo.tick);
+        let mut tick = interval(self.intervals.tick);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.tick().await; // the first one is immediate
         let mut flush_at = None;
@@ -140,7 +140,7 @@ impl Keeper {
                     if self.waiting.len() >= BATCH {
                         self.flush();
                     } else if flush_at.is_none() {
-                        flush_at = Some(Instant::now() + self.tempo.batch);
+                        flush_at = Some(Instant::now() + self.intervals.batch);
                     }
                 }
                 Event::Flush => self.flush(),

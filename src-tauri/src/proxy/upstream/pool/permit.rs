@@ -34,14 +34,14 @@ impl Drop for Dialing {
 
 /// A connection's place, and what the pool knows about it.
 #[derive(Debug)]
-pub(in crate::proxy::upstream) struct Slot {
+pub(in crate::proxy::upstream) struct ConnectionPermit {
     origin: Weak<Origin>,
     network: u64,
     /// Dropped when the other side has shown that it took the connection.
     unproven: Option<oneshot::Sender<Infallible>>,
 }
 
-impl Slot {
+impl ConnectionPermit {
     /// The place of a connection that is counted already; the receiver ends when a plain one has answered or is gone.
     pub(super) fn new(origin: &Arc<Origin>, network: u64, proven: bool) -> (Self, Option<oneshot::Receiver<Infallible>>) {
         let (unproven, proof) = if proven { (None, None) } else { Some(oneshot::channel()).unzip() };
@@ -68,7 +68,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         if let Some(origin) = self.origin.upgrade() {
             let mut inner = origin.lock();

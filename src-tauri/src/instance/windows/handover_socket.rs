@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(2);
 const KEY: usize = 64;
 
 /// Where the ticket arrives: a port of this machine, and a key that tells a friend from others who find the port.
-pub(crate) fn doorstep(paths: &Paths) -> io::Result<Doorstep> {
+pub(crate) fn handover_socket(paths: &Paths) -> io::Result<Doorstep> {
     let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     door.set_nonblocking(true)?;
     let key = random_key()?;
@@ -32,7 +32,7 @@ pub(crate) fn doorstep(paths: &Paths) -> io::Result<Doorstep> {
     Ok(Doorstep { door: tokio::net::TcpListener::from_std(door)?, key, path, paths: paths.clone() })
 }
 
-/// See `doorstep`.
+/// See `handover_socket`.
 #[derive(Debug)]
 pub(crate) struct Doorstep {
     door: tokio::net::TcpListener,
@@ -138,18 +138,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
         let lock = Lock::acquire(&paths).unwrap();
-        let doorstep = doorstep(&paths).unwrap();
-        (dir, paths, TcpListener::bind("127.0.0.1:0").unwrap(), lock, doorstep)
+        let handover_socket = handover_socket(&paths).unwrap();
+        (dir, paths, TcpListener::bind("127.0.0.1:0").unwrap(), lock, handover_socket)
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn socket_and_lock_pass_and_a_stranger_gets_nothing() {
-        let (_dir, paths, listener, lock, doorstep) = two();
-        let (address, to) = (listener.local_addr().unwrap(), doorstep.path().to_owned());
-        let wrong = to.to_str().unwrap().replace(&doorstep.key, &"0".repeat(KEY));
+        let (_dir, paths, listener, lock, handover_socket) = two();
+        let (address, to) = (listener.local_addr().unwrap(), handover_socket.path().to_owned());
+        let wrong = to.to_str().unwrap().replace(&handover_socket.key, &"0".repeat(KEY));
         let mut stranger = reach(Path::new(&wrong)).unwrap();
         let giving = std::thread::spawn(move || hand_over(&to, &listener, &lock.file, SENT_WITHIN).map(|()| (listener, lock)));
-        let taken = doorstep.receive().await.unwrap();
+        let taken = handover_socket.receive().await.unwrap();
         assert!(matches!(stranger.read(&mut [0u8]), Ok(0) | Err(_)), "nothing is said to whoever has no key");
         assert_eq!(taken.listener.local_addr().unwrap(), address);
         taken.confirmation.unwrap().confirm().unwrap();
@@ -160,10 +160,10 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_lock_is_taken_back_when_nobody_confirms() {
-        let (_dir, paths, listener, lock, doorstep) = two();
-        let to = doorstep.path().to_owned();
+        let (_dir, paths, listener, lock, handover_socket) = two();
+        let to = handover_socket.path().to_owned();
         let giving = std::thread::spawn(move || hand_over(&to, &listener, &lock.file, SENT_WITHIN).map_err(|why| (why, lock)));
-        drop(doorstep.receive().await.unwrap());
+        drop(handover_socket.receive().await.unwrap());
         let (why, _lock) = giving.join().unwrap().unwrap_err();
         assert!(why.to_string().contains("has ended"), "{why}");
         assert!(matches!(Lock::acquire(&paths), Err(LockError::Held(_))));
@@ -171,10 +171,10 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_that_may_give_nothing_says_so_by_going() {
-        let (_dir, _paths, _listener, _lock, doorstep) = two();
-        let mut line = reach(doorstep.path()).unwrap();
+        let (_dir, _paths, _listener, _lock, handover_socket) = two();
+        let mut line = reach(handover_socket.path()).unwrap();
         let going = std::thread::spawn(move || line.read_exact(&mut [0u8; 4]).unwrap());
-        let why = doorstep.receive().await.unwrap_err();
+        let why = handover_socket.receive().await.unwrap_err();
         assert_eq!(why.kind(), io::ErrorKind::Unsupported, "{why}");
         going.join().unwrap();
         assert!(reach(Path::new("192.0.2.1:1/key")).unwrap_err().to_string().contains("this machine alone"));

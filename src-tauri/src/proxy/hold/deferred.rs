@@ -1,7 +1,7 @@
 //! An answer that is still held back when its client must hear something: the head has gone out, pings keep the client
 //! waiting, and what breaks off meanwhile is asked for again. What fails for good is told as an event in the dialect.
 
-use super::{Gathered, Gathering, Way};
+use super::{Delivery, Gathered, ResponseBuffer};
 use crate::{
     proxy::{
         attempts::{Answered, Attempts},
@@ -33,27 +33,27 @@ enum End {
 }
 
 /// The body of an answer whose head went out before its content was let go.
-pub(in crate::proxy) struct Later {
+pub(in crate::proxy) struct DeferredBody {
     pings: mpsc::Receiver<Bytes>,
     future: Option<Pin<Box<dyn Future<Output = End> + Send>>>,
     relay: Option<Box<Relay>>,
 }
 
-impl std::fmt::Debug for Later {
+impl std::fmt::Debug for DeferredBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Later").field("gathering", &self.future.is_some()).finish_non_exhaustive()
+        f.debug_struct("DeferredBody").field("buffer", &self.future.is_some()).finish_non_exhaustive()
     }
 }
 
-impl Later {
+impl DeferredBody {
     /// Begins with a ping and goes on gathering as the body is polled: no task of its own, and dropping it ends everything.
-    pub(in crate::proxy) fn new(gathering: Gathering, attempts: Attempts) -> Self {
+    pub(in crate::proxy) fn new(buffer: ResponseBuffer, attempts: Attempts) -> Self {
         let (ping, pings) = mpsc::channel(1);
-        Self { pings, future: Some(Box::pin(go_on(gathering, attempts, ping))), relay: None }
+        Self { pings, future: Some(Box::pin(go_on(buffer, attempts, ping))), relay: None }
     }
 }
 
-impl Body for Later {
+impl Body for DeferredBody {
     type Data = Bytes;
     type Error = Broken;
 
@@ -89,22 +89,22 @@ impl Body for Later {
 /// An error that the API answers instead of a stream is one small object.
 const ERROR_BODY: usize = 64 << 10;
 
-async fn go_on(mut gathering: Gathering, mut attempts: Attempts, pings: mpsc::Sender<Bytes>) -> End {
+async fn go_on(mut buffer: ResponseBuffer, mut attempts: Attempts, pings: mpsc::Sender<Bytes>) -> End {
     let pinger = Pinger { every: attempts.proxy.config.stream.hold_ping, ping: attempts.dialect.ping(), pings };
     pinger.ping();
     loop {
-        let failure = match pinger.during(gathering.run()).await {
-            Gathered::Commit => return End::Relay(Box::new(gathering.relay(attempts, Outcome::Answered, false))),
-            Gathered::Whole => return End::Relay(Box::new(gathering.relay(attempts, Outcome::Answered, true))),
+        let failure = match pinger.during(buffer.run()).await {
+            Gathered::Commit => return End::Relay(Box::new(buffer.relay(attempts, Outcome::Answered, false))),
+            Gathered::Whole => return End::Relay(Box::new(buffer.relay(attempts, Outcome::Answered, true))),
             Gathered::Cut(failure) => failure,
         };
-        drop(gathering); // with its connection: the client's request must not run twice at the same time
-        gathering = match pinger.during(next(&mut attempts, failure)).await {
-            Ok((response, wire)) => {
+        drop(buffer); // with its connection: the client's request must not run twice at the same time
+        buffer = match pinger.during(next(&mut attempts, failure)).await {
+            Ok((response, connection)) => {
                 let (head, body) = response.into_parts();
-                match Way::of(&attempts, &head, &body) {
-                    way if way.is_stream() => Gathering::new(way, body, wire, &attempts),
-                    _ => return pinger.during(instead(attempts, head.status, Source::new(body, wire))).await,
+                match Delivery::of(&attempts, &head, &body) {
+                    delivery if delivery.is_stream() => ResponseBuffer::new(delivery, body, connection, &attempts),
+                    _ => return pinger.during(instead(attempts, head.status, Source::new(body, connection))).await,
                 }
             }
             Err(failure) => return failed(attempts, failure),
@@ -113,7 +113,7 @@ async fn go_on(mut gathering: Gathering, mut attempts: Attempts, pings: mpsc::Se
 }
 
 async fn next(attempts: &mut Attempts, failure: Failure) -> Result<Answered, Failure> {
-    if attempts.may_retry(&failure, None).await { attempts.answer().await } else { Err(failure) }
+    if attempts.wait_before_retry(&failure, None).await { attempts.answer().await } else { Err(failure) }
 }
 
 /// Leeward's own error, as the event that the dialect has for it.

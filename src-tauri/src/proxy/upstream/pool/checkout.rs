@@ -2,7 +2,7 @@
 //!
 //! Dials nothing itself: it queues, and looks at the clock.
 
-use super::{Failure, Origin, Wire, waiters::Given};
+use super::{Connection, Failure, Origin, waiters::Given};
 use crate::status::traffic::Cause;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -13,7 +13,7 @@ use tokio::{
 /// A connection on loan, and what happened on the way to it.
 #[derive(Debug)]
 pub(in crate::proxy) struct Lease {
-    pub(in crate::proxy) wire: Result<Wire, Failure>,
+    pub(in crate::proxy) connection: Result<Connection, Failure>,
     /// How many dead ones were found before it.
     pub(in crate::proxy) stale: u32,
     /// True when the request was parked meanwhile.
@@ -39,9 +39,9 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(Ok(wire)) = self.leave() {
-            let fresh = !wire.will_reuse();
-            self.origin.offer(wire, fresh);
+        if let Some(Ok(connection)) = self.leave() {
+            let fresh = !connection.will_reuse();
+            self.origin.release(connection, fresh);
         }
     }
 }
@@ -59,8 +59,8 @@ impl Origin {
             if idle.since.elapsed() >= self.config.pool.idle {
                 continue; // old: those below it are older still
             }
-            if idle.wire.is_usable() {
-                return Lease { wire: Ok(idle.wire), stale, parked: false };
+            if idle.connection.is_usable() {
+                return Lease { connection: Ok(idle.connection), stale, parked: false };
             }
             stale += 1;
         }
@@ -76,9 +76,9 @@ impl Origin {
             let before = inner.circuit.openings() - u64::from(inner.circuit.opened().is_some());
             (Waiting { origin: self, take }, before)
         };
-        let wire = self.wait(&mut waiting, give_up).await;
+        let connection = self.wait(&mut waiting, give_up).await;
         drop(waiting);
-        Lease { wire, stale, parked: self.lock().circuit.openings() > openings }
+        Lease { connection, stale, parked: self.lock().circuit.openings() > openings }
     }
 
     async fn wait(&self, waiting: &mut Waiting<'_>, give_up: Instant) -> Given {
@@ -100,9 +100,9 @@ impl Origin {
                 look = give_up.min(opened.map_or(now + park.max(LOOK), |at| at.max(since) + park));
                 match opened {
                     _ if look > now => continue,
-                    Some(_) => inner.circuit.verdict(now, &self.place),
+                    Some(_) => inner.circuit.verdict(now, &self.endpoint),
                     None => {
-                        let waited = format!("no connection to {} became free within {:.1?}", self.place, now - since);
+                        let waited = format!("no connection to {} became free within {:.1?}", self.endpoint, now - since);
                         match inner.circuit.last() {
                             // Whose fault it is, is told by what the last dial met.
                             Some(last) => Failure::new(last.cause, format!("{waited}; the last reason: {}", last.detail)),

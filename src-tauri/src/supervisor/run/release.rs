@@ -16,7 +16,7 @@ pub(super) enum Next {
     Renew(String),
 }
 
-pub(super) struct Parting {
+pub(super) struct SocketRelease {
     number: u64,
     waits_for: usize,
     pub(super) until: Instant,
@@ -26,16 +26,16 @@ pub(super) struct Parting {
 impl Run {
     /// Begins it, unless one is going on.
     pub(super) fn part(&mut self, next: Next) {
-        if self.parting.is_some() {
+        if self.releasing.is_some() {
             return;
         }
         if matches!(next, Next::Rebind) {
             self.socket.let_go();
         }
-        self.partings += 1;
-        let number = self.partings;
+        self.releases += 1;
+        let number = self.releases;
         let waits_for = self.generations.iter().filter(|g| g.tell(Order::LetGo(number))).count();
-        self.parting = Some(Parting { number, waits_for, until: Instant::now() + LET_GO, next });
+        self.releasing = Some(SocketRelease { number, waits_for, until: Instant::now() + LET_GO, next });
         if waits_for == 0 {
             self.parted();
         }
@@ -43,15 +43,15 @@ impl Run {
 
     /// One more has let go.
     pub(super) fn has_let_go(&mut self, number: u64) {
-        let Some(parting) = self.parting.as_mut().filter(|parting| parting.number == number) else { return };
-        parting.waits_for = parting.waits_for.saturating_sub(1);
-        if parting.waits_for == 0 {
+        let Some(releasing) = self.releasing.as_mut().filter(|releasing| releasing.number == number) else { return };
+        releasing.waits_for = releasing.waits_for.saturating_sub(1);
+        if releasing.waits_for == 0 {
             self.parted();
         }
     }
 
     pub(super) fn parted(&mut self) {
-        match self.parting.take().map(|parting| parting.next) {
+        match self.releasing.take().map(|releasing| releasing.next) {
             None => {}
             Some(Next::Rebind) => self.rebind(),
             Some(Next::Renew(why)) => {
@@ -71,7 +71,7 @@ impl Run {
 
     /// True while there is no socket, or nobody has a handle of it.
     pub(super) fn is_without_socket(&self) -> bool {
-        self.parting.is_some() || self.rebind_at.is_some()
+        self.releasing.is_some() || self.rebind_at.is_some()
     }
 
     /// Restarts that were asked for meanwhile.

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Looks up what a plan depends on.
-pub struct Surroundings<'a> {
+pub struct AgentContext<'a> {
     /// An environment variable; an empty one counts as unset where the agent sees it so.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// A file's text.
@@ -20,13 +20,13 @@ pub struct Surroundings<'a> {
     pub cwd: PathBuf,
 }
 
-impl std::fmt::Debug for Surroundings<'_> {
+impl std::fmt::Debug for AgentContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Surroundings").field("home", &self.home).field("cwd", &self.cwd).finish_non_exhaustive()
+        f.debug_struct("AgentContext").field("home", &self.home).field("cwd", &self.cwd).finish_non_exhaustive()
     }
 }
 
-impl Surroundings<'_> {
+impl AgentContext<'_> {
     /// A variable that is set and not empty.
     pub fn var(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|v| !v.is_empty())
@@ -64,7 +64,7 @@ impl Surroundings<'_> {
 ///
 /// # Errors
 /// When the working folder is gone.
-pub fn with_own<T>(plan: impl FnOnce(&Surroundings<'_>) -> T) -> io::Result<T> {
+pub fn with_own<T>(plan: impl FnOnce(&AgentContext<'_>) -> T) -> io::Result<T> {
     let list = |folder: &Path| {
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
             .map(|entries| entries.filter_map(Result::ok).map(|e| e.path()).collect())
@@ -73,14 +73,14 @@ pub fn with_own<T>(plan: impl FnOnce(&Surroundings<'_>) -> T) -> io::Result<T> {
         files
     };
     let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_path_buf());
-    let around = Surroundings {
+    let context = AgentContext {
         env: &crate::config::environment,
         read: &|path| std::fs::read_to_string(path),
         list: &list,
         home,
         cwd: std::env::current_dir()?,
     };
-    Ok(plan(&around))
+    Ok(plan(&context))
 }
 
 /// `KEY=value` and `key: value` lines, as in `.env` files and flat YAML: the value of `key`, unquoted.
