@@ -105,7 +105,7 @@ fn meaning(error: &Error) -> Meaning {
             400,
             "dot-segments",
             false,
-            "The path has a segment `.` or `..`, which servers read in different context; send the path resolved.",
+            "The path has a segment `.` or `..`, which servers read in different ways; send the path resolved.",
         ),
         Error::Guard(R::BodyTooLarge) | Error::BodyTooLarge => {
             m(413, "body-too-large", false, "The request's body is larger than limits.body_bytes in Leeward's config.")
