@@ -6,12 +6,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use leeward::{
     config::Config,
-    proxy::{
-        headers,
-        retry::{self, Attempt, Body, Kind},
-        sse::Scanner,
-    },
-    status::traffic::Cause,
+    exchange::retry::{self, Attempt, Body, Kind},
+    message::{headers, sse::Scanner},
+    status::faults::Cause,
 };
 use std::{hint::black_box, time::Duration};
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use leeward::{
     demo::upstream::{Fault, Plan, Upstream},
-    status::traffic::Cause,
+    status::faults::Cause,
 };
 use serde_json::Value;
 use std::{

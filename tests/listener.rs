@@ -5,8 +5,8 @@ use crate::support::{
     seam::{Script, Step, scripted_network},
 };
 use leeward::{
-    control::{NetworkNews, NetworkWhy},
     demo::upstream::{Plan, Upstream},
+    network::{NetworkNews, NetworkWhy},
     supervisor::TestHooks,
 };
 use std::{

@@ -2,8 +2,8 @@
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message, seam::scripted_network};
 use leeward::{
-    control::{NetworkNews, NetworkWhy},
     demo::upstream::{Plan, Upstream},
+    network::{NetworkNews, NetworkWhy},
     status::Status,
     supervisor::{NetworkSource, TestHooks},
 };

@@ -7,8 +7,8 @@ use crate::support::{
 };
 use leeward::{
     config::Config,
-    control::{NetworkNews, NetworkWhy},
     demo::upstream::{Plan, Upstream},
+    network::{NetworkNews, NetworkWhy},
     supervisor::TestHooks,
 };
 use std::time::Duration;

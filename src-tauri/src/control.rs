@@ -1,6 +1,7 @@
 //! Commands on their way down: what the CLI, the tray or the panel asks the supervisor to do.
 //!
-//! The only channel in that direction. Also counts the `wrap` sessions that hold a control stream open.
+//! The only channel in that direction. Also the mode that the supervisor puts a generation in, and the `wrap` sessions that
+//! hold a control stream open.
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -10,65 +11,9 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
-
-/// The network as this machine sees it; a new value is published whenever it has changed or the machine has slept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Network {
-    /// Counts the changes, from 0.
-    pub epoch: u64,
-    /// The same for the same addresses and default routes, so that a network can be known again; 0: not known.
-    pub fingerprint: u64,
-}
-
-/// Why the network counts as another one from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum NetworkWhy {
-    /// Addresses of the interfaces that lead out of this machine.
-    Addresses,
-    /// Default routes: another gateway or interface, or none.
-    Routes,
-    /// The system said that the machine has slept.
-    Woke,
-    /// The clocks say that the machine, or this process, has slept.
-    ClockJumped,
-    /// Somebody who knows said so: the tray's power events, a test.
-    Told,
-}
-
-impl NetworkWhy {
-    /// The end of the sentence "the network changed: …".
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Addresses => "other addresses",
-            Self::Routes => "another default route",
-            Self::Woke => "the machine woke from sleep",
-            Self::ClockJumped => "the clock jumped, as after sleep",
-            Self::Told => "said by another part of Leeward",
-        }
-    }
-}
-
-/// News of the network, on their way to the supervisor. Fingerprints are as in `Network`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NetworkNews {
-    /// It was looked at for the first time; nothing has changed.
-    Known {
-        /// What it looks like.
-        fingerprint: u64,
-    },
-    /// What was connected before may be dead.
-    Changed {
-        /// What it was seen by.
-        why: NetworkWhy,
-        /// `None`: as it was, or not known.
-        fingerprint: Option<u64>,
-    },
-}
 
 /// What somebody asks for.
 #[derive(Debug)]
@@ -102,28 +47,6 @@ pub struct Restarted {
     pub took_ms: u64,
     /// Set when the config file was refused and the previous config stays in force.
     pub config_error: Option<String>,
-}
-
-/// Brings up the window with the panel, in a program that has one.
-#[derive(Clone)]
-pub struct Window(Arc<dyn Fn() + Send + Sync>);
-
-impl std::fmt::Debug for Window {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Window")
-    }
-}
-
-impl Window {
-    /// Asks by calling `show`, which must not block.
-    pub fn new(show: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(show))
-    }
-
-    /// Asks for it.
-    pub fn show(&self) {
-        (self.0)();
-    }
 }
 
 /// Where commands are dropped.
@@ -199,5 +122,23 @@ impl Drop for SessionGuard {
         let mut open = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.sessions.remove(&self.id);
         open.idle_since = Instant::now();
+    }
+}
+
+/// How a generation treats its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Connections stay open.
+    Serving,
+    /// Every response is the last one of its connection; idle connections wait for their next request.
+    Draining,
+    /// Idle connections are closed too.
+    Closing,
+}
+
+impl Mode {
+    /// Waits until the mode is `at_least` this far on. A supervisor that is gone counts as the end.
+    pub async fn reaches(mode: &mut watch::Receiver<Self>, at_least: Self) {
+        mode.wait_for(|m| *m >= at_least).await.ok();
     }
 }

@@ -24,10 +24,8 @@ mod tests;
 use crate::{
     config::{self, Config, Paths},
     health::{Code, Tracker},
-    status::{
-        history::{History, Question, Span},
-        traffic::Traffic,
-    },
+    status::history::{History, Question, Span},
+    telemetry::Traffic,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -4,6 +4,7 @@
 //! a source that the system does not have costs a line in the debug log.
 
 mod clocks;
+mod news;
 mod pace;
 mod picture;
 
@@ -19,10 +20,9 @@ use others as platform;
 #[cfg(test)]
 mod tests;
 
-use crate::{
-    control::{NetworkNews, NetworkWhy},
-    second::{self, SECOND},
-};
+pub use news::{Network, NetworkNews, NetworkWhy};
+
+use crate::second::{self, SECOND};
 use clocks::Reading;
 use pace::Pace;
 use picture::Picture;

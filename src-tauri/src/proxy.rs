@@ -1,100 +1,42 @@
-//! The proxy: listen -> guard -> route -> forward -> upstream -> relay. One `Proxy` is one engine generation.
+//! One generation of the engine, put together from its layers: `inbound -> admin -> exchange -> upstream -> message`.
 //!
-//! Sees config, health, status and control; never who supervises it, the terminal, the environment or the process.
-//! `error` is the only place that turns an error into an answer.
-
-mod attempts;
-mod body;
-mod budget;
-mod client_io;
-mod connection;
-mod error;
-mod forward;
-pub mod guard;
-pub mod headers;
-mod hold;
-pub mod listen;
-mod message;
-mod model;
-mod own;
-mod relay;
-mod reply;
-pub mod retry;
-pub mod route;
-mod said;
-pub mod sse;
-mod upstream;
-
-pub use body::HeldBytes;
-pub use hold::Cuts;
-pub use listen::{Accept, Adopt, Counters, Event, Kind, Listen, Order, Pulse};
-pub use relay::Silent;
+//! Wires only: what a layer does stands in its own room. Sees config, health, status and control; never who supervises it,
+//! the terminal, the environment or the process.
 
 use crate::{
+    admin::{Admin, OwnPaths},
     config::{Config, Secret, Settings},
-    control::{Commands, Network, Sessions, Window},
-    health::{Code, Tracker},
-    status::{
-        Status,
-        history::Questions,
-        traffic::{OriginStats, Traffic},
-    },
+    control::{Commands, Mode, Sessions},
+    exchange::{self, Exchange},
+    health::Tracker,
+    inbound::Inbound,
+    message::HeldBytes,
+    network::Network,
+    status::{Status, history::Questions},
     tasks::Tasks,
+    telemetry::{Counters, Traffic},
+    upstream::{self, Remember, UpstreamParts, Upstreams},
+    window::Window,
 };
-use budget::Budget;
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use upstream::{CONDITIONS, DialContext, Endpoint, Origin, Parts, PathCache, Upstream};
 use url::Url;
 
-/// Writes the upstreams that sessions brought along to where a restarted engine finds them.
-pub type Remember = Box<dyn Fn(&BTreeMap<String, Url>) -> std::io::Result<()> + Send>;
-
 /// What the generations of one engine share.
-pub struct Shared {
+pub(crate) struct Shared {
     /// What is wrong.
-    pub health: Tracker,
+    pub(crate) health: Tracker,
     /// What passes.
-    pub traffic: Arc<Traffic>,
+    pub(crate) traffic: Arc<Traffic>,
     /// Who holds a control stream open.
-    pub sessions: Sessions,
-    /// Where commands go.
-    pub commands: Commands,
-    /// The picture that the supervisor publishes.
-    pub status: watch::Receiver<Status>,
-    /// The network this machine is in.
-    pub network: watch::Receiver<Network>,
-    /// Where questions about the history go.
-    pub history: Questions,
-    /// Where the config comes from, if it can be changed there.
-    pub settings: Option<Arc<Settings>>,
-    /// The folder with the panel's files, where there is one.
-    pub panel: Option<PathBuf>,
-    /// The window with the panel, where there can be one.
-    pub window: Option<Window>,
+    pub(crate) sessions: Sessions,
     /// The listener's counters.
-    pub counters: Arc<Counters>,
-    /// Bytes held: of requests for replay, of answers until they are let go.
-    pub held: HeldBytes,
-    /// Cut answers, by host.
-    pub cuts: Cuts,
-    /// Streams that are silent.
-    pub silent: Silent,
-    /// The bearer token of the control paths.
-    pub token: Secret,
-    /// What is known of the ways to the upstreams.
-    paths: Arc<PathCache>,
-    budget: Arc<Budget>,
-    session_upstreams: RwLock<BTreeMap<String, Url>>,
-    /// One writer at a time: two would share a temporary file, and the older list could win.
-    remember: Mutex<Remember>,
+    pub(crate) counters: Arc<Counters>,
+    channels: Channels,
+    token: Secret,
+    exchange: Arc<exchange::Shared>,
+    upstream: Arc<upstream::Shared>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -104,229 +46,140 @@ impl std::fmt::Debug for Shared {
 }
 
 /// The channels that a `Shared` is made with.
-#[derive(Debug)]
-pub struct Channels {
+#[derive(Clone, Debug)]
+pub(crate) struct Channels {
     /// Where commands go.
-    pub commands: Commands,
+    pub(crate) commands: Commands,
     /// The picture that the supervisor publishes.
-    pub status: watch::Receiver<Status>,
+    pub(crate) status: watch::Receiver<Status>,
     /// Who holds a control stream open.
-    pub sessions: Sessions,
+    pub(crate) sessions: Sessions,
     /// What is wrong.
-    pub health: Tracker,
+    pub(crate) health: Tracker,
     /// The network this machine is in.
-    pub network: watch::Receiver<Network>,
+    pub(crate) network: watch::Receiver<Network>,
     /// Where questions about the history go.
-    pub history: Questions,
+    pub(crate) history: Questions,
     /// Where the config comes from, if it can be changed there.
-    pub settings: Option<Arc<Settings>>,
+    pub(crate) settings: Option<Arc<Settings>>,
     /// The folder with the panel's files, where there is one.
-    pub panel: Option<PathBuf>,
+    pub(crate) panel: Option<PathBuf>,
     /// The window with the panel, where there can be one.
-    pub window: Option<Window>,
+    pub(crate) window: Option<Window>,
 }
 
 impl Shared {
-    /// Makes the upstreams of a session known, here and to engines to come.
-    fn learn_upstreams(&self, given: BTreeMap<String, Url>) -> std::io::Result<()> {
-        let known = |given: &BTreeMap<String, Url>| {
-            let known = self.session_upstreams.read().unwrap_or_else(PoisonError::into_inner);
-            given.iter().all(|(name, url)| known.get(name) == Some(url))
-        };
-        if known(&given) {
-            return Ok(());
-        }
-        let remember = self.remember.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = {
-            let mut known = self.session_upstreams.write().unwrap_or_else(PoisonError::into_inner);
-            known.extend(given);
-            known.clone()
-        };
-        remember(&all)?;
-        self.health.clear(Code::StateUnwritable, None);
-        Ok(())
-    }
-
-    /// Counters at zero; the replay budget as the config says.
-    pub fn new(config: &Config, token: Secret, channels: Channels, known: BTreeMap<String, Url>, remember: Remember) -> Self {
-        let Channels { commands, status, sessions, health, network, history, settings, panel, window } = channels;
+    /// Counters at zero; the replay budget as the config says. `known`: the upstreams of earlier sessions, which `remember`
+    /// writes down.
+    pub(crate) fn new(
+        config: &Config,
+        token: Secret,
+        channels: Channels,
+        known: BTreeMap<String, Url>,
+        remember: Remember,
+    ) -> Self {
         Self {
-            paths: Arc::new(PathCache::new(network.clone())),
-            health,
+            health: channels.health.clone(),
             traffic: Arc::default(),
-            sessions,
-            commands,
-            status,
-            network,
-            history,
-            settings,
-            panel,
-            window,
+            sessions: channels.sessions.clone(),
             counters: Arc::default(),
-            held: HeldBytes::default(),
-            cuts: Cuts::default(),
-            silent: Silent::default(),
             token,
-            budget: Arc::new(Budget::new(&config.retry)),
-            session_upstreams: RwLock::new(known),
-            remember: Mutex::new(remember),
+            exchange: Arc::default(),
+            upstream: Arc::new(upstream::Shared::new(config, channels.network.clone(), known, remember)),
+            channels,
         }
     }
 
-    /// Takes one replay out of the budget, if there is one.
-    fn may_replay(&self) -> bool {
-        self.budget.withdraw()
-    }
-
-    /// The picture with the counters of this moment.
-    pub fn live_status(&self) -> Status {
-        let mut status = self.status.borrow().clone();
-        self.counters.fill(&mut status.listener);
-        status.conditions = self.health.visible();
-        status.sessions = self.sessions.list();
-        status
-    }
-}
-
-/// How a generation treats its clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
-    /// Connections stay open.
-    Serving,
-    /// Every answer is the last one of its connection; idle connections wait for their next request.
-    Draining,
-    /// Idle connections are closed too.
-    Closing,
-}
-
-impl Mode {
-    /// Waits until the mode is `at_least` this far on. A supervisor that is gone counts as the end.
-    async fn reaches(mode: &mut watch::Receiver<Self>, at_least: Self) {
-        mode.wait_for(|m| *m >= at_least).await.ok();
+    /// Bytes held: of requests for replay, of responses until they are let go.
+    pub(crate) fn held(&self) -> HeldBytes {
+        self.exchange.held.clone()
     }
 }
 
 /// One generation of the engine, on its own runtime.
 #[derive(Debug)]
-pub struct Proxy {
-    config: Arc<Config>,
-    shared: Arc<Shared>,
-    local: SocketAddr,
-    tasks: Tasks,
-    mode: watch::Receiver<Mode>,
-    /// The connections of this generation, for the drain to wait for.
-    open: TaskTracker,
-    context: Arc<DialContext>,
-    origins: Mutex<HashMap<Endpoint, Arc<Origin>>>,
-    upstreams: Mutex<HashMap<String, (Url, Arc<Upstream>)>>,
+pub(crate) struct Proxy {
+    inbound: Arc<Inbound>,
 }
-
-/// The name under which the default upstream is counted.
-const DEFAULT: &str = "default";
 
 impl Proxy {
     /// A generation that will accept on `local`.
-    pub fn new(
-        config: Arc<Config>,
-        shared: Arc<Shared>,
+    pub(crate) fn new(
+        config: &Arc<Config>,
+        shared: &Shared,
         local: SocketAddr,
         tasks: Tasks,
         mode: watch::Receiver<Mode>,
     ) -> Arc<Self> {
-        shared.budget.follow(&config.retry);
-        // The generation before may have had other upstreams, and nobody would ever say that those are well.
-        shared.health.forget(&CONDITIONS);
-        let context = Arc::new(DialContext::new(&config, shared.paths.clone(), local));
-        Arc::new(Self {
-            config,
-            shared,
+        let upstreams = Arc::new(Upstreams::new(
+            UpstreamParts {
+                config: config.clone(),
+                shared: shared.upstream.clone(),
+                tasks: tasks.clone(),
+                traffic: shared.traffic.clone(),
+                health: shared.health.clone(),
+            },
+            local,
+        ));
+        let exchange = Arc::new(Exchange {
+            config: config.clone(),
+            shared: shared.exchange.clone(),
+            traffic: shared.traffic.clone(),
+            health: shared.health.clone(),
+            budget: shared.upstream.budget.clone(),
+        });
+        let channels = shared.channels.clone();
+        let own_paths = OwnPaths::new(Admin {
+            config: config.clone(),
+            local,
+            mode: mode.clone(),
+            health: shared.health.clone(),
+            traffic: shared.traffic.clone(),
+            sessions: shared.sessions.clone(),
+            commands: channels.commands,
+            status: channels.status,
+            history: channels.history,
+            settings: channels.settings,
+            panel: channels.panel,
+            window: channels.window,
+            token: shared.token.clone(),
+            counters: shared.counters.clone(),
+            upstreams: upstreams.clone(),
+        });
+        let inbound = Arc::new(Inbound {
+            config: config.clone(),
             local,
             tasks,
             mode,
             open: TaskTracker::new(),
-            context,
-            origins: Mutex::default(),
-            upstreams: Mutex::default(),
-        })
+            counters: shared.counters.clone(),
+            health: shared.health.clone(),
+            traffic: shared.traffic.clone(),
+            upstreams,
+            exchange,
+            own_paths,
+        });
+        Arc::new(Self { inbound })
     }
 
-    /// The upstream of that name; `None`: the default one.
-    fn upstream(&self, name: Option<&str>) -> Option<Arc<Upstream>> {
-        let session;
-        let url = match name {
-            None => &self.config.upstream,
-            Some(name) => match self.config.upstreams.get(name) {
-                Some(url) => url,
-                None => {
-                    session = self.shared.session_upstreams.read().unwrap_or_else(PoisonError::into_inner).get(name)?.clone();
-                    &session
-                }
-            },
-        };
-        let name = name.unwrap_or(DEFAULT);
-        let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, upstream)) = upstreams.get(name)
-            && known == url
-        {
-            return Some(upstream.clone());
-        }
-        let upstream = Arc::new(Upstream::new(self, name, url, self.origin(Endpoint::of(url))));
-        upstreams.insert(name.to_owned(), (url.clone(), upstream.clone()));
-        Some(upstream)
-    }
-
-    fn origin(&self, endpoint: Endpoint) -> Arc<Origin> {
-        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || {
-            let parts = Parts {
-                config: self.config.clone(),
-                context: self.context.clone(),
-                tasks: self.tasks.clone(),
-                traffic: self.shared.traffic.clone(),
-                budget: self.shared.budget.clone(),
-                health: self.shared.health.clone(),
-            };
-            Origin::new(endpoint.clone(), parts)
-        };
-        origins.entry(endpoint.clone()).or_insert_with(made).clone()
+    /// The client's side, for the accept loop.
+    pub(crate) fn inbound(&self) -> Arc<Inbound> {
+        self.inbound.clone()
     }
 
     /// Waits until every connection of this generation has ended.
-    pub async fn drained(&self) {
-        self.open.close();
-        self.open.wait().await;
+    pub(crate) async fn drained(&self) {
+        self.inbound.open.close();
+        self.inbound.open.wait().await;
     }
 
     /// Drops pooled connections that are too old or dead; ends with the generation.
-    pub async fn sweep(self: Arc<Self>) {
-        let mut every =
-            tokio::time::interval((self.config.pool.idle / 4).clamp(Duration::from_millis(50), Duration::from_secs(5)));
-        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            every.tick().await;
-            self.shared.cuts.review(&self.config.stream, &self.shared.health);
-            for origin in self.all_origins().iter().filter(|o| o.idle() > 0) {
-                origin.sweep();
-            }
-        }
+    pub(crate) async fn sweep(self: Arc<Self>) {
+        self.inbound.upstreams.sweep(|| self.inbound.exchange.review_cuts()).await;
     }
 
     /// Tells every origin when the network is another one (L10); ends with the generation.
-    pub async fn follow_network(self: Arc<Self>) {
-        let mut network = self.shared.network.clone();
-        // Without a supervisor nobody tells of changes any more.
-        while network.changed().await.is_ok() {
-            for origin in self.all_origins() {
-                origin.network_changed();
-            }
-        }
-    }
-
-    fn origin_stats(&self) -> BTreeMap<String, OriginStats> {
-        self.all_origins().iter().map(|o| (o.endpoint.to_string(), o.stats())).collect()
-    }
-
-    fn all_origins(&self) -> Vec<Arc<Origin>> {
-        self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    pub(crate) async fn follow_network(self: Arc<Self>) {
+        self.inbound.upstreams.follow_network().await;
     }
 }

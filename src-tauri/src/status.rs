@@ -1,13 +1,11 @@
 //! The one picture of the engine that others see. Data only: whoever paints it decides nothing here.
 
 pub mod activity;
+pub mod faults;
 pub mod history;
-pub mod traffic;
+pub mod stats;
 
-use crate::{
-    control::{NetworkWhy, Session},
-    health::Condition,
-};
+use crate::{control::Session, health::Condition, network::NetworkWhy};
 use serde::{Deserialize, Serialize};
 
 /// What the engine is doing.

@@ -18,14 +18,17 @@ mod platform;
 
 use crate::{
     config::{Config, Paths},
-    control::{Command, Commands, Network, NetworkNews, NetworkWhy, Sessions},
+    control::{Command, Commands, Sessions},
     files,
     health::Tracker,
+    inbound::{Adopt, listen},
     instance::{self, Holder, TokenError},
     ledger::Ledger,
-    network,
-    proxy::{Adopt, Channels, HeldBytes, Shared, listen},
-    status::{Status, traffic::Traffic},
+    message::HeldBytes,
+    network::{self, Network, NetworkNews, NetworkWhy},
+    proxy::{Channels, Shared},
+    status::Status,
+    telemetry::Traffic,
 };
 pub use options::{EngineOptions, Refilter, Reload};
 use std::{
@@ -159,7 +162,7 @@ impl Engine {
         };
         let shared = Shared::new(&config, token, channels, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);
-        let (traffic, held) = (shared.traffic.clone(), shared.held.clone());
+        let (traffic, held) = (shared.traffic.clone(), shared.held());
         let ledger = Ledger::start(&config, shared.health.clone(), &traffic, questions);
         let (told, news) = mpsc::channel(NEWS);
         let source = hooks.network.unwrap_or_else(|| Arc::new(|news| Box::pin(network::watch(news))));
@@ -269,7 +272,7 @@ fn known_upstreams(paths: &Paths) -> BTreeMap<String, Url> {
         })
 }
 
-fn remember(paths: Paths) -> crate::proxy::Remember {
+fn remember(paths: Paths) -> crate::upstream::Remember {
     Box::new(move |known| {
         let text: BTreeMap<&str, &str> = known.iter().map(|(name, url)| (name.as_str(), url.as_str())).collect();
         instance::write_atomically(&paths.session_upstreams_file(), &serde_json::to_vec_pretty(&text)?)

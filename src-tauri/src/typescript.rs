@@ -7,7 +7,7 @@ use crate::{
     config::{Complaint, View},
     control::Restarted,
     logging::Tail,
-    status::{Status, activity::Activity, history::History, traffic::Stats},
+    status::{Status, activity::Activity, history::History, stats::Stats},
 };
 use keep::keep;
 use ts_rs::TypeVisitor;

@@ -6,7 +6,7 @@ pub mod notice;
 
 use crate::{
     health::{Condition, Severity},
-    status::{Phase, Status, traffic::Whose},
+    status::{Phase, Status, faults::Whose},
 };
 
 /// How well it is.

@@ -1,8 +1,8 @@
 //! Where tests take hold of an engine: an accept loop's source that fails on demand, and news of the network by script.
 
 use leeward::{
-    control::NetworkNews,
-    proxy::{Accept, Adopt, listen},
+    inbound::{Accept, Adopt, listen},
+    network::NetworkNews,
     supervisor::{NetworkSource, TestHooks},
 };
 use std::{

@@ -30,7 +30,7 @@ export type Activity = {
   bytes_down: number;
   /** The status that the client got. */
   status: number | null;
-  /** How it ended, by the names of `traffic::Outcome`. */
+  /** How it ended, by the names of `faults::Outcome`. */
   outcome: string | null;
 };
 
@@ -48,7 +48,7 @@ export type Attempt = {
   ended_ms: number | null;
   /** `reused` or `fresh`. */
   connection: "reused" | "fresh" | null;
-  /** What it failed with, by the names of `traffic::Cause`. */
+  /** What it failed with, by the names of `faults::Cause`. */
   cause: string | null;
   /** True when the request had reached the upstream before. */
   replay: boolean;
@@ -343,7 +343,7 @@ export type RequestPhase = "reading" | "connecting" | "sent" | "held" | "streami
 export type Restarted = {
   /** Number of the generation that accepts now. */
   generation: number;
-  /** Milliseconds from the wish until it accepted. */
+  /** Milliseconds from the command until it accepted. */
   took_ms: number;
   /** Set when the config file was refused and the previous config stays in force. */
   config_error: string | null;

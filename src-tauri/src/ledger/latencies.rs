@@ -49,7 +49,7 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::traffic::histogram;
+    use crate::telemetry::histogram;
 
     #[test]
     fn what_is_written_is_read_and_merged() {

@@ -1,9 +1,13 @@
 //! The counts of five minutes: made from the traffic's totals, kept as one row, added up again. Exact at every length.
 
 use super::{file::StoreError, latencies};
-use crate::status::{
-    history::{Counts, Latency},
-    traffic::{FaultCount, Outcome, Percentiles, Totals},
+use crate::{
+    status::{
+        faults::Outcome,
+        history::{Counts, Latency},
+        stats::{FaultCount, Percentiles},
+    },
+    telemetry::Totals,
 };
 use hdrhistogram::Histogram;
 use rusqlite::{Connection, Row, named_params};

@@ -3,7 +3,7 @@
 use super::{file::StoreError, period::Period};
 use crate::status::{
     history::{Bucket, Entry, History, Span},
-    traffic::FaultCount,
+    stats::FaultCount,
 };
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! What is written into the ledger and what is removed from it. Blocks; decides neither when nor where.
 
 use super::{file::StoreError, period::Period};
-use crate::status::{history::PERIOD_MS, traffic::Fault};
+use crate::status::{faults::Fault, history::PERIOD_MS};
 use rusqlite::{Connection, TransactionBehavior, named_params};
 use std::time::Duration;
 

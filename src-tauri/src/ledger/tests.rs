@@ -8,9 +8,10 @@ use super::{
 use crate::{
     health::{Condition, unix_ms},
     status::{
+        faults::{Cause, Fault},
         history::Asked,
-        traffic::{Cause, Fault, Totals},
     },
+    telemetry::Totals,
 };
 use rusqlite::Connection;
 use std::{

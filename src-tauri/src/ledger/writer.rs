@@ -5,10 +5,8 @@ mod upkeep;
 use super::{Settings, period::Period, read, store};
 use crate::{
     health::{Code, Tracker, unix_ms},
-    status::{
-        history::Question,
-        traffic::{Fault, Totals, Traffic},
-    },
+    status::{faults::Fault, history::Question},
+    telemetry::{Totals, Traffic},
 };
 use rusqlite::Connection;
 use std::{collections::VecDeque, sync::Arc, time::Duration};

@@ -3,7 +3,7 @@
 //! `Instant` stops while Linux and macOS sleep, and goes on while Windows sleeps; the wall clock goes on everywhere. So a
 //! sleep shows as a wall clock that ran ahead, or as a reading that comes much later than it should.
 
-use crate::control::NetworkWhy;
+use super::news::NetworkWhy;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Shorter than this, no peer has forgotten a connection; longer, no busy machine is late. The wall clock may also have

@@ -1,8 +1,8 @@
 //! What of this machine's network matters to connections that leave it, and how two such pictures differ. Pure, but for
 //! asking the system which address it would leave from.
 
+use super::news::NetworkWhy;
 use super::platform::no_such_family;
-use crate::control::NetworkWhy;
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},

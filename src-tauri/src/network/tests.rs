@@ -1,7 +1,7 @@
 //! The watch on a machine that a test makes up: what is told, when, and how often. Time is paused; no socket is used.
 
+use super::news::{NetworkNews, NetworkWhy};
 use super::{Ended, Hint, Machine, POLL, SECOND, Watch, clocks::Reading, picture::Picture, picture::Way};
-use crate::control::{NetworkNews, NetworkWhy};
 use std::{
     io,
     sync::{Arc, Mutex},

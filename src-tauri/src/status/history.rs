@@ -1,6 +1,6 @@
 //! What was absorbed and passed on over time, and how it is asked for. Data only: who keeps it is not said here.
 
-use super::traffic::{FaultCount, Percentiles};
+use super::stats::{FaultCount, Percentiles};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::{mpsc, oneshot};

@@ -2,7 +2,9 @@
 
 use crate::{
     config::Config,
-    proxy::{Adopt, Event, Listen, Mode, Order, Proxy, Pulse, Shared},
+    control::Mode,
+    inbound::{Adopt, Event, Listen, Order, Pulse},
+    proxy::{Proxy, Shared},
     tasks::Tasks,
 };
 use std::{
@@ -138,13 +140,13 @@ fn live(
             Err(e) => return ended(format!("the socket could not be adopted: {e}")),
         };
         let (drain, farewell) = (config.drain, config.client.linger + FAREWELL);
-        let proxy = Proxy::new(config, shared, address, tasks.clone(), mode.clone());
+        let proxy = Proxy::new(&config, &shared, address, tasks.clone(), mode.clone());
         tasks.spawn(proxy.clone().sweep());
         tasks.spawn(proxy.clone().follow_network());
         let mut accepting = JoinSet::new();
         accepting.spawn(
             Listen {
-                proxy: proxy.clone(),
+                inbound: proxy.inbound(),
                 generation: number,
                 listener: Some(listener),
                 orders,

@@ -3,8 +3,8 @@
 
 use crate::{
     config::{Config, Settings},
-    control::Window,
     instance::Lock,
+    window::Window,
 };
 use std::{net::TcpListener, path::PathBuf, sync::Arc};
 

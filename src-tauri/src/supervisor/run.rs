@@ -16,11 +16,13 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Command, Network, NetworkNews, Restarted},
+    control::{Command, Restarted},
     health::Code,
+    inbound::{Adopt, Event},
     instance::Lock,
     ledger::Ledger,
-    proxy::{Adopt, Event, Shared},
+    network::{Network, NetworkNews},
+    proxy::Shared,
     second,
     status::{Probe, Status},
 };

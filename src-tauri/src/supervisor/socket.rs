@@ -4,8 +4,8 @@ use super::{StartError, platform};
 use crate::{
     config::{Config, DEFAULT_PORT, LAST_FALLBACK_PORT},
     health::{Code, Tracker},
+    inbound::listen,
     instance,
-    proxy::listen,
 };
 use socket2::{Domain, Protocol, Socket as Raw, Type};
 use std::{

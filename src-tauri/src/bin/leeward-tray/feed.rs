@@ -3,7 +3,7 @@
 use crate::panel::PANEL;
 use leeward::{
     instance::Client,
-    status::{activity::Seen, traffic::Traffic},
+    telemetry::{Seen, Traffic},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};

@@ -5,7 +5,8 @@ use crate::{paint::Painting, panel::PANEL};
 use leeward::{
     config::Settings,
     health::unix_ms,
-    status::{Status, traffic::Traffic},
+    status::Status,
+    telemetry::Traffic,
     view::{
         Faults,
         menu::{Around, Tray, tray},

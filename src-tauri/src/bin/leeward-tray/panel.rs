@@ -2,7 +2,7 @@
 //! memory as a shown one.
 
 use crate::feed;
-use leeward::{config::Paths, instance::Client, status::traffic::Traffic, tasks::Tasks};
+use leeward::{config::Paths, instance::Client, tasks::Tasks, telemetry::Traffic};
 use std::sync::Arc;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent, Wry, plugin::TauriPlugin};
 use tauri_plugin_window_state::StateFlags;

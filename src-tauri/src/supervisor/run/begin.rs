@@ -3,10 +3,12 @@
 use super::{Run, Source, modified};
 use crate::{
     config::Config,
-    control::{Command, Network, NetworkNews},
+    control::Command,
+    inbound::Adopt,
     instance::Lock,
     ledger::Ledger,
-    proxy::{Adopt, Shared},
+    network::{Network, NetworkNews},
+    proxy::Shared,
     status::Status,
     supervisor::{Refilter, Reload, socket::Socket},
 };

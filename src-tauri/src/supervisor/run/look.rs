@@ -2,10 +2,10 @@
 
 use super::{GENERATION_LIMIT, REBIND, Run, SLOW_TICKS, SUSPICIONS, Tick, modified, release::Next};
 use crate::{
-    control::NetworkNews,
     health::{Code, unix_ms},
+    inbound::{Kind, Order},
     instance::reachable,
-    proxy::{Kind, Order},
+    network::NetworkNews,
     status::{Network, Probe},
     supervisor::{generation::Generation, platform, probe},
 };

@@ -2,7 +2,7 @@
 //! may have closed it, and then the next handle gets its number, which the loop would close.
 
 use super::Run;
-use crate::proxy::Order;
+use crate::inbound::Order;
 use tokio::time::Instant;
 
 /// A loop that runs lets go of its socket in microseconds.

@@ -1,6 +1,6 @@
 //! When a background instance has been idle long enough: no session, nothing in flight, no new request.
 
-use leeward::{config::Paths, control::Sessions, status::traffic::Traffic, supervisor::Engine, wrap};
+use leeward::{config::Paths, control::Sessions, supervisor::Engine, telemetry::Traffic, wrap};
 use std::{
     future,
     sync::Arc,

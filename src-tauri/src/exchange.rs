@@ -1,0 +1,25 @@
+//! One request's life between its client and an upstream: route, attempts, buffering, relay, errors.
+//!
+//! `attempts` holds the only retry loop and asks `retry` (pure) after each failure. Knows neither the client's connection
+//! nor Leeward's own paths; `error` is the only place that turns a failure into a response in the client's dialect.
+
+mod attempts;
+mod body;
+mod context;
+mod cuts;
+mod deferred;
+mod delivery;
+mod error;
+mod model;
+mod relay;
+mod request;
+mod response_buffer;
+pub mod retry;
+pub mod route;
+mod silence;
+mod source;
+
+pub(crate) use body::ResponseBody;
+pub(crate) use context::{Exchange, Shared};
+pub(crate) use error::{Dialect, Error, Meaning, respond};
+pub(crate) use request::forward;

@@ -1,0 +1,63 @@
+//! What the parts of a request's life share: the engine's side of it, and the request itself. Data; decides little.
+
+use super::{cuts::Cuts, error::Dialect, retry::Kind, silence::Silent};
+use crate::{
+    config::{Config, StreamMode},
+    health::Tracker,
+    message::HeldBytes,
+    telemetry::{Ticket, Traffic},
+    upstream::{Budget, Upstream},
+};
+use std::sync::Arc;
+
+/// What the generations of one engine share of their requests.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Bytes held: of requests for replay, of responses until they are let go.
+    pub(crate) held: HeldBytes,
+    /// Cut responses, by host.
+    pub(super) cuts: Cuts,
+    /// Streams that are silent.
+    pub(super) silent: Silent,
+}
+
+/// What the requests of one generation share.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) config: Arc<Config>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) health: Tracker,
+    /// How much may be sent again.
+    pub(crate) budget: Arc<Budget>,
+}
+
+impl Exchange {
+    /// Says in `health` which hosts' responses are buffered for now, and forgets old cuts. Called from time to time.
+    pub(crate) fn review_cuts(&self) {
+        self.shared.cuts.review(&self.config.stream, &self.health);
+    }
+}
+
+/// A request, as all that handle it must know it.
+#[derive(Debug)]
+pub(super) struct RequestContext {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) ticket: Ticket,
+    pub(super) kind: Kind,
+    /// How the client wants to be told.
+    pub(super) dialect: Dialect,
+}
+
+impl RequestContext {
+    /// Whether responses of its upstream are buffered whole now (U11).
+    pub(super) fn buffers_whole(&self) -> bool {
+        let stream = &self.exchange.config.stream;
+        match stream.mode {
+            StreamMode::Pass => false,
+            StreamMode::Hold => true,
+            StreamMode::Adaptive => self.exchange.shared.cuts.are_frequent(&self.upstream.origin.endpoint.host, stream),
+        }
+    }
+}

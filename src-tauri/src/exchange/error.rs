@@ -1,0 +1,122 @@
+//! The only place that turns an error into an HTTP response: status, sentence, whose fault, in the client's dialect.
+
+mod dialect;
+mod meaning;
+
+pub(crate) use dialect::Dialect;
+pub(crate) use meaning::Meaning;
+
+use crate::message::Failure;
+use bytes::Bytes;
+use http::{HeaderValue, Response};
+use std::time::Duration;
+
+/// What keeps a request from getting its upstream's response.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// No upstream of that name.
+    UnknownUpstream(String),
+    /// Name and path make no valid target.
+    BadTarget,
+    /// The request's body grew over the limit.
+    BodyTooLarge,
+    /// The request's body stalled or was broken.
+    BodyBroken(String),
+    /// The upstream could not be reached, or broke; all that could be tried was tried.
+    Upstream(Failure),
+    /// No connection could be made for as long as a request may wait for one; the next one is tried after this time.
+    Parked(Failure, Duration),
+}
+
+impl Error {
+    /// Status, code and sentence.
+    pub(crate) fn meaning(&self) -> Meaning {
+        let m = Meaning::new;
+        match self {
+            Self::BodyTooLarge => m(
+                413,
+                "body-too-large",
+                false,
+                "The request's body is larger than limits.body_bytes in Leeward's config.".to_owned(),
+            ),
+            Self::BodyBroken(why) => m(408, "body-broken", true, format!("The agent's request did not arrive whole: {why}.")),
+            Self::UnknownUpstream(name) => m(
+                404,
+                "unknown-upstream",
+                false,
+                format!(
+                    "Leeward knows no upstream `{name}`; add it under [upstreams] in the config, or see `leeward config show`."
+                ),
+            ),
+            Self::BadTarget => {
+                m(400, "bad-target", false, "The path after the upstream's name is not a valid request target.".to_owned())
+            }
+            Self::Upstream(failure) => meaning::of_failure(failure),
+            Self::Parked(failure, next) => Meaning { retry_after: Some(*next), ..meaning::of_failure(failure) },
+        }
+    }
+}
+
+/// The response. `attempts` is what was tried upstream.
+pub(crate) fn respond(meaning: &Meaning, dialect: Dialect, attempts: u32) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(dialect.error(meaning)));
+    *response.status_mut() = meaning.status;
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("x-leeward-error", HeaderValue::from_static(meaning.code));
+    headers.insert("x-should-retry", HeaderValue::from_static(if meaning.retry { "true" } else { "false" }));
+    if meaning.retry {
+        let seconds = meaning.retry_after.map_or(1, |after| after.as_secs_f64().ceil().max(1.0) as u64);
+        headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if attempts > 0 {
+        headers.insert("x-leeward-attempts", HeaderValue::from(attempts));
+    }
+    response
+}
+
+/// The same as an event, for a stream whose head is out and whose content never came.
+pub(super) fn event(failure: Failure, dialect: Dialect) -> Bytes {
+    let meaning = Error::Upstream(failure).meaning();
+    dialect.error_event(meaning.status, dialect.error(&meaning).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::faults::Cause;
+
+    #[test]
+    fn each_client_is_told_in_its_own_dialect() {
+        let error = Error::Upstream(Failure { cause: Cause::Connect, detail: "no connection to x (refused)".into() }).meaning();
+        let parsed = |d: Dialect| serde_json::from_str::<serde_json::Value>(&d.error(&error)).unwrap();
+        assert_eq!(parsed(Dialect::Anthropic)["error"]["type"], "overloaded_error");
+        assert_eq!(parsed(Dialect::OpenAi)["error"]["code"], "connect");
+        assert_eq!(parsed(Dialect::Gemini)["error"]["status"], "UNAVAILABLE");
+        let response = respond(&error, Dialect::Anthropic, 3);
+        assert_eq!(response.status(), 503);
+        for (name, value) in [("retry-after", "1"), ("x-should-retry", "true"), ("x-leeward-attempts", "3")] {
+            assert_eq!(response.headers()[name], value, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_was_parked_is_told_when_the_next_probe_is_due() {
+        for (next, seconds) in [(0, "1"), (1000, "1"), (1001, "2")] {
+            let failure = Failure { cause: Cause::CircuitOpen, detail: "d".into() };
+            let error = Error::Parked(failure, Duration::from_millis(next));
+            let response = respond(&error.meaning(), Dialect::OpenAi, 1);
+            assert_eq!(response.headers()["retry-after"], seconds);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_cured_by_trying_again_says_so() {
+        for cause in [Cause::Certificate, Cause::Loop] {
+            let error = Error::Upstream(Failure { cause, detail: "d".into() });
+            let response = respond(&error.meaning(), Dialect::OpenAi, 1);
+            assert_eq!(response.headers()["x-should-retry"], "false", "{cause:?}");
+            assert!(!response.headers().contains_key("retry-after"));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What of a response is held back, and for how long: until its first content (U8), or until it is whole (U11).
+//!
+//! As long as a client has seen nothing of a response, one that breaks off can be asked for again. Decides nothing about
+//! that (`retry`) and sends nothing (`relay`, `deferred`).
+
+use super::{context::RequestContext, delivery::Delivery, source::Source};
+use crate::{
+    message::{
+        Buffer, Failure, innermost,
+        sse::{Kind, Scanner},
+    },
+    status::faults::Cause,
+    telemetry::Trace,
+};
+use std::{future::poll_fn, time::Duration};
+use tokio::time::timeout;
+
+/// How buffering ended.
+#[derive(Debug)]
+pub(super) enum Buffered {
+    /// It may be passed on from here: content has come, or more than may be held.
+    Commit,
+    /// It is whole.
+    Whole,
+    /// It broke off, and its client has seen nothing of it.
+    Cut(Failure),
+}
+
+/// A response that is held back.
+#[derive(Debug)]
+pub(super) struct ResponseBuffer {
+    delivery: Delivery,
+    source: Source,
+    buffer: Buffer,
+    scanner: Option<Scanner>,
+    /// Bytes that may be held, where that ends the holding; `None`: a file takes what memory does not.
+    most: Option<u64>,
+    memory: u64,
+    total: u64,
+    /// Silence after which a response is given up.
+    silence: Duration,
+    content: bool,
+    trace: Trace,
+}
+
+impl ResponseBuffer {
+    pub(super) fn new(delivery: Delivery, source: Source, context: &RequestContext) -> Self {
+        let config = &context.exchange.config;
+        let holds = delivery.waits_for_the_end();
+        let trace = context.ticket.trace().clone();
+        trace.held();
+        Self {
+            trace,
+            delivery,
+            source,
+            // A window is small and never waits for room.
+            buffer: if holds { Buffer::new(context.exchange.shared.held.permit()) } else { Buffer::default() },
+            scanner: delivery
+                .is_stream()
+                .then(|| Scanner::new(usize::try_from(config.stream.commit_bytes).unwrap_or(usize::MAX))),
+            most: (!holds).then_some(config.stream.commit_bytes),
+            memory: config.stream.hold_memory,
+            total: config.limits.replay_total_bytes,
+            silence: config.stream.stall_alarm,
+            content: false,
+        }
+    }
+
+    /// Buffers until it may be passed on. Dropping the future loses nothing: the next call goes on.
+    pub(super) async fn run(&mut self) -> Buffered {
+        loop {
+            let Ok(frame) = timeout(self.silence, poll_fn(|cx| self.source.poll_frame(cx))).await else {
+                // It may still be running, so it is not asked for again (U13).
+                let detail = format!("its answer has been silent for {:?}", self.silence);
+                return Buffered::Cut(Failure { cause: Cause::ResponseTimeout, detail });
+            };
+            let frame = match frame {
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) if self.has_last() => return Buffered::Whole,
+                Some(Err(error)) => return self.cut(innermost(&error)),
+                None if self.lacks_its_end() => return self.cut("it ended before its last event".into()),
+                None => return Buffered::Whole,
+            };
+            if let Some(data) = frame.data_ref() {
+                self.trace.down(data.len() as u64);
+            }
+            if let (Some(scanner), Some(data)) = (&mut self.scanner, frame.data_ref()) {
+                scanner.feed(data, |kind| self.content |= matches!(kind, Kind::Content | Kind::Last));
+            }
+            if let Err(why) = self.buffer.push(frame, self.memory, self.total) {
+                tracing::warn!("a buffered response is passed on before it is whole, because its file cannot be written: {why}");
+                return Buffered::Commit;
+            }
+            if self.source.is_end() && !self.lacks_its_end() {
+                return Buffered::Whole;
+            }
+            if self.most.is_some_and(|most| self.buffer.len() > most)
+                || (self.delivery == Delivery::UntilFirstContent && self.content)
+            {
+                return Buffered::Commit;
+            }
+        }
+    }
+
+    /// What it is held back for.
+    pub(super) fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    fn has_last(&self) -> bool {
+        self.scanner.as_ref().is_some_and(Scanner::is_complete)
+    }
+
+    /// A stream whose dialect ends with an event of its own, without that event: somebody on the way ended it politely.
+    fn lacks_its_end(&self) -> bool {
+        self.scanner.as_ref().is_some_and(|s| s.promises_an_end() && !s.is_complete())
+    }
+
+    fn cut(&self, detail: String) -> Buffered {
+        let cause = if self.delivery.waits_for_the_end() { Cause::CutWhileHeld } else { Cause::CutBeforeContent };
+        Buffered::Cut(Failure { cause, detail })
+    }
+
+    /// Its parts, for whoever passes them on: what is held, what has been read of its events, and the rest.
+    pub(super) fn into_parts(self) -> (Buffer, Option<Scanner>, Source) {
+        (self.buffer, self.scanner, self.source)
+    }
+}

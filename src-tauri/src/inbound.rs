@@ -1,0 +1,18 @@
+//! The client's side: accepting, one connection's life, what may pass, and where each request goes.
+//!
+//! Sees the layers below and hands requests to them: Leeward's own paths to `admin`, all others to `exchange`. Knows nothing
+//! of upstream connections, and neither supervises nor counts itself.
+
+mod awaiting;
+mod client_io;
+mod connection;
+mod connection_state;
+mod dispatch;
+pub mod guard;
+pub mod listen;
+mod refusal;
+mod response;
+mod server;
+
+pub use listen::{Accept, Adopt, Event, Kind, Listen, Order, Pulse};
+pub use server::Inbound;

@@ -1,0 +1,141 @@
+//! One client connection: hyper's HTTP/1.1 server on a `ClientIo`, and each request's way to its answer.
+
+use super::{
+    awaiting::AwaitingFirstRequest,
+    client_io::ClientIo,
+    connection_state::{ConnectionState, InFlightGuard},
+    dispatch::dispatch,
+    guard, refusal,
+    response::Answer,
+    server::Inbound,
+};
+use crate::{control::Mode, message::headers};
+use http::{HeaderValue, Request, Response, header::CONNECTION};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
+
+/// Serves a connection to its end. `shed`: it is one too many, and every request on it is told so.
+pub(super) async fn serve(inbound: Arc<Inbound>, mut stream: TcpStream, shed: bool, awaiting: Arc<AwaitingFirstRequest>) {
+    if let Err(e) = stream.set_nodelay(true) {
+        tracing::debug!("a client's socket could not be tuned: {e}");
+    }
+    let mut mode = inbound.mode.clone();
+    let mut first_byte = [0u8; 1];
+    let mut awaiting = Some(awaiting);
+    loop {
+        let limit = if awaiting.is_some() { inbound.config.client.greeting } else { inbound.config.client.idle };
+        // Agents keep many connections that say nothing: each costs a socket and a small task, until it speaks.
+        tokio::select! {
+            // What has come before the end is still answered.
+            biased;
+            // Peeked, because tokio takes a new socket for readable until a read has failed.
+            first = timeout(limit, stream.peek(&mut first_byte)) => match first {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return, // the client has left
+                Err(_) if awaiting.take().is_some() => continue,
+                Err(_) => return close(&inbound, stream).await,
+            },
+            () = Mode::reaches(&mut mode, Mode::Closing) => return close(&inbound, stream).await,
+        }
+        match Box::pin(speak(&inbound, stream, shed, awaiting.take())).await {
+            Some(resting) => stream = resting,
+            None => return,
+        }
+    }
+}
+
+/// Closes an idle connection: FIN, then time for the client's own.
+async fn close(inbound: &Inbound, mut stream: TcpStream) {
+    // A socket that is gone already needs no farewell.
+    stream.shutdown().await.ok();
+    timeout(inbound.config.client.linger, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await.ok();
+}
+
+/// Serves requests until the connection ends, or rests: then the bare socket comes back.
+async fn speak(
+    inbound: &Arc<Inbound>,
+    stream: TcpStream,
+    shed: bool,
+    awaiting: Option<Arc<AwaitingFirstRequest>>,
+) -> Option<TcpStream> {
+    let config = &inbound.config;
+    let state = Arc::<ConnectionState>::default();
+    let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
+    let io = ClientIo::new(stream, state.clone(), limits, config.client.clone(), refusal::respond_raw);
+    let service = {
+        let (inbound, state) = (inbound.clone(), state.clone());
+        // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
+        service_fn(move |request| {
+            let (inbound, state, busy, awaiting) = (inbound.clone(), state.clone(), InFlightGuard::new(&state), awaiting.clone());
+            Box::pin(async move {
+                let response = respond(&inbound, &state, request, busy, shed).await;
+                if let Some(awaiting) = awaiting {
+                    awaiting.ends();
+                }
+                Ok::<_, Infallible>(response)
+            })
+        })
+    };
+    let mut connection = http1::Builder::new()
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .header_read_timeout(None) // it would also end idle keep-alive connections; `ClientIo` has clocks of its own
+        .max_headers(config.limits.header_count)
+        .max_buf_size(config.limits.header_bytes.saturating_add(8 << 10).max(64 << 10))
+        .serve_connection(TokioIo::new(io), service);
+    let mut mode = inbound.mode.clone();
+    let mut rest_check = Instant::now() + config.client.rest;
+    let mut asked = 0;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut connection => break ended,
+            () = Mode::reaches(&mut mode, Mode::Closing) => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                break connection.await;
+            }
+            () = sleep_until(rest_check) => {
+                let now = state.requests();
+                if now == asked && state.rests() {
+                    // Between polls, with nothing read and nothing left to write, hyper's parts hold no byte of anybody's.
+                    return Some(connection.into_parts().io.into_inner().into_stream());
+                }
+                (asked, rest_check) = (now, Instant::now() + config.client.rest);
+            }
+        }
+    };
+    if let Err(e) = ended {
+        tracing::debug!("a client connection ended early: {e}");
+    }
+    None
+}
+
+async fn respond(
+    inbound: &Arc<Inbound>,
+    state: &ConnectionState,
+    request: Request<Incoming>,
+    busy: InFlightGuard,
+    shed: bool,
+) -> Response<Answer> {
+    if headers::closes(request.version(), request.headers()) {
+        busy.client_closes();
+    }
+    let has_body = !http_body::Body::is_end_stream(request.body());
+    let mut response = dispatch(inbound, request, shed).await;
+    // An answer that comes before the request's last byte (refused, or an upload that failed): hyper closes behind it, and a
+    // client that is not told so loses its next request.
+    let early = has_body && state.body_open.load(Relaxed);
+    if shed || early || *inbound.mode.borrow() != Mode::Serving {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| Answer { body, _busy: busy })
+}

@@ -1,0 +1,67 @@
+//! Where a request goes: Leeward's own paths, an upstream, or nowhere. Decides by the head alone and waits for nothing.
+
+use super::{refusal, response::ResponseBody, server::Inbound};
+use crate::{
+    admin::is_own,
+    exchange::{
+        self, Dialect, Error, Meaning, forward,
+        route::{self, Route},
+    },
+    status::faults::Outcome,
+};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+/// Answers a request. `shed`: its connection is one too many.
+pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>, shed: bool) -> Response<ResponseBody> {
+    let target = request.uri().path_and_query().map_or("/", |t| t.as_str()).to_owned();
+    let path = target.split('?').next().unwrap_or_default();
+    let refuse = |meaning: &Meaning| {
+        let mut ticket = inbound.traffic.begin();
+        ticket.noted(request.method().as_str(), &target);
+        ticket.ends_as(Outcome::Refused);
+        let response = exchange::respond(meaning, Dialect::of(path, request.headers()), 0);
+        ticket.trace().status(response.status().as_u16());
+        response.map(ResponseBody::from)
+    };
+    if let Err(why) = super::guard::check(&inbound.config, inbound.local, request.method(), request.uri(), request.headers()) {
+        return refuse(&refusal::meaning(why));
+    }
+    if is_own(path) {
+        return inbound.own_paths.answer(request).await.map(ResponseBody::from);
+    }
+    // After Leeward's own paths: `leeward status` and `restart` are wanted most when there are too many connections.
+    if shed {
+        return refuse(&refusal::over_cap(inbound.config.limits.connections));
+    }
+    let (name, rest) = match route::route(&target) {
+        Route::Named { name, rest } => (Some(name), rest),
+        Route::Default => (None, target.as_str()),
+    };
+    let Some(upstream) = inbound.upstreams.get(name) else {
+        return refuse(&Error::UnknownUpstream(name.unwrap_or_default().to_owned()).meaning());
+    };
+    // Claude Code asks this once at its start, right before it sends several requests at once.
+    if request.method() == Method::HEAD && rest.starts_with("/api/hello") {
+        upstream.origin.warm(inbound.config.connect.parallel);
+    }
+    let mut ticket = inbound.traffic.begin();
+    ticket.noted(request.method().as_str(), rest);
+    forward(&inbound.exchange, upstream, rest, request, ticket).await.map(ResponseBody::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_own;
+
+    #[test]
+    fn own_paths_are_told_from_an_upstreams() {
+        for own in ["/livez", "/readyz", "/health", "/stats", "/metrics", "/_leeward/v1/restart", "/_leeward/ui/", "/_leeward/"] {
+            assert!(is_own(own), "{own}");
+        }
+        for other in ["/healthy", "/health/", "/v1/health", "/@openai/livez", "/_leewardx", "/", "*", "/v1/messages"] {
+            assert!(!is_own(other), "{other}");
+        }
+    }
+}

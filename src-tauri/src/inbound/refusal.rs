@@ -1,0 +1,119 @@
+//! What clients are told of requests that never reach an upstream, and of heads that no parser has seen.
+
+use super::guard::{
+    Refusal,
+    head::{self, Refusal as R},
+};
+use crate::exchange::{Dialect, Error, Meaning};
+use bytes::Bytes;
+
+/// Why the guard refuses a request.
+pub(super) fn meaning(refusal: Refusal) -> Meaning {
+    let m = Meaning::new;
+    match refusal {
+        Refusal::ForeignHost => m(
+            421,
+            "foreign-host",
+            false,
+            "The Host header names neither this machine nor a host that Leeward's config allows; to reach Leeward by another name, add it to allowed_hosts.",
+        ),
+        Refusal::ForeignOrigin => m(
+            403,
+            "foreign-origin",
+            false,
+            "Leeward answers programs on this machine, not web pages: the request carries a foreign Origin.",
+        ),
+        Refusal::Token => m(401, "client-token", false, "Leeward's config asks for a client token: send it in x-leeward-token."),
+        Refusal::Connect => m(
+            501,
+            "connect-not-supported",
+            false,
+            "Leeward does not tunnel yet: give the agent Leeward's address as its base URL (`leeward wrap`), not as HTTPS_PROXY.",
+        ),
+        Refusal::Upgrade => m(
+            501,
+            "upgrade-not-supported",
+            false,
+            "Leeward does not carry WebSockets or other upgrades yet: use the agent's plain HTTP transport (`leeward wrap` sets it).",
+        ),
+        Refusal::ForeignTarget => m(
+            421,
+            "foreign-target",
+            false,
+            "Leeward is not a forward proxy: the request line names another host. Use Leeward's address as the base URL (`leeward wrap`), not as HTTP_PROXY.",
+        ),
+        Refusal::DotSegments => m(
+            400,
+            "dot-segments",
+            false,
+            "The path has a segment `.` or `..`, which servers read in different ways; send the path resolved.",
+        ),
+        Refusal::BodyTooLarge => Error::BodyTooLarge.meaning(),
+    }
+}
+
+/// There are more connections than the config allows.
+pub(super) fn over_cap(cap: usize) -> Meaning {
+    Meaning::new(
+        503,
+        "too-many-connections",
+        true,
+        format!("Leeward holds its limit of {cap} connections (limits.connections); this one was not served."),
+    )
+}
+
+/// The response to a head that no parser has seen; the connection ends with it.
+pub(super) fn respond_raw(refusal: head::Refusal) -> Bytes {
+    let m = Meaning::new;
+    let meaning = match refusal {
+        R::TooLarge => m(
+            431,
+            "head-too-large",
+            false,
+            "The request's line and headers are larger than limits.header_bytes in Leeward's config.",
+        ),
+        R::TooManyFields => {
+            m(431, "too-many-fields", false, "The request has more header fields than limits.header_count in Leeward's config.")
+        }
+        R::AmbiguousLength => m(
+            400,
+            "ambiguous-length",
+            false,
+            "The request states its length more than once (Content-Length beside Transfer-Encoding, or twice); one server would read another request out of it than the next.",
+        ),
+        R::BadLength => m(400, "bad-length", false, "The Content-Length is not a number."),
+        R::BadCoding => m(501, "bad-coding", false, "The only transfer coding that Leeward accepts is `chunked`, in HTTP/1.1."),
+        R::BadLines => m(400, "bad-lines", false, "The header lines do not end in CR LF each, or go on in the next line."),
+        R::BadHost => m(400, "bad-host", false, "The request has no Host header, or more than one."),
+        R::Tls => {
+            m(400, "tls-on-plain-port", false, "This is Leeward's plain HTTP port: use http://, not https://, in the base URL.")
+        }
+        R::Http2 => m(505, "http2", false, "Leeward speaks HTTP/1.1 here; the client began with HTTP/2."),
+        R::Garbage => m(400, "not-http", false, "This is not an HTTP/1 request."),
+        R::TooSlow => {
+            m(408, "head-too-slow", true, "The request's headers did not arrive in time (client.head in Leeward's config).")
+        }
+    };
+    let text = Dialect::Anthropic.error(&meaning);
+    let reason = meaning.status.canonical_reason().unwrap_or("Error");
+    Bytes::from(format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\nx-leeward-error: {}\r\nx-should-retry: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+        meaning.status.as_u16(),
+        meaning.code,
+        meaning.retry,
+        text.len(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_responses_are_whole_messages() {
+        let text = respond_raw(head::Refusal::Tls);
+        let text = std::str::from_utf8(&text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 Bad Request") && head.contains(&format!("content-length: {}", body.len())));
+    }
+}

@@ -1,0 +1,33 @@
+//! What the client connections of one generation share. Data only.
+
+use crate::{
+    admin::OwnPaths,
+    config::Config,
+    control::Mode,
+    exchange::Exchange,
+    health::Tracker,
+    tasks::Tasks,
+    telemetry::{Counters, Traffic},
+    upstream::Upstreams,
+};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+/// The client's side of one generation.
+#[derive(Debug)]
+pub struct Inbound {
+    pub(crate) config: Arc<Config>,
+    /// Where it accepts.
+    pub(crate) local: SocketAddr,
+    pub(crate) tasks: Tasks,
+    pub(crate) mode: watch::Receiver<Mode>,
+    /// The connections of this generation, for the drain to wait for.
+    pub(crate) open: TaskTracker,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) health: Tracker,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) own_paths: OwnPaths,
+}

@@ -1,0 +1,18 @@
+//! What the engine writes while it works: counters, histograms, tickets and traces of requests, the listener's counts.
+//!
+//! Others read it as the shapes of `status`. Never content, headers or credentials; decides nothing.
+
+mod activities;
+mod listener;
+mod ticket;
+mod today;
+mod totals;
+mod trace;
+mod traffic;
+
+pub use activities::{Activities, Seen};
+pub use listener::{Counters, OpenConnection};
+pub use ticket::Ticket;
+pub use totals::Totals;
+pub use trace::Trace;
+pub use traffic::{Traffic, UpstreamTraffic, histogram};

@@ -1,0 +1,156 @@
+//! One request as it is counted and shown: begun with its head, told what becomes of it, ended when it is dropped.
+
+use super::{
+    trace::Trace,
+    traffic::{MAX_AGENTS, Traffic, UpstreamTraffic},
+};
+use crate::status::faults::{Cause, Fault, Outcome};
+use std::{
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// One request from its head to its last byte. Dropping it ends the count, however the request ended.
+#[derive(Debug)]
+pub struct Ticket {
+    traffic: Arc<Traffic>,
+    upstream: Option<Arc<UpstreamTraffic>>,
+    started: tokio::time::Instant,
+    first_byte: Option<Duration>,
+    own: Option<Duration>,
+    agent: Option<String>,
+    outcome: Outcome,
+    trace: Trace,
+    /// Whether it met faults that were absorbed, and any that was not.
+    absorbed: AtomicBool,
+    passed_on: AtomicBool,
+}
+
+impl Ticket {
+    pub(super) fn new(traffic: Arc<Traffic>) -> Self {
+        Self {
+            traffic,
+            upstream: None,
+            started: tokio::time::Instant::now(),
+            first_byte: None,
+            own: None,
+            agent: None,
+            outcome: Outcome::ClientGone,
+            trace: Trace::default(),
+            absorbed: AtomicBool::new(false),
+            passed_on: AtomicBool::new(false),
+        }
+    }
+
+    /// Shows it among the activities; a query in `path` is left out.
+    pub fn noted(&mut self, method: &str, path: &str) {
+        self.trace = self.traffic.activities.begin(method, path, self.started);
+    }
+
+    /// What is shown of it.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Time since the request's head was read.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Names the upstream it goes to.
+    pub fn toward(&mut self, upstream: Arc<UpstreamTraffic>) {
+        upstream.requests.fetch_add(1, Relaxed);
+        self.trace.upstream(&upstream.name);
+        self.upstream = Some(upstream);
+    }
+
+    /// Names the program that asks.
+    pub fn from_agent(&mut self, agent: &str) {
+        self.agent = Some(agent.to_owned());
+        self.trace.agent(agent);
+    }
+
+    /// The response's headers are there; `own` is the part of the time that Leeward itself took.
+    pub fn first_byte(&mut self, own: Duration) {
+        self.first_byte = Some(self.started.elapsed());
+        self.own = Some(own);
+        self.trace.first_byte();
+    }
+
+    /// A fault of its `attempt` that the client never sees.
+    pub fn absorb(&self, cause: Cause, attempt: u32) {
+        self.fault(cause, attempt, true);
+    }
+
+    /// A fault that the client is told of, after so many attempts.
+    pub fn pass_on(&self, cause: Cause, attempt: u32) {
+        self.trace.breaks(cause);
+        self.fault(cause, attempt, false);
+    }
+
+    /// Its `attempt` failed and is followed by another; `replay`: the request had reached the upstream.
+    pub fn retries(&self, cause: Cause, attempt: u32, replay: bool) {
+        self.trace.breaks(cause);
+        if replay {
+            self.trace.will_replay();
+        }
+        self.absorb(cause, attempt);
+    }
+
+    pub(super) fn fault(&self, cause: Cause, attempt: u32, absorbed: bool) {
+        let all = if absorbed { &self.traffic.absorbed } else { &self.traffic.passed_on };
+        all[cause as usize].fetch_add(1, Relaxed);
+        if absorbed { &self.absorbed } else { &self.passed_on }.store(true, Relaxed);
+        if let Some(upstream) = &self.upstream {
+            if absorbed { &upstream.absorbed } else { &upstream.passed_on }.fetch_add(1, Relaxed);
+        }
+        let fault = Fault {
+            at_unix_ms: crate::health::unix_ms(),
+            agent: self.agent.clone(),
+            upstream: self.upstream.as_ref().map(|u| u.name.clone()).unwrap_or_default(),
+            cause,
+            absorbed,
+            attempt,
+            took: self.started.elapsed(),
+        };
+        self.traffic.faults.send(fault).ok(); // nobody may be listening
+    }
+
+    /// How it will have ended unless something else is said before it is dropped.
+    pub fn ends_as(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    /// The counters it is counted in.
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.traffic.in_flight.fetch_sub(1, Relaxed);
+        self.traffic.activities.end(&self.trace, self.outcome);
+        self.traffic.outcomes[self.outcome as usize].fetch_add(1, Relaxed);
+        let answered = matches!(self.outcome, Outcome::Answered | Outcome::Declined);
+        if answered && *self.absorbed.get_mut() && !*self.passed_on.get_mut() {
+            self.traffic.rescued.fetch_add(1, Relaxed);
+        }
+        let mut recorded = self.traffic.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.total.saturating_record(micros(self.started.elapsed()));
+        if let Some(first_byte) = self.first_byte {
+            recorded.first_byte.saturating_record(micros(first_byte));
+        }
+        if let Some(own) = self.own {
+            recorded.own.saturating_record(micros(own));
+        }
+        if let Some(agent) = self.agent.take() {
+            let known = recorded.agents.contains_key(&agent) || recorded.agents.len() < MAX_AGENTS;
+            *recorded.agents.entry(if known { agent } else { "other".into() }).or_default() += 1;
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Counters and latencies of all requests. Written by the engine, read as one snapshot; never content.
+
+use super::{activities::Activities, ticket::Ticket, today::Today};
+use crate::status::{
+    faults::{Cause, Fault, Outcome},
+    stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},
+};
+use hdrhistogram::Histogram;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+use tokio::sync::broadcast;
+
+/// Counters of one upstream; shared with whoever forwards to it.
+#[derive(Debug, Default)]
+pub struct UpstreamTraffic {
+    pub(super) name: String,
+    pub(super) requests: AtomicU64,
+    pub(super) absorbed: AtomicU64,
+    pub(super) passed_on: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(super) struct Recorded {
+    pub(super) total: Histogram<u32>,
+    pub(super) first_byte: Histogram<u32>,
+    pub(super) own: Histogram<u32>,
+    pub(super) agents: BTreeMap<String, u64>,
+}
+
+/// All counters of an engine; they survive its generations.
+#[derive(Debug)]
+pub struct Traffic {
+    pub(super) since_unix_ms: u64,
+    pub(super) requests: AtomicU64,
+    pub(super) in_flight: AtomicU64,
+    pub(super) outcomes: [AtomicU64; Outcome::ALL.len()],
+    pub(super) absorbed: [AtomicU64; Cause::ALL.len()],
+    pub(super) passed_on: [AtomicU64; Cause::ALL.len()],
+    pub(super) rescued: AtomicU64,
+    pub(super) replays: AtomicU64,
+    pub(super) replays_unknown: AtomicU64,
+    pub(super) reused: AtomicU64,
+    pub(super) fresh: AtomicU64,
+    pub(super) dials: AtomicU64,
+    pub(super) dial_failures: AtomicU64,
+    pub(super) recorded: Mutex<Recorded>,
+    pub(super) upstreams: Mutex<BTreeMap<String, Arc<UpstreamTraffic>>>,
+    pub(super) faults: broadcast::Sender<Fault>,
+    pub(super) activities: Activities,
+    pub(super) today: Today,
+}
+
+/// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
+const FAULTS_KEPT: usize = 4096;
+/// Agents that are counted by name; a client that invents names cannot grow the table.
+pub(super) const MAX_AGENTS: usize = 64;
+
+/// An empty histogram of microseconds: two significant digits up to an hour, 12 KiB.
+pub fn histogram() -> Histogram<u32> {
+    Histogram::new_with_bounds(1, 3_600_000_000, 2).unwrap_or_else(|e| unreachable!("constant bounds are valid: {e}"))
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            since_unix_ms: crate::health::unix_ms(),
+            requests: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            outcomes: Default::default(),
+            absorbed: Default::default(),
+            passed_on: Default::default(),
+            rescued: AtomicU64::new(0),
+            replays: AtomicU64::new(0),
+            replays_unknown: AtomicU64::new(0),
+            reused: AtomicU64::new(0),
+            fresh: AtomicU64::new(0),
+            dials: AtomicU64::new(0),
+            dial_failures: AtomicU64::new(0),
+            recorded: Mutex::new(Recorded {
+                total: histogram(),
+                first_byte: histogram(),
+                own: histogram(),
+                agents: BTreeMap::new(),
+            }),
+            upstreams: Mutex::default(),
+            faults: broadcast::Sender::new(FAULTS_KEPT),
+            activities: Activities::default(),
+            today: Today::default(),
+        }
+    }
+}
+
+impl Traffic {
+    /// Counts a request in; the ticket counts it out, as `ClientGone` if nobody says otherwise.
+    pub fn begin(self: &Arc<Self>) -> Ticket {
+        self.requests.fetch_add(1, Relaxed);
+        self.in_flight.fetch_add(1, Relaxed);
+        Ticket::new(self.clone())
+    }
+
+    /// The counters of an upstream, made when first asked for.
+    pub fn upstream(&self, name: &str) -> Arc<UpstreamTraffic> {
+        let mut map = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        match map.get(name) {
+            Some(found) => found.clone(),
+            None => {
+                let made = UpstreamTraffic { name: name.to_owned(), ..UpstreamTraffic::default() };
+                map.entry(name.to_owned()).or_insert(Arc::new(made)).clone()
+            }
+        }
+    }
+
+    /// Every fault from now on, absorbed or passed on.
+    pub fn faults(&self) -> broadcast::Receiver<Fault> {
+        self.faults.subscribe()
+    }
+
+    /// The requests that pass, one by one.
+    pub fn activities(&self) -> &Activities {
+        &self.activities
+    }
+
+    /// A request that was sent a second time; `unknown`: the first one may have been processed (U7).
+    pub fn replay(&self, unknown: bool) {
+        self.replays.fetch_add(1, Relaxed);
+        if unknown {
+            self.replays_unknown.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A request went out on a reused or a fresh connection.
+    pub fn exchange(&self, reused: bool) {
+        if reused { &self.reused } else { &self.fresh }.fetch_add(1, Relaxed);
+    }
+
+    /// A connection attempt ended.
+    pub fn dial(&self, ok: bool) {
+        self.dials.fetch_add(1, Relaxed);
+        if !ok {
+            self.dial_failures.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Requests that are being answered now.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Requests counted in since the engine started.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// All of it at one moment.
+    pub fn snapshot(&self) -> Stats {
+        let by_cause = |counts: &[u64]| Cause::ALL.iter().map(|c| c.as_str()).zip(counts.iter().copied()).collect();
+        let absorbed = self.absorbed.each_ref().map(|n| n.load(Relaxed));
+        let passed_on = self.passed_on.each_ref().map(|n| n.load(Relaxed));
+        let (absorbed_total, passed_on_total) = (absorbed.iter().sum(), passed_on.iter().sum());
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let latency_ms = LatencyMs {
+            total: Percentiles::of(&recorded.total),
+            first_byte: Percentiles::of(&recorded.first_byte),
+            own: Percentiles::of(&recorded.own),
+        };
+        let agents = recorded.agents.clone();
+        drop(recorded);
+        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        Stats {
+            since_unix_ms: self.since_unix_ms,
+            requests: self.requests.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed),
+            outcomes: Outcome::ALL.iter().zip(&self.outcomes).map(|(o, n)| (o.as_str(), n.load(Relaxed))).collect(),
+            absorbed: by_cause(&absorbed),
+            absorbed_total,
+            passed_on: by_cause(&passed_on),
+            today: self.today.count(absorbed_total, passed_on_total),
+            by_phase: by_phase(&absorbed, &passed_on),
+            whose: by_whose(&passed_on),
+            rescued: self.rescued.load(Relaxed),
+            replays: self.replays.load(Relaxed),
+            replays_unknown: self.replays_unknown.load(Relaxed),
+            pool: PoolStats {
+                reused: self.reused.load(Relaxed),
+                fresh: self.fresh.load(Relaxed),
+                dials: self.dials.load(Relaxed),
+                dial_failures: self.dial_failures.load(Relaxed),
+            },
+            latency_ms,
+            origins: BTreeMap::new(),
+            upstreams: upstreams
+                .iter()
+                .map(|(name, u)| {
+                    let stats = UpstreamStats {
+                        requests: u.requests.load(Relaxed),
+                        absorbed: u.absorbed.load(Relaxed),
+                        passed_on: u.passed_on.load(Relaxed),
+                    };
+                    (name.clone(), stats)
+                })
+                .collect(),
+            agents,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_ticket_is_a_client_that_left() {
+        let traffic = Arc::new(Traffic::default());
+        let ticket = traffic.begin();
+        assert_eq!(traffic.in_flight(), 1);
+        drop(ticket);
+        let stats = traffic.snapshot();
+        assert_eq!((stats.in_flight, stats.outcomes["client-gone"], stats.requests), (0, 1, 1));
+    }
+
+    #[test]
+    fn the_agent_table_does_not_grow_without_bound() {
+        let traffic = Arc::new(Traffic::default());
+        for i in 0..MAX_AGENTS + 10 {
+            let mut ticket = traffic.begin();
+            ticket.from_agent(&format!("agent-{i}"));
+        }
+        let stats = traffic.snapshot();
+        assert_eq!((stats.agents.len(), stats.agents["other"]), (MAX_AGENTS + 1, 10));
+    }
+
+    #[test]
+    fn a_request_is_rescued_when_its_faults_were_absorbed_and_an_answer_came() {
+        let traffic = Arc::new(Traffic::default());
+        for (faults, absorbed, outcome, rescued) in [
+            (2, true, Outcome::Answered, 1),
+            (1, true, Outcome::Declined, 2),
+            (0, true, Outcome::Answered, 2),
+            (3, true, Outcome::Failed, 2),
+            (1, true, Outcome::ClientGone, 2),
+            (1, false, Outcome::Answered, 2),
+        ] {
+            let mut ticket = traffic.begin();
+            (0..faults).for_each(|n| ticket.fault(Cause::Connect, n, absorbed));
+            ticket.ends_as(outcome);
+            drop(ticket);
+            assert_eq!(traffic.snapshot().rescued, rescued, "{faults} {absorbed} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn faults_are_counted_by_cause_and_upstream() {
+        let traffic = Arc::new(Traffic::default());
+        let mut faults = traffic.faults();
+        let mut ticket = traffic.begin();
+        ticket.toward(traffic.upstream("api"));
+        ticket.absorb(Cause::StalePooled, 1);
+        ticket.pass_on(Cause::Certificate, 2);
+        let (first, second) = (faults.try_recv().unwrap(), faults.try_recv().unwrap());
+        assert_eq!((first.cause, first.absorbed, first.attempt), (Cause::StalePooled, true, 1));
+        assert_eq!((second.cause, second.absorbed, second.upstream.as_str()), (Cause::Certificate, false, "api"));
+        let stats = traffic.snapshot();
+        assert_eq!((stats.absorbed["stale-pooled"], stats.absorbed_total, stats.passed_on["certificate"]), (1, 1, 1));
+        assert_eq!((stats.upstreams["api"].absorbed, stats.upstreams["api"].passed_on), (1, 1));
+    }
+}

@@ -1,0 +1,28 @@
+//! The upstream side: connections whose phase is known, so that a failure says what the origin can have seen.
+//!
+//! An `Origin` is a scheme, host and port with one pool; several named upstreams may share it. Decides nothing about
+//! retries and answers no client: that is `exchange`.
+
+mod budget;
+mod circuit;
+mod connection;
+mod context;
+mod dial;
+mod endpoint;
+mod named;
+mod paths;
+mod pool;
+mod session_upstreams;
+mod socket;
+mod stream;
+mod tls;
+mod tune;
+mod tunnel;
+mod upstreams;
+
+pub(crate) use budget::Budget;
+pub(crate) use connection::Connection;
+pub(crate) use named::Upstream;
+pub(crate) use pool::Lease;
+pub(crate) use session_upstreams::Remember;
+pub(crate) use upstreams::{Shared, UpstreamParts, Upstreams};

@@ -1,0 +1,302 @@
+//! Makes one connection: names to addresses, addresses raced through TLS (RFC 8305), the winner made into a connection.
+//!
+//! A post-quantum hello that broke is followed by a classical one to the same address, behind the addresses that have not
+//! been tried (U2). What was learned on the way goes to `paths`.
+
+use super::{
+    budget::Budget,
+    context::DialContext,
+    endpoint::Endpoint,
+    paths::{Ended, Share},
+    socket::Socket,
+    stream::Io,
+    tls, tune,
+    tunnel::{self, Forwarded, Wanted},
+};
+use crate::{
+    config::{CompanyProxy, Config, ProxyKind},
+    message::Failure,
+    status::faults::Cause,
+};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use rustls::pki_types::ServerName;
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
+
+/// What a dial needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct Dial<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) config: &'a Config,
+    pub(super) context: &'a Arc<DialContext>,
+    /// Told of each connection that was tried in vain.
+    pub(super) budget: &'a Budget,
+}
+
+/// A connection, and what it took.
+pub(super) struct Made {
+    pub(super) io: Io,
+    pub(super) socket: Socket,
+    /// Set when the other side is a proxy that forwards requests.
+    pub(super) forwarded: Option<Forwarded>,
+    /// What failed on the way to it.
+    pub(super) absorbed: Vec<Cause>,
+    /// Where its own fate is remembered.
+    pub(super) context: Arc<DialContext>,
+}
+
+/// One address, one kind of hello.
+#[derive(Clone, Copy)]
+struct Try {
+    address: SocketAddr,
+    share: Share,
+    /// After a post-quantum hello to this address had failed.
+    instead: bool,
+}
+
+/// Whom a dial connects to: the upstream, or the company proxy before it.
+struct Next<'a> {
+    proxy: Option<CompanyProxy>,
+    host: &'a str,
+    port: u16,
+    /// The upstream's own address, for a proxy that wants one.
+    address: Option<IpAddr>,
+}
+
+impl Next<'_> {
+    fn failure(&self, what: impl std::fmt::Display) -> Failure {
+        match &self.proxy {
+            Some(proxy) => tunnel::failed(proxy, format_args!("was not reached: {what}")),
+            None => Failure::new(Cause::Connect, what.to_string()),
+        }
+    }
+}
+
+impl Dial<'_> {
+    /// Connects.
+    pub(super) async fn run(self) -> Result<Made, Failure> {
+        let Endpoint { tls, host, port } = self.endpoint;
+        let proxy = self.context.proxying.route(*tls, host, *port);
+        let (host, port) = match &proxy {
+            Some(proxy) => (proxy.host.clone(), proxy.port),
+            None => (host.clone(), *port),
+        };
+        let mut next = Next { proxy, host: &host, port, address: None };
+        if next.proxy.as_ref().is_some_and(|p| p.kind == ProxyKind::Socks5) {
+            next.address = self.resolve(&self.endpoint.host, self.endpoint.port).await?.first().map(SocketAddr::ip);
+        }
+        let addresses = match (self.resolve(next.host, port).await, self.context.cache.last_good((next.host, port))) {
+            (Ok(addresses), _) => addresses,
+            (Err(failure), Some(address)) => {
+                tracing::info!("{}; trying {address}, where it was before", failure.detail);
+                vec![address]
+            }
+            (Err(failure), None) if next.proxy.is_some() => return Err(next.failure(failure.detail)),
+            (Err(failure), None) => return Err(failure),
+        };
+        if addresses.iter().any(|a| self.is_own(*a)) {
+            return Err(self.own_address(&next));
+        }
+        self.race(&next, self.context.cache.order((next.host, port), addresses)).await
+    }
+
+    fn is_own(self, address: SocketAddr) -> bool {
+        let (own, ip) = (self.context.own.ip(), address.ip());
+        let local = own.is_loopback() || own.is_unspecified();
+        address.port() == self.context.own.port() && (ip == own || (local && (ip.is_loopback() || ip.is_unspecified())))
+    }
+
+    fn own_address(self, next: &Next<'_>) -> Failure {
+        let who = next.proxy.as_ref().map_or_else(|| self.endpoint.to_string(), |p| format!("the company proxy {p}"));
+        Failure::new(Cause::Loop, format!("{who} is Leeward's own address"))
+    }
+
+    async fn resolve(self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        if let Ok(ip) = host.parse() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let limit = self.config.connect.dns_timeout;
+        let failed = |why: String| Failure::new(Cause::Dns, format!("the name {host} could not be resolved ({why})"));
+        let addresses = match timeout(limit, tokio::net::lookup_host((host, port))).await {
+            Err(_) => return Err(failed(format!("no answer within {limit:?}"))),
+            Ok(Err(e)) => return Err(failed(e.to_string())),
+            Ok(Ok(addresses)) => alternate(addresses.collect()),
+        };
+        if addresses.is_empty() { Err(failed("no address".into())) } else { Ok(addresses) }
+    }
+
+    fn first_share(self) -> Share {
+        if self.context.connectors.may_offer_post_quantum() {
+            self.context.cache.share(&self.endpoint.host)
+        } else {
+            Share::Classical
+        }
+    }
+
+    /// Starts the next try when the last one failed or has had its head start; the first through TLS wins.
+    async fn race(self, next: &Next<'_>, addresses: Vec<SocketAddr>) -> Result<Made, Failure> {
+        let share = if self.endpoint.tls { self.first_share() } else { Share::Classical };
+        let mut waiting: VecDeque<Try> = addresses.into_iter().map(|address| Try { address, share, instead: false }).collect();
+        let mut running = FuturesUnordered::new();
+        let (mut failed, mut absorbed) = (Vec::new(), Vec::new());
+        let mut last = Failure::new(Cause::Connect, format!("{} has no address", self.endpoint));
+        loop {
+            if running.is_empty() {
+                match waiting.pop_front() {
+                    Some(tried) => running.push(self.one(next, tried)),
+                    None => return Err(last),
+                }
+            }
+            let stagger = tokio::time::sleep(if waiting.is_empty() { Duration::MAX } else { self.config.connect.stagger });
+            tokio::select! {
+                Some((tried, done)) = running.next() => match done {
+                    Ok((io, socket, forwarded)) => {
+                        self.won(next, tried, &failed);
+                        self.budget.charge(running.len()); // those that lost the race
+                        return Ok(Made { io, socket, forwarded, absorbed, context: self.context.clone() });
+                    }
+                    Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin) => return Err(failure),
+                    Err(failure) => {
+                        self.budget.charge(1);
+                        tracing::debug!(endpoint = %self.endpoint, share = ?tried.share, "{}", failure.detail);
+                        failed.push(tried.address);
+                        absorbed.push(failure.cause);
+                        if failure.cause == Cause::Tls && tried.share == Share::PostQuantum {
+                            waiting.push_back(Try { share: Share::Classical, instead: true, ..tried });
+                        }
+                        // A handshake that broke tells more than an address that is unreachable.
+                        if last.cause != Cause::Tls { last = failure; }
+                        if let Some(tried) = waiting.pop_front() { running.push(self.one(next, tried)); }
+                    }
+                },
+                () = stagger => if let Some(tried) = waiting.pop_front() { running.push(self.one(next, tried)); },
+            }
+        }
+    }
+
+    fn won(self, next: &Next<'_>, tried: Try, failed: &[SocketAddr]) {
+        let cache = &self.context.cache;
+        if self.endpoint.tls {
+            cache.passed(&self.endpoint.host, tried.share, tried.instead);
+        }
+        let host = (next.host, next.port);
+        cache.ended(&Ended { host, won: tried.address, failed, quarantine: self.config.connect.quarantine });
+    }
+
+    async fn one(self, next: &Next<'_>, tried: Try) -> (Try, Result<Reached, Failure>) {
+        (tried, self.reach(next, tried).await)
+    }
+
+    async fn reach(self, next: &Next<'_>, Try { address, share, .. }: Try) -> Result<Reached, Failure> {
+        let connect = &self.config.connect;
+        let failed = |why: String| next.failure(format_args!("no connection to {} at {address} ({why})", next.host));
+        let stream = match timeout(connect.timeout, tune::connect(address, self.context.cache.segment(address))).await {
+            Err(_) => return Err(failed(format!("no answer within {:?}", connect.timeout))),
+            Ok(Err(e)) => return Err(failed(e.to_string())),
+            Ok(Ok(stream)) => stream,
+        };
+        // Listening on every address of this machine, Leeward meets itself wherever both ends of a connection are the same.
+        if self.context.own.ip().is_unspecified()
+            && address.port() == self.context.own.port()
+            && stream.local_addr().is_ok_and(|a| a.ip() == address.ip())
+        {
+            return Err(self.own_address(next));
+        }
+        tune::tune(&stream, self.config.pool.keepalive);
+        let socket = Socket::new(stream);
+        match &next.proxy {
+            None if !self.endpoint.tls => Ok((Io::Plain(socket.clone()), socket, None)),
+            None => Ok((Io::Tls(Box::new(self.secure(&self.endpoint.host, share, socket.clone()).await?)), socket, None)),
+            Some(proxy) => self.through(proxy, next.address, share, socket).await,
+        }
+    }
+
+    /// On from a company proxy: a tunnel, or its own forwarding for http upstreams.
+    async fn through(
+        self,
+        proxy: &CompanyProxy,
+        address: Option<IpAddr>,
+        share: Share,
+        socket: Socket,
+    ) -> Result<Reached, Failure> {
+        let (connect, endpoint) = (&self.config.connect, self.endpoint);
+        let wanted = Wanted { proxy, endpoint, address, limit: connect.dns_timeout + connect.timeout };
+        let unusable = || tunnel::failed(proxy, format_args!("cannot be asked for {endpoint}"));
+        match (proxy.kind, endpoint.tls) {
+            (ProxyKind::Http, false) => {
+                let forwarded = Forwarded::new(proxy, endpoint).ok_or_else(unusable)?;
+                Ok((Io::Plain(socket.clone()), socket, Some(forwarded)))
+            }
+            (ProxyKind::Https, tls) => {
+                // Its own handshake carries classical shares only: it is one more path that may break the large hello, and
+                // what must be kept from tomorrow's computers is inside the tunnel.
+                let outer = self.secure(&proxy.host, Share::Classical, socket.clone()).await;
+                let mut outer = outer.map_err(|f| match f.cause {
+                    Cause::Certificate => f,
+                    _ => tunnel::failed(proxy, format_args!("was not reached: {}", f.detail)),
+                })?;
+                if !tls {
+                    let forwarded = Forwarded::new(proxy, endpoint).ok_or_else(unusable)?;
+                    return Ok((Io::Tls(Box::new(outer)), socket, Some(forwarded)));
+                }
+                tunnel::open(&mut outer, &wanted).await?;
+                let inner = self.secure(&endpoint.host, share, outer).await?;
+                Ok((Io::Nested(Box::new(inner)), socket, None))
+            }
+            (ProxyKind::Http | ProxyKind::Socks5 | ProxyKind::Socks5h, tls) => {
+                let mut stream = socket.clone();
+                tunnel::open(&mut stream, &wanted).await?;
+                if !tls {
+                    return Ok((Io::Plain(stream), socket, None));
+                }
+                Ok((Io::Tls(Box::new(self.secure(&endpoint.host, share, stream).await?)), socket, None))
+            }
+        }
+    }
+
+    /// The TLS handshake.
+    async fn secure<S>(self, host: &str, share: Share, stream: S) -> Result<TlsStream<S>, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let failed = |why: String| Failure::new(Cause::Tls, format!("the TLS handshake with {host} {why}"));
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|e| Failure::new(Cause::Connect, format!("{host} is not a name for TLS: {e}")))?;
+        let connector = self.context.connectors.connector(share)?;
+        let limit = self.config.connect.tls_timeout;
+        match timeout(limit, connector.connect(name, stream)).await {
+            Err(_) => Err(failed(format!("did not end within {limit:?}"))),
+            Ok(Err(e)) => Err(tls::classify(&e, host)),
+            Ok(Ok(stream)) => Ok(stream),
+        }
+    }
+}
+
+/// A connection: its stream, the socket below it, and how requests are written where a proxy forwards them.
+type Reached = (Io, Socket, Option<Forwarded>);
+
+/// The families take turns, beginning with the one that the system put first (RFC 8305 section 4).
+fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (a, b): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|x| x.is_ipv6() == first_is_v6);
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return out,
+            (x, y) => out.extend(x.into_iter().chain(y)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! One upstream by name: where its requests go and what they are counted as. Sends nothing.
+
+use super::pool::Origin;
+use crate::telemetry::UpstreamTraffic;
+use http::{
+    HeaderValue,
+    uri::{PathAndQuery, Uri},
+};
+use std::sync::Arc;
+use url::Url;
+
+/// One upstream by name.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    /// Its counters.
+    pub(crate) traffic: Arc<UpstreamTraffic>,
+    /// Where its connections go.
+    pub(crate) origin: Arc<Origin>,
+    /// The value of `Host`; none where the place makes no valid one.
+    pub(crate) host: Option<HeaderValue>,
+    /// Put before every target; no `/` at its end.
+    prefix: String,
+}
+
+impl Upstream {
+    pub(super) fn new(traffic: Arc<UpstreamTraffic>, url: &Url, origin: Arc<Origin>) -> Self {
+        let host = origin.endpoint.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
+        Self { traffic, origin, host, prefix: url.path().trim_end_matches('/').to_owned() }
+    }
+
+    /// The target to ask the origin for; `None` when the two do not make a valid one.
+    pub(crate) fn target(&self, rest: &str) -> Option<Uri> {
+        if self.prefix.is_empty() && rest != "*" {
+            return PathAndQuery::try_from(rest).ok().map(Uri::from);
+        }
+        PathAndQuery::try_from(format!("{}{rest}", self.prefix)).ok().map(Uri::from)
+    }
+}

@@ -1,0 +1,117 @@
+//! A request's wait for a connection: in order, parked while the circuit is open, and never longer than it may take.
+//!
+//! Dials nothing itself: it queues, and looks at the clock.
+
+use super::{origin::Origin, waiters::Given};
+use crate::{message::Failure, status::faults::Cause, upstream::connection::Connection};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
+
+/// A connection on loan, and what happened on the way to it.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) connection: Result<Connection, Failure>,
+    /// How many dead ones were found before it.
+    pub(crate) stale: u32,
+    /// True when the request was parked meanwhile.
+    pub(crate) parked: bool,
+}
+
+/// While the circuit is closed, whether it has opened is looked at no more often than this.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A place in the queue. Who leaves it hands back what he was given in the same moment.
+struct Waiting<'a> {
+    origin: &'a Arc<Origin>,
+    take: oneshot::Receiver<Given>,
+}
+
+impl Waiting<'_> {
+    /// Leaves; what was given already is taken.
+    fn leave(&mut self) -> Option<Given> {
+        self.take.close();
+        self.take.try_recv().ok()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(Ok(connection)) = self.leave() {
+            let fresh = !connection.will_reuse();
+            self.origin.release(connection, fresh);
+        }
+    }
+}
+
+impl Origin {
+    /// A connection: an idle one that a peek finds alive, else the first that becomes free. `began` is the request's place
+    /// among those that wait, `give_up` the end of its patience.
+    ///
+    /// # Errors
+    /// In the lease: the failure of a dial, `CircuitOpen` when it was parked for too long, `Connect` at the end of its
+    /// patience.
+    pub(crate) async fn checkout(self: &Arc<Self>, fresh: bool, began: Instant, give_up: Instant) -> Lease {
+        let mut stale = 0;
+        while let Some(mut idle) = if fresh { None } else { self.take_idle() } {
+            if idle.since.elapsed() >= self.config.pool.idle {
+                continue; // old: those below it are older still
+            }
+            if idle.connection.is_usable() {
+                return Lease { connection: Ok(idle.connection), stale, parked: false };
+            }
+            stale += 1;
+        }
+        if fresh {
+            // A full pool would make room only when somebody closes: the connection that has been idle longest goes.
+            drop(self.take_surplus());
+        }
+        let (mut waiting, openings) = {
+            let mut inner = self.lock();
+            inner.used = Some(Instant::now());
+            let take = inner.waiters.add(began, fresh);
+            self.dial_more(&mut inner);
+            let before = inner.circuit.openings() - u64::from(inner.circuit.opened().is_some());
+            (Waiting { origin: self, take }, before)
+        };
+        let connection = self.wait(&mut waiting, give_up).await;
+        drop(waiting);
+        Lease { connection, stale, parked: self.lock().circuit.openings() > openings }
+    }
+
+    async fn wait(&self, waiting: &mut Waiting<'_>, give_up: Instant) -> Given {
+        let (park, since) = (self.config.circuit.park, Instant::now());
+        let mut look = give_up.min(since + park.max(LOOK));
+        loop {
+            tokio::select! {
+                biased;
+                given = &mut waiting.take => {
+                    return given.unwrap_or_else(|_| Err(Failure::new(Cause::Connect, "the engine is stopping")));
+                }
+                () = sleep_until(look) => {}
+            }
+            let now = Instant::now();
+            let failure = {
+                let inner = self.lock();
+                let opened = inner.circuit.opened();
+                // Parked from the moment in which both the request and the open circuit were there.
+                look = give_up.min(opened.map_or(now + park.max(LOOK), |at| at.max(since) + park));
+                match opened {
+                    _ if look > now => continue,
+                    Some(_) => inner.circuit.verdict(now, &self.endpoint),
+                    None => {
+                        let waited = format!("no connection to {} became free within {:.1?}", self.endpoint, now - since);
+                        match inner.circuit.last() {
+                            // Whose fault it is, is told by what the last dial met.
+                            Some(last) => Failure::new(last.cause, format!("{waited}; the last reason: {}", last.detail)),
+                            None => Failure::new(Cause::Connect, waited),
+                        }
+                    }
+                }
+            };
+            return waiting.leave().unwrap_or(Err(failure));
+        }
+    }
+}

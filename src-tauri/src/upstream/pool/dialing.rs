@@ -1,0 +1,170 @@
+//! An origin's dials: when one begins, what becomes of it, and what its failure means for those who wait.
+
+use super::{
+    origin::{CONDITIONS, Inner, Origin},
+    permit::{ConnectionPermit, Dialing},
+};
+use crate::{
+    health::Code,
+    message::Failure,
+    status::faults::Cause,
+    upstream::{
+        circuit::{Tell, Turn},
+        connection::Connection,
+        dial::Dial,
+    },
+};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+
+/// A plain connection counts as being made until it has answered or this has passed: the system accepts it before the
+/// upstream does, and one that has too many resets it only then. TLS needs no such time, as its handshake is an answer.
+pub(super) const SETTLE: Duration = Duration::from_millis(250);
+impl Origin {
+    pub(super) fn dial_more(self: &Arc<Self>, inner: &mut Inner) {
+        let waiting = inner.waiters.count();
+        while inner.dialing < waiting && inner.open + inner.dialing < self.config.pool.size {
+            match inner.circuit.turn(Instant::now(), inner.dialing + inner.settling) {
+                Turn::Now => self.dial(inner),
+                Turn::At(when) => return self.look_again(inner, when),
+                Turn::AfterOthers => return,
+            }
+        }
+    }
+
+    /// Nobody waits: no alarm. So an origin without traffic is not probed.
+    pub(super) fn look_again(self: &Arc<Self>, inner: &mut Inner, when: Instant) {
+        if inner.alarm.is_some_and(|at| at <= when) {
+            return;
+        }
+        inner.alarm = Some(when);
+        let origin = self.clone();
+        self.tasks.spawn(async move {
+            sleep_until(when).await;
+            let mut inner = origin.lock();
+            if inner.alarm == Some(when) {
+                inner.alarm = None;
+            }
+            origin.dial_more(&mut inner);
+        });
+    }
+
+    pub(super) fn dial(self: &Arc<Self>, inner: &mut Inner) {
+        inner.dialing += 1;
+        let (origin, network) = (self.clone(), self.network.subscribe());
+        self.tasks.spawn(async move {
+            // Not before it runs: a runtime that ends drops the task at once, under the lock that is held here.
+            let dialing = Dialing::new(&origin);
+            origin.dial_one(dialing, network).await;
+        });
+    }
+
+    async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>) {
+        let in_network = *network.borrow_and_update();
+        let dial = Dial { endpoint: &self.endpoint, config: &self.config, context: &self.context, budget: &self.budget };
+        let dialled = tokio::select! {
+            biased;
+            // Whatever came of it would be about a network that is gone.
+            _ = network.changed() => {
+                let mut inner = self.lock();
+                dialing.done(&mut inner);
+                return self.dial_more(&mut inner);
+            }
+            dialled = dial.run() => dialled,
+        };
+        let mut settled = None;
+        let made = match dialled {
+            Err(failure) => Err(failure),
+            Ok(dialled) => {
+                let (permit, proof) = ConnectionPermit::new(&self, in_network, self.endpoint.tls);
+                settled = proof;
+                {
+                    let mut inner = self.lock();
+                    inner.open += 1;
+                    if !dialled.absorbed.is_empty() {
+                        inner.circuit.slow_down();
+                    }
+                }
+                Connection::new(dialled, Box::new(permit), self.config.limits.header_count)
+                    .await
+                    .map_err(|e| format!("the connection to {} broke at once ({e})", self.endpoint))
+                    .and_then(|mut connection| {
+                        let gone = || format!("{} broke the connection as soon as it was made", self.endpoint);
+                        if connection.is_usable() { Ok(connection) } else { Err(gone()) }
+                    })
+                    .map_err(|why| {
+                        self.budget.charge(1);
+                        Failure::new(Cause::Connect, why)
+                    })
+            }
+        };
+        self.traffic.dial(made.is_ok());
+        self.report(made.as_ref().err());
+        match made {
+            Ok(connection) => {
+                {
+                    let mut inner = self.lock();
+                    dialing.done(&mut inner);
+                    inner.circuit.succeeded();
+                    inner.settling += usize::from(settled.is_some());
+                }
+                self.release(connection, true);
+            }
+            Err(failure) => {
+                tracing::debug!(origin = %self.endpoint, cause = failure.cause.as_str(), "{}", failure.detail);
+                settled = None;
+                let pause = self.budget.pause();
+                let mut inner = self.lock();
+                dialing.done(&mut inner);
+                match inner.circuit.failed(Instant::now(), &failure, pause) {
+                    Tell::One => inner.waiters.tell(&failure, 1),
+                    Tell::Everybody => inner.waiters.tell(&failure, usize::MAX),
+                    Tell::Nobody => {}
+                }
+            }
+        }
+        self.dial_more(&mut self.lock());
+        if let Some(settled) = settled {
+            // An answer or the end of the connection ends it as well as the time does.
+            timeout(SETTLE, settled).await.ok();
+            let mut inner = self.lock();
+            inner.settling -= 1;
+            self.dial_more(&mut inner);
+        }
+    }
+
+    pub(super) fn report(&self, failure: Option<&Failure>) {
+        let subject = Some(self.endpoint.host.as_str());
+        if failure.is_none() && !self.unwell.swap(false, Relaxed) {
+            return;
+        }
+        // What stands is what the last dial met.
+        let code = failure.map(|f| {
+            self.unwell.store(true, Relaxed);
+            match f.cause {
+                Cause::Certificate => Code::CertificateUntrusted,
+                Cause::CompanyProxy | Cause::ProxyLogin => Code::CompanyProxy,
+                _ => Code::UpstreamUnreachable,
+            }
+        });
+        for other in CONDITIONS {
+            if Some(other) != code {
+                self.health.clear(other, subject);
+            }
+        }
+        if let (Some(code), Some(Failure { cause, detail })) = (code, failure) {
+            let what_now = match cause {
+                Cause::Certificate => "if a company proxy inspects TLS, name its root certificate with extra_ca",
+                Cause::ProxyLogin => "put user and password into proxy.url in Leeward's config, or into HTTPS_PROXY",
+                _ => "Leeward keeps trying",
+            };
+            self.health.set(code, subject, format!("{detail}; {what_now}"));
+        }
+    }
+}

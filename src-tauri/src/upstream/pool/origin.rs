@@ -1,0 +1,209 @@
+//! One origin: its connections, who waits for one, its circuit; what an idle connection goes through. Bookkeeping only.
+
+use super::waiters::Waiters;
+use crate::{
+    config::Config,
+    health::{Code, Tracker},
+    status::stats::OriginStats,
+    tasks::Tasks,
+    telemetry::Traffic,
+    upstream::{
+        budget::Budget,
+        circuit::{Circuit, Policy, Turn},
+        connection::Connection,
+        context::DialContext,
+        endpoint::Endpoint,
+    },
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    time::Duration,
+};
+use tokio::{sync::watch, time::Instant};
+
+/// An origin that was used within this is dialled at once in another network.
+const RECENT: Duration = Duration::from_secs(5 * 60);
+
+/// What an origin says in `health`.
+pub(crate) const CONDITIONS: [Code; 3] = [Code::UpstreamUnreachable, Code::CertificateUntrusted, Code::CompanyProxy];
+
+/// Connections that are kept without use; more than this helps no burst.
+pub(super) const MOST_IDLE: usize = 64;
+
+/// A scheme, host and port, and its connections.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) endpoint: Endpoint,
+    pub(super) config: Arc<Config>,
+    pub(super) context: Arc<DialContext>,
+    pub(super) tasks: Tasks,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) health: Tracker,
+    /// Counts the changes of the network; connections of an earlier one are not used again.
+    pub(super) network: watch::Sender<u64>,
+    /// True while a condition about this origin may stand, so that the good path touches no lock of `health`.
+    pub(super) unwell: AtomicBool,
+    pub(super) inner: Mutex<Inner>,
+}
+
+/// What changes, under the lock.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) idle: Vec<Idle>,
+    pub(super) waiters: Waiters,
+    pub(super) circuit: Circuit,
+    pub(super) dialing: usize,
+    /// Plain connections that have not shown yet whether they were accepted.
+    pub(super) settling: usize,
+    pub(super) open: usize,
+    /// When a task looks again whether a dial may begin.
+    pub(super) alarm: Option<Instant>,
+    pub(super) used: Option<Instant>,
+}
+
+/// A connection without a request.
+#[derive(Debug)]
+pub(super) struct Idle {
+    pub(super) connection: Connection,
+    pub(super) since: Instant,
+}
+
+/// What an origin shares with its proxy.
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) context: Arc<DialContext>,
+    pub(crate) tasks: Tasks,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) health: Tracker,
+}
+
+impl Origin {
+    pub(crate) fn new(endpoint: Endpoint, parts: Parts) -> Arc<Self> {
+        let Parts { config, context, tasks, traffic, budget, health } = parts;
+        let inner = Inner {
+            idle: Vec::new(),
+            waiters: Waiters::default(),
+            circuit: Circuit::new(Policy::of(&config)),
+            dialing: 0,
+            settling: 0,
+            open: 0,
+            alarm: None,
+            used: None,
+        };
+        Arc::new(Self {
+            endpoint,
+            config,
+            context,
+            tasks,
+            traffic,
+            budget,
+            health,
+            network: watch::Sender::new(0),
+            // Also what another generation said of it.
+            unwell: AtomicBool::new(true),
+            inner: Mutex::new(inner),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Dials until this many connections are idle or on their way; answers how many dials it began.
+    pub(crate) fn warm(self: &Arc<Self>, wanted: usize) -> usize {
+        let mut inner = self.lock();
+        inner.used = Some(Instant::now());
+        let missing = wanted.min(self.config.connect.parallel).saturating_sub(inner.idle.len() + inner.dialing);
+        let missing = missing.min(self.config.pool.size.saturating_sub(inner.open + inner.dialing));
+        let mut begun = 0;
+        while begun < missing && inner.circuit.turn(Instant::now(), inner.dialing + inner.settling) == Turn::Now {
+            self.dial(&mut inner);
+            begun += 1;
+        }
+        begun
+    }
+
+    /// Forgets what was learned in another network: idle connections, the circuit, the last reason, conditions. Who waits goes on
+    /// waiting, and one connection is made where somebody waits or lately did.
+    pub(crate) fn network_changed(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        // Dials that are under way end with it, and connections in use are not taken back.
+        self.network.send_modify(|n| *n += 1);
+        inner.circuit.reset();
+        let old = std::mem::take(&mut inner.idle);
+        let recent = inner.used.is_some_and(|at| at.elapsed() < RECENT);
+        if recent && inner.open + inner.dialing < self.config.pool.size + old.len() {
+            self.dial(&mut inner);
+        }
+        drop(inner);
+        drop(old);
+        self.report(None);
+    }
+
+    /// Drops idle connections that are too old or dead. Called from time to time by the proxy.
+    pub(crate) fn sweep(&self) {
+        let limit = self.config.pool.idle;
+        let usable = |i: &mut Idle| i.since.elapsed() < limit && i.connection.is_usable();
+        self.put_all_back(self.take_all_idle().into_iter().filter_map(|mut i| usable(&mut i).then_some(i)).collect());
+    }
+
+    pub(super) fn take_all_idle(&self) -> Vec<Idle> {
+        std::mem::take(&mut self.lock().idle)
+    }
+
+    pub(super) fn put_all_back(&self, kept: Vec<Idle>) {
+        let mut inner = self.lock();
+        if kept.iter().any(|i| i.connection.network() != *self.network.borrow()) {
+            drop(inner);
+            return; // the network changed meanwhile; they all go with the one before
+        }
+        // What came back meanwhile is younger and stays on top.
+        let younger = std::mem::replace(&mut inner.idle, kept);
+        inner.idle.extend(younger);
+        // Requests that came meanwhile found none of them, and in a full pool nobody dials for them.
+        while inner.waiters.count() > 0
+            && let Some(Idle { connection, since }) = inner.idle.pop()
+        {
+            if let Some(connection) = inner.waiters.give(connection, false) {
+                inner.idle.push(Idle { connection, since });
+                break;
+            }
+        }
+    }
+
+    /// Its connections now.
+    pub(crate) fn stats(&self) -> OriginStats {
+        let mut inner = self.lock();
+        OriginStats {
+            idle: inner.idle.len(),
+            open: inner.open,
+            dialing: inner.dialing,
+            waiting: inner.waiters.count(),
+            circuit: if inner.circuit.opened().is_some() { "open" } else { "closed" },
+            last_failure: inner.circuit.last().map(|f| f.detail.clone()),
+        }
+    }
+
+    /// Idle connections now.
+    pub(crate) fn idle(&self) -> usize {
+        self.lock().idle.len()
+    }
+
+    /// Time until the next dial may begin.
+    pub(crate) fn next_dial_in(&self) -> Duration {
+        self.lock().circuit.next_in(Instant::now())
+    }
+
+    pub(super) fn take_surplus(&self) -> Option<Idle> {
+        let mut inner = self.lock();
+        let full = inner.open + inner.dialing >= self.config.pool.size;
+        (full && !inner.idle.is_empty()).then(|| inner.idle.remove(0))
+    }
+
+    /// A statement of its own, so that the lock is gone before the connection is looked at or dropped.
+    pub(super) fn take_idle(&self) -> Option<Idle> {
+        self.lock().idle.pop()
+    }
+}

@@ -1,0 +1,244 @@
+//! TLS towards upstreams: whom to trust, whom to be, which key shares to offer. Made when first needed, and again when a
+//! file of it has changed.
+//!
+//! A refused certificate is reported with its issuer, because the issuer tells TLS inspection from a broken server.
+
+use super::paths::Share;
+use crate::{
+    config::{self, KeyShare, Trust, read_certificates},
+    message::Failure,
+    status::faults::Cause,
+};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, NamedGroup, OtherError, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use rustls_platform_verifier::Verifier;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+use tokio_rustls::TlsConnector;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// The connectors of one generation.
+#[derive(Debug)]
+pub(super) struct Connectors {
+    trust: Trust,
+    tls: config::Tls,
+    made: Mutex<Option<Made>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    files: Vec<Seen>,
+    pair: Result<Pair, String>,
+}
+
+/// What a file was when it was read; `None`: it was not there.
+type Seen = Option<(SystemTime, u64)>;
+
+#[derive(Debug)]
+struct Pair {
+    post_quantum: Arc<ClientConfig>,
+    classical: Arc<ClientConfig>,
+}
+
+impl Connectors {
+    pub(super) fn new(trust: Trust, tls: config::Tls) -> Self {
+        Self { trust, tls, made: Mutex::default() }
+    }
+
+    /// True when post-quantum hellos may be sent at all.
+    pub(super) fn may_offer_post_quantum(&self) -> bool {
+        self.tls.key_share == KeyShare::Auto
+    }
+
+    /// The connector; reading the platform's store takes some milliseconds the first time.
+    pub(super) fn connector(&self, share: Share) -> Result<TlsConnector, Failure> {
+        let files = self.files();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        match made.as_mut() {
+            Some(Made { files: known, pair: Ok(_) }) if *known == files => {}
+            Some(Made { files: known, pair: Ok(_) }) => match make(&self.trust, &self.tls) {
+                Ok(pair) => *made = Some(Made { files, pair: Ok(pair) }),
+                Err(why) => {
+                    tracing::warn!("{why}; the certificates that were read before stay in use");
+                    *known = files;
+                }
+            },
+            // What could not be read may be readable now: the platform's store has no file to go by.
+            _ => *made = Some(Made { files, pair: make(&self.trust, &self.tls) }),
+        }
+        match made.as_ref().map(|m| &m.pair) {
+            Some(Ok(pair)) => Ok(TlsConnector::from(match share {
+                Share::PostQuantum => pair.post_quantum.clone(),
+                Share::Classical => pair.classical.clone(),
+            })),
+            Some(Err(why)) => Err(Failure::new(Cause::Certificate, why.clone())),
+            None => Err(Failure::new(Cause::Certificate, "no certificates were read")),
+        }
+    }
+
+    /// The files that the connectors are made from, as they are now.
+    fn files(&self) -> Vec<Seen> {
+        let extra = if let Trust::Platform { extra: Some(file) } = &self.trust { Some(file) } else { None };
+        let own = self.tls.client.iter().flat_map(|c| [&c.cert, &c.key]);
+        extra.into_iter().chain(own).map(|f| seen(f)).collect()
+    }
+}
+
+fn seen(file: &Path) -> Seen {
+    let data = std::fs::metadata(file).ok()?;
+    Some((data.modified().ok()?, data.len()))
+}
+
+fn make(trust: &Trust, tls: &config::Tls) -> Result<Pair, String> {
+    let full = rustls::crypto::aws_lc_rs::default_provider();
+    let mut classical = full.clone();
+    classical.kx_groups.retain(|group| is_classical(group.name()));
+    let verifier = Arc::new(IssuerVerifier(verifier(trust, &Arc::new(full.clone()))?));
+    let identity = tls.client.as_ref().map(config::ClientIdentity::read).transpose();
+    let identity = identity.map_err(|(key, why)| format!("{key}: {why}"))?;
+    let client = |provider: CryptoProvider| -> Result<Arc<ClientConfig>, String> {
+        let unusable = |e: rustls::Error| format!("TLS cannot be set up: {e}");
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone());
+        let mut config = match &identity {
+            Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(unusable)?,
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    };
+    Ok(Pair { post_quantum: client(full)?, classical: client(classical)? })
+}
+
+/// A key share that fits, with everything else, into one segment.
+fn is_classical(group: NamedGroup) -> bool {
+    matches!(group, NamedGroup::X25519 | NamedGroup::X448 | NamedGroup::secp256r1 | NamedGroup::secp384r1 | NamedGroup::secp521r1)
+}
+
+fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let store = |e: rustls::Error| format!("the platform's trust store cannot be used: {e}");
+    Ok(match trust {
+        Trust::Only(certificates) => {
+            let mut roots = RootCertStore::empty();
+            for der in certificates {
+                roots.add(CertificateDer::from(der.clone())).map_err(|e| format!("a root certificate is not usable: {e}"))?;
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|e| format!("no root certificate is usable: {e}"))?
+        }
+        Trust::Platform { extra: None } => Arc::new(Verifier::new(provider.clone()).map_err(store)?),
+        Trust::Platform { extra: Some(file) } => {
+            let extra = read_certificates(file).map_err(|why| format!("extra_ca: {why}"))?;
+            Arc::new(Verifier::new_with_extra_roots(extra, provider.clone()).map_err(store)?)
+        }
+    })
+}
+
+/// A certificate that was not believed.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate for {host} is not trusted ({reason}); it was issued by {issuer}")]
+pub(super) struct Untrusted {
+    host: String,
+    issuer: String,
+    reason: String,
+}
+
+/// Believes what the inner verifier believes, and names the issuer of what it does not.
+#[derive(Debug)]
+struct IssuerVerifier(Arc<dyn ServerCertVerifier>);
+
+impl ServerCertVerifier for IssuerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.0.verify_server_cert(end_entity, intermediates, name, ocsp, now).map_err(|reason| {
+            let issuer = X509Certificate::from_der(end_entity)
+                .map_or_else(|_| "nobody (it cannot be read)".into(), |(_, c)| c.issuer().to_string());
+            let reason = match reason {
+                rustls::Error::InvalidCertificate(why) => why.to_string(),
+                other => other.to_string(),
+            };
+            rustls::Error::Other(OtherError(Arc::new(Untrusted { host: name.to_str().into_owned(), issuer, reason })))
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// Tells a certificate that is not believed, which is permanent, from a handshake that broke, which is not.
+pub(super) fn classify(error: &std::io::Error, host: &str) -> Failure {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::Other(OtherError(other))) if other.is::<Untrusted>() => {
+            Failure::new(Cause::Certificate, other.to_string())
+        }
+        Some(rustls::Error::InvalidCertificate(why)) => {
+            Failure::new(Cause::Certificate, format!("the certificate for {host} is not valid ({why})"))
+        }
+        Some(other) => Failure::new(Cause::Tls, format!("the TLS handshake with {host} failed ({other})")),
+        None => Failure::new(Cause::Tls, format!("the connection to {host} broke during the TLS handshake ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The platform's store, or a file that is being written, may be readable a moment later, and look the same.
+    #[test]
+    fn certificates_that_could_not_be_read_are_read_again_at_the_next_dial() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("ca.pem");
+        let pem = rcgen::generate_simple_self_signed(vec!["h".into()]).unwrap().cert.pem();
+        let put = |text: &[u8]| {
+            std::fs::write(&file, text).unwrap();
+            std::fs::File::options().write(true).open(&file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        put(&vec![b'x'; pem.len()]);
+        let tls = crate::config::Config::under(home.path()).unwrap().tls;
+        let connectors = Connectors::new(Trust::Platform { extra: Some(file.clone()) }, tls);
+        let refused = connectors.connector(Share::Classical).err().unwrap();
+        assert_eq!(refused.cause, Cause::Certificate);
+        put(pem.as_bytes());
+        assert!(connectors.connector(Share::Classical).is_ok());
+    }
+}
