@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
@@ -123,6 +123,24 @@ impl Window {
     /// Asks for it.
     pub fn show(&self) {
         (self.0)();
+    }
+}
+
+/// How a generation of the engine treats its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Connections stay open.
+    Serving,
+    /// Every answer is the last one of its connection; idle connections wait for their next request.
+    Draining,
+    /// Idle connections are closed too.
+    Closing,
+}
+
+impl Mode {
+    /// Waits until the mode is `at_least` this far on. A supervisor that is gone counts as the end.
+    pub async fn reaches(mode: &mut watch::Receiver<Self>, at_least: Self) {
+        mode.wait_for(|m| *m >= at_least).await.ok();
     }
 }
 

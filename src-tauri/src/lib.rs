@@ -4,6 +4,7 @@
 //! (`proxy -> health -> supervisor -> watch<Status> -> view`), commands go down (`control::Command -> supervisor`);
 //! `tests/house.rs` holds each room to what it may see.
 
+mod admin;
 pub mod config;
 pub mod control;
 pub mod demo;

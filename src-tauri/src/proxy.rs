@@ -16,7 +16,6 @@ mod hold;
 pub mod listen;
 mod message;
 mod model;
-mod own;
 mod relay;
 mod reply;
 pub mod retry;
@@ -25,17 +24,19 @@ mod said;
 pub mod sse;
 mod upstream;
 
+pub use crate::control::Mode;
 pub use body::HeldBytes;
 pub use hold::Cuts;
 pub use listen::{Accept, Adopt, Counters, Event, Kind, Listen, Order, Pulse};
 pub use relay::Silent;
 
 use crate::{
+    admin::{self, Admin, OwnPaths},
     config::{Config, Secret, Settings},
     control::{Commands, Network, Sessions, Window},
     health::{Code, Tracker},
     status::{
-        Status,
+        self, Status,
         history::Questions,
         traffic::{OriginStats, Traffic},
     },
@@ -46,7 +47,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -177,33 +178,6 @@ impl Shared {
     fn may_replay(&self) -> bool {
         self.budget.withdraw()
     }
-
-    /// The picture with the counters of this moment.
-    pub fn live_status(&self) -> Status {
-        let mut status = self.status.borrow().clone();
-        self.counters.fill(&mut status.listener);
-        status.conditions = self.health.visible();
-        status.sessions = self.sessions.list();
-        status
-    }
-}
-
-/// How a generation treats its clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
-    /// Connections stay open.
-    Serving,
-    /// Every answer is the last one of its connection; idle connections wait for their next request.
-    Draining,
-    /// Idle connections are closed too.
-    Closing,
-}
-
-impl Mode {
-    /// Waits until the mode is `at_least` this far on. A supervisor that is gone counts as the end.
-    async fn reaches(mode: &mut watch::Receiver<Self>, at_least: Self) {
-        mode.wait_for(|m| *m >= at_least).await.ok();
-    }
 }
 
 /// One generation of the engine, on its own runtime.
@@ -219,6 +193,7 @@ pub struct Proxy {
     context: Arc<DialContext>,
     origins: Mutex<HashMap<Endpoint, Arc<Origin>>>,
     upstreams: Mutex<HashMap<String, (Url, Arc<Upstream>)>>,
+    own_paths: OwnPaths,
 }
 
 /// The name under which the default upstream is counted.
@@ -237,7 +212,8 @@ impl Proxy {
         // The generation before may have had other upstreams, and nobody would ever say that those are well.
         shared.health.forget(&CONDITIONS);
         let context = Arc::new(DialContext::new(&config, shared.paths.clone(), local));
-        Arc::new(Self {
+        Arc::new_cyclic(|proxy| Self {
+            own_paths: OwnPaths::new(admin(&config, &shared, local, mode.clone(), proxy.clone())),
             config,
             shared,
             local,
@@ -328,5 +304,51 @@ impl Proxy {
 
     fn all_origins(&self) -> Vec<Arc<Origin>> {
         self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+/// What Leeward's own paths get of a generation.
+fn admin(config: &Arc<Config>, shared: &Shared, local: SocketAddr, mode: watch::Receiver<Mode>, proxy: Weak<Proxy>) -> Admin {
+    Admin {
+        config: config.clone(),
+        local,
+        mode,
+        health: shared.health.clone(),
+        traffic: shared.traffic.clone(),
+        sessions: shared.sessions.clone(),
+        commands: shared.commands.clone(),
+        status: shared.status.clone(),
+        history: shared.history.clone(),
+        settings: shared.settings.clone(),
+        panel: shared.panel.clone(),
+        window: shared.window.clone(),
+        token: shared.token.clone(),
+        counters: shared.counters.clone(),
+        upstreams: Arc::new(Upstreams(proxy)),
+    }
+}
+
+impl admin::Counters for Counters {
+    fn fill(&self, listener: &mut status::Listener) {
+        Counters::fill(self, listener);
+    }
+}
+
+/// The upstreams as own paths see them. Weak, because the proxy owns those paths.
+#[derive(Debug)]
+struct Upstreams(Weak<Proxy>);
+
+impl admin::Upstreams for Upstreams {
+    fn warm(&self, name: Option<&str>) -> Option<usize> {
+        let proxy = self.0.upgrade()?;
+        Some(proxy.upstream(name)?.origin.warm(proxy.config.connect.parallel))
+    }
+
+    fn stats(&self) -> BTreeMap<String, OriginStats> {
+        self.0.upgrade().map(|proxy| proxy.origin_stats()).unwrap_or_default()
+    }
+
+    fn learn(&self, given: BTreeMap<String, Url>) -> std::io::Result<()> {
+        self.0.upgrade().map_or(Ok(()), |proxy| proxy.shared.learn_upstreams(given))
     }
 }

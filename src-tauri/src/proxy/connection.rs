@@ -6,7 +6,6 @@ use super::{
     error::{self, Dialect, Error},
     forward, guard, headers,
     listen::AwaitingFirstRequest,
-    own,
     reply::{Answer, InFlightGuard, Reply},
     route::{self, Route},
     said::ConnectionState,
@@ -156,8 +155,7 @@ async fn dispatch(proxy: &Arc<Proxy>, request: Request<Incoming>, shed: bool) ->
         return refuse(&Error::Guard(refusal));
     }
     let (name, rest) = match route::route(&target) {
-        Route::Own(path) => return own::show(proxy, path, request.method()),
-        Route::Control(path) => return own::control(proxy, path, request).await,
+        Route::Own => return proxy.own_paths.answer(request).await.map(Reply::Own),
         Route::Named { name, rest } => (Some(name), rest),
         Route::Default => (None, target.as_str()),
     };

@@ -29,20 +29,6 @@ pub(super) enum Error {
     Upstream(Failure),
     /// No connection could be made for as long as a request may be parked; the next one is tried after this time.
     Parked(Failure, Duration),
-    /// A control path without or with a wrong token.
-    Unauthorized,
-    /// A control path that does not exist.
-    NoSuchPath,
-    /// The panel's files are not installed.
-    NoPanel,
-    /// This program shows no window.
-    NoWindow,
-    /// The path exists for another method.
-    WrongMethod(&'static str),
-    /// A control request that cannot be understood or done.
-    BadRequest(String),
-    /// A command was not carried out.
-    Undone(String),
 }
 
 /// What an error means, before it is put into a dialect.
@@ -124,28 +110,6 @@ fn meaning(error: &Error) -> Meaning {
             true,
             format!("Leeward holds its limit of {cap} connections (limits.connections); this one was not served."),
         ),
-        Error::Unauthorized => m(
-            401,
-            "control-token",
-            false,
-            "Control paths need `Authorization: Bearer …` with the token from the state folder (control.token).",
-        ),
-        Error::NoSuchPath => m(404, "no-such-path", false, "Leeward has no such control path."),
-        Error::NoPanel => m(
-            404,
-            "no-panel",
-            false,
-            "The panel's files are not installed beside this program; install Leeward's package, or build them (npm --prefix ui run build).",
-        ),
-        Error::NoWindow => m(
-            404,
-            "no-window",
-            false,
-            "This Leeward has no window: it serves from a terminal or in the background; `leeward panel` opens the panel in a browser.",
-        ),
-        Error::WrongMethod(method) => m(405, "wrong-method", false, format!("This control path is for {method}.")),
-        Error::BadRequest(why) => m(400, "bad-request", false, why.clone()),
-        Error::Undone(why) => m(500, "not-done", true, why.clone()),
         Error::Upstream(failure) | Error::Parked(failure, _) => upstream(failure),
     }
 }
@@ -218,18 +182,13 @@ pub(super) fn respond(error: &Error, dialect: Dialect, attempts: u32) -> Respons
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("x-leeward-error", HeaderValue::from_static(meaning.code));
-    if dialect != Dialect::Own {
-        headers.insert("x-should-retry", HeaderValue::from_static(if meaning.retry { "true" } else { "false" }));
-    }
+    headers.insert("x-should-retry", HeaderValue::from_static(if meaning.retry { "true" } else { "false" }));
     if meaning.retry {
         let seconds = if let Error::Parked(_, next) = error { next.as_secs_f64().ceil().max(1.0) as u64 } else { 1 };
         headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if attempts > 0 {
         headers.insert("x-leeward-attempts", HeaderValue::from(attempts));
-    }
-    if meaning.status == StatusCode::UNAUTHORIZED && dialect == Dialect::Own {
-        headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }

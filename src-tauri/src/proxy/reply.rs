@@ -1,4 +1,4 @@
-//! Response bodies: Leeward's own words, an upstream's answer passed through, or a session's open stream.
+//! Response bodies: Leeward's own words, an upstream's answer passed through, or what an own path answers.
 
 use super::{hold::DeferredBody, relay::Relay, said::ConnectionState};
 use bytes::Bytes;
@@ -11,7 +11,6 @@ use std::{
     },
     task::{Context, Poll},
 };
-use tokio::sync::mpsc;
 
 /// What a body can fail with; hyper then aborts the client's connection, which is what the client must see.
 pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
@@ -25,8 +24,8 @@ pub(super) enum Reply {
     Relay(Box<Relay>),
     /// From the upstream, once it is let go.
     DeferredBody(Box<DeferredBody>),
-    /// Lines as they come, until the sender is dropped.
-    Open(mpsc::Receiver<Bytes>),
+    /// From one of Leeward's own paths.
+    Own(axum::body::Body),
 }
 
 impl Reply {
@@ -44,7 +43,7 @@ impl Body for Reply {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::Relay(relay) => Pin::new(relay.as_mut()).poll_frame(cx),
             Self::DeferredBody(deferred) => Pin::new(deferred.as_mut()).poll_frame(cx),
-            Self::Open(lines) => lines.poll_recv(cx).map(|line| line.map(|l| Ok(Frame::data(l)))),
+            Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(Broken::from),
         }
     }
 
@@ -53,7 +52,7 @@ impl Body for Reply {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Relay(relay) => relay.is_end_stream(),
             Self::DeferredBody(deferred) => deferred.is_end_stream(),
-            Self::Open(_) => false,
+            Self::Own(body) => body.is_end_stream(),
         }
     }
 
@@ -61,7 +60,8 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Relay(relay) => relay.size_hint(),
-            Self::DeferredBody(_) | Self::Open(_) => SizeHint::default(),
+            Self::DeferredBody(_) => SizeHint::default(),
+            Self::Own(body) => body.size_hint(),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Where a request goes, from its path alone. Pure.
 
 use super::retry::Kind;
+use crate::admin;
 
 /// The kinds of path that Leeward tells apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// Health, stats and metrics; no token.
-    Own(Own),
-    /// Below `/_leeward/`; the rest of the path.
-    Control(&'a str),
+    /// One of Leeward's own paths.
+    Own,
     /// A named upstream and the rest of the target, from its `/` on.
     Named {
         /// NAME of `/@NAME/rest`.
@@ -20,34 +19,11 @@ pub enum Route<'a> {
     Default,
 }
 
-/// Paths that Leeward answers itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Own {
-    /// `/livez`
-    Livez,
-    /// `/readyz`
-    Readyz,
-    /// `/health`
-    Health,
-    /// `/stats`
-    Stats,
-    /// `/metrics`
-    Metrics,
-}
-
 /// Chooses; `target` is path and query as they were sent.
 pub fn route(target: &str) -> Route<'_> {
     let path = target.split('?').next().unwrap_or_default();
-    match path {
-        "/livez" => return Route::Own(Own::Livez),
-        "/readyz" => return Route::Own(Own::Readyz),
-        "/health" => return Route::Own(Own::Health),
-        "/stats" => return Route::Own(Own::Stats),
-        "/metrics" => return Route::Own(Own::Metrics),
-        _ => {}
-    }
-    if let Some(rest) = path.strip_prefix("/_leeward/") {
-        return Route::Control(rest);
+    if admin::is_own(path) {
+        return Route::Own;
     }
     if let Some(named) = target.strip_prefix("/@") {
         let end = named.find(['/', '?']).unwrap_or(named.len());
@@ -79,10 +55,10 @@ mod tests {
     #[test]
     fn paths_find_their_way() {
         for (target, want) in [
-            ("/livez", Route::Own(Own::Livez)),
-            ("/health?verbose=1", Route::Own(Own::Health)),
+            ("/livez", Route::Own),
+            ("/health?verbose=1", Route::Own),
             ("/healthy", Route::Default),
-            ("/_leeward/v1/restart", Route::Control("v1/restart")),
+            ("/_leeward/v1/restart", Route::Own),
             ("/@openai/v1/responses?x=1", Route::Named { name: "openai", rest: "/v1/responses?x=1" }),
             ("/@openai", Route::Named { name: "openai", rest: "/" }),
             ("/@gw?x", Route::Named { name: "gw", rest: "?x" }),

@@ -14,8 +14,6 @@ pub(in crate::proxy) enum Dialect {
     OpenAi,
     /// `{"error":{"code","message","status"}}`
     Gemini,
-    /// Leeward's own paths.
-    Own,
 }
 
 impl Dialect {
@@ -46,7 +44,7 @@ impl Dialect {
         match self {
             Self::Anthropic => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
             Self::Gemini => Bytes::from_static(b"data: {}\n\n"),
-            Self::OpenAi | Self::Own => Bytes::from_static(b": ping\n\n"),
+            Self::OpenAi => Bytes::from_static(b": ping\n\n"),
         }
     }
 
@@ -57,7 +55,7 @@ impl Dialect {
         let text = object.map_or_else(|| self.error(&meaning()), |o| o.to_string());
         match self {
             Self::Anthropic => format!("event: error\ndata: {text}\n\n").into(),
-            Self::OpenAi | Self::Gemini | Self::Own => format!("data: {text}\n\n").into(),
+            Self::OpenAi | Self::Gemini => format!("data: {text}\n\n").into(),
         }
     }
 
@@ -65,7 +63,6 @@ impl Dialect {
     pub(super) fn error(self, meaning: &Meaning) -> String {
         let Meaning { status, code, sentence, retry } = meaning;
         match self {
-        Dialect::Own => json!({ "error": { "code": code, "message": sentence } }),
         Dialect::Anthropic => {
             let kind = match status.as_u16() {
                 400 | 405 | 408 | 421 => "invalid_request_error",

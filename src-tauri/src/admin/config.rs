@@ -1,14 +1,18 @@
 //! `/_leeward/v1/config`: the settings as `config` shows and checks them. Saved ones are in force with the next
 //! generation, which is asked for at once.
 
+use super::{Admin, commands, error::Error, extract::Json};
 use crate::{
     config::{Changes, Complaint, Refused, Settings, View},
     control::Command,
-    proxy::{Proxy, error::Error, reply::Reply},
 };
-use http::{Response, StatusCode};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 
@@ -21,20 +25,23 @@ pub(super) struct SetRequest {
     set: Changes,
 }
 
-pub(super) async fn show(proxy: &Proxy) -> Result<Response<Reply>, Error> {
-    let settings = settings(proxy)?;
-    let running = proxy.config.clone();
-    answer(&on_disk(move || settings.view(&running)).await?.map_err(|e| Error::Undone(format!("{e}.")))?)
+pub(super) async fn show(State(admin): State<Arc<Admin>>) -> Result<Json<View>, Error> {
+    let settings = settings(&admin)?;
+    let running = admin.config.clone();
+    on_disk(move || settings.view(&running)).await?.map(Json).map_err(|e| Error::Undone(format!("{e}.")))
 }
 
-pub(super) async fn check(proxy: &Proxy, SetRequest { set }: SetRequest) -> Result<Response<Reply>, Error> {
-    let settings = settings(proxy)?;
+pub(super) async fn check(
+    State(admin): State<Arc<Admin>>,
+    Json(SetRequest { set }): Json<SetRequest>,
+) -> Result<Json<Value>, Error> {
+    let settings = settings(&admin)?;
     let complaints = on_disk(move || settings.check(&set)).await?.map_err(|e| Error::Undone(format!("{e}.")))?;
-    Ok(super::json_answer(StatusCode::OK, &json!({ "errors": complaints })))
+    Ok(Json(json!({ "errors": complaints })))
 }
 
-pub(super) async fn set(proxy: &Proxy, SetRequest { set }: SetRequest) -> Result<Response<Reply>, Error> {
-    let settings = settings(proxy)?;
+pub(super) async fn set(State(admin): State<Arc<Admin>>, Json(SetRequest { set }): Json<SetRequest>) -> Result<Response, Error> {
+    let settings = settings(&admin)?;
     let keys: Vec<String> = set.keys().cloned().collect();
     match on_disk(move || settings.save(&set)).await? {
         Ok(()) => {}
@@ -43,31 +50,26 @@ pub(super) async fn set(proxy: &Proxy, SetRequest { set }: SetRequest) -> Result
     }
     tracing::info!("saved in the config file: {}", keys.join(", "));
     let (reply, told) = oneshot::channel();
-    super::command(proxy, Command::Restart { reply }).await?;
+    commands::send(&admin, Command::Restart { reply }).await?;
     // How it went is seen in the conditions; the file is saved in any case.
     timeout(IN_FORCE_WITHIN, told).await.ok();
-    show(proxy).await
+    show(State(admin)).await.map(Json::into_response)
 }
 
 /// 422 with what is wrong, key by key.
-fn refusal(complaints: &[Complaint]) -> Response<Reply> {
+fn refusal(complaints: &[Complaint]) -> Response {
     let sentence = match complaints {
         [one] if !one.key.is_empty() => format!("{}: {}.", one.key, one.message),
         [one] => format!("{}.", one.message),
         many => format!("{} values are not good; nothing was saved.", many.len()),
     };
     let body = json!({ "error": { "code": "bad-values", "message": sentence }, "errors": complaints });
-    super::json_answer(StatusCode::UNPROCESSABLE_ENTITY, &body)
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
 }
 
-fn settings(proxy: &Proxy) -> Result<Arc<Settings>, Error> {
+fn settings(admin: &Admin) -> Result<Arc<Settings>, Error> {
     let none = || Error::Undone("This Leeward was started without a config file, so there is nothing to change.".into());
-    proxy.shared.settings.clone().ok_or_else(none)
-}
-
-fn answer(view: &View) -> Result<Response<Reply>, Error> {
-    let json = serde_json::to_vec(view).map_err(|e| Error::Undone(e.to_string()))?;
-    Ok(super::answer(StatusCode::OK, "application/json", json))
+    admin.settings.clone().ok_or_else(none)
 }
 
 /// Off the workers that serve: a disk may be slow. Whoever asked may leave; what was begun is finished.

@@ -1,0 +1,173 @@
+//! Leeward's own paths: health, stats and metrics for anybody on this machine, the panel's files, and control for holders
+//! of the token.
+//!
+//! One axum `Router`, built once per generation and called for each request to a path that `is_own`. It serves no
+//! connection and sees nothing of what passes requests on, except for what `engine` names.
+
+mod commands;
+mod config;
+mod engine;
+mod error;
+mod events;
+mod extract;
+mod history;
+mod logs;
+mod metrics;
+mod panel;
+mod session;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use engine::{Counters, Upstreams};
+
+use crate::{
+    config::{Config, Secret, Settings},
+    control::{Commands, Mode, Sessions, Window},
+    health::Tracker,
+    status::{
+        Status,
+        history::Questions,
+        traffic::{Stats, Traffic},
+    },
+};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Request},
+    middleware::from_extractor_with_state,
+    response::Response,
+    routing::{MethodRouter, get, post},
+};
+use error::Error;
+use std::{future::ready, net::SocketAddr, path::PathBuf, sync::Arc};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// A control request is a few names and numbers.
+const MAX_BODY: usize = 64 << 10;
+
+/// What the own paths need of a generation.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    pub(crate) config: Arc<Config>,
+    /// Where the generation accepts.
+    pub(crate) local: SocketAddr,
+    pub(crate) mode: watch::Receiver<Mode>,
+    pub(crate) health: Tracker,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) sessions: Sessions,
+    pub(crate) commands: Commands,
+    /// The picture that the supervisor publishes.
+    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) history: Questions,
+    /// Where the config comes from, if it can be changed there.
+    pub(crate) settings: Option<Arc<Settings>>,
+    /// The folder with the panel's files, where there is one.
+    pub(crate) panel: Option<PathBuf>,
+    /// The window with the panel, where there can be one.
+    pub(crate) window: Option<Window>,
+    pub(crate) token: Secret,
+    pub(crate) counters: Arc<dyn Counters>,
+    pub(crate) upstreams: Arc<dyn Upstreams>,
+}
+
+impl Admin {
+    /// The picture with the counters of this moment.
+    fn live_status(&self) -> Status {
+        let mut status = self.status.borrow().clone();
+        self.counters.fill(&mut status.listener);
+        status.conditions = self.health.visible();
+        status.sessions = self.sessions.list();
+        status
+    }
+
+    /// The counters, and the connections of this generation.
+    fn stats(&self) -> Stats {
+        let mut stats = self.traffic.snapshot();
+        stats.origins = self.upstreams.stats();
+        stats
+    }
+
+    /// Ends when this generation has been replaced or ends: whoever holds a stream open connects again.
+    fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut mode = self.mode.clone();
+        async move { Mode::reaches(&mut mode, Mode::Draining).await }
+    }
+}
+
+/// Whether Leeward answers this path itself; all others are an upstream's.
+pub(crate) fn is_own(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/health" | "/stats" | "/metrics") || path.starts_with("/_leeward/")
+}
+
+/// Answers requests to own paths.
+#[derive(Debug)]
+pub(crate) struct OwnPaths(Router);
+
+impl OwnPaths {
+    pub(crate) fn new(admin: Admin) -> Self {
+        let admin = Arc::new(admin);
+        let token = from_extractor_with_state::<extract::Token, _>(admin.clone());
+        // Without the token nobody learns which paths exist.
+        let control = with_token().into_iter().fold(Router::new(), add).fallback(|| ready(Error::NoSuchPath));
+        let control = control.layer(DefaultBodyLimit::max(MAX_BODY)).layer(token);
+        Self(without_token().into_iter().fold(control, add).with_state(admin))
+    }
+
+    pub(crate) async fn answer<B>(&self, request: http::Request<B>) -> Response
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let request: Request = request.map(Body::new);
+        match self.0.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// A path, the methods it is for as `Allow` lists them, and what answers them.
+type Row = (&'static str, &'static str, MethodRouter<Arc<Admin>>);
+
+fn without_token() -> Vec<Row> {
+    const SEEN: &str = "GET, HEAD";
+    vec![
+        ("/livez", SEEN, get(show::livez)),
+        ("/readyz", SEEN, get(show::readyz)),
+        ("/health", SEEN, get(show::health)),
+        ("/stats", SEEN, get(show::stats)),
+        ("/metrics", SEEN, get(show::metrics)),
+        ("/_leeward/ui", SEEN, get(panel::moved)),
+        ("/_leeward/ui/", SEEN, get(panel::serve)),
+        ("/_leeward/ui/{*name}", SEEN, get(panel::serve)),
+    ]
+}
+
+fn with_token() -> Vec<Row> {
+    vec![
+        ("/_leeward/v1/status", "GET", get(show::status)),
+        ("/_leeward/v1/stats", "GET", get(show::stats)),
+        ("/_leeward/v1/activity", "GET", get(show::activity)),
+        ("/_leeward/v1/events", "GET", get(events::open)),
+        ("/_leeward/v1/history", "GET", get(history::show)),
+        ("/_leeward/v1/logs", "GET", get(logs::show)),
+        ("/_leeward/v1/config", "GET, POST", get(config::show).post(config::set)),
+        ("/_leeward/v1/config/check", "POST", post(config::check)),
+        ("/_leeward/v1/restart", "POST", post(commands::restart)),
+        ("/_leeward/v1/stop", "POST", post(commands::stop)),
+        ("/_leeward/v1/handover", "POST", post(commands::hand_over)),
+        ("/_leeward/v1/show", "POST", post(commands::show_window)),
+        ("/_leeward/v1/warm", "POST", post(commands::warm)),
+        ("/_leeward/v1/sessions", "POST", post(session::open)),
+    ]
+}
+
+fn add(router: Router<Arc<Admin>>, (path, methods, handler): Row) -> Router<Arc<Admin>> {
+    let refuse = move || ready(Error::WrongMethod(methods));
+    let handler = handler.fallback(refuse);
+    // axum answers HEAD with the handler of GET unless there is one for it.
+    let handler = if methods.contains("HEAD") { handler } else { handler.head(refuse) };
+    router.route(path, handler)
+}

@@ -1,0 +1,62 @@
+//! `POST /_leeward/v1/sessions`: a `wrap` holds this stream open for as long as its agent runs. Counts, decides nothing.
+
+use super::{Admin, config::on_disk, error::Error, extract::Json};
+use crate::{
+    config,
+    control::Session,
+    health::{Code, unix_ms},
+};
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use futures_util::{Stream, StreamExt, stream};
+use http::header;
+use serde::Deserialize;
+use std::{collections::BTreeMap, convert::Infallible, future::ready, sync::Arc, time::Duration};
+
+/// An open stream says that it is alive this often.
+const STREAM_BEAT: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionRequest {
+    agent: String,
+    pid: u32,
+    #[serde(default)]
+    upstreams: BTreeMap<String, String>,
+}
+
+/// A session lasts as long as its stream; the stream's end tells `wrap` that the engine is gone.
+pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
+    let mut upstreams = BTreeMap::new();
+    for (name, url) in asked.upstreams {
+        if !config::is_upstream_name(&name) || admin.config.upstreams.contains_key(&name) {
+            return Err(Error::BadRequest(format!("`{name}` cannot be the name of a session's upstream.")));
+        }
+        let url =
+            config::check_upstream(&url, admin.local).map_err(|why| Error::BadRequest(format!("upstream {name}: {why}.")))?;
+        upstreams.insert(name, url);
+    }
+    let learner = admin.upstreams.clone();
+    if let Err(e) = on_disk(move || learner.learn(upstreams)).await? {
+        admin.health.set(Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
+    }
+    let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
+    let lines = lines(&admin, Session { agent, pid: asked.pid, since_unix_ms: unix_ms() }).map(Ok::<_, Infallible>);
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
+
+/// The session's number, then a sign of life now and then. Who drops the stream ends the session: the connection does so
+/// when its client has left.
+fn lines(admin: &Admin, session: Session) -> impl Stream<Item = Bytes> + Send + 'static {
+    let guard = admin.sessions.open(session);
+    let first = Bytes::from(format!("{{\"session\":{}}}\n", guard.id()));
+    let beats = stream::unfold(guard, async |guard| {
+        tokio::time::sleep(STREAM_BEAT).await;
+        Some((Bytes::from_static(b"\n"), guard))
+    });
+    // A generation that has been replaced hands its sessions over: they connect again.
+    stream::once(ready(first)).chain(beats.take_until(admin.draining()))
+}

@@ -1,0 +1,56 @@
+//! How things are: health, stats and metrics. Changes nothing.
+
+use super::{
+    Admin,
+    extract::{Json, text},
+    metrics,
+};
+use crate::{
+    health::{Severity, unix_ms},
+    status::{Phase, Status, traffic::Stats},
+};
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(super) async fn livez() -> Response {
+    text("text/plain", "ok\n")
+}
+
+pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, Json<Value>) {
+    let status = admin.live_status();
+    let broken: Vec<_> = status.conditions.iter().filter(|c| c.severity == Severity::Broken).collect();
+    let ready = matches!(status.phase, Phase::Serving | Phase::Restarting) && broken.is_empty();
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "ready": ready, "conditions": broken })))
+}
+
+pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    let status = admin.live_status();
+    Json(json!({
+        "status": status.verdict(),
+        "version": status.version,
+        "pid": status.pid,
+        "uptime_s": unix_ms().saturating_sub(status.started_unix_ms) / 1000,
+        "generation": status.generation,
+        "listener": status.listener,
+        "conditions": status.conditions,
+    }))
+}
+
+pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    text("text/plain; version=0.0.4", metrics::text(&admin.live_status(), &admin.traffic.snapshot()))
+}
+
+pub(super) async fn stats(State(admin): State<Arc<Admin>>) -> Json<Stats> {
+    Json(admin.stats())
+}
+
+pub(super) async fn status(State(admin): State<Arc<Admin>>) -> Json<Status> {
+    Json(admin.live_status())
+}
+
+pub(super) async fn activity(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    Json(json!({ "requests": admin.traffic.activities().list() }))
+}
