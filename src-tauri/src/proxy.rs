@@ -1,7 +1,7 @@
 //! The proxy: listen -> guard -> route -> forward -> upstream -> relay. One `Proxy` is one engine generation.
 //!
 //! Sees config, health, status and control; never who supervises it, the terminal, the environment or the process.
-//! `error` is the only place that turns an error into an answer.
+//! `error` is the only place that turns an error of a request into an answer. Leeward's own paths are `admin`'s.
 
 mod attempts;
 mod body;
@@ -16,6 +16,7 @@ mod hold;
 pub mod listen;
 mod message;
 mod model;
+mod own;
 mod relay;
 mod reply;
 pub mod retry;
@@ -31,12 +32,12 @@ pub use listen::{Accept, Adopt, Counters, Event, Kind, Listen, Order, Pulse};
 pub use relay::Silent;
 
 use crate::{
-    admin::{self, Admin, OwnPaths},
+    admin::OwnPaths,
     config::{Config, Secret, Settings},
     control::{Commands, Network, Sessions, Window},
     health::{Code, Tracker},
     status::{
-        self, Status,
+        Status,
         history::Questions,
         traffic::{OriginStats, Traffic},
     },
@@ -47,7 +48,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -213,7 +214,7 @@ impl Proxy {
         shared.health.forget(&CONDITIONS);
         let context = Arc::new(DialContext::new(&config, shared.paths.clone(), local));
         Arc::new_cyclic(|proxy| Self {
-            own_paths: OwnPaths::new(admin(&config, &shared, local, mode.clone(), proxy.clone())),
+            own_paths: OwnPaths::new(own::admin(&config, &shared, local, mode.clone(), proxy.clone())),
             config,
             shared,
             local,
@@ -304,51 +305,5 @@ impl Proxy {
 
     fn all_origins(&self) -> Vec<Arc<Origin>> {
         self.origins.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-}
-
-/// What Leeward's own paths get of a generation.
-fn admin(config: &Arc<Config>, shared: &Shared, local: SocketAddr, mode: watch::Receiver<Mode>, proxy: Weak<Proxy>) -> Admin {
-    Admin {
-        config: config.clone(),
-        local,
-        mode,
-        health: shared.health.clone(),
-        traffic: shared.traffic.clone(),
-        sessions: shared.sessions.clone(),
-        commands: shared.commands.clone(),
-        status: shared.status.clone(),
-        history: shared.history.clone(),
-        settings: shared.settings.clone(),
-        panel: shared.panel.clone(),
-        window: shared.window.clone(),
-        token: shared.token.clone(),
-        counters: shared.counters.clone(),
-        upstreams: Arc::new(Upstreams(proxy)),
-    }
-}
-
-impl admin::Counters for Counters {
-    fn fill(&self, listener: &mut status::Listener) {
-        Counters::fill(self, listener);
-    }
-}
-
-/// The upstreams as own paths see them. Weak, because the proxy owns those paths.
-#[derive(Debug)]
-struct Upstreams(Weak<Proxy>);
-
-impl admin::Upstreams for Upstreams {
-    fn warm(&self, name: Option<&str>) -> Option<usize> {
-        let proxy = self.0.upgrade()?;
-        Some(proxy.upstream(name)?.origin.warm(proxy.config.connect.parallel))
-    }
-
-    fn stats(&self) -> BTreeMap<String, OriginStats> {
-        self.0.upgrade().map(|proxy| proxy.origin_stats()).unwrap_or_default()
-    }
-
-    fn learn(&self, given: BTreeMap<String, Url>) -> std::io::Result<()> {
-        self.0.upgrade().map_or(Ok(()), |proxy| proxy.shared.learn_upstreams(given))
     }
 }

@@ -1,4 +1,5 @@
-//! The only place that turns an error into an HTTP answer: status, sentence, whose fault, in the client's dialect.
+//! The only place that turns an error of a request into an HTTP answer: status, sentence, whose fault, in the client's
+//! dialect. Leeward's own paths have errors of their own.
 
 mod dialect;
 
