@@ -25,8 +25,13 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     ("ledger", &["config", "health", "status"], "the history listens to the traffic; nobody waits for it"),
     (
+        "admin",
+        &["config", "control", "health", "logging", "status"],
+        "what Leeward says of itself is not known to depend on what passes requests on",
+    ),
+    (
         "proxy",
-        &["config", "control", "health", "logging", "status", "tasks"],
+        &["admin", "config", "control", "health", "status", "tasks"],
         "the engine never asks who is watching: facts go up through health and status",
     ),
     (

@@ -15,18 +15,12 @@ mod metrics;
 mod panel;
 mod session;
 mod show;
+mod state;
 #[cfg(test)]
 mod tests;
 
-use crate::{
-    config::{Config, Secret, Settings},
-    control::{Commands, Mode, Sessions},
-    health::Tracker,
-    status::{Status, history::Questions, stats::Stats},
-    telemetry::{Counters, Traffic},
-    upstream::Upstreams,
-    window::Window,
-};
+pub(crate) use state::Admin;
+
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -36,61 +30,11 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use error::Error;
-use std::{future::ready, net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::sync::watch;
+use std::{future::ready, sync::Arc};
 use tower::ServiceExt;
 
 /// A control request is a few names and numbers.
 const MAX_BODY: usize = 64 << 10;
-
-/// What the own paths need of a generation.
-#[derive(Debug)]
-pub(crate) struct Admin {
-    pub(crate) config: Arc<Config>,
-    /// Where the generation accepts.
-    pub(crate) local: SocketAddr,
-    pub(crate) mode: watch::Receiver<Mode>,
-    pub(crate) health: Tracker,
-    pub(crate) traffic: Arc<Traffic>,
-    pub(crate) sessions: Sessions,
-    pub(crate) commands: Commands,
-    /// The picture that the supervisor publishes.
-    pub(crate) status: watch::Receiver<Status>,
-    pub(crate) history: Questions,
-    /// Where the config comes from, if it can be changed there.
-    pub(crate) settings: Option<Arc<Settings>>,
-    /// The folder with the panel's files, where there is one.
-    pub(crate) panel: Option<PathBuf>,
-    /// The window with the panel, where there can be one.
-    pub(crate) window: Option<Window>,
-    pub(crate) token: Secret,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) upstreams: Arc<Upstreams>,
-}
-
-impl Admin {
-    /// The picture with the counters of this moment.
-    fn live_status(&self) -> Status {
-        let mut status = self.status.borrow().clone();
-        self.counters.fill(&mut status.listener);
-        status.conditions = self.health.visible();
-        status.sessions = self.sessions.list();
-        status
-    }
-
-    /// The counters, and the connections of this generation.
-    fn stats(&self) -> Stats {
-        let mut stats = self.traffic.snapshot();
-        stats.origins = self.upstreams.stats();
-        stats
-    }
-
-    /// Ends when this generation has been replaced or ends: whoever holds a stream open connects again.
-    fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut mode = self.mode.clone();
-        async move { Mode::reaches(&mut mode, Mode::Draining).await }
-    }
-}
 
 /// Whether Leeward answers this path itself; all others are an upstream's.
 pub(crate) fn is_own(path: &str) -> bool {

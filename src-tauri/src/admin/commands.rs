@@ -1,6 +1,6 @@
 //! What somebody asks for: passed on to the supervisor, the window or an upstream. Decides nothing.
 
-use super::{Admin, error::Error, extract::Json};
+use super::{error::Error, extract::Json, state::Admin};
 use crate::control::{Command, Restarted};
 use axum::extract::State;
 use http::StatusCode;
@@ -49,13 +49,11 @@ pub(super) async fn hand_over(
     Ok(Json(json!({ "handed_over": true })))
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async, whether it waits or not")]
 pub(super) async fn show_window(State(admin): State<Arc<Admin>>) -> Result<(StatusCode, Json<Value>), Error> {
     admin.window.as_ref().ok_or(Error::NoWindow)?.show();
     Ok((StatusCode::ACCEPTED, Json(json!({ "shown": true }))))
 }
 
-#[expect(clippy::unused_async, reason = "a handler is async, whether it waits or not")]
 pub(super) async fn warm(
     State(admin): State<Arc<Admin>>,
     Json(WarmRequest { upstream }): Json<WarmRequest>,

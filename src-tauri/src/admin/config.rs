@@ -1,7 +1,7 @@
 //! `/_leeward/v1/config`: the settings as `config` shows and checks them. Saved ones are in force with the next
 //! generation, which is asked for at once.
 
-use super::{Admin, commands, error::Error, extract::Json};
+use super::{commands, error::Error, extract::Json, state::Admin};
 use crate::{
     config::{Changes, Complaint, Refused, Settings, View},
     control::Command,

@@ -12,7 +12,7 @@ const CODE: HeaderName = HeaderName::from_static("x-leeward-error");
 
 /// Why an own path does not do what it was asked for.
 #[derive(Debug)]
-pub(crate) enum Error {
+pub(super) enum Error {
     /// A control path without or with a wrong token.
     Unauthorized,
     /// A path that does not exist.

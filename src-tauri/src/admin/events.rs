@@ -3,9 +3,7 @@
 //! A reader that does not keep up is told less often, since each event says how things are and not what has happened;
 //! one that reads nothing at all is left. No task runs for it: the events are made while the connection asks for them.
 
-#![expect(clippy::unused_async, reason = "a handler is async, whether it waits or not")]
-
-use super::Admin;
+use super::state::Admin;
 use crate::telemetry::Seen;
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -41,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens the stream. It begins with how things are.
 pub(super) async fn open(State(admin): State<Arc<Admin>>) -> Response {
-    let draining = Box::pin(admin.draining());
+    let draining = admin.draining();
     let events = stream::unfold(Teller::new(admin), async |mut teller| Some((Ok::<_, Infallible>(teller.next().await), teller)));
     let sse = Sse::new(events.take_until(draining)).keep_alive(KeepAlive::new().interval(BEAT));
     let mut response = sse.into_response().map(|body| Body::new(Patient { body, given_at: None }));

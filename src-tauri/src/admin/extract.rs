@@ -1,6 +1,6 @@
 //! What handlers are given and what they answer with: JSON, queries and the token, refused in the own paths' words.
 
-use super::{Admin, error::Error};
+use super::{error::Error, state::Admin};
 use axum::{
     body::{Body, Bytes},
     extract::{self, FromRequest, FromRequestParts, Request},

@@ -1,9 +1,9 @@
 //! `GET /_leeward/v1/history`: reads what is asked for, and passes the question on. Keeps and knows no history itself.
 
 use super::{
-    Admin,
     error::Error,
     extract::{Json, Query},
+    state::Admin,
 };
 use crate::{
     health::unix_ms,

@@ -1,10 +1,10 @@
 //! `GET /_leeward/v1/logs`: the end of the log, which is free of secrets since it was written.
 
 use super::{
-    Admin,
     config::on_disk,
     error::Error,
     extract::{Json, Query},
+    state::Admin,
 };
 use crate::logging::{self, Tail};
 use axum::extract::State;

@@ -1,7 +1,7 @@
 //! `/_leeward/ui/`: the panel's built files, for a browser. They hold no secret and need no token; the page itself asks
 //! for everything with the token that its user brings along.
 
-use super::{Admin, error::Error, extract::text};
+use super::{error::Error, extract::text, state::Admin};
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use std::sync::Arc;
@@ -25,7 +25,6 @@ const RULES: [(HeaderName, &str); 6] = [
 ];
 
 /// `/_leeward/ui`, where the page's own links would lead nowhere.
-#[expect(clippy::unused_async, reason = "a handler is async, whether it waits or not")]
 pub(super) async fn moved() -> Response {
     let mut response = text("text/plain", "");
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;

@@ -1,6 +1,6 @@
 //! `POST /_leeward/v1/sessions`: a `wrap` holds this stream open for as long as its agent runs. Counts, decides nothing.
 
-use super::{Admin, config::on_disk, error::Error, extract::Json};
+use super::{config::on_disk, error::Error, extract::Json, state::Admin};
 use crate::{
     config,
     control::Session,
@@ -58,5 +58,5 @@ fn lines(admin: &Admin, session: Session) -> impl Stream<Item = Bytes> + Send + 
         Some((Bytes::from_static(b"\n"), guard))
     });
     // A generation that has been replaced hands its sessions over: they connect again.
-    stream::once(ready(first)).chain(beats.take_until(Box::pin(admin.draining())))
+    stream::once(ready(first)).chain(beats.take_until(admin.draining()))
 }

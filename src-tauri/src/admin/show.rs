@@ -1,11 +1,9 @@
 //! How things are: health, stats and metrics. Changes nothing.
 
-#![expect(clippy::unused_async, reason = "a handler is async, whether it waits or not")]
-
 use super::{
-    Admin,
     extract::{Json, text},
     metrics,
+    state::Admin,
 };
 use crate::{
     health::{Severity, unix_ms},
