@@ -1,6 +1,8 @@
 //! The rules of the house, each a failing test that gives its reason. Extend the tables, not the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test fails by panicking")]
 
+#[path = "house/documents.rs"]
+mod documents;
 #[path = "house/source.rs"]
 mod source;
 
@@ -266,9 +268,9 @@ fn every_condition_is_documented() {
     let body = body.split("}\n\n").next().unwrap();
     let codes: Vec<_> = body.split('"').skip(1).step_by(2).collect();
     assert!(codes.contains(&"port-taken"), "the codes were not found: {codes:?}");
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let missing = codes.iter().filter(|code| !readme.contains(&format!("| `{code}` |")));
-    none(missing.map(|code| format!("README.md: no row for the condition `{code}`; codes are public")));
+    let page = fs::read_to_string(root().join("docs/conditions.md")).unwrap();
+    let missing = codes.iter().filter(|code| !page.contains(&format!("| `{code}` |")));
+    none(missing.map(|code| format!("docs/conditions.md: no row for the condition `{code}`; codes are public")));
 }
 
 #[test]
@@ -279,15 +281,15 @@ fn the_command_line_is_documented() {
         let lines = help.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| line.starts_with("  "));
         lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect::<Vec<_>>()
     };
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/commands.md")).unwrap();
     let commands = first_words("Commands:");
     assert!(commands.iter().any(|c| c == "serve"), "the commands were not found: {help}");
-    let commands = commands.iter().filter(|c| *c != "help" && !readme.contains(&format!("`leeward {c}")));
-    let mut found: Vec<_> = commands.map(|c| format!("README.md: no word of the command `leeward {c}`")).collect();
+    let commands = commands.iter().filter(|c| *c != "help" && !page.contains(&format!("| `leeward {c}")));
+    let mut found: Vec<_> = commands.map(|c| format!("docs/commands.md: no row for the command `leeward {c}`")).collect();
     let codes = first_words("Exit codes:");
     assert!(codes.iter().any(|c| c == "64"), "the exit codes were not found: {help}");
-    let codes = codes.iter().filter(|c| c.parse::<u8>().is_ok() && !readme.contains(&format!("| {c} |")));
-    found.extend(codes.map(|c| format!("README.md: no row for the exit code {c}; other people's scripts rely on it")));
+    let codes = codes.iter().filter(|c| c.parse::<u8>().is_ok() && !page.contains(&format!("| {c} |")));
+    found.extend(codes.map(|c| format!("docs/commands.md: no row for the exit code {c}; other people's scripts rely on it")));
     none(found);
 }
 
@@ -296,10 +298,10 @@ fn every_agent_is_documented() {
     let agents = fs::read_to_string(root().join("src-tauri/src/wrap/agents.toml")).unwrap();
     let names: Vec<_> = agents.lines().filter_map(|line| line.strip_prefix("name = ")?.trim().trim_matches('"').into()).collect();
     assert!(names.contains(&"claude"), "the agents were not found: {names:?}");
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/commands.md")).unwrap();
     // `anything` is `leeward run`.
-    let missing = names.iter().filter(|name| **name != "anything" && !readme.contains(&format!("`{name}`")));
-    none(missing.map(|name| format!("README.md: no word of the agent `{name}`")));
+    let missing = names.iter().filter(|name| **name != "anything" && !page.contains(&format!("\n| `{name}`")));
+    none(missing.map(|name| format!("docs/commands.md: no row for the agent `{name}`")));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-// What the engine and the tray answer, in the shapes of docs/json.md: generated from the Rust structs. Types only;
-// written by hand are those of what the panel sends.
+// What the engine and the tray answer, in the shapes of docs/json.md and docs/http.md: generated from the Rust structs.
+// Types only; written by hand are those of what the panel sends.
 import type { ConfigView, Stats } from "./generated";
 
 export type {

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Exit codes, as in the README's table.
+/// Exit codes, as in the table of docs/commands.md.
 pub(crate) const USAGE: u8 = 64;
 pub(crate) const UNAVAILABLE: u8 = 69;
 const CANNOT_WRITE: u8 = 73;

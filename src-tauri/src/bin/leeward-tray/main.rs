@@ -24,7 +24,7 @@ use std::{
     process::ExitCode,
 };
 
-/// Why the tray could not start: a sentence, and the exit code the README documents.
+/// Why the tray could not start: a sentence, and the exit code that docs/commands.md documents.
 #[derive(Debug)]
 struct Failure {
     code: u8,
