@@ -3,9 +3,12 @@
 
 #[path = "house/documents.rs"]
 mod documents;
+#[path = "house/imports.rs"]
+mod imports;
 #[path = "house/source.rs"]
 mod source;
 
+use imports::Imports;
 use source::{Source, crate_paths, sources};
 use std::{fs, path::Path, process::Command};
 
@@ -117,6 +120,19 @@ fn rooms_see_only_what_they_may() {
         }
     }
     none(found);
+}
+
+#[test]
+fn no_circle_in_a_room_has_more_than_two_files() {
+    let library: Vec<_> = library().collect();
+    let circles = Imports::of(&library).circles();
+    none(circles.into_iter().filter(|circle| circle.len() > 2).map(|circle| {
+        format!(
+            "a circle of {} files; who reads one must read all of them: give what they share a file of its own\n  {}",
+            circle.len(),
+            circle.join("\n  ")
+        )
+    }));
 }
 
 #[test]

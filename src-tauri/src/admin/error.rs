@@ -1,6 +1,7 @@
 //! What own paths say instead of an answer: status, code and a sentence, as JSON. For control clients; agents are told of
 //! the failures of their requests elsewhere, in the form of the API that they asked.
 
+use crate::exchange;
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderName, HeaderValue, StatusCode,
@@ -63,9 +64,7 @@ impl Error {
             Self::NoSuchPath => "Leeward has no such control path.".into(),
             Self::NoPanel => "The panel's files are not installed beside this program; install Leeward's package, or build them (npm --prefix ui run build).".into(),
             Self::NoWindow => "This Leeward has no window: it serves from a terminal or in the background; `leeward panel` opens the panel in a browser.".into(),
-            Self::UnknownUpstream(name) => format!(
-                "Leeward knows no upstream `{name}`; add it under [upstreams] in the config, or see `leeward config show`."
-            ),
+            Self::UnknownUpstream(name) => exchange::Error::UnknownUpstream(name.clone()).meaning().sentence,
             Self::WrongMethod(methods) => {
                 let methods: Vec<&str> = methods.split(", ").filter(|method| *method != "HEAD").collect();
                 format!("This control path is for {}.", methods.join(" or "))
