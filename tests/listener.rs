@@ -6,9 +6,9 @@ use crate::support::{
 };
 use leeward::{
     control::{NetworkNews, NetworkWhy},
-    demo::upstream::{Plan, Upstream},
     supervisor::TestHooks,
 };
+use scripted::{Plan, Upstream};
 use std::{
     io,
     net::SocketAddr,

@@ -3,10 +3,10 @@
 use crate::support::{LIMIT, TestEngine, client, eventually, message, seam::scripted_network};
 use leeward::{
     control::{NetworkNews, NetworkWhy},
-    demo::upstream::{Plan, Upstream},
     status::Status,
     supervisor::{NetworkSource, TestHooks},
 };
+use scripted::{Plan, Upstream};
 
 fn engine(source: NetworkSource) -> TestEngine {
     TestEngine::with(None, |_| {}, TestHooks { network: Some(source), ..TestHooks::default() })

@@ -8,9 +8,9 @@ use crate::support::{
 use leeward::{
     config::Config,
     control::{NetworkNews, NetworkWhy},
-    demo::upstream::{Plan, Upstream},
     supervisor::TestHooks,
 };
+use scripted::{Plan, Upstream};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -28,7 +28,8 @@ impl Source {
 
 /// Every Rust file of the project.
 pub fn sources() -> Vec<Source> {
-    let rust = ["src-tauri/", "tests/", "windows/", "xtask/", "benches/"].iter().flat_map(|start| texts(start, &["rs"]));
+    let folders = ["src-tauri/", "scripted/", "tests/", "windows/", "xtask/", "benches/"];
+    let rust = folders.iter().flat_map(|start| texts(start, &["rs"]));
     rust.map(|(path, text)| Source { code: code(&text), path, text }).collect()
 }
 
