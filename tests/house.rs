@@ -36,7 +36,6 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),
     ("wrap", &["config", "control", "instance"], "it talks to a running engine over the socket, like a stranger"),
-    ("typescript", &["config", "control", "logging", "status"], "a test that writes down the shapes others read"),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
 

@@ -18,7 +18,5 @@ mod second;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;
-#[cfg(test)]
-mod typescript;
 pub mod view;
 pub mod wrap;

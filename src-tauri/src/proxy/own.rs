@@ -7,6 +7,8 @@ mod logs;
 mod metrics;
 mod panel;
 mod session;
+#[cfg(test)]
+mod typescript;
 
 use super::{
     Proxy,
