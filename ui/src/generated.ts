@@ -343,7 +343,7 @@ export type RequestPhase = "reading" | "connecting" | "sent" | "held" | "streami
 export type Restarted = {
   /** Number of the generation that accepts now. */
   generation: number;
-  /** Milliseconds from the wish until it accepted. */
+  /** Milliseconds from the command until it accepted. */
   took_ms: number;
   /** Set when the config file was refused and the previous config stays in force. */
   config_error: string | null;
