@@ -1,6 +1,8 @@
 //! The rules of the house, each a failing test that gives its reason. Extend the tables, not the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test fails by panicking")]
 
+#[path = "house/dependencies.rs"]
+mod dependencies;
 #[path = "house/source.rs"]
 mod source;
 
@@ -93,6 +95,9 @@ const LENGTHS: &[(&str, usize)] = &[
     ("ARCHITECTURE.md", 150),
 ];
 
+/// Dependencies that stand in a manifest though no source of the package names them: (package, dependency, reason).
+const UNNAMED: &[(&str, &str, &str)] = &[];
+
 #[test]
 fn rooms_see_only_what_they_may() {
     let mut found = Vec::new();
@@ -180,6 +185,34 @@ fn tauri_is_optional() {
     let dev = manifest["dev-dependencies"].as_table().unwrap();
     let strays = dev.keys().filter(|n| n.starts_with("tauri"));
     found.extend(strays.map(|n| format!("Cargo.toml [dev-dependencies] {n}: would pull WebKit into the headless tests")));
+    none(found);
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let manifests = source::texts("", &["toml"]).into_iter();
+    let manifests = manifests.filter(|(path, _)| path == "Cargo.toml" || path.ends_with("/Cargo.toml"));
+    let manifests: Vec<(String, toml::Table)> =
+        manifests.map(|(path, text)| (path.trim_end_matches("Cargo.toml").to_owned(), text.parse().unwrap())).collect();
+    let package = |manifest: &toml::Table| manifest["package"]["name"].as_str().unwrap().to_owned();
+    let library = |manifest: &toml::Table| Some(manifest.get("lib")?.get("name")?.as_str()?.to_owned());
+    let libraries: Vec<_> = manifests.iter().filter_map(|(_, m)| Some((package(m), library(m)?))).collect();
+    let sources: Vec<_> = source::texts("", &["rs"]).into_iter().map(|(path, text)| (path, source::code(&text))).collect();
+    // A source belongs to the package whose folder is nearest.
+    let nearest =
+        |path: &str| manifests.iter().map(|(folder, _)| folder).filter(|f| path.starts_with(*f)).max_by_key(|f| f.len());
+    let mut found = Vec::new();
+    for (folder, manifest) in &manifests {
+        let own = sources.iter().filter(|(path, _)| nearest(path) == Some(folder));
+        let own: Vec<_> = own.map(|(path, code)| (path[folder.len()..].to_owned(), code.clone())).collect();
+        assert!(!own.is_empty(), "{folder}Cargo.toml: no source was found");
+        let excepted =
+            |line: &String| UNNAMED.iter().any(|(p, name, _)| *p == package(manifest) && line.ends_with(&format!(": {name}")));
+        let lines = dependencies::unnamed(manifest, &own, &libraries).into_iter().filter(|line| !excepted(line));
+        found.extend(
+            lines.map(|line| format!("{folder}Cargo.toml: {line}: no source names it; what is not used costs builds and trust")),
+        );
+    }
     none(found);
 }
 
@@ -376,6 +409,34 @@ fn the_reader_sees_through_groups_and_comments() {
         "interface A {\n  // no: field\n  one: { inner: number };\n  two?: {\n    deep: string;\n  };\n}\ninterface B { }\n";
     assert_eq!(source::interface(types, "A").unwrap(), ["one", "two"]);
     assert_eq!(source::interface(types, "C"), None);
+}
+
+#[test]
+fn a_planted_dependency_is_found() {
+    let manifest = "
+        [dependencies]
+        used = '1'
+        in-a-group = '1'
+        derived = '1'
+        our-package = { path = 'x' }
+        planted = '1'
+        only-in-tests = '1'
+        [target.'cfg(windows)'.dependencies]
+        far = '1'
+        planted-far = '1'
+        [dev-dependencies]
+        only-in-dev = '1'
+        [build-dependencies]
+        planted-build = '1'
+    ";
+    let main = "use used; use ::in_a_group::{A, B}; #[derive(derived::D)] struct S; fn f() { ours::f(crate::planted::X) }";
+    let more =
+        "mod planted; use unplanted::A; use planted_build_too; fn f() { far::g(Self::planted::X, x.planted, a::planted::b()) }";
+    let tests = "use only_in_tests::A; use only_in_dev as dev;";
+    let sources = [("src/main.rs", main), ("src/more.rs", more), ("tests/it.rs", tests)].map(|(p, c)| (p.into(), c.into()));
+    let found = dependencies::unnamed(&manifest.parse().unwrap(), &sources, &[("our-package".into(), "ours".into())]);
+    let planted = ["target.cfg(windows).dependencies: planted-far", "dependencies: only-in-tests", "dependencies: planted"];
+    assert_eq!(found, [&planted[..], &["build-dependencies: planted-build"]].concat());
 }
 
 fn library() -> impl Iterator<Item = Source> {

@@ -4,7 +4,7 @@
 use leeward::{
     config::{Flags, Settings},
     proxy::guard::chunks::Chunks,
-    supervisor::{Engine, Host},
+    supervisor::{Engine, EngineOptions},
 };
 use std::{
     io::{Read, Write},
@@ -38,7 +38,7 @@ impl Running {
         let settings = Arc::new(Settings::with(look, flags));
         let config = settings.load().unwrap();
         let token = config.paths.token_file();
-        let engine = Engine::start(config, Host::of(settings)).unwrap();
+        let engine = Engine::start(config, EngineOptions::of(settings)).unwrap();
         let token = std::fs::read_to_string(token).unwrap().trim().to_owned();
         Self { engine, token, upstream, _home: home }
     }
