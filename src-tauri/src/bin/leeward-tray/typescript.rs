@@ -3,7 +3,7 @@
 use crate::{
     autostart::Autostart,
     commands::Refusal,
-    desktop::AgentContext,
+    desktop::Surroundings,
     launch::{Agent, Launched},
 };
 use leeward_typescript::keep;
@@ -18,7 +18,7 @@ fn the_panels_types_are_those_of_the_tray() {
             all.visit::<Agent>();
             all.visit::<Launched>();
             all.visit::<Autostart>();
-            all.visit::<AgentContext>();
+            all.visit::<Surroundings>();
             all.visit::<Refusal>();
         },
     );
