@@ -7,9 +7,9 @@ use crate::support::{
 };
 use leeward::{
     config::{Config, Trust},
-    demo::upstream::{Plan, Upstream},
     supervisor::TestHooks,
 };
+use scripted::{Plan, Upstream};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,

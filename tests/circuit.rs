@@ -3,9 +3,9 @@
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
 use leeward::{
     config::{Config, Trust},
-    demo::upstream::{Plan, Upstream},
     supervisor::TestHooks,
 };
+use scripted::{Plan, Upstream};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},

@@ -4,7 +4,7 @@
 //! sets `LEEWARD_CLIENTS`; without it these tests say that they are skipped.
 
 use crate::home::Home;
-use leeward::demo::upstream::{Fault, Plan, Upstream};
+use scripted::{Fault, Plan, Upstream};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,

@@ -5,10 +5,8 @@ use crate::support::{
     company::{Company, WriteOutcome},
     eventually, message,
 };
-use leeward::{
-    config::{CompanyProxy, Config, ProxyChoice, Trust},
-    demo::upstream::{Fault, Plan, Upstream},
-};
+use leeward::config::{CompanyProxy, Config, ProxyChoice, Trust};
+use scripted::{Fault, Plan, Upstream};
 
 fn via(url: String) -> impl FnOnce(&mut Config) {
     move |c| c.proxy.url = ProxyChoice::Named(CompanyProxy::parse(&url, "proxy.url").unwrap())

@@ -1,11 +1,9 @@
 //! The request's contract on bad days, beside the table of `table`: what takes more than one fault and one request.
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
+use leeward::config::{Trust, UnknownFate};
 use leeward::supervisor::TestHooks;
-use leeward::{
-    config::{Trust, UnknownFate},
-    demo::upstream::{Fault, Mark, Plan, Upstream},
-};
+use scripted::{Fault, Mark, Plan, Upstream};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -8,11 +8,11 @@ use crate::{
 };
 use leeward::{
     config::Config,
-    demo::upstream::{Plan, Upstream},
     health::unix_ms,
     instance::{Lock, LockError, Record, TakeOver, read_record, remove_record, take_over, write_record},
     supervisor::Engine,
 };
+use scripted::{Plan, Upstream};
 use std::{
     sync::{
         Arc,

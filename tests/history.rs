@@ -5,10 +5,8 @@ use crate::{
     home::{Home, Serving, get, kill, until},
     support::{TestEngine, client, message},
 };
-use leeward::{
-    demo::upstream::{Fault, Plan, Upstream},
-    status::faults::Cause,
-};
+use leeward::status::faults::Cause;
+use scripted::{Fault, Plan, Upstream};
 use serde_json::Value;
 use std::{
     net::TcpListener,

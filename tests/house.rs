@@ -1,6 +1,8 @@
 //! The rules of the house, each a failing test that gives its reason. Extend the tables, not the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a test fails by panicking")]
 
+#[path = "house/dependencies.rs"]
+mod dependencies;
 #[path = "house/documents.rs"]
 mod documents;
 #[path = "house/imports.rs"]
@@ -46,7 +48,6 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),
     ("wrap", &["config", "control", "instance"], "it talks to a running engine over the socket, like a stranger"),
-    ("typescript", &["config", "control", "logging", "status"], "a test that writes down the shapes others read"),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
 
@@ -77,7 +78,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// Words a room must not contain: (rooms, empty = all of the library; word; reason).
+/// Words a room must not contain: (rooms, empty = all of the library and `scripted`; word; reason).
 const WORDS: &[(&[&str], &str, &str)] = &[
     (&[], "tauri", "the headless build must compile without a desktop; Tauri belongs to the tray's program"),
     (&[], "tokio::spawn", "a detached task outlives its owner; use a JoinSet or `tasks::Tasks`"),
@@ -94,6 +95,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
 /// Length limits in lines, by the start of the path. One idea a file; a longer file has two.
 const LENGTHS: &[(&str, usize)] = &[
     ("src-tauri/", 400),
+    ("scripted/", 400),
     ("windows/", 400),
     ("xtask/", 400),
     ("benches/", 400),
@@ -102,6 +104,9 @@ const LENGTHS: &[(&str, usize)] = &[
     ("tests/", 600),
     ("ARCHITECTURE.md", 150),
 ];
+
+/// Dependencies that stand in a manifest though no source of the package names them: (package, dependency, reason).
+const UNNAMED: &[(&str, &str, &str)] = &[];
 
 #[test]
 fn rooms_see_only_what_they_may() {
@@ -155,7 +160,7 @@ fn programs_see_only_what_they_may() {
 #[test]
 fn forbidden_words_stay_out() {
     let mut found = Vec::new();
-    for file in library() {
+    for file in linked() {
         let room = file.room().unwrap_or_default();
         for (rooms, word, why) in WORDS {
             if (rooms.is_empty() || rooms.contains(&room.as_str())) && !file.in_tests() {
@@ -203,6 +208,34 @@ fn tauri_is_optional() {
     let dev = manifest["dev-dependencies"].as_table().unwrap();
     let strays = dev.keys().filter(|n| n.starts_with("tauri"));
     found.extend(strays.map(|n| format!("Cargo.toml [dev-dependencies] {n}: would pull WebKit into the headless tests")));
+    none(found);
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let manifests = source::texts("", &["toml"]).into_iter();
+    let manifests = manifests.filter(|(path, _)| path == "Cargo.toml" || path.ends_with("/Cargo.toml"));
+    let manifests: Vec<(String, toml::Table)> =
+        manifests.map(|(path, text)| (path.trim_end_matches("Cargo.toml").to_owned(), text.parse().unwrap())).collect();
+    let package = |manifest: &toml::Table| manifest["package"]["name"].as_str().unwrap().to_owned();
+    let library = |manifest: &toml::Table| Some(manifest.get("lib")?.get("name")?.as_str()?.to_owned());
+    let libraries: Vec<_> = manifests.iter().filter_map(|(_, m)| Some((package(m), library(m)?))).collect();
+    let sources: Vec<_> = source::texts("", &["rs"]).into_iter().map(|(path, text)| (path, source::code(&text))).collect();
+    // A source belongs to the package whose folder is nearest.
+    let nearest =
+        |path: &str| manifests.iter().map(|(folder, _)| folder).filter(|f| path.starts_with(*f)).max_by_key(|f| f.len());
+    let mut found = Vec::new();
+    for (folder, manifest) in &manifests {
+        let own = sources.iter().filter(|(path, _)| nearest(path) == Some(folder));
+        let own: Vec<_> = own.map(|(path, code)| (path[folder.len()..].to_owned(), code.clone())).collect();
+        assert!(!own.is_empty(), "{folder}Cargo.toml: no source was found");
+        let excepted =
+            |line: &String| UNNAMED.iter().any(|(p, name, _)| *p == package(manifest) && line.ends_with(&format!(": {name}")));
+        let lines = dependencies::unnamed(manifest, &own, &libraries).into_iter().filter(|line| !excepted(line));
+        found.extend(
+            lines.map(|line| format!("{folder}Cargo.toml: {line}: no source names it; what is not used costs builds and trust")),
+        );
+    }
     none(found);
 }
 
@@ -401,8 +434,41 @@ fn the_reader_sees_through_groups_and_comments() {
     assert_eq!(source::interface(types, "C"), None);
 }
 
+#[test]
+fn a_planted_dependency_is_found() {
+    let manifest = "
+        [dependencies]
+        used = '1'
+        in-a-group = '1'
+        derived = '1'
+        our-package = { path = 'x' }
+        planted = '1'
+        only-in-tests = '1'
+        [target.'cfg(windows)'.dependencies]
+        far = '1'
+        planted-far = '1'
+        [dev-dependencies]
+        only-in-dev = '1'
+        [build-dependencies]
+        planted-build = '1'
+    ";
+    let main = "use used; use ::in_a_group::{A, B}; #[derive(derived::D)] struct S; fn f() { ours::f(crate::planted::X) }";
+    let more =
+        "mod planted; use unplanted::A; use planted_build_too; fn f() { far::g(Self::planted::X, x.planted, a::planted::b()) }";
+    let tests = "use only_in_tests::A; use only_in_dev as dev;";
+    let sources = [("src/main.rs", main), ("src/more.rs", more), ("tests/it.rs", tests)].map(|(p, c)| (p.into(), c.into()));
+    let found = dependencies::unnamed(&manifest.parse().unwrap(), &sources, &[("our-package".into(), "ours".into())]);
+    let planted = ["target.cfg(windows).dependencies: planted-far", "dependencies: only-in-tests", "dependencies: planted"];
+    assert_eq!(found, [&planted[..], &["build-dependencies: planted-build"]].concat());
+}
+
 fn library() -> impl Iterator<Item = Source> {
     sources().into_iter().filter(|f| f.path.starts_with("src-tauri/src/") && !f.path.starts_with("src-tauri/src/bin/"))
+}
+
+/// What both programs are linked with.
+fn linked() -> impl Iterator<Item = Source> {
+    library().chain(sources().into_iter().filter(|f| f.path.starts_with("scripted/")))
 }
 
 fn root() -> &'static Path {

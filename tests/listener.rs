@@ -5,10 +5,10 @@ use crate::support::{
     seam::{Script, Step, scripted_network},
 };
 use leeward::{
-    demo::upstream::{Plan, Upstream},
     network::{NetworkNews, NetworkWhy},
     supervisor::TestHooks,
 };
+use scripted::{Plan, Upstream};
 use std::{
     io,
     net::SocketAddr,

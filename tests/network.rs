@@ -2,11 +2,11 @@
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message, seam::scripted_network};
 use leeward::{
-    demo::upstream::{Plan, Upstream},
     network::{NetworkNews, NetworkWhy},
     status::Status,
     supervisor::{NetworkSource, TestHooks},
 };
+use scripted::{Plan, Upstream};
 
 fn engine(source: NetworkSource) -> TestEngine {
     TestEngine::with(None, |_| {}, TestHooks { network: Some(source), ..TestHooks::default() })

@@ -6,9 +6,9 @@ use crate::{
 };
 use leeward::{
     config::{Flags, Settings},
-    demo::upstream::{Fault, Plan, Upstream},
     supervisor::{Engine, EngineOptions, TestHooks},
 };
+use scripted::{Fault, Plan, Upstream};
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -7,10 +7,10 @@ use crate::support::{
 };
 use leeward::{
     config::Config,
-    demo::upstream::{Plan, Upstream},
     network::{NetworkNews, NetworkWhy},
     supervisor::TestHooks,
 };
+use scripted::{Plan, Upstream};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -6,8 +6,8 @@ use crate::{
     home::{Home, get, kill, until},
     support::{client, message},
 };
-use leeward::demo::upstream::{Fault, Plan, Upstream};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use scripted::{Fault, Plan, Upstream};
 use std::{
     io::Write,
     net::TcpStream,

@@ -1,7 +1,7 @@
 //! Bad input on the wire: one clear sentence, the documented status, and the engine serves on.
 
 use crate::support::{LIMIT, TestEngine, client, message, raw};
-use leeward::demo::upstream::{Fault, Plan, Upstream};
+use scripted::{Fault, Plan, Upstream};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 

@@ -1,7 +1,7 @@
 //! The request path on good days: every byte passes, in order, unbuffered, and Leeward adds only what it says.
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message, raw};
-use leeward::demo::upstream::{Fault, Plan, Upstream};
+use scripted::{Fault, Plan, Upstream};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -1,12 +1,8 @@
 //! L5: a restart on the same socket refuses nobody, resets nobody and cuts no stream.
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message, raw};
-use leeward::{
-    config::Config,
-    demo::upstream::{Plan, Upstream},
-    status::Phase,
-    supervisor::Engine,
-};
+use leeward::{config::Config, status::Phase, supervisor::Engine};
+use scripted::{Plan, Upstream};
 use std::{
     net::SocketAddr,
     sync::{

@@ -4,11 +4,8 @@
 //! its own, with many clients that ask again at once, and the upstream counts.
 
 use crate::support::{LIMIT, TestEngine, client, message};
-use leeward::{
-    config::Config,
-    demo::upstream::{Fault, Mark, Moment, Plan, Upstream},
-    supervisor::TestHooks,
-};
+use leeward::{config::Config, supervisor::TestHooks};
+use scripted::{Fault, Mark, Moment, Plan, Upstream};
 use std::{
     sync::Arc,
     time::{Duration, Instant},

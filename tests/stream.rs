@@ -1,11 +1,9 @@
 //! Answers that break off: the commit window (U8), the end behind the last event (U10), gathered answers (U11), silence (U14).
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
+use leeward::config::StreamMode;
 use leeward::supervisor::TestHooks;
-use leeward::{
-    config::StreamMode,
-    demo::upstream::{Fault, Mark, Plan, Upstream},
-};
+use scripted::{Fault, Mark, Plan, Upstream};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

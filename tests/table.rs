@@ -6,8 +6,8 @@ mod promise;
 use crate::support::{LIMIT, TestEngine, eventually};
 use ask::{Ask, LARGE};
 use futures_util::{StreamExt, stream};
-use leeward::demo::upstream::{Connection, Fault, Mark, Plan, Record, Upstream, When};
 use promise::{Promise, TIMEOUT, promise};
+use scripted::{Connection, Fault, Mark, Plan, Record, Upstream, When};
 use serde_json::Value;
 use std::time::Duration;
 

@@ -7,11 +7,11 @@ use crate::{
 };
 use leeward::{
     config::{Config, Flags, Settings},
-    demo::upstream::{Plan, Upstream},
     health::unix_ms,
     instance::{Lock, Record, TakeOver, take_over},
     supervisor::{Engine, EngineOptions, TestHooks},
 };
+use scripted::{Plan, Upstream};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     sync::{

@@ -18,7 +18,7 @@ use crate::{
 };
 use agent::Agent;
 use anyhow::{Context, Result, ensure};
-use leeward::demo::upstream::{Plan, Upstream};
+use scripted::{Plan, Upstream};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,

@@ -18,6 +18,8 @@ mod show;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod typescript;
 
 pub(crate) use state::Admin;
 

@@ -11,7 +11,6 @@ mod report;
 mod starts;
 mod storm;
 mod trials;
-pub mod upstream;
 
 pub use report::{Comparison, Listeners, Proactor, Report};
 pub use starts::{Reached, Starts};
@@ -23,9 +22,9 @@ use asyncio::Asyncio;
 use client::Client;
 use engine::Proxied;
 use naive::Naive;
+use scripted::{Plan, Upstream};
 use std::{io, time::Instant};
 use trials::Kind;
-use upstream::{Plan, Upstream};
 
 /// The seed when the user names none.
 pub const DEFAULT_SEED: u64 = 62_327;

@@ -23,8 +23,6 @@ pub mod status;
 pub mod supervisor;
 pub mod tasks;
 pub mod telemetry;
-#[cfg(test)]
-mod typescript;
 pub(crate) mod upstream;
 pub mod view;
 pub mod window;

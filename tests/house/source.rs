@@ -28,7 +28,8 @@ impl Source {
 
 /// Every Rust file of the project.
 pub fn sources() -> Vec<Source> {
-    let rust = ["src-tauri/", "tests/", "windows/", "xtask/", "benches/"].iter().flat_map(|start| texts(start, &["rs"]));
+    let folders = ["src-tauri/", "scripted/", "tests/", "windows/", "xtask/", "benches/"];
+    let rust = folders.iter().flat_map(|start| texts(start, &["rs"]));
     rust.map(|(path, text)| Source { code: code(&text), path, text }).collect()
 }
 
@@ -48,7 +49,10 @@ fn walk(root: &Path, folder: &str, found: &mut Vec<String>) {
     for entry in entries.map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        let made = name.starts_with('.') || name.starts_with("target") || ["node_modules", "dist", "gen"].contains(&&*name);
+        let made = name.starts_with('.')
+            || name == "target"
+            || name.starts_with("target-")
+            || ["node_modules", "dist", "gen"].contains(&&*name);
         if made {
             continue;
         } else if entry.file_type().unwrap().is_dir() {

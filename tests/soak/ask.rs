@@ -1,7 +1,7 @@
 //! What the soak's agents ask, and what the right answer is: known from an upstream without faults. Sends nothing itself.
 
 use bytes::Bytes;
-use leeward::demo::upstream::{Plan, Upstream};
+use scripted::{Plan, Upstream};
 use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc};
 

@@ -5,7 +5,7 @@ use crate::{
     ask::{Answers, Kind, What},
     script::{Outlook, outlook},
 };
-use leeward::demo::upstream::{Fault, Record, Request};
+use scripted::{Fault, Record, Request};
 use std::collections::{BTreeMap, HashMap};
 
 /// Under which policy the round ran.

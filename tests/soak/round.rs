@@ -10,9 +10,9 @@ use crate::{
 };
 use leeward::{
     config::{Config, StreamMode, Trust},
-    demo::upstream::{Fault, Moment, Plan, Record, Upstream},
     supervisor::{Engine, TestHooks},
 };
+use scripted::{Fault, Moment, Plan, Record, Upstream};
 use std::{
     net::SocketAddr,
     sync::Arc,

@@ -2,7 +2,7 @@
 //! what may become of it then. Touches no socket.
 
 use crate::ask::{Answers, Kind, OVERSIZE, What};
-use leeward::demo::upstream::{Fault, Mark, Moment};
+use scripted::{Fault, Mark, Moment};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},

@@ -8,9 +8,9 @@ pub mod seam;
 
 use leeward::{
     config::{Config, Trust},
-    demo::upstream::Upstream,
     supervisor::{Engine, NetworkSource, TestHooks},
 };
+use scripted::Upstream;
 use std::{
     net::SocketAddr,
     sync::Arc,

@@ -1,7 +1,7 @@
 //! The specification: what a client sees of each fault, by the kind of its request (rows U1-U16). Exhaustive by type.
 
 use super::ask::Ask;
-use leeward::demo::upstream::{Fault, Mark};
+use scripted::{Fault, Mark};
 
 /// What a client sees when a fault strikes once.
 #[derive(Clone, Copy, Debug, PartialEq)]

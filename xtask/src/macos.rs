@@ -11,7 +11,8 @@ const TARGET: &str = "aarch64-apple-darwin";
 /// Lints of engine, CLI, tray and their tests, or the reason why they cannot run here. The tray needs the panel's page.
 pub(crate) fn check() -> Result<Outcome> {
     Sysroot::with(TARGET, Compiler::Pinned, |sysroot| {
-        let lint = sysroot.lint("--locked --features tray --lib --bins --tests");
+        let lint =
+            sysroot.lint("--locked --package leeward-tray --package leeward-scripted --features tray --lib --bins --tests");
         // Crates with C in them only want to have built it: what nobody links may be empty.
         lint.env("CC_aarch64_apple_darwin", "true").env("AR_aarch64_apple_darwin", "true").env("SDKROOT", "/nonexistent").run()
     })

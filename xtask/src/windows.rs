@@ -22,19 +22,23 @@ use std::{
 };
 use wine::Wine;
 
+/// The packages that hold code for Windows, or stand on a socket there.
+const PACKAGES: &str = "--package leeward-tray --package leeward-scripted --package leeward-windows";
+
 /// What is built for.
 const TARGET: &str = "x86_64-pc-windows-gnu";
 
 /// Unit tests that say something about Windows, and not about Wine: its closing of a socket sends no reset to whom the
 /// demo's faults are shown, its certificate store refuses what Windows' takes, and it does not always name who holds a port.
+/// The last three are those of the crate `scripted`.
 const NOT_UNDER_WINE: &[&str] = &[
     "demo::client::tests::a_session_keeps_its_connection_as_long_as_it_lasts",
     "demo::client::tests::names_what_went_wrong",
-    "demo::upstream::tests::a_next_request_meets_its_end_at_its_first_byte",
-    "demo::upstream::tests::cuts_are_where_they_are_said_to_be",
-    "demo::upstream::tests::each_fault_looks_as_it_is_called",
-    "proxy::upstream::tls::tests::certificates_that_could_not_be_read_are_read_again_at_the_next_dial",
+    "upstream::tls::tests::certificates_that_could_not_be_read_are_read_again_at_the_next_dial",
     "wrap::start::tests::an_instance_that_hangs_is_not_said_to_be_none",
+    "tests::a_next_request_meets_its_end_at_its_first_byte",
+    "tests::cuts_are_where_they_are_said_to_be",
+    "tests::each_fault_looks_as_it_is_called",
 ];
 
 /// The modules of the integration tests that run as a Windows program. Of the others, some start and end programs, at which Wine
@@ -102,9 +106,7 @@ pub(crate) fn command(options: &Options) -> Result<()> {
 
 /// Lints of engine, CLI and their tests for Windows, or the reason why they cannot run here.
 pub(crate) fn check(compiler: Compiler) -> Result<Outcome> {
-    with(compiler, |sysroot| {
-        sysroot.lint("--locked --package leeward-windows --package leeward-tray --lib --bin leeward --tests").run()
-    })
+    with(compiler, |sysroot| sysroot.lint(&format!("--locked {PACKAGES} --lib --bin leeward --tests")).run())
 }
 
 /// Lints of the tray, which needs the panel's page, and its unit tests under Wine: the registry, paths, what is refused.
@@ -134,15 +136,14 @@ pub(crate) fn run(compiler: Compiler) -> Result<Outcome> {
         packages::ensure(&WINE)?;
         // Each has a server of its own, which does one thing at a time.
         let (here, beside) = (Wine::begin("wine")?, Wine::begin("wine-beside")?);
-        let all = "test --no-run --locked --package leeward-tray --package leeward-windows --lib --bin leeward --test it";
-        sysroot.cargo(all).run()?;
+        sysroot.cargo(&format!("test --no-run --locked {PACKAGES} --lib --bin leeward --test it")).run()?;
         Shell::cargo("build --locked --package leeward-wine").run()?;
         let (here, beside) = (here.ready()?, beside.ready()?);
         // The unit tests of every room: what is about Unix alone says so itself.
         let skipped = NOT_UNDER_WINE.iter().flat_map(|name| ["--skip", name]);
         println!("Left out under Wine, with the reason in xtask/src/windows.rs: {}", NOT_UNDER_WINE.join(", "));
-        here.around(sysroot.cargo("test --locked --lib").arg("--").args(skipped)).run()?;
-        here.around(sysroot.cargo("test --locked --package leeward-windows --lib")).run()?;
+        let unit_tests = sysroot.cargo(&format!("test --locked {PACKAGES} --lib"));
+        here.around(unit_tests.arg("--").args(skipped)).run()?;
         let contracts = Beside::start(sysroot, &beside)?;
         let exe = sysroot.debug().join("leeward.exe");
         let from_linux = Shell::program(built("leeward-wine", false)).arg(wine::PROGRAM).arg(&exe);

@@ -8,7 +8,7 @@ use crate::{
     process::Process,
 };
 use anyhow::Result;
-use leeward::demo::upstream::{Plan, Upstream};
+use scripted::{Plan, Upstream};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,

@@ -2,7 +2,7 @@
 
 use super::{Case, Verdict, agent::End};
 use anyhow::Result;
-use leeward::demo::upstream::{Fault, Mark, Moment, Plan};
+use scripted::{Fault, Mark, Moment, Plan};
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},

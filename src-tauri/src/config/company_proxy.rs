@@ -126,10 +126,11 @@ impl CompanyProxy {
             ("", None) => None,
             (user, password) => Some((decoded(user)?, Secret::new(decoded(password.unwrap_or_default())?))),
         };
-        // One byte states their length (RFC 1929 section 2).
-        let too_long = |(user, password): &(String, Secret)| user.len() > 255 || password.reveal().len() > 255;
-        if matches!(kind, ProxyKind::Socks5 | ProxyKind::Socks5h) && login.as_ref().is_some_and(too_long) {
-            return Err("has a user or password that is too long for SOCKS 5 (255 bytes)".into());
+        // One byte states their length, and it is not 0 (RFC 1929 section 2).
+        let fits =
+            |(user, password): &(String, Secret)| [user.len(), password.reveal().len()].iter().all(|n| (1..=255).contains(n));
+        if matches!(kind, ProxyKind::Socks5 | ProxyKind::Socks5h) && !login.as_ref().is_none_or(fits) {
+            return Err("needs both user and password for SOCKS 5, or neither; each has 1 to 255 bytes".into());
         }
         if login.as_ref().is_some_and(|(user, _)| user.contains(':')) {
             return Err("has a user with a colon, which no proxy can tell from the password".into());

@@ -1,6 +1,7 @@
 //! The config as the engine sees it: typed, with units, complete. Data only.
 
 use super::{Paths, Proxying};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -69,10 +70,9 @@ impl Secret {
         Self(value)
     }
 
-    /// Compares without an early exit, so that timing does not tell how much matched.
+    /// Compares in a time that does not tell how much matched; it may tell the length.
     pub fn matches(&self, other: &str) -> bool {
-        let (a, b) = (self.0.as_bytes(), other.as_bytes());
-        a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
+        verify_slices_are_equal(self.0.as_bytes(), other.as_bytes()).is_ok()
     }
 
     /// The value itself; for sending it, never for showing it.

@@ -193,10 +193,8 @@ fn unchunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::upstream::{Fault, Mark, Plan, Upstream},
-        *,
-    };
+    use super::*;
+    use scripted::{Fault, Mark, Plan, Upstream};
 
     const LIMIT: Duration = Duration::from_secs(10);
 

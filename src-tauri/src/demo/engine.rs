@@ -1,10 +1,11 @@
 //! A real engine for the demo: its own folder, a free port, and trust in the demo's throw-away authority alone.
 
-use super::{Error, upstream::Upstream};
+use super::Error;
 use crate::{
     config::{Config, StreamMode, Trust},
     supervisor::Engine,
 };
+use scripted::Upstream;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},

@@ -4,8 +4,8 @@
 use super::{
     Step,
     client::{Answer, Client, Failure, Request},
-    upstream::{Plan, Upstream},
 };
+use scripted::{Plan, Upstream};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,

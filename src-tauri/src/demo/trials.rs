@@ -5,9 +5,9 @@ use super::{
     client::{Answer, Client, Request, Session},
     engine::Proxied,
     starts::{self, REQUEST, Reached, Starts},
-    upstream::{Fault, Mark, Moment, Plan, Queue, Upstream},
 };
 use crate::config::StreamMode;
+use scripted::{Fault, Mark, Moment, Plan, Queue, Upstream};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,

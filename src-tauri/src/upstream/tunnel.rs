@@ -178,10 +178,19 @@ mod tests {
     }
 
     async fn talk_within(limit: Duration, proxy: &CompanyProxy, answer: &[u8]) -> (Result<(), Failure>, Vec<u8>, Vec<u8>) {
+        talk_to(None, limit, proxy, answer).await
+    }
+
+    async fn talk_to(
+        address: Option<IpAddr>,
+        limit: Duration,
+        proxy: &CompanyProxy,
+        answer: &[u8],
+    ) -> (Result<(), Failure>, Vec<u8>, Vec<u8>) {
         let (mut near, mut far) = tokio::io::duplex(64 << 10);
         far.write_all(answer).await.unwrap();
         let endpoint = PLACE();
-        let wanted = Wanted { proxy, endpoint: &endpoint, address: None, limit };
+        let wanted = Wanted { proxy, endpoint: &endpoint, address, limit };
         let done = open(&mut near, &wanted).await;
         let mut left = Vec::new();
         far.shutdown().await.unwrap();
@@ -236,12 +245,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn socks_asks_for_an_address_where_the_name_is_resolved_here() {
+        // The proxy connected from a name, which is read past.
+        let answer = [&[5, 0][..], &[5, 0, 0, 3, 4], b"gate", &[0, 9], b"TLS"].concat();
+        let (v4, v6) = ("192.0.2.7".parse().unwrap(), "2001:db8::7".parse::<std::net::Ipv6Addr>().unwrap());
+        for (address, kind, octets) in [(IpAddr::V4(v4), 1, v4.octets().to_vec()), (v6.into(), 4, v6.octets().to_vec())] {
+            let proxy = proxy(ProxyKind::Socks5, false);
+            let (done, sent, left) = talk_to(Some(address), Duration::from_secs(20), &proxy, &answer).await;
+            assert!(done.is_ok() && left == b"TLS", "{done:?} {left:?}");
+            assert_eq!(sent, [&[5, 1, 0, 5, 1, 0, kind][..], &octets, &[1, 187]].concat());
+        }
+    }
+
+    #[tokio::test]
     async fn each_refusal_of_socks_has_its_cause() {
         for (answer, cause, detail) in [
             (&[5, 255][..], Cause::ProxyLogin, "wants user and password"),
+            (&[5, 2], Cause::ProxyLogin, "wants user and password"),
+            (&[5, 128], Cause::ProxyLogin, "wants user and password"),
+            (&[5, 0, 5, 1, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "to api.x:443: it failed in general (code 1)"),
+            (&[5, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "the network cannot be reached (code 3)"),
+            (&[5, 0, 5, 4, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "the host cannot be reached (code 4)"),
+            (&[5, 0, 5, 6, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "it took too long (code 6)"),
+            (&[5, 0, 5, 7, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "it does not make connections (code 7)"),
+            (&[5, 0, 5, 8, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "it does not know this kind of address (code 8)"),
             (&[5, 0, 5, 5, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "the upstream refused (code 5)"),
             (&[5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "its rules forbid it (code 2)"),
-            (&[5, 0, 5, 99, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "code 99"),
+            (&[5, 0, 5, 99, 0, 1, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "it gives no known reason (code 99)"),
+            (&[5, 0, 5, 0, 0, 9, 0, 0, 0, 0, 0, 0], Cause::CompanyProxy, "is not SOCKS 5"),
             (&[4, 0], Cause::CompanyProxy, "is not SOCKS 5"),
             (b"HT", Cause::CompanyProxy, "is not SOCKS 5"),
         ] {

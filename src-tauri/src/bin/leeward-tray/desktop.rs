@@ -298,15 +298,15 @@ async fn look_for_host(app: AppHandle, hidden: bool) {
 /// What the panel should know of the desktop around it.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub(crate) struct AgentContext {
+pub(crate) struct Surroundings {
     /// False where no icon is shown, so that the panel is all there is.
     tray_icon: bool,
 }
 
-/// See `AgentContext`.
+/// See `Surroundings`.
 #[tauri::command]
-fn surroundings(host: State<'_, TrayHost>) -> AgentContext {
-    AgentContext { tray_icon: host.0.get().copied().unwrap_or(true) }
+fn surroundings(host: State<'_, TrayHost>) -> Surroundings {
+    Surroundings { tray_icon: host.0.get().copied().unwrap_or(true) }
 }
 
 /// As "Quit" in the menu, for a desktop that shows no menu.

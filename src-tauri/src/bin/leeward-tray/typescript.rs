@@ -1,24 +1,25 @@
 //! What the tray's own commands answer, as TypeScript: `ui/src/generated-tray.ts` is what the structs say. A test.
 
-#[path = "../../typescript/keep.rs"]
-mod keep;
-
 use crate::{
     autostart::Autostart,
     commands::Refusal,
-    desktop::AgentContext,
+    desktop::Surroundings,
     launch::{Agent, Launched},
 };
-use keep::keep;
+use leeward_typescript::keep;
 use ts_rs::TypeVisitor;
 
 #[test]
 fn the_panels_types_are_those_of_the_tray() {
-    keep("generated-tray.ts", "cargo test --features tray --bin leeward-tray typescript", |all| {
-        all.visit::<Agent>();
-        all.visit::<Launched>();
-        all.visit::<Autostart>();
-        all.visit::<AgentContext>();
-        all.visit::<Refusal>();
-    });
+    keep(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/ui/src/generated-tray.ts"),
+        "cargo test --features tray --bin leeward-tray typescript",
+        |all| {
+            all.visit::<Agent>();
+            all.visit::<Launched>();
+            all.visit::<Autostart>();
+            all.visit::<Surroundings>();
+            all.visit::<Refusal>();
+        },
+    );
 }

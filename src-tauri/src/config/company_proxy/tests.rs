@@ -52,6 +52,8 @@ fn bad_values_are_named_without_their_secrets() {
         (Some("http://u:hush@x/pac"), vec![], "proxy.url", "behind host and port"),
         (Some(""), vec![], "proxy.url", "is not the URL of a proxy"),
         (Some("http://a%3Ab:hush@x"), vec![], "proxy.url", "user with a colon"),
+        (Some("socks5://hush@x"), vec![], "proxy.url", "needs both user and password for SOCKS 5"),
+        (Some(&format!("socks5h://u:hush{}@x", "h".repeat(252))), vec![], "proxy.url", "each has 1 to 255 bytes"),
         (None, vec![("HTTPS_PROXY", "socks4://u:hush@x")], "HTTPS_PROXY", "of the kind `socks4`"),
         (None, vec![("all_proxy", "http://u:hush@")], "all_proxy", "is not the URL of a proxy"),
         (Some("http://localhost:8787"), vec![], "proxy.url", "is Leeward's own address"),

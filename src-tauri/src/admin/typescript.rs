@@ -1,7 +1,4 @@
-//! The shapes that the panel reads, as TypeScript: `ui/src/generated.ts` is what the structs say. For tests alone; the
-//! program knows nothing of it.
-
-mod keep;
+//! What Leeward's own paths answer to the panel, as TypeScript: `ui/src/generated.ts` is what the structs say. A test.
 
 use crate::{
     config::{Complaint, View},
@@ -9,12 +6,12 @@ use crate::{
     logging::Tail,
     status::{Status, activity::Activity, history::History, stats::Stats},
 };
-use keep::keep;
+use leeward_typescript::keep;
 use ts_rs::TypeVisitor;
 
 #[test]
 fn the_panels_types_are_those_of_the_engine() {
-    keep("generated.ts", "cargo test --lib typescript", |all| {
+    keep(concat!(env!("CARGO_MANIFEST_DIR"), "/ui/src/generated.ts"), "cargo test --lib typescript", |all| {
         all.visit::<Status>();
         all.visit::<Stats>();
         all.visit::<Activity>();

@@ -1,4 +1,5 @@
-//! Writes or compares a file of TypeScript declarations. For tests alone, those of the tray's program included.
+//! Writes or compares a file of TypeScript declarations. For tests alone: those of the library and of the tray's program.
+//! Which types are declared, and where the file is, the test says.
 
 use std::{collections::BTreeMap, path::Path};
 use ts_rs::{Config, TS, TypeVisitor};
@@ -7,7 +8,7 @@ use ts_rs::{Config, TS, TypeVisitor};
 const RENEW: &str = "LEEWARD_RENEW";
 
 /// Declarations of types and of all that they hold, by name.
-pub(crate) struct Declarations<'a> {
+pub struct Declarations<'a> {
     config: &'a Config,
     found: BTreeMap<String, String>,
 }
@@ -45,8 +46,12 @@ fn tidy(text: &str) -> String {
     tidy.replace(", };", ";\n};").replace(", }", ";\n}")
 }
 
-/// The file below `ui/src`, written or compared; `renew` is the command that writes it.
-pub(crate) fn keep(file: &str, renew: &str, roots: impl FnOnce(&mut Declarations<'_>)) {
+/// Writes the file when `LEEWARD_RENEW` is set, and compares it; `renew` is the command that writes it.
+///
+/// # Panics
+/// When the file is not what the structs say.
+pub fn keep(file: impl AsRef<Path>, renew: &str, roots: impl FnOnce(&mut Declarations<'_>)) {
+    let file = file.as_ref();
     // JSON has one kind of number, and no count of ours comes near 2^53.
     let config = Config::new().with_large_int("number");
     let mut declarations = Declarations { config: &config, found: BTreeMap::new() };
@@ -54,11 +59,10 @@ pub(crate) fn keep(file: &str, renew: &str, roots: impl FnOnce(&mut Declarations
     let all: Vec<_> = declarations.found.into_values().collect();
     let head = format!("// Generated from the Rust structs; do not edit. Renew it with `{RENEW}=1 {renew}`.\n\n");
     let text = head + &all.join("\n");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui").join("src").join(file);
     #[allow(clippy::disallowed_methods, reason = "asked by whoever runs the test")]
     if std::env::var_os(RENEW).is_some() {
-        std::fs::write(&path, &text).unwrap();
+        std::fs::write(file, &text).expect("the file can be written");
     }
-    let stands = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
-    assert!(stands == text, "{} is not what the structs say; renew it with `{RENEW}=1 {renew}`", path.display());
+    let stands = std::fs::read_to_string(file).unwrap_or_default().replace("\r\n", "\n");
+    assert!(stands == text, "{} is not what the structs say; renew it with `{RENEW}=1 {renew}`", file.display());
 }

@@ -1,7 +1,7 @@
 //! A scripted upstream: an HTTP/1.1 server on loopback that speaks the agents' APIs and fails exactly as told.
 //!
-//! Written on raw sockets, because a proper server library cannot misbehave. It serves the demo and the tests and is
-//! never reached by an agent's real request.
+//! Written on raw sockets, because a proper server library cannot misbehave. `leeward demo`, the tests, the soak and the
+//! torture stand before it; an agent's real request never reaches it. It knows nothing of Leeward.
 
 mod answer;
 mod api;
@@ -140,12 +140,12 @@ impl Upstream {
         &self.url
     }
 
-    /// The throw-away authority's certificate (DER) of a TLS upstream; for `config::Trust::Only`.
+    /// The throw-away authority's certificate (DER) of a TLS upstream; for clients that trust nobody else.
     pub fn authority(&self) -> Option<&[u8]> {
         self.authority.as_ref().map(|a| a.der().as_ref())
     }
 
-    /// The same as PEM; for `extra_ca`.
+    /// The same as PEM; for Leeward's `extra_ca`.
     pub fn authority_pem(&self) -> Option<String> {
         self.authority.as_ref().map(rcgen::Certificate::pem)
     }
