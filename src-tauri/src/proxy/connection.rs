@@ -34,7 +34,7 @@ pub(super) async fn serve(proxy: Arc<Proxy>, mut stream: TcpStream, shed: bool, 
     let mut first_byte = [0u8; 1];
     let mut unspoken = Some(unspoken);
     loop {
-        let limit = if unspoken.is_some() { proxy.config.client.greeting } else { proxy.config.client.idle };
+        let limit = if unspoken.is_some() { proxy.config.client.first_request_timeout } else { proxy.config.client.idle };
         // Agents keep many connections that say nothing: each costs a socket and a small task, until it speaks.
         tokio::select! {
             // What has come before the end is still answered.
@@ -90,7 +90,7 @@ async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool, unspoken: Opti
         .max_buf_size(config.limits.header_bytes.saturating_add(8 << 10).max(64 << 10))
         .serve_connection(TokioIo::new(io), service);
     let mut mode = proxy.mode.clone();
-    let mut look = Instant::now() + config.client.rest;
+    let mut look = Instant::now() + config.client.buffer_idle;
     let mut asked = 0;
     let ended = loop {
         tokio::select! {
@@ -106,7 +106,7 @@ async fn speak(proxy: &Arc<Proxy>, stream: TcpStream, shed: bool, unspoken: Opti
                     // Between polls, with nothing read and nothing left to write, hyper's parts hold no byte of anybody's.
                     return Some(connection.into_parts().io.into_inner().into_stream());
                 }
-                (asked, look) = (now, Instant::now() + config.client.rest);
+                (asked, look) = (now, Instant::now() + config.client.buffer_idle);
             }
         }
     };
