@@ -103,7 +103,7 @@ export type ConfigKey = {
   kind: "duration" | "size" | "integer" | "number" | "boolean" | "choice" | "text" | "list" | "table";
   /** Of a choice. */
   choices?: Array<string>;
-  /** What it means, in a sentence or two. */
+  /** What it means, in a sentence or two; of a choice, what each one means. */
   help: string;
   /** The least value, as it would be written in the file without quotes. */
   min?: string;

@@ -64,7 +64,7 @@ section! {
         header_bytes: Bytes<usize> = "64KiB",
             from "8KiB" ("hyper takes no smaller buffer") to "16MiB" ("each connection may hold as much in memory");
         /// Header fields of one request.
-        header_count: usize = 200, from 1 to 10000 ("no client sends a hundredth of that") in "fields";
+        header_count: usize = 200, from 1 to 10000 ("no client sends a tenth of that") in "fields";
         /// Size of one request's body. The API itself takes 500 MB for files.
         body_bytes: Bytes<u64> = "512MiB", from "1KiB" ("no request to a model is smaller") to "1024GiB";
         /// Client connections at once. Requests on further ones are refused with 503.

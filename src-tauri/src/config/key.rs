@@ -24,7 +24,7 @@ pub(super) struct Key {
     pub(super) leaf: &'static str,
     /// What a value looks like.
     pub(super) kind: Type,
-    /// Its meaning in a sentence or two; `help()` without the blanks around it.
+    /// Its meaning in a sentence or two, with blanks around it.
     pub(super) help: &'static str,
     /// None where the key may be left out.
     pub(super) default: Option<&'static str>,
@@ -133,6 +133,15 @@ impl Key {
         self.help.trim()
     }
 
+    /// Its meaning and that of each choice, in one paragraph.
+    pub(super) fn meaning(&self) -> String {
+        let mut text = self.help().to_owned();
+        if let Type::Choice(choices) = self.kind {
+            text.extend(choices.iter().map(|(name, meaning)| format!(" `{name}`: {}", meaning.trim())));
+        }
+        text
+    }
+
     /// The default as a value.
     pub(super) fn default(&self) -> Option<Value> {
         self.default.map(constant)
@@ -189,11 +198,11 @@ impl Type {
 }
 
 impl Range {
-    /// `from 1s to 1h, or 0s to switch it off`.
+    /// `From 1s to 1h, or 0s to switch it off.`
     pub(super) fn in_words(&self) -> String {
         let unit = self.unit.map_or(String::new(), |unit| format!(" {unit}"));
         let off = self.off.map_or(String::new(), |off| format!(", or {} to switch it off", bare(off)));
-        format!("from {} to {}{unit}{off}", bare(self.min.text), bare(self.max.text))
+        format!("From {} to {}{unit}{off}.", bare(self.min.text), bare(self.max.text))
     }
 }
 

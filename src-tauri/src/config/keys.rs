@@ -46,7 +46,7 @@ pub struct KeyView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, ts(as = "Option<Vec<String>>", optional))]
     pub choices: Vec<String>,
-    /// What it means, in a sentence or two.
+    /// What it means, in a sentence or two; of a choice, what each one means.
     pub help: String,
     /// The least value, as it would be written in the file without quotes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,7 @@ fn one(key: &Key, parts: &Parts<'_>, in_force: &Table, defaults: &Table) -> KeyV
         section: key.section.to_owned(),
         kind: key.kind.name(),
         choices: key.kind.choices().map(str::to_owned).collect(),
-        help: key.help().to_owned(),
+        help: key.meaning(),
         min: range.map(|range| bare(range.min.text)),
         max: range.map(|range| bare(range.max.text)),
         off: range.and_then(|range| range.off).map(bare),

@@ -53,7 +53,8 @@ fn property(key: &Key) -> Json {
         Type::List => json!({ "type": "array", "items": { "type": "string" } }),
         Type::Table => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
     };
-    property["description"] = described(key).into();
+    let range = key.range.map_or(String::new(), |range| format!(" {}", range.in_words()));
+    property["description"] = (key.meaning() + &range).into();
     if let Some(default) = key.default() {
         property["default"] = json!(default);
     }
@@ -62,16 +63,6 @@ fn property(key: &Key) -> Json {
         (property["minimum"], property["maximum"]) = (number(range.min.text), number(range.max.text));
     }
     property
-}
-
-/// Meaning, range and default in sentences.
-fn described(key: &Key) -> String {
-    let mut text = key.help().to_owned();
-    if let Some(range) = key.range {
-        let words = range.in_words();
-        text.push_str(&format!(" F{}.", words.trim_start_matches('f')));
-    }
-    text
 }
 
 /// A config file that changes nothing: every key commented out, with its meaning and default.
@@ -83,15 +74,15 @@ pub fn default_file() -> String {
         }
         for key in keys.iter().filter(|key| key.kind != Type::Table) {
             text.push('\n');
+            comment(&mut text, key.help());
             if let Type::Choice(choices) = key.kind {
-                comment(&mut text, &described(key));
-                for (name, meaning) in choices {
-                    comment(&mut text, &format!("{name}: {}", meaning.trim()));
-                }
-            } else if key.otherwise.is_some() {
-                comment(&mut text, &format!("{} Default: {}.", described(key), key.default_in_words()));
-            } else {
-                comment(&mut text, &described(key));
+                choices.iter().for_each(|(name, meaning)| comment(&mut text, &format!("{name}: {meaning}")));
+            }
+            if let Some(range) = key.range {
+                comment(&mut text, &range.in_words());
+            }
+            if let Some(otherwise) = key.otherwise {
+                comment(&mut text, &format!("Default: {otherwise}."));
             }
             text.push_str(&format!("# {} = {}\n", key.leaf, key.default.unwrap_or("…")));
         }

@@ -153,7 +153,10 @@ fn a_renamed_key_is_refused_with_its_place_and_its_new_name() {
         let (section, leaf) = old.split_once('.').unwrap();
         assert_eq!(new.split_once('.').unwrap().0, section, "the place of a key is not looked for in other sections");
         let sentence = format!("`{old}` is called `{new}` now");
-        assert_eq!(load(&format!("\n[{section}]\n  {leaf} = '1s'"), None).unwrap_err(), format!("HOME/config.toml:3:3: {sentence}"));
+        assert_eq!(
+            load(&format!("\n[{section}]\n  {leaf} = '1s'"), None).unwrap_err(),
+            format!("HOME/config.toml:3:3: {sentence}")
+        );
         let got = load("", Some((&variable(old), "1s"))).unwrap_err();
         assert_eq!(got, format!("{}: this variable is called {} now", variable(old), variable(new)));
         let changes = Changes::from([(old.to_owned(), json!("1s"))]);
