@@ -146,9 +146,9 @@ section! {
         /// What becomes of a request that a new connection lost after it was sent, so that it may have run.
         unknown_fate: UnknownFate = "replay";
         /// Try again after 502, 503, 504 and 529 whose `retry-after` is short, instead of forwarding them.
-        absorb: bool = false;
+        server_errors: bool = false;
         /// Longest `retry-after` of a response that is tried again.
-        absorb_within: Time = "5s", from "0s" to "10m" ("by then every agent has given up");
+        max_retry_after: Time = "5s", from "0s" to "10m" ("by then every agent has given up");
     }
 }
 
@@ -271,8 +271,10 @@ choice! {
 }
 
 /// Keys that had another name: old, new. The old one is refused with the new one in the message; both in one section.
-pub(super) const RENAMED: [(&str, &str); 3] = [
+pub(super) const RENAMED: [(&str, &str); 5] = [
     ("client.greeting", "client.first_request_timeout"),
     ("client.rest", "client.buffer_idle"),
     ("circuit.park", "circuit.max_wait"),
+    ("retry.absorb", "retry.server_errors"),
+    ("retry.absorb_within", "retry.max_retry_after"),
 ];
