@@ -344,6 +344,10 @@ async fn u12_a_short_refusal_is_absorbed_where_it_is_wanted() {
         let engine = TestEngine::tuned(&upstream, |c| c.retry.server_errors = server_errors);
         let response = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
         assert_eq!(response.status(), wanted, "{fault:?} server_errors: {server_errors}");
-        assert_eq!(engine.stats().await["absorbed"]["declined"], u64::from(wanted == 200), "{fault:?} absorb: {absorb}");
+        assert_eq!(
+            engine.stats().await["absorbed"]["declined"],
+            u64::from(wanted == 200),
+            "{fault:?} server_errors: {server_errors}"
+        );
     }
 }

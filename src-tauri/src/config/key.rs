@@ -147,15 +147,6 @@ impl Key {
         self.default.map(constant)
     }
 
-    /// The default in words.
-    pub(super) fn default_in_words(&self) -> &'static str {
-        match (self.otherwise, self.default) {
-            (Some(sentence), _) => sentence,
-            (None, None | Some("[]" | "{}")) => "none",
-            (None, Some(text)) => bare(text),
-        }
-    }
-
     /// What is wrong with a value of this key.
     fn admit<K: KeyType>(&self, value: &K) -> Option<String> {
         let Range { min, max, off, .. } = self.range?;

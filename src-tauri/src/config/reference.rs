@@ -25,11 +25,24 @@ fn the_reference_page_is_what_the_definition_says() {
     }
     assert!(by_hand.contains(&format!("{RENEW}=1 cargo test --lib reference")), "the head does not say how to renew the page");
     assert!(stands == page, "docs/configuration.md is not what the definition says; renew it as its head says");
+    let nothing_said = complete("");
     for key in keys() {
-        let default = key.default_in_words();
-        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", key.name())));
-        assert!(row.is_some_and(|row| row.contains(default)), "{} = {default}: {row:?}", key.name());
+        let name = key.name();
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
+        let told = row.split('|').nth(3).unwrap().trim();
+        let Some(value) = told.strip_prefix('`').and_then(|told| told.strip_suffix('`')) else {
+            assert!(matches!(key.default, None | Some("[]" | "{}")), "{name}: {told}");
+            continue;
+        };
+        let plain = matches!(key.kind, Type::Integer | Type::Number | Type::Boolean);
+        let value = if plain { value.to_owned() } else { format!("\"{value}\"") };
+        assert_eq!(complete(&format!("{name} = {value}")), nothing_said, "{name}: the page tells another default");
     }
+}
+
+/// What the engine gets of a file with this text.
+fn complete(text: &str) -> File {
+    File::complete(toml::from_str(text).unwrap()).unwrap()
 }
 
 fn generated() -> String {
@@ -50,10 +63,10 @@ fn generated() -> String {
 }
 
 fn row(key: &Key) -> String {
-    let default = match (key.otherwise, key.default_in_words()) {
-        (None, "none") => "none".into(),
-        (None, value) => format!("`{value}`"),
-        (Some(sentence), _) => sentence.into(),
+    let default = match (key.default, key.otherwise) {
+        (_, Some(sentence)) => sentence.into(),
+        (None | Some("[]" | "{}"), None) => "none".into(),
+        (Some(value), None) => format!("`{}`", bare(value)),
     };
     let unit = key.range.and_then(|range| range.unit).map_or(String::new(), |unit| format!(", {unit}"));
     let kind = format!("{}{unit}", key.kind.name());
