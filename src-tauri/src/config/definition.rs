@@ -11,7 +11,7 @@
 //! Default and limits are written as in the file. `none` means that a key may be left out; a sentence behind it tells what
 //! happens then. `or "0s"` is a value below the range that switches the feature off. `secret` values are never shown.
 //! A change takes effect with the next generation (at a reload), unless the row says `takes_effect AtNextStart`. What one
-//! key demands of another stands in `relations.rs`.
+//! key demands of another stands in `relations.rs`. A new section is one more block, named at the end of the first one.
 
 use super::units::{Bytes, Share, Time};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -36,7 +36,7 @@ section! {
         /// PEM file of additional root certificates.
         extra_ca: PathBuf = none;
         /// How long a request waits for the response's headers when its client names no deadline.
-        response_timeout: Time = "600s", from "1ms" to "1d";
+        response_timeout: Time = "600s", from "1ms" to "1d" ("by then every client has given up");
         /// How long running streams may finish after a restart.
         drain: Time = "10m", from "0s" to "7d";
         /// Named upstreams, reached as `/@NAME/…`. Adds to the built-in ones and overrides them.
@@ -234,7 +234,8 @@ section! {
         probe_timeout: Time = "2s", from "10ms" to "1m" ("a hang would not be noticed for as long");
         /// An engine whose accept loop gives no sign of life for this long is replaced.
         stall: Time = "1800ms",
-            from "1s" ("the accept loop gives a sign of life every half second") to "10m" ("a hang would not be noticed for as long");
+            from "1s" ("the accept loop gives a sign of life every half second")
+            to "10m" ("a hang would not be noticed for as long");
     }
 }
 
@@ -270,7 +271,7 @@ choice! {
     }
 }
 
-/// Keys that had another name: old, new. The old one is refused with the new one in the message; both in one section.
+/// Keys that had another name: old, new. The old one is refused with the new one in the message. Both are in one section.
 pub(super) const RENAMED: [(&str, &str); 5] = [
     ("client.greeting", "client.first_request_timeout"),
     ("client.rest", "client.buffer_idle"),
