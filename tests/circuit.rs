@@ -23,7 +23,7 @@ fn engine(address: SocketAddr, tune: impl FnOnce(&mut Config)) -> TestEngine {
         c.upstream = format!("http://{address}").parse().unwrap();
         c.retry.total = 2 * LIMIT;
         c.circuit.failures = 1;
-        c.circuit.park = 2 * LIMIT;
+        c.circuit.max_wait = 2 * LIMIT;
         c.circuit.probe = Duration::from_millis(20);
         tune(c);
     };
@@ -67,7 +67,7 @@ async fn a_dead_upstream_is_dialled_a_few_times_for_all() {
     let address = nowhere();
     let engine = engine(address, |c| {
         c.circuit.failures = 5;
-        c.circuit.park = Duration::from_millis(500);
+        c.circuit.max_wait = Duration::from_millis(500);
         // Longer than the requests' patience: who was told of a failed dial does not come back, and no probe is due.
         (c.circuit.probe, c.retry.base, c.retry.cap) = (8 * LIMIT, 4 * LIMIT, 4 * LIMIT);
     });
@@ -90,7 +90,7 @@ async fn a_dead_upstream_is_dialled_a_few_times_for_all() {
 async fn u16_who_was_parked_in_vain_is_told_why() {
     let address = nowhere();
     let engine = engine(address, |c| {
-        c.circuit.park = Duration::from_millis(300);
+        c.circuit.max_wait = Duration::from_millis(300);
         c.circuit.probe = Duration::from_secs(2);
     });
     for (path, pointer, wanted) in [
@@ -136,7 +136,7 @@ async fn u3_what_is_permanent_is_told_to_all_who_wait() {
     let engine = TestEngine::tuned(&upstream, |c| {
         c.trust = Trust::Only(vec![other.authority().unwrap().to_vec()]);
         c.circuit.failures = 1;
-        c.circuit.park = 2 * LIMIT;
+        c.circuit.max_wait = 2 * LIMIT;
         c.connect.parallel = 1;
     });
     let mut asked = JoinSet::new();

@@ -330,7 +330,7 @@ async fn u7_an_inference_of_unknown_fate_is_sent_again_unless_somebody_objects()
 #[tokio::test]
 async fn u12_a_short_refusal_is_absorbed_where_it_is_wanted() {
     let refusal = |after: &str| Fault::Status(529, vec![("retry-after".into(), after.into())]);
-    for (absorb, fault, wanted) in [
+    for (server_errors, fault, wanted) in [
         (true, refusal("0"), 200),
         (false, refusal("0"), 529),
         (true, refusal("60"), 529),
@@ -339,9 +339,13 @@ async fn u12_a_short_refusal_is_absorbed_where_it_is_wanted() {
         (true, Fault::Status(503, vec![("retry-after".into(), "0".into()), ("x-should-retry".into(), "false".into())]), 503),
     ] {
         let upstream = Upstream::plain(Plan::times(1, fault.clone())).unwrap();
-        let engine = TestEngine::tuned(&upstream, |c| c.retry.absorb = absorb);
+        let engine = TestEngine::tuned(&upstream, |c| c.retry.server_errors = server_errors);
         let response = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
-        assert_eq!(response.status(), wanted, "{fault:?} absorb: {absorb}");
-        assert_eq!(engine.stats().await["absorbed"]["declined"], u64::from(wanted == 200), "{fault:?} absorb: {absorb}");
+        assert_eq!(response.status(), wanted, "{fault:?} server_errors: {server_errors}");
+        assert_eq!(
+            engine.stats().await["absorbed"]["declined"],
+            u64::from(wanted == 200),
+            "{fault:?} server_errors: {server_errors}"
+        );
     }
 }

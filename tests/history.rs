@@ -47,7 +47,7 @@ fn what_happened_is_known_whoever_is_asked_and_however_the_process_ended() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
     let home = Home::new();
     home.configure(&format!(
-        "upstream = '{}'\n[connect]\ntimeout = '200ms'\nstagger = '100ms'\n[retry]\ntotal = '200ms'\n[circuit]\npark = '200ms'\n[upstreams]\ngone = 'http://{}'",
+        "upstream = '{}'\n[connect]\ntimeout = '200ms'\nstagger = '100ms'\n[retry]\ntotal = '200ms'\n[circuit]\nmax_wait = '200ms'\n[upstreams]\ngone = 'http://{}'",
         upstream.url(),
         nowhere()
     ));

@@ -201,7 +201,7 @@ async fn an_idle_connection_is_closed_after_its_own_clock() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_rests_goes_on() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
-    let engine = TestEngine::tuned(&upstream, |c| c.client.rest = Duration::from_millis(20));
+    let engine = TestEngine::tuned(&upstream, |c| c.client.buffer_idle = Duration::from_millis(20));
     let mut stream = TcpStream::connect(engine.address).await.unwrap();
     let body = message(false).to_string();
     let request =

@@ -168,7 +168,7 @@ async fn stopping_lets_requests_in_flight_finish() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_answers_a_connection_that_has_yet_to_ask() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
-    let engine = TestEngine::tuned(&upstream, |c| c.client.greeting = LIMIT);
+    let engine = TestEngine::tuned(&upstream, |c| c.client.first_request_timeout = LIMIT);
     let mut late = TcpStream::connect(engine.address).await.unwrap();
     let mut silent = TcpStream::connect(engine.address).await.unwrap();
     let mut status = engine.engine.status();

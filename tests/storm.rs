@@ -23,7 +23,7 @@ fn tune(c: &mut Config) {
     (c.retry.budget, c.retry.budget_floor) = (0.2, 10);
     (c.retry.base, c.retry.cap) = (Duration::from_millis(50), Duration::from_secs(2));
     c.retry.total = Duration::from_secs(1);
-    c.circuit.park = Duration::from_millis(500);
+    c.circuit.max_wait = Duration::from_millis(500);
     c.connect.tls_timeout = Duration::from_millis(500);
 }
 

@@ -1,17 +1,25 @@
-//! What the user asked for, checked once: `Raw` (file, environment, flags) becomes `Config` (typed, with units).
+//! What the user asked for, checked once: file, environment and flags become one `Config`.
 //!
-//! The only room that reads the environment. A `Config` never changes: a reload makes a new one, and
-//! running streams finish on the one they started with. Order: defaults < file < `LEEWARD_*` < flags.
+//! Every key is defined in `config/definition.rs`; to add one, add a row there and read the field where it is used.
+//! The only room that reads the environment. A `Config` never changes: a reload makes a new one, and running streams finish
+//! on the one they started with. Order: defaults < file < `LEEWARD_*` < flags.
+
+// Its macros are for the modules after it.
+#[macro_use]
+mod section;
 
 mod certificates;
 mod check;
 mod company_proxy;
+mod definition;
 mod edit;
+mod key;
 mod keys;
 mod load;
 mod paths;
-mod ranges;
-mod raw;
+#[cfg(test)]
+mod reference;
+mod relations;
 mod schema;
 mod settings;
 mod types;
@@ -21,17 +29,19 @@ mod written;
 pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
 pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying, System};
+pub use definition::{
+    Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, StreamMode, UnknownFate, Watch,
+};
 pub use keys::{KeyView, View};
 pub use load::{Error, Flags, Sources, environment, load};
 pub use paths::{Paths, panel_folder};
-pub use raw::Raw;
 pub use schema::{default_file, schema};
 pub use settings::{Changes, Complaint, Refused, Settings};
 pub use types::*;
 pub use units::{format_size, parse_size};
 pub use written::written;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use url::Url;
 
 /// The port agents are pointed at unless the user says otherwise.

@@ -114,7 +114,7 @@ fn config(plain: &Config, law: Law) -> Config {
         config.retry.base = Duration::from_millis(2);
         config.retry.cap = Duration::from_millis(100);
         config.retry.budget_floor = 100_000;
-        config.circuit.park = Duration::from_secs(60);
+        config.circuit.max_wait = Duration::from_secs(60);
         config.circuit.probe = Duration::from_millis(100);
         config.connect.tls_timeout = Duration::from_secs(3);
     }

@@ -72,7 +72,7 @@ pub async fn rage(engine: &Engine, disk: &Disk, config: &Config, mut dice: fastr
                 other.pool.size = dice.usize(8..65);
                 other.pool.idle = Duration::from_millis(dice.u64(20..60_000));
                 other.connect.parallel = dice.usize(1..9);
-                other.client.rest = Duration::from_millis(dice.u64(20..5_000));
+                other.client.buffer_idle = Duration::from_millis(dice.u64(20..5_000));
                 disk.write(Ok(other));
                 assert!(restart(engine).await);
                 count.restarts += 1;

@@ -103,8 +103,16 @@ export type ConfigKey = {
   kind: "duration" | "size" | "integer" | "number" | "boolean" | "choice" | "text" | "list" | "table";
   /** Of a choice. */
   choices?: Array<string>;
-  /** What it means, in a sentence or two. */
+  /** What it means, in a sentence or two; of a choice, what each one means. */
   help: string;
+  /** The least value, as it would be written in the file without quotes. */
+  min?: string;
+  /** The greatest value, written likewise. */
+  max?: string;
+  /** A value below `min` that switches the feature off. */
+  off?: string;
+  /** What an integer counts: `threads`. */
+  unit?: string;
   /** As it would be written in the file; null where there is none. */
   default: unknown;
   /** The value in force, as it is or would be written in the file; of `upstreams`, what the file adds. */
@@ -129,7 +137,7 @@ export type ConfigView = {
   exists: boolean;
   /** Why the file as it is now is not in force; the values are those in force then. */
   problem?: string;
-  /** In the order of the schema. */
+  /** In the order of the definition. */
   keys: Array<ConfigKey>;
 };
 

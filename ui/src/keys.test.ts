@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ConfigKey } from "./api";
-import { change, label, locked, read, sections, write, written } from "./keys";
+import { change, label, locked, range, read, sections, write, written } from "./keys";
 
 const key = (name: string, more: Partial<ConfigKey> = {}): ConfigKey => ({
   key: name, section: name.includes(".") ? name.split(".")[0]! : "", kind: "duration", help: "", default: "45s", value: "45s", from: "default",
@@ -47,6 +47,13 @@ it("names what outranks the file", () => {
   expect(locked(key("a", { from: "environment", variable: "LEEWARD_A" }))).toContain("LEEWARD_A");
   expect(locked(key("a", { from: "flag", variable: "--a" }))).toContain("command line");
   expect(locked(key("a", { from: "file" }))).toBeNull();
+});
+
+it("tells what a key may be", () => {
+  expect(range(key("retry.total", { min: "0s", max: "1h" }))).toBe("From 0s to 1h");
+  expect(range(key("workers", { min: "1", max: "256", unit: "threads" }))).toBe("From 1 to 256 threads");
+  expect(range(key("connect.write_stall", { min: "1s", max: "1h", off: "0s" }))).toBe("From 1s to 1h, or 0s to switch it off");
+  expect(range(key("log"))).toBe("");
 });
 
 it("names a key in words", () => expect(label("retry.unknown_fate")).toBe("Unknown fate"));

@@ -79,6 +79,12 @@ export function written(key: Pick<ConfigKey, "kind">, value: unknown): string {
   return write(key, value).replaceAll("\n", ", ");
 }
 
+/** The values that a key may have, in words; empty where all are. */
+export function range(key: Pick<ConfigKey, "min" | "max" | "unit" | "off">): string {
+  if (key.min === undefined || key.max === undefined) return "";
+  return texts.settings.range(key.min, key.max, key.unit, key.off);
+}
+
 /** The change with one more value; a value that is in force anyway is no change. */
 export function change(changes: ConfigChange, key: ConfigKey, value: unknown): ConfigChange {
   const { [key.key]: _, ...others } = changes;

@@ -193,6 +193,7 @@ export const texts = {
       circuit: "Unreachable upstreams", tls: "TLS", proxy: "Company proxy", ledger: "History on disk", watch: "Self-check", upstreams: "Upstreams",
     } as Record<string, string>,
     units: { duration: "Time with a unit: 250ms, 30s, 5m, 1h", size: "Size with a unit: 64KiB, 32MiB", list: "One per line", table: "One `name = URL` per line" },
+    range: (min: string, max: string, unit = "", off = "") => `From ${min} to ${max}${unit && ` ${unit}`}${off && `, or ${off} to switch it off`}`,
     default: (value: string) => `Default ${value}`,
     none: "none",
     on: "on",

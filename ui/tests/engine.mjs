@@ -166,7 +166,7 @@ async function settings(page, home) {
   assert.equal(await save.isDisabled(), true, "what the engine refuses cannot be saved");
   await page.locator("#key-retry-total").fill("33s");
   await page.locator("#key-retry-total-error").waitFor({ state: "detached" });
-  await page.locator("#key-retry-absorb").check();
+  await page.locator("#key-retry-server_errors").check();
   await page.getByText("2 changes not saved").waitFor();
   await save.click();
   await page.getByText("Saved and in force.").waitFor();
@@ -174,7 +174,7 @@ async function settings(page, home) {
   assert.ok(path.startsWith(home), path);
   const file = await readFile(path, "utf8");
   assert.match(file, /total = "33s"/);
-  assert.match(file, /absorb = true/);
+  assert.match(file, /server_errors = true/);
   await page.getByRole("button", { name: "Reset to default: retry.total" }).click();
   await save.click();
   await page.getByText("Saved and in force.").waitFor();

@@ -155,14 +155,14 @@ async function settings(server, start) {
   assert.equal(await save.isDisabled(), true, "what the engine refuses cannot be saved");
   await page.locator("#key-retry-base").fill("75ms");
   await page.locator("#key-retry-base-error").waitFor({ state: "detached" });
-  await page.locator("#key-retry-absorb").check();
+  await page.locator("#key-retry-server_errors").check();
   await page.locator("#key-stream-mode").selectOption("adaptive");
   await page.getByRole("button", { name: "Reset to default: retry.total" }).click();
   await page.getByText("4 changes not saved").waitFor();
   await save.click();
   await page.getByText("Saved and in force.").waitFor();
   const value = (key) => server.state.keys.find((one) => one.key === key);
-  assert.deepEqual(["retry.base", "retry.absorb", "stream.mode", "retry.total"].map((key) => value(key).value), ["75ms", true, "adaptive", "45s"]);
+  assert.deepEqual(["retry.base", "retry.server_errors", "stream.mode", "retry.total"].map((key) => value(key).value), ["75ms", true, "adaptive", "45s"]);
   assert.equal(value("retry.total").from, "default");
 
   assert.equal(await page.locator("#key-log").isDisabled(), true, "the environment outranks the file");

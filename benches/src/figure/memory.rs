@@ -8,7 +8,7 @@ use tokio::{net::TcpStream, time::sleep};
 
 /// As many as the listener's contract (L8) names.
 const CLIENTS: usize = 5000;
-/// Leeward takes the buffers back of a connection that has asked nothing for 5 s, 10 s at most (`client.rest`).
+/// Leeward takes the buffers back of a connection that has asked nothing for 5 s, 10 s at most (`client.buffer_idle`).
 const REST: Duration = Duration::from_secs(11);
 /// For what a start or an end still moves.
 const SETTLE: Duration = Duration::from_secs(1);

@@ -1,8 +1,9 @@
-//! Turns what was written into what is meant: defaults, units, and every value that is refused by itself.
+//! Turns what was written into what is meant: addresses, URLs, certificates and the company proxy are read here.
 
 use super::{
-    load::{Error, Origin, Sources},
-    raw::{RawCircuit, RawClient, RawConnect, RawLedger, RawLimits, RawPool, RawProxy, RawRetry, RawStream, RawTls, RawWatch},
+    definition::{File, TlsKeys},
+    load::{Error, Origin, Raw, Sources},
+    section::Section,
     *,
 };
 
@@ -23,7 +24,8 @@ const BUILT_IN: [(&str, &str); 11] = [
 
 /// Defaults where nothing was said, and every value checked.
 pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Origin<'_>) -> Result<Config, Error> {
-    let listen_text = raw.listen.unwrap_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}"));
+    let file = File::complete(raw).map_err(|refused| origin.refuse(&refused.key, refused.message))?;
+    let listen_text = file.listen;
     let listen: SocketAddr = listen_text.replace("localhost", "127.0.0.1").parse().map_err(|_| {
         origin.refuse(
             "listen",
@@ -37,19 +39,18 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
             "port 0 means any free port, and agents could not find it; name a port, or use `--listen 127.0.0.1:0`",
         ));
     }
-    if !listen.ip().is_loopback() && raw.client_token.is_none() {
+    if !listen.ip().is_loopback() && file.client_token.is_none() {
         return Err(origin.refuse(
             "listen",
             format!("{} can be reached by other machines; set client_token as well, or listen on 127.0.0.1", listen.ip()),
         ));
     }
-    let upstream_text = raw.upstream.unwrap_or_else(|| BUILT_IN[0].1.into());
-    let upstream = check_upstream(&upstream_text, listen).map_err(|m| origin.refuse("upstream", m))?;
+    let upstream = check_upstream(&file.upstream, listen).map_err(|m| origin.refuse("upstream", m))?;
     let mut upstreams = BTreeMap::new();
     for (name, url) in BUILT_IN {
         upstreams.insert(name.to_owned(), check_upstream(url, listen).map_err(|m| origin.refuse("upstreams", m))?);
     }
-    for (name, url) in raw.upstreams {
+    for (name, url) in file.upstreams {
         let key = format!("upstreams.{name}");
         if !is_upstream_name(&name) {
             return Err(origin.refuse(&key, format!("`{name}` cannot stand in a path; use letters, digits, `-`, `_` and `.`")));
@@ -57,141 +58,45 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         let url = check_upstream(&url, listen).map_err(|m| origin.refuse(&key, m))?;
         upstreams.insert(name, url);
     }
-    if let Some(file) = &raw.extra_ca {
+    if let Some(file) = &file.extra_ca {
         certificates::check_roots(file).map_err(|why| origin.refuse("extra_ca", why))?;
     }
-    let RawLimits { header_bytes, header_count, body_bytes, connections, replay_body_bytes, replay_total_bytes } = raw.limits;
-    let RawClient { idle, rest, greeting, head, body_idle, linger } = raw.client;
-    let RawConnect { timeout, tls_timeout, dns_timeout, stagger, parallel, quarantine, write_stall } = raw.connect;
-    let RawPool { size, idle: pool_idle, keepalive } = raw.pool;
-    let RawRetry { replays, total, base, cap, budget, budget_floor, unknown_fate, absorb, absorb_within } = raw.retry;
-    let tls = tls(raw.tls, origin)?;
-    let stream = stream(raw.stream);
-    let RawCircuit { failures, park, probe: circuit_probe } = raw.circuit;
-    let RawProxy { url: proxy_url, no_proxy } = raw.proxy;
-    let proxy =
-        Proxying::resolve(proxy_url.as_deref(), no_proxy.unwrap_or_default(), sources.env, listen).map_err(|(place, why)| {
-            if place == "proxy.url" { origin.refuse(&place, why) } else { Error::Invalid { place, message: why, key: None } }
-        })?;
-    let RawLedger { enabled, keep, size: ledger_size } = raw.ledger;
-    let RawWatch { probe, probe_timeout, stall } = raw.watch;
-    let (seconds, millis) = (Duration::from_secs, Duration::from_millis);
+    let tls = tls(file.tls, origin)?;
+    let proxy = Proxying::resolve(Some(&file.proxy.url), file.proxy.no_proxy, sources.env, listen).map_err(|(place, why)| {
+        if place == "proxy.url" { origin.refuse(&place, why) } else { Error::Invalid { place, message: why, key: None } }
+    })?;
     let config = Config {
         listen,
         listen_pinned,
         upstream,
         upstreams,
-        allowed_hosts: raw.allowed_hosts.unwrap_or_default(),
-        client_token: raw.client_token.map(Secret::new),
-        limits: Limits {
-            header_bytes: usize::try_from(size_or(header_bytes, 64 << 10)).unwrap_or(usize::MAX),
-            header_count: header_count.unwrap_or(200),
-            body_bytes: size_or(body_bytes, 512 << 20),
-            connections: connections.unwrap_or(10_000),
-            replay_body_bytes: size_or(replay_body_bytes, 32 << 20),
-            replay_total_bytes: size_or(replay_total_bytes, 256 << 20),
-        },
-        client: ClientTimes {
-            idle: span_or(idle, seconds(330)),
-            rest: span_or(rest, seconds(5)),
-            greeting: span_or(greeting, seconds(1)),
-            head: span_or(head, seconds(30)),
-            body_idle: span_or(body_idle, seconds(120)),
-            linger: span_or(linger, seconds(2)),
-        },
-        connect: Connect {
-            timeout: span_or(timeout, seconds(4)),
-            tls_timeout: span_or(tls_timeout, seconds(5)),
-            dns_timeout: span_or(dns_timeout, seconds(5)),
-            stagger: span_or(stagger, millis(250)),
-            parallel: parallel.unwrap_or(4),
-            quarantine: span_or(quarantine, seconds(60)),
-            write_stall: span_or(write_stall, seconds(20)),
-        },
-        pool: Pool {
-            size: size.unwrap_or(256),
-            idle: span_or(pool_idle, seconds(60)),
-            keepalive: span_or(keepalive, seconds(15)),
-        },
-        retry: Retry {
-            replays: replays.unwrap_or(2),
-            total: span_or(total, seconds(45)),
-            base: span_or(base, millis(50)),
-            cap: span_or(cap, seconds(2)),
-            budget: budget.unwrap_or(0.2),
-            budget_floor: budget_floor.unwrap_or(10),
-            unknown_fate: unknown_fate.unwrap_or_default(),
-            absorb: absorb.unwrap_or(false),
-            absorb_within: span_or(absorb_within, seconds(5)),
-        },
-        stream,
-        circuit: Circuit {
-            failures: failures.unwrap_or(5),
-            park: span_or(park, seconds(20)),
-            probe: span_or(circuit_probe, seconds(1)),
-        },
+        allowed_hosts: file.allowed_hosts,
+        client_token: file.client_token.map(Secret::new),
+        limits: file.limits,
+        client: file.client,
+        connect: file.connect,
+        pool: file.pool,
+        retry: file.retry,
+        stream: file.stream,
+        circuit: file.circuit,
         tls,
         proxy,
-        ledger: Ledger {
-            enabled: enabled.unwrap_or(true),
-            keep: span_or(keep, seconds(90 * 24 * 60 * 60)),
-            size: size_or(ledger_size, 64 << 20),
-        },
-        response_timeout: span_or(raw.response_timeout, seconds(600)),
-        drain: span_or(raw.drain, seconds(600)),
-        watch: Watch {
-            probe: span_or(probe, seconds(5)),
-            probe_timeout: span_or(probe_timeout, seconds(2)),
-            stall: span_or(stall, millis(1800)),
-        },
-        trust: Trust::Platform { extra: raw.extra_ca },
-        log: raw.log.unwrap_or_else(|| "info".into()),
-        workers: raw.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, |n| n.get().min(4))),
-        notifications: raw.notifications.unwrap_or(true),
+        ledger: file.ledger,
+        response_timeout: file.response_timeout,
+        drain: file.drain,
+        watch: file.watch,
+        trust: Trust::Platform { extra: file.extra_ca },
+        log: file.log,
+        workers: file.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, |n| n.get().min(4))),
+        notifications: file.notifications,
         paths,
     };
-    ranges::check(&config).map_err(|(key, message)| origin.refuse(key, message))?;
+    relations::check(&config).map_err(|(key, message)| origin.refuse(key, message))?;
     Ok(config)
 }
 
-fn size_or(size: Option<units::Size>, default: u64) -> u64 {
-    size.map_or(default, |s| s.0)
-}
-
-fn span_or(span: Option<units::Span>, default: Duration) -> Duration {
-    span.map_or(default, |s| s.0)
-}
-
-fn stream(raw: RawStream) -> Stream {
-    let RawStream {
-        mode,
-        commit_bytes,
-        commit_wait,
-        hold_ping,
-        hold_memory,
-        adaptive_cuts,
-        adaptive_within,
-        ping,
-        ping_after,
-        stall_alarm,
-    } = raw;
-    let seconds = Duration::from_secs;
-    Stream {
-        mode: mode.unwrap_or_default(),
-        commit_bytes: size_or(commit_bytes, 64 << 10),
-        commit_wait: span_or(commit_wait, seconds(10)),
-        hold_ping: span_or(hold_ping, seconds(10)),
-        hold_memory: size_or(hold_memory, 64 << 20),
-        adaptive_cuts: adaptive_cuts.unwrap_or(2),
-        adaptive_within: span_or(adaptive_within, seconds(600)),
-        ping: ping.unwrap_or(false),
-        ping_after: span_or(ping_after, seconds(20)),
-        stall_alarm: span_or(stall_alarm, seconds(290)),
-    }
-}
-
-fn tls(raw: RawTls, origin: &Origin<'_>) -> Result<Tls, Error> {
-    let client = match (raw.client_cert, raw.client_key) {
+fn tls(keys: TlsKeys, origin: &Origin<'_>) -> Result<Tls, Error> {
+    let client = match (keys.client_cert, keys.client_key) {
         (Some(cert), Some(key)) => Some(ClientIdentity { cert, key }),
         (None, None) => None,
         (Some(_), None) => return Err(origin.refuse("tls.client_cert", "is set without tls.client_key; name both, or none")),
@@ -200,7 +105,7 @@ fn tls(raw: RawTls, origin: &Origin<'_>) -> Result<Tls, Error> {
     if let Some(client) = &client {
         client.read().map_err(|(key, why)| origin.refuse(key, why))?;
     }
-    Ok(Tls { client, key_share: raw.key_share.unwrap_or_default() })
+    Ok(Tls { client, key_share: keys.key_share })
 }
 
 /// True when the name can stand in `/@NAME/`.

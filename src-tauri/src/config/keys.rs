@@ -1,6 +1,10 @@
 //! Every key with its value, its default and who decides it, for the panel. Secrets are never in it.
 
-use super::{Config, ProxyChoice, schema, written};
+use super::{
+    Config, ProxyChoice,
+    key::{self, Key, Moment, Secrecy, bare},
+    written,
+};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -18,7 +22,7 @@ pub struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub problem: Option<String>,
-    /// In the order of the schema.
+    /// In the order of the definition.
     pub keys: Vec<KeyView>,
 }
 
@@ -42,8 +46,24 @@ pub struct KeyView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, ts(as = "Option<Vec<String>>", optional))]
     pub choices: Vec<String>,
-    /// What it means, in a sentence or two.
+    /// What it means, in a sentence or two; of a choice, what each one means.
     pub help: String,
+    /// The least value, as it would be written in the file without quotes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub min: Option<&'static str>,
+    /// The greatest value, written likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub max: Option<&'static str>,
+    /// A value below `min` that switches the feature off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub off: Option<&'static str>,
+    /// What an integer counts: `threads`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub unit: Option<&'static str>,
     /// As it would be written in the file; null where there is none.
     #[cfg_attr(test, ts(type = "unknown"))]
     pub default: Json,
@@ -79,52 +99,53 @@ pub(super) struct Parts<'a> {
 
 pub(super) fn all(parts: &Parts<'_>) -> Vec<KeyView> {
     let (in_force, defaults) = (written(parts.config), written(parts.defaults));
-    schema::described_keys().into_iter().map(|key| one(&key, parts, &in_force, &defaults)).collect()
+    key::keys().map(|key| one(key, parts, &in_force, &defaults)).collect()
 }
 
-fn one(key: &schema::Key, parts: &Parts<'_>, in_force: &Table, defaults: &Table) -> KeyView {
-    let variable = parts.overlay.get(&key.name).cloned();
-    let in_file = find(&parts.file, &key.name);
+fn one(key: &Key, parts: &Parts<'_>, in_force: &Table, defaults: &Table) -> KeyView {
+    let name = key.name();
+    let variable = parts.overlay.get(&name).cloned();
+    let in_file = find(&parts.file, &name);
     let from = match &variable {
         Some(name) if name.starts_with("--") => "flag",
         Some(_) => "environment",
         None if in_file.is_some() => "file",
         None => "default",
     };
-    let default = match key.kind {
-        "table" => Json::Object(serde_json::Map::new()),
-        "list" => Json::Array(Vec::new()),
-        _ => key.default().as_ref().or(find(defaults, &key.name)).map(json).unwrap_or_default(),
-    };
-    let secret = is_secret(&key.name, parts.config);
+    let default = key.default().as_ref().or(find(defaults, &name)).map(json).unwrap_or_default();
+    let secret = is_secret(key, parts.config);
     let value = match (secret, from, in_file) {
         (true, ..) => Json::Null,
         (false, "default", _) => default.clone(),
         (false, "file", Some(value)) => json(value),
-        _ => find(in_force, &key.name).map(json).unwrap_or_default(),
+        _ => find(in_force, &name).map(json).unwrap_or_default(),
     };
+    let range = key.range;
     KeyView {
-        section: key.name.split_once('.').map_or("", |(section, _)| section).to_owned(),
-        kind: key.kind,
-        choices: key.choices.clone(),
-        help: key.help(),
+        section: key.section.to_owned(),
+        kind: key.kind.name(),
+        choices: key.kind.choices().map(str::to_owned).collect(),
+        help: key.meaning(),
+        min: range.map(|range| bare(range.min.text)),
+        max: range.map(|range| bare(range.max.text)),
+        off: range.and_then(|range| range.off).map(bare),
+        unit: range.and_then(|range| range.unit),
         default,
         value,
         from,
         variable,
         secret,
         set: from != "default",
-        restart: key.name == "listen",
-        key: key.name.clone(),
+        restart: key.takes_effect == Moment::AtNextStart,
+        key: name,
     }
 }
 
-/// The token always; a proxy's URL when it carries user and password.
-pub(super) fn is_secret(key: &str, config: &Config) -> bool {
-    match key {
-        "client_token" => true,
-        "proxy.url" => matches!(&config.proxy.url, ProxyChoice::Named(proxy) if proxy.login.is_some()),
-        _ => false,
+fn is_secret(key: &Key, config: &Config) -> bool {
+    match key.secrecy {
+        Some(Secrecy::Always) => true,
+        Some(Secrecy::WithLogin) => matches!(&config.proxy.url, ProxyChoice::Named(proxy) if proxy.login.is_some()),
+        None => false,
     }
 }
 

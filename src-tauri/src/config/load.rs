@@ -1,6 +1,11 @@
 //! Reads file, environment and flags, and turns them into a checked `Config`. Nothing is written here.
 
-use super::*;
+use super::{
+    definition::{File, RENAMED},
+    key::{self, Key, variable},
+    section::Section,
+    *,
+};
 use crate::files;
 use std::path::Path;
 
@@ -34,6 +39,9 @@ impl std::fmt::Debug for Sources<'_> {
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
+
+/// The config file as it is written: every key may be missing.
+pub(super) type Raw = <File as Section>::Raw;
 
 /// Why a config was refused; the message is for the user and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -101,30 +109,33 @@ pub(super) fn assemble(sources: &Sources<'_>, paths: Paths, text: &str) -> Resul
     let mut raw = parse(text, &file)?;
     let origin = Origin { file: &file, text, overlay: overlay(sources) };
     overlay_environment(&mut raw, sources.env)?;
-    if let Some(listen) = &sources.flags.listen {
-        raw.listen = Some(listen.clone());
-    }
-    if let Some(upstream) = &sources.flags.upstream {
-        raw.upstream = Some(upstream.clone());
+    for (key, flag) in flags(sources) {
+        set(&mut raw, key, toml::Value::String(flag.clone())).map_err(|message| Error::Invalid {
+            place: format!("--{key}"),
+            message,
+            key: Some(key.into()),
+        })?;
     }
     let config = check::check(raw, sources, paths, &origin)?;
     Ok((config, origin.overlay))
 }
 
-fn variable(key: &str) -> String {
-    format!("LEEWARD_{}", key.replace('.', "_").to_ascii_uppercase())
+/// The keys that the command line sets.
+fn flags<'s>(sources: &'s Sources<'_>) -> impl Iterator<Item = (&'static str, &'s String)> {
+    let flags = [("listen", &sources.flags.listen), ("upstream", &sources.flags.upstream)];
+    flags.into_iter().filter_map(|(key, flag)| Some((key, flag.as_ref()?)))
+}
+
+/// What the environment says of a key, and the variable's name.
+fn said(key: &Key, env: &dyn Fn(&str) -> Option<String>) -> Option<(String, String)> {
+    let variable = key.variable()?;
+    env(&variable).filter(|v| !v.is_empty()).map(|value| (variable, value))
 }
 
 /// The keys that the environment or the command line decides, each with the variable or flag that does.
 pub(super) fn overlay(sources: &Sources<'_>) -> BTreeMap<String, String> {
-    let set = |key: &String| (sources.env)(&variable(key)).is_some_and(|v| !v.is_empty());
-    let keys = schema::keys().into_iter().filter(set);
-    let mut overlay: BTreeMap<_, _> = keys.map(|key| (key.clone(), variable(&key))).collect();
-    for (key, flag) in [("listen", &sources.flags.listen), ("upstream", &sources.flags.upstream)] {
-        if flag.is_some() {
-            overlay.insert(key.into(), format!("--{key}"));
-        }
-    }
+    let mut overlay: BTreeMap<_, _> = key::keys().filter_map(|key| Some((key.name(), said(key, sources.env)?.0))).collect();
+    overlay.extend(flags(sources).map(|(key, _)| (key.into(), format!("--{key}"))));
     overlay
 }
 
@@ -148,6 +159,10 @@ pub(super) fn explain(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown field `") else { return message.trim().to_owned() };
     let Some((unknown, rest)) = rest.split_once('`') else { return message.to_owned() };
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let leaf = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
+    if let Some((old, new)) = RENAMED.iter().find(|(old, new)| leaf(old) == unknown && known.contains(&leaf(new))) {
+        return format!("`{old}` is called `{new}` now");
+    }
     match known.iter().max_by(|a, b| strsim::jaro_winkler(a, unknown).total_cmp(&strsim::jaro_winkler(b, unknown))) {
         Some(best) if strsim::jaro_winkler(best, unknown) > 0.6 => {
             format!("there is no key `{unknown}`; did you mean `{best}`?")
@@ -191,33 +206,35 @@ fn line_of(text: &str, key: &str) -> usize {
     1
 }
 
-/// `LEEWARD_RETRY_TOTAL=30s` sets `retry.total`; keys come from the schema, so none is forgotten.
+/// `LEEWARD_RETRY_TOTAL=30s` sets `retry.total`.
 fn overlay_environment(raw: &mut Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Error> {
-    for key in schema::keys() {
-        let variable = variable(&key);
-        let Some(value) = env(&variable).filter(|v| !v.is_empty()) else { continue };
-        let invalid = |message: String| Error::Invalid { place: variable.clone(), message, key: Some(key.clone()) };
-        let mut table = toml::Table::try_from(&*raw).map_err(|e| invalid(e.to_string()))?;
-        // A value that is valid TOML keeps its type (200, ["a"]); anything else is a string ("30s", "info").
-        let typed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
-        let candidates = [typed, Some(toml::Value::String(value.clone()))];
-        let mut last = String::new();
-        let mut done = false;
-        for candidate in candidates.into_iter().flatten() {
-            insert(&mut table, &key, candidate);
-            match table.clone().try_into::<Raw>() {
-                Ok(parsed) => {
-                    *raw = parsed;
-                    done = true;
-                    break;
-                }
-                Err(e) => last = explain(e.message()),
-            }
-        }
-        if !done {
-            return Err(invalid(last));
+    for (old, new) in RENAMED {
+        let place = variable(old);
+        if env(&place).is_some_and(|v| !v.is_empty()) {
+            return Err(Error::Invalid { place, message: format!("this variable is called {} now", variable(new)), key: None });
         }
     }
+    for key in key::keys() {
+        let Some((place, value)) = said(key, env) else { continue };
+        // A value that is valid TOML keeps its type (200, ["a"]); anything else is a string ("30s", "info").
+        let typed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
+        let done = typed.is_some_and(|typed| set(raw, &key.name(), typed).is_ok());
+        if !done {
+            set(raw, &key.name(), toml::Value::String(value)).map_err(|message| Error::Invalid {
+                place,
+                message,
+                key: Some(key.name()),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets one key, if the value is of its type.
+fn set(raw: &mut Raw, key: &str, value: toml::Value) -> Result<(), String> {
+    let mut table = toml::Table::try_from(&*raw).map_err(|e| e.to_string())?;
+    insert(&mut table, key, value);
+    *raw = table.try_into().map_err(|e: toml::de::Error| explain(e.message()))?;
     Ok(())
 }
 

@@ -1,146 +1,129 @@
-//! The config described for machines (JSON Schema) and for people (a commented file), both made from `Raw`.
+//! The config described for machines (JSON Schema) and for people (a commented file), both made from the definition.
 
-use super::raw::Raw;
-use serde_json::Value;
+use super::{
+    definition::File,
+    key::{Group, Key, Type, constant},
+    section::Section,
+};
+use serde_json::{Map, Value as Json, json};
 
 /// JSON Schema of the config file.
-pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(Raw).to_value();
-    if let Some(object) = schema.as_object_mut() {
-        object.insert("title".into(), "Leeward config.toml".into());
-    }
-    schema
-}
-
-/// All settable keys, dotted (`retry.total`); free tables such as `upstreams` are not among them.
-pub(super) fn keys() -> Vec<String> {
-    described().into_iter().map(|(key, _)| key).collect()
-}
-
-/// One key as the schema has it.
-pub(super) struct Key {
-    /// Dotted.
-    pub(super) name: String,
-    /// Its sentences, the default at the end.
-    pub(super) description: String,
-    /// `duration`, `size`, `integer`, `number`, `boolean`, `choice`, `text`, `list` or `table`.
-    pub(super) kind: &'static str,
-    /// Of a choice.
-    pub(super) choices: Vec<String>,
-}
-
-impl Key {
-    /// The description without its default.
-    pub(super) fn help(&self) -> String {
-        let help = self.description.rsplit_once("Default").map_or(self.description.as_str(), |(help, _)| help);
-        help.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-
-    /// The default as it would be written, where it is a plain value.
-    pub(super) fn default(&self) -> Option<toml::Value> {
-        literal(&self.description).and_then(|text| toml::from_str::<toml::Table>(&format!("v = {text}")).ok()?.remove("v"))
-    }
-}
-
-/// All keys with what the schema tells of them, free tables such as `upstreams` included.
-pub(super) fn described_keys() -> Vec<Key> {
-    let schema = schema();
-    let mut out = Vec::new();
-    walk(&schema, &schema, "", &mut out);
-    out
-}
-
-fn described() -> Vec<(String, String)> {
-    described_keys().into_iter().filter(|k| k.kind != "table").map(|k| (k.name, k.description)).collect()
-}
-
-fn walk(root: &Value, node: &Value, prefix: &str, out: &mut Vec<Key>) {
-    let Some(properties) = node.get("properties").and_then(Value::as_object) else { return };
-    for (name, property) in properties {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        let target = resolve(root, property);
-        if target.get("properties").is_some() {
-            walk(root, target, &key, out);
+pub fn schema() -> Json {
+    let (mut top, mut definitions) = (Map::new(), Map::new());
+    definitions.insert(
+        "Duration".into(),
+        json!({ "type": "string", "description": "a number with a unit: ms, s, m, h, d", "examples": ["250ms", "30s", "5m"] }),
+    );
+    definitions.insert(
+        "Size".into(),
+        json!({
+            "type": ["integer", "string"],
+            "description": "bytes, or a number with B, KiB, MiB, GiB",
+            "examples": [65536, "32MiB"],
+        }),
+    );
+    for group in File::groups() {
+        let keys: Map<_, _> = group.keys.iter().map(|key| (key.leaf.to_owned(), property(key))).collect();
+        if group.section.is_empty() {
+            top.extend(keys);
         } else {
-            let description = property.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let (kind, choices) = kind(root, property);
-            out.push(Key { name: key, description, kind, choices });
+            let about = json!({ "$ref": format!("#/$defs/{}", group.section), "description": group.about.trim() });
+            top.insert(group.section.into(), about);
+            let section = json!({ "type": "object", "properties": keys, "additionalProperties": false });
+            definitions.insert(group.section.into(), section);
         }
     }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Leeward config.toml",
+        "type": "object",
+        "properties": top,
+        "additionalProperties": false,
+        "$defs": definitions,
+    })
 }
 
-fn kind(root: &Value, property: &Value) -> (&'static str, Vec<String>) {
-    // An optional value of a named type is "this type or null".
-    let named = property.get("anyOf").and_then(Value::as_array).and_then(|any| any.iter().find(|v| v.get("$ref").is_some()));
-    let property = named.unwrap_or(property);
-    match property.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next()) {
-        Some("Duration") => return ("duration", Vec::new()),
-        Some("Size") => return ("size", Vec::new()),
-        _ => {}
-    }
-    let target = resolve(root, property);
-    if let Some(choices) = target.get("oneOf").and_then(Value::as_array) {
-        let names = choices.iter().filter_map(|c| c.get("const").and_then(Value::as_str));
-        return ("choice", names.map(str::to_owned).collect());
-    }
-    let kind = match target.get("type") {
-        Some(Value::Array(types)) => types.first().and_then(Value::as_str),
-        other => other.and_then(Value::as_str),
+fn property(key: &Key) -> Json {
+    let mut property = match key.kind {
+        Type::Duration => json!({ "$ref": "#/$defs/Duration" }),
+        Type::Size => json!({ "$ref": "#/$defs/Size" }),
+        Type::Integer | Type::Number | Type::Boolean => json!({ "type": key.kind.name() }),
+        Type::Choice(_) => json!({ "enum": key.kind.choices().collect::<Vec<_>>() }),
+        Type::Text => json!({ "type": "string" }),
+        Type::List => json!({ "type": "array", "items": { "type": "string" } }),
+        Type::Table => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
     };
-    let kind = match kind {
-        Some("integer") => "integer",
-        Some("number") => "number",
-        Some("boolean") => "boolean",
-        Some("array") => "list",
-        Some("object") => "table",
-        _ => "text",
-    };
-    (kind, Vec::new())
-}
-
-/// The default that a description ends with, if it can stand in a file.
-fn literal(description: &str) -> Option<&str> {
-    let default = description.rsplit_once("Default ").map(|(_, d)| d.trim_end_matches('.'))?;
-    let is_value = default.starts_with('"') || default.parse::<f64>().is_ok() || default.parse::<bool>().is_ok();
-    is_value.then_some(default)
-}
-
-fn resolve<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
-    let reference = property.get("$ref").and_then(Value::as_str);
-    reference.and_then(|r| root.pointer(r.trim_start_matches('#'))).unwrap_or(property)
+    let range = key.range.map_or(String::new(), |range| format!(" {}", range.in_words()));
+    property["description"] = (key.meaning() + &range).into();
+    if let Some(default) = key.default() {
+        property["default"] = json!(default);
+    }
+    if let (Type::Integer | Type::Number, Some(range)) = (key.kind, key.range) {
+        let number = |text| json!(constant::<toml::Value>(text));
+        (property["minimum"], property["maximum"]) = (number(range.min.text), number(range.max.text));
+    }
+    property
 }
 
 /// A config file that changes nothing: every key commented out, with its meaning and default.
 pub fn default_file() -> String {
     let mut text = String::from("# Leeward's config. Every line is a comment: remove the # to change a value.\n");
-    let mut section = String::new();
-    for (key, description) in described() {
-        let (group, leaf) = key.rsplit_once('.').unwrap_or(("", &key));
-        if group != section {
-            text.push_str(&format!("\n[{group}]\n"));
-            section = group.to_owned();
+    for Group { section, about, keys } in File::groups() {
+        if !section.is_empty() {
+            text.push_str(&format!("\n# {}\n[{section}]\n", about.trim()));
         }
-        text.push_str(&format!("\n# {}\n", description.replace('\n', "\n# ")));
-        text.push_str(&format!("# {leaf} = {}\n", literal(&description).unwrap_or("…")));
+        for key in keys.iter().filter(|key| key.kind != Type::Table) {
+            text.push('\n');
+            comment(&mut text, key.help());
+            if let Type::Choice(choices) = key.kind {
+                choices.iter().for_each(|(name, meaning)| comment(&mut text, &format!("{name}: {meaning}")));
+            }
+            if let Some(range) = key.range {
+                comment(&mut text, &range.in_words());
+            }
+            if let Some(otherwise) = key.otherwise {
+                comment(&mut text, &format!("Default: {otherwise}."));
+            }
+            text.push_str(&format!("# {} = {}\n", key.leaf, key.default.unwrap_or("…")));
+        }
     }
     text.push_str("\n# More upstreams, reached as /@NAME/…\n[upstreams]\n# work = \"https://gateway.example.com/anthropic\"\n");
     text
 }
 
+/// Words as comments of at most 100 characters a line.
+fn comment(text: &mut String, words: &str) {
+    let mut line = String::from("#");
+    for word in words.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > 100 {
+            text.push_str(&line);
+            text.push('\n');
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    text.push_str(&line);
+    text.push('\n');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::key::keys;
     use std::path::Path;
 
     #[test]
     fn every_key_is_described_and_reachable() {
-        let described = described();
-        assert!(
-            described.iter().any(|(k, _)| k == "retry.total") && described.iter().any(|(k, _)| k == "listen"),
-            "{described:?}"
-        );
-        for (key, text) in described {
-            assert!(text.contains("Default"), "{key} does not say its default: {text:?}");
+        let (schema, template) = (schema(), default_file());
+        for key in keys() {
+            let section = if key.section.is_empty() { &schema } else { &schema["$defs"][key.section] };
+            assert!(section["properties"][key.leaf]["description"].is_string(), "{} is not in the schema", key.name());
+            let line = format!("\n# {} = {}\n", key.leaf, key.default.unwrap_or("…"));
+            assert!(key.kind == Type::Table || template.contains(&line), "{} does not say its default", key.name());
+        }
+        for section in ["retry", "listen"] {
+            assert!(schema["properties"][section].is_object(), "{section}");
         }
     }
 

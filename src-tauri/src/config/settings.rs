@@ -3,11 +3,12 @@
 //! One writer at a time; the file is read again right before it is written, so that what others changed meanwhile stays.
 
 use super::{
-    Config, Error, Flags, Sources, edit, environment,
+    Config, Error, Flags, Sources,
+    definition::RENAMED,
+    edit, environment,
+    key::{self, Type},
     keys::{self, View},
-    load::{self, explain},
-    raw::Raw,
-    schema,
+    load::{self, Raw, explain},
 };
 use crate::files;
 use serde::Serialize;
@@ -151,11 +152,10 @@ impl Settings {
         changes: &Changes,
     ) -> Result<String, Vec<Complaint>> {
         let overlay = load::overlay(sources);
-        let keys = schema::described_keys();
         let alone = changes.iter().filter_map(|(key, value)| {
             let message = match overlay.get(key) {
                 Some(by) => Some(format!("is set by {by} and cannot be changed here")),
-                None => complaint(&keys, key, value),
+                None => complaint(key, value),
             };
             message.map(|message| Complaint { key: key.clone(), message })
         });
@@ -183,12 +183,16 @@ impl Settings {
 }
 
 /// What is wrong with a value whatever the others are.
-fn complaint(keys: &[schema::Key], key: &str, value: &Json) -> Option<String> {
+fn complaint(key: &str, value: &Json) -> Option<String> {
+    let known = key::keys().find(|known| known.name() == key);
     let of_table = key
         .split_once('.')
-        .is_some_and(|(table, name)| !name.is_empty() && keys.iter().any(|k| k.kind == "table" && k.name == table));
-    if !of_table && !keys.iter().any(|k| k.name == key) {
-        let near = keys.iter().map(|k| (strsim::jaro_winkler(&k.name, key), &k.name)).max_by(|a, b| a.0.total_cmp(&b.0));
+        .is_some_and(|(table, name)| !name.is_empty() && key::keys().any(|k| k.kind == Type::Table && k.name() == table));
+    if !of_table && known.is_none() {
+        if let Some((old, new)) = RENAMED.iter().find(|(old, _)| *old == key) {
+            return Some(format!("`{old}` is called `{new}` now"));
+        }
+        let near = key::keys().map(|k| (strsim::jaro_winkler(&k.name(), key), k.name())).max_by(|a, b| a.0.total_cmp(&b.0));
         return Some(match near {
             Some((likeness, name)) if likeness > 0.6 => format!("there is no key `{key}`; did you mean `{name}`?"),
             _ => format!("there is no key `{key}`"),
@@ -204,7 +208,7 @@ fn complaint(keys: &[schema::Key], key: &str, value: &Json) -> Option<String> {
     };
     let wrong = toml::from_str::<Raw>(&text).err()?;
     // The parser repeats the value, which nobody but its owner may see.
-    let secret = matches!(key, "client_token" | "proxy.url");
+    let secret = known.is_some_and(|key| key.secrecy.is_some());
     Some(if secret { "must be a text".to_owned() } else { explain(wrong.message()) })
 }
 

@@ -1,9 +1,7 @@
-//! The config as the engine sees it: typed, with units, complete. Data only.
+//! The config as the engine sees it: complete and valid. Data only; the plain sections are in `definition.rs`.
 
-use super::{Paths, Proxying};
+use super::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Paths, Pool, Proxying, Retry, Stream, Watch};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
@@ -87,106 +85,6 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Sizes in bytes and counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Request line and headers of one request.
-    pub header_bytes: usize,
-    /// Header fields of one request.
-    pub header_count: usize,
-    /// One request body.
-    pub body_bytes: u64,
-    /// Client connections at once; over it new ones are answered 503.
-    pub connections: usize,
-    /// A body up to this size is read whole and can be replayed.
-    pub replay_body_bytes: u64,
-    /// All bodies held for replay together; over it they are streamed and not replayable.
-    pub replay_total_bytes: u64,
-}
-
-/// Waits on the client's side.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientTimes {
-    /// An idle keep-alive connection stays open this long; agents pool for 300 s.
-    pub idle: Duration,
-    /// A connection that has not asked for this long gives its buffers back; its client sees nothing of it.
-    pub rest: Duration,
-    /// A connection that has yet to say its first word is waited for this long when the engine ends.
-    pub greeting: Duration,
-    /// A request head that has begun must be complete within this.
-    pub head: Duration,
-    /// A request body may pause this long.
-    pub body_idle: Duration,
-    /// How long a closed connection lingers for the client to read what was sent.
-    pub linger: Duration,
-}
-
-/// How connections to the upstream are made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connect {
-    /// TCP connect, per address.
-    pub timeout: Duration,
-    /// TLS handshake, per address.
-    pub tls_timeout: Duration,
-    /// Name resolution.
-    pub dns_timeout: Duration,
-    /// Head start of one address over the next (RFC 8305 section 5 recommends 250 ms).
-    pub stagger: Duration,
-    /// Dials at once per upstream.
-    pub parallel: usize,
-    /// How long an address or family that failed is tried last; zero: never.
-    pub quarantine: Duration,
-    /// A request of which the network takes no byte for this long has failed; zero: never.
-    pub write_stall: Duration,
-}
-
-/// The pool of idle upstream connections, per upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// Connections at once.
-    pub size: usize,
-    /// An idle connection is dropped after this; the API's edge cuts at 400 s, NATs far earlier.
-    pub idle: Duration,
-    /// Interval of TCP keep-alive probes.
-    pub keepalive: Duration,
-}
-
-/// What is tried again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Retry {
-    /// Replays of one request that reached the upstream on a reused connection.
-    pub replays: u32,
-    /// All retrying of one request together; never more than half of the client's own deadline.
-    pub total: Duration,
-    /// First pause.
-    pub base: Duration,
-    /// Longest pause.
-    pub cap: Duration,
-    /// Replays as a share of requests.
-    pub budget: f32,
-    /// Replays a second that are always allowed.
-    pub budget_floor: u32,
-    /// What becomes of a request whose fate is unknown.
-    pub unknown_fate: UnknownFate,
-    /// Whether short refusals (502, 503, 504, 529) are tried again.
-    pub absorb: bool,
-    /// Longest `retry-after` that is waited for.
-    pub absorb_within: Duration,
-}
-
-impl Eq for Retry {}
-
-/// The self-probe and the accept loop's pulse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watch {
-    /// Pause between two probes over the real port.
-    pub probe: Duration,
-    /// Limit of one probe.
-    pub probe_timeout: Duration,
-    /// A generation whose accept loop is silent for this long is replaced.
-    pub stall: Duration,
-}
-
 /// Whom to believe upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
@@ -197,66 +95,6 @@ pub enum Trust {
     },
     /// Only these DER certificates: for the demo and for tests, which own their certificate authority.
     Only(Vec<Vec<u8>>),
-}
-
-/// What becomes of an inference request that a fresh connection lost after it was sent (U7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnknownFate {
-    /// It is sent again; should the first one have run, its tokens are paid twice.
-    #[default]
-    Replay,
-    /// The client is told.
-    Pass,
-}
-
-/// How streamed answers reach the agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stream {
-    /// When events are passed on.
-    pub mode: StreamMode,
-    /// Bytes held back while an answer has no content yet.
-    pub commit_bytes: u64,
-    /// An answer held back this long begins with a ping.
-    pub commit_wait: Duration,
-    /// Interval of pings while an answer is gathered.
-    pub hold_ping: Duration,
-    /// Memory for one gathered answer; a temporary file holds the rest.
-    pub hold_memory: u64,
-    /// Cut answers within `adaptive_within` from which on answers are gathered.
-    pub adaptive_cuts: u32,
-    /// How long a cut counts.
-    pub adaptive_within: Duration,
-    /// Whether a silent stream is kept alive with pings.
-    pub ping: bool,
-    /// Silence before such a ping.
-    pub ping_after: Duration,
-    /// Silence in a stream after which a condition is raised.
-    pub stall_alarm: Duration,
-}
-
-/// When the events of an answer are passed on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum StreamMode {
-    /// As they come, from the first content on.
-    #[default]
-    Pass,
-    /// When the answer is complete.
-    Hold,
-    /// As `Hold` while cuts are frequent, else as `Pass`.
-    Adaptive,
-}
-
-/// What happens while no connection to an upstream can be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Circuit {
-    /// Failed dials in a row that open it.
-    pub failures: u32,
-    /// How long a request is parked at most.
-    pub park: Duration,
-    /// Pause between two probes.
-    pub probe: Duration,
 }
 
 /// TLS towards the upstream.
@@ -275,26 +113,4 @@ pub struct ClientIdentity {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-}
-
-/// Which key shares the `ClientHello` carries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyShare {
-    /// Post-quantum, and classical ones on networks that break it.
-    #[default]
-    Auto,
-    /// Only classical ones.
-    Classical,
-}
-
-/// The history of faults on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ledger {
-    /// Whether it is kept at all.
-    pub enabled: bool,
-    /// How long entries are kept.
-    pub keep: Duration,
-    /// Size of the file in bytes.
-    pub size: u64,
 }

@@ -1,16 +1,29 @@
-//! Durations ("250ms", "5m") and sizes ("64KiB") as people write them. No defaults here.
+//! Durations ("250ms", "5m"), sizes ("64KiB") and shares as people write them. No defaults here.
 
+use super::{key::Type, section::KeyType};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
-/// A duration in a config file: a string with a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span(pub Duration);
+/// A duration in the file: a string with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) struct Time(Duration);
 
-impl<'de> Deserialize<'de> for Span {
+impl KeyType for Time {
+    type Value = Duration;
+    const TYPE: Type = Type::Duration;
+
+    fn value(self) -> Duration {
+        self.0
+    }
+    fn of(value: Duration) -> Self {
+        Self(value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        humantime::parse_duration(text.trim()).map(Span).map_err(|_| {
+        humantime::parse_duration(text.trim()).map(Self).map_err(|_| {
             de::Error::custom(format!(
                 "`{text}` is not a duration; write a number with a unit, such as \"250ms\", \"30s\" or \"5m\""
             ))
@@ -18,61 +31,84 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-impl Serialize for Span {
+impl Serialize for Time {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(&humantime::format_duration(self.0))
     }
 }
 
-impl schemars::JsonSchema for Span {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
+/// A size in the file: a number of bytes, or a string with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) struct Bytes<N>(N);
+
+impl<N> KeyType for Bytes<N>
+where
+    N: Copy + PartialOrd + TryFrom<u64> + TryInto<u64>,
+{
+    type Value = N;
+    const TYPE: Type = Type::Size;
+
+    fn value(self) -> N {
+        self.0
     }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "a number with a unit: ms, s, m, h", "examples": ["250ms", "30s", "5m"] })
+    fn of(value: N) -> Self {
+        Self(value)
     }
 }
 
-/// A size in a config file: a number of bytes, or a string with a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Size(pub u64);
-
-impl<'de> Deserialize<'de> for Size {
+impl<'de, N: TryFrom<u64>> Deserialize<'de> for Bytes<N> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl de::Visitor<'_> for Visitor {
-            type Value = Size;
+            type Value = u64;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a number of bytes or a size such as \"64KiB\" or \"32MiB\"")
             }
-            fn visit_i64<E: de::Error>(self, v: i64) -> Result<Size, E> {
-                u64::try_from(v).map(Size).map_err(|_| E::custom(format!("a size cannot be negative, and this is {v}")))
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<u64, E> {
+                u64::try_from(v).map_err(|_| E::custom(format!("a size cannot be negative, and this is {v}")))
             }
-            fn visit_u64<E: de::Error>(self, v: u64) -> Result<Size, E> {
-                Ok(Size(v))
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<u64, E> {
+                Ok(v)
             }
-            fn visit_str<E: de::Error>(self, v: &str) -> Result<Size, E> {
-                parse_size(v).map(Size).ok_or_else(|| {
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<u64, E> {
+                parse_size(v).ok_or_else(|| {
                     E::custom(format!("`{v}` is not a size; write bytes, or a number with KiB, MiB or GiB, such as \"32MiB\""))
                 })
             }
         }
-        d.deserialize_any(Visitor)
+        let bytes = d.deserialize_any(Visitor)?;
+        N::try_from(bytes)
+            .map(Self)
+            .map_err(|_| de::Error::custom(format!("{bytes} bytes are more than this machine can address")))
     }
 }
 
-impl Serialize for Size {
+impl<N: Copy + TryInto<u64>> Serialize for Bytes<N> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&format_size(self.0))
+        s.collect_str(&format_size(self.0.try_into().unwrap_or(u64::MAX)))
     }
 }
 
-impl schemars::JsonSchema for Size {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
+/// A share in the file: a number between 0 and 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize)]
+pub(super) struct Share(f32);
+
+impl KeyType for Share {
+    type Value = f32;
+    const TYPE: Type = Type::Number;
+
+    fn value(self) -> f32 {
+        self.0
     }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": ["integer", "string"], "description": "bytes, or a number with B, KiB, MiB, GiB", "examples": [65536, "32MiB"] })
+    fn of(value: f32) -> Self {
+        Self(value)
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        // Through its text: 0.2 as f32 is not 0.2 as f64.
+        s.serialize_f64(self.0.to_string().parse().unwrap_or_default())
     }
 }
 

@@ -337,7 +337,7 @@ impl Attempts {
     /// A response that says "not now, but in so many seconds", where the config wants that waited for.
     fn declined(&self, response: &Response<Incoming>) -> Option<(Failure, Duration)> {
         let (status, headers) = (response.status().as_u16(), response.headers());
-        let wanted = self.context.exchange.config.retry.absorb && DECLINED.contains(&status);
+        let wanted = self.context.exchange.config.retry.server_errors && DECLINED.contains(&status);
         let final_word = headers.get("x-should-retry").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"false"));
         if !wanted || final_word {
             return None;

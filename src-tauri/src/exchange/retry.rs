@@ -117,9 +117,9 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
         Cause::CutBeforeContent if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline / 2),
         Cause::CutWhileHeld if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline),
         // U12: declined; only where the user wants it, and only for as long as the API asks.
-        Cause::Declined if policy.absorb && attempt.kind != Kind::NotReplayable && !attempt.client_retries => {
+        Cause::Declined if policy.server_errors && attempt.kind != Kind::NotReplayable && !attempt.client_retries => {
             match attempt.retry_after {
-                Some(after) if after <= policy.absorb_within && attempt.retrying + after < policy.total => {
+                Some(after) if after <= policy.max_retry_after && attempt.retrying + after < policy.total => {
                     replay(after.max(policy.base), attempt.deadline / 2)
                 }
                 _ => Verdict::Pass,

@@ -32,7 +32,7 @@ pub(super) async fn serve(inbound: Arc<Inbound>, mut stream: TcpStream, shed: bo
     let mut first_byte = [0u8; 1];
     let mut awaiting = Some(awaiting);
     loop {
-        let limit = if awaiting.is_some() { inbound.config.client.greeting } else { inbound.config.client.idle };
+        let limit = if awaiting.is_some() { inbound.config.client.first_request_timeout } else { inbound.config.client.idle };
         // Agents keep many connections that say nothing: each costs a socket and a small task, until it speaks.
         tokio::select! {
             // What has come before the end is still answered.
@@ -93,7 +93,7 @@ async fn speak(
         .max_buf_size(config.limits.header_bytes.saturating_add(8 << 10).max(64 << 10))
         .serve_connection(TokioIo::new(io), service);
     let mut mode = inbound.mode.clone();
-    let mut rest_check = Instant::now() + config.client.rest;
+    let mut rest_check = Instant::now() + config.client.buffer_idle;
     let mut asked = 0;
     let ended = loop {
         tokio::select! {
@@ -109,7 +109,7 @@ async fn speak(
                     // Between polls, with nothing read and nothing left to write, hyper's parts hold no byte of anybody's.
                     return Some(connection.into_parts().io.into_inner().into_stream());
                 }
-                (asked, rest_check) = (now, Instant::now() + config.client.rest);
+                (asked, rest_check) = (now, Instant::now() + config.client.buffer_idle);
             }
         }
     };

@@ -10,8 +10,8 @@ const POLICY: Retry = Retry {
     budget: 0.2,
     budget_floor: 10,
     unknown_fate: UnknownFate::Replay,
-    absorb: true,
-    absorb_within: Duration::from_secs(5),
+    server_errors: true,
+    max_retry_after: Duration::from_secs(5),
 };
 
 fn attempt(cause: Cause) -> Attempt {
@@ -146,7 +146,7 @@ fn a_refusal_is_absorbed_for_as_long_as_the_api_asks_and_only_when_wanted() {
     assert_eq!(decided(&base), Verdict::Retry { after: Duration::from_secs(1), fresh: true, replay: true });
     assert!(!retried(&Attempt { retry_after: None, ..base }));
     assert!(!retried(&Attempt { retry_after: Some(Duration::from_secs(6)), ..base }));
-    assert_eq!(decide(&base, &Retry { absorb: false, ..POLICY }, || true, 0.5), Verdict::Pass, "off by default");
+    assert_eq!(decide(&base, &Retry { server_errors: false, ..POLICY }, || true, 0.5), Verdict::Pass, "off by default");
 }
 
 #[test]

@@ -82,8 +82,8 @@ impl Origin {
     }
 
     async fn wait(&self, waiting: &mut Waiting<'_>, give_up: Instant) -> Given {
-        let (park, since) = (self.config.circuit.park, Instant::now());
-        let mut look = give_up.min(since + park.max(LOOK));
+        let (max_wait, since) = (self.config.circuit.max_wait, Instant::now());
+        let mut look = give_up.min(since + max_wait.max(LOOK));
         loop {
             tokio::select! {
                 biased;
@@ -97,7 +97,7 @@ impl Origin {
                 let inner = self.lock();
                 let opened = inner.circuit.opened();
                 // Parked from the moment in which both the request and the open circuit were there.
-                look = give_up.min(opened.map_or(now + park.max(LOOK), |at| at.max(since) + park));
+                look = give_up.min(opened.map_or(now + max_wait.max(LOOK), |at| at.max(since) + max_wait));
                 match opened {
                     _ if look > now => continue,
                     Some(_) => inner.circuit.verdict(now, &self.endpoint),

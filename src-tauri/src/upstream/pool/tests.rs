@@ -101,7 +101,7 @@ async fn an_origin_that_nobody_uses_is_left_alone_by_a_change() {
 async fn another_network_closes_the_circuit_and_keeps_who_waits() {
     let bench = bench(false, |c| {
         c.circuit.failures = 1;
-        (c.circuit.probe, c.retry.base, c.circuit.park) = (2 * LIMIT, 2 * LIMIT, 2 * LIMIT);
+        (c.circuit.probe, c.retry.base, c.circuit.max_wait) = (2 * LIMIT, 2 * LIMIT, 2 * LIMIT);
     })
     .await;
     let address = bench.listener.local_addr().unwrap();
@@ -190,7 +190,7 @@ async fn the_sweep_brings_no_connection_into_another_network() {
 /// Without parking a request still waits for its dial: only an open circuit sends it away.
 #[tokio::test]
 async fn without_parking_a_request_still_waits_for_its_dial() {
-    let bench = bench(true, |c| c.circuit.park = Duration::ZERO).await;
+    let bench = bench(true, |c| c.circuit.max_wait = Duration::ZERO).await;
     assert!(timeout(Duration::from_millis(500), bench.checkout()).await.is_err(), "the handshake takes its time");
     let Bench { origin, listener, home } = bench;
     drop(listener);
