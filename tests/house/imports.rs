@@ -201,7 +201,9 @@ fn inline_paths(code: &str, children: &BTreeSet<String>) -> Vec<Module> {
         if starts && (first == "crate" || first == "super" || children.contains(first)) {
             let end = code[at..].find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').map_or(code.len(), |n| at + n);
             let path = code[at - first.len()..end].split("::").filter(|part| !part.is_empty());
-            found.push(path.map(str::to_owned).collect());
+            let path: Module = path.map(str::to_owned).collect();
+            // `super::{…}` is a group, which `uses` opens.
+            found.extend(Some(path).filter(|path| path.len() > 1));
         }
     }
     found

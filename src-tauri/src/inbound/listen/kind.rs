@@ -17,7 +17,11 @@ pub enum Kind {
 impl Kind {
     /// From the system's code alone; texts differ by language and platform.
     pub fn of(error: &io::Error) -> Self {
-        error.raw_os_error().map_or(Self::Connection, platform::kind_of)
+        match error.raw_os_error() {
+            Some(code) if platform::RESOURCES.contains(&code) => Self::Resources,
+            Some(code) if platform::SOCKET.contains(&code) => Self::Socket,
+            Some(_) | None => Self::Connection,
+        }
     }
 }
 

@@ -1,18 +1,11 @@
-//! Unix half of `listen`: what `accept`'s error codes call for.
+//! Unix half of `listen`: `accept`'s error codes that mean more than one lost connection.
 
-use super::Kind;
 use rustix::io::Errno;
 
-/// Compares plain numbers: `Errno::from_raw_os_error` panics on a code that the system does not know.
-pub(super) fn kind_of(code: i32) -> Kind {
-    const RESOURCES: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    const SOCKET: [Errno; 4] = [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP];
-    let any = |list: [Errno; 4]| list.iter().any(|e| e.raw_os_error() == code);
-    if any(RESOURCES) {
-        Kind::Resources
-    } else if any(SOCKET) {
-        Kind::Socket
-    } else {
-        Kind::Connection
-    }
-}
+/// File descriptors or memory are short.
+pub(super) const RESOURCES: [i32; 4] =
+    [Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error(), Errno::NOBUFS.raw_os_error(), Errno::NOMEM.raw_os_error()];
+
+/// The socket may be gone.
+pub(super) const SOCKET: [i32; 4] =
+    [Errno::BADF.raw_os_error(), Errno::INVAL.raw_os_error(), Errno::NOTSOCK.raw_os_error(), Errno::OPNOTSUPP.raw_os_error()];

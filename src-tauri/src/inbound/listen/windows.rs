@@ -1,6 +1,4 @@
-//! Windows half of `listen`: what `accept`'s error codes call for (winsock error codes, winerror.h).
-
-use super::Kind;
+//! Windows half of `listen`: `accept`'s error codes that mean more than one lost connection (winsock error codes, winerror.h).
 
 const ERROR_INVALID_HANDLE: i32 = 6;
 const ERROR_NOT_ENOUGH_MEMORY: i32 = 8;
@@ -11,10 +9,8 @@ const WSAENOTSOCK: i32 = 10_038;
 const WSAEOPNOTSUPP: i32 = 10_045;
 const WSAENOBUFS: i32 = 10_055;
 
-pub(super) fn kind_of(code: i32) -> Kind {
-    match code {
-        ERROR_NOT_ENOUGH_MEMORY | ERROR_OUTOFMEMORY | WSAEMFILE | WSAENOBUFS => Kind::Resources,
-        ERROR_INVALID_HANDLE | WSAEINVAL | WSAENOTSOCK | WSAEOPNOTSUPP => Kind::Socket,
-        _ => Kind::Connection,
-    }
-}
+/// File descriptors or memory are short.
+pub(super) const RESOURCES: [i32; 4] = [ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY, WSAEMFILE, WSAENOBUFS];
+
+/// The socket may be gone.
+pub(super) const SOCKET: [i32; 4] = [ERROR_INVALID_HANDLE, WSAEINVAL, WSAENOTSOCK, WSAEOPNOTSUPP];
