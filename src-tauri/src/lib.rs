@@ -15,6 +15,7 @@ pub mod logging;
 pub mod network;
 pub mod proxy;
 mod second;
+mod shortage;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;

@@ -6,7 +6,7 @@ pub mod traffic;
 
 use crate::{
     control::{NetworkWhy, Session},
-    health::Condition,
+    health::{Code, Condition},
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub struct Listener {
     pub over_cap: u64,
 }
 
-/// The last self-probe.
+/// The last self-probe that could be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Probe {
@@ -61,6 +61,9 @@ pub struct Probe {
     pub took_us: u64,
     /// Misses in a row.
     pub misses: u32,
+    /// Self-probes since then that could not be made, for lack of file descriptors, memory or ports.
+    #[serde(default)]
+    pub unasked: u32,
 }
 
 /// Changes of this machine's network, sleep included.
@@ -121,6 +124,11 @@ impl Status {
             sessions: Vec::new(),
             network: Network::default(),
         }
+    }
+
+    /// Why it ended, where nobody had told it to.
+    pub fn failure(&self) -> Option<&str> {
+        self.conditions.iter().find(|c| c.code == Code::EngineFailed).map(|c| c.sentence.as_str())
     }
 
     /// `ok`, `degraded` or `broken`, from the worst condition and whether it accepts.
