@@ -31,7 +31,7 @@ use crate::{
     proxy::{Adopt, Channels, HeldBytes, Shared, listen},
     status::{Status, traffic::Traffic},
 };
-pub use options::{EngineOptions, Refilter, Reload, ReloadError};
+pub use options::{EngineOptions, Refilter, Reload};
 use std::{
     collections::BTreeMap,
     io,

@@ -88,7 +88,9 @@ pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<L
     if let Some(error) = &listener.last_accept_error {
         lines.push(ok("survived", format!("{error} (the last accept error; it cost one connection at most)")));
     }
-    lines.push(status.probe.as_ref().map_or_else(|| ok("checked", "not yet".into()), |probe| checked(probe, &since(probe.at_unix_ms))));
+    lines.push(
+        status.probe.as_ref().map_or_else(|| ok("checked", "not yet".into()), |probe| checked(probe, &since(probe.at_unix_ms))),
+    );
     lines.push(ok(
         "process",
         format!(

@@ -14,7 +14,8 @@ pub(super) fn guard(health: &Tracker, publish: &watch::Sender<Status>, superviso
     if !panicked && publish.borrow().phase == Phase::Stopped {
         return;
     }
-    let sentence = "Leeward's supervisor has failed, and nobody is served any more: start Leeward again (the log says what failed).";
+    let sentence =
+        "Leeward's supervisor has failed, and nobody is served any more: start Leeward again (the log says what failed).";
     tracing::error!("{sentence}");
     health.set(Code::EngineFailed, None, sentence);
     publish.send_modify(|status| {

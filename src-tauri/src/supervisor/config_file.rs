@@ -1,12 +1,15 @@
 //! The config on disk: whether it has changed, and what it says now. Puts nothing in force.
 
-use super::{Refilter, Reload, ReloadError};
+use super::{
+    Refilter,
+    options::{Read, ReloadError},
+};
 use crate::{config::Config, shortage::is_shortage};
 use std::{io, path::Path, time::SystemTime};
 
 /// Where the config comes from, and which state of it was read last.
 pub(super) struct ConfigFile {
-    reload: Reload,
+    reload: Read,
     refilter: Option<Refilter>,
     /// When the file was changed that was read last; `None`: there was none.
     read: Option<SystemTime>,
@@ -14,7 +17,7 @@ pub(super) struct ConfigFile {
 
 impl ConfigFile {
     /// The config has just been read.
-    pub(super) fn new(reload: Reload, refilter: Option<Refilter>, config: &Config) -> Self {
+    pub(super) fn new(reload: Read, refilter: Option<Refilter>, config: &Config) -> Self {
         Self { reload, refilter, read: modified(&config.paths.config_file).flatten() }
     }
 
@@ -67,7 +70,10 @@ mod tests {
         #[cfg(unix)]
         let (short, other) = {
             use rustix::io::Errno;
-            ([Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error), [Errno::NOENT, Errno::ACCESS].map(Errno::raw_os_error))
+            (
+                [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error),
+                [Errno::NOENT, Errno::ACCESS].map(Errno::raw_os_error),
+            )
         };
         #[cfg(windows)]
         let (short, other) = ([4, 8, 1450], [2, 5]);

@@ -10,11 +10,14 @@ use crate::{
 use std::{net::TcpListener, path::PathBuf, sync::Arc};
 
 /// Reads the config again, for a restart or a changed file.
-pub type Reload = Box<dyn Fn() -> Result<Config, ReloadError> + Send>;
+pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
+
+/// The same, with a shortage told apart.
+pub(super) type Read = Box<dyn Fn() -> Result<Config, ReloadError> + Send>;
 
 /// Why there is no new config.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReloadError {
+pub(super) enum ReloadError {
     /// What is there cannot be in force.
     #[error("{0}")]
     Refused(String),
@@ -28,7 +31,7 @@ pub type Refilter = Box<dyn Fn(&str) -> Result<(), String> + Send>;
 
 /// The program around an engine.
 pub struct EngineOptions {
-    pub(super) reload: Reload,
+    pub(super) reload: Read,
     pub(super) settings: Option<Arc<Settings>>,
     pub(super) refilter: Option<Refilter>,
     pub(super) panel: Option<PathBuf>,
@@ -48,11 +51,11 @@ impl EngineOptions {
     /// The config comes from there, and may be changed there.
     pub fn of(settings: Arc<Settings>) -> Self {
         let again = settings.clone();
-        let reload: Reload = Box::new(move || again.load().map_err(|e| refused_or_unread(&e)));
+        let reload: Read = Box::new(move || again.load().map_err(|e| refused_or_unread(&e)));
         Self { settings: Some(settings), ..Self::reading(reload) }
     }
 
-    fn reading(reload: Reload) -> Self {
+    fn reading(reload: Read) -> Self {
         Self { reload, settings: None, refilter: None, panel: None, window: None, lock: None, inherited: None, may_leave: false }
     }
 

@@ -27,7 +27,7 @@ const DISTANCE: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_millis(50);
 
 /// What is seen at one moment. The default: nothing was asked, and nothing happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Observations {
     /// The socket is being let go of, or bound again.
     pub(super) mending: bool,
@@ -116,8 +116,8 @@ pub(super) enum Probe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Nothing,
-    /// Look again in this time, without waiting for the next tick.
-    LookAgain(Duration),
+    /// Check everything again in this time, without waiting for the next tick.
+    CheckAgain(Duration),
     /// The socket is sound: the newest accept loop gets another handle of it.
     GiveHandle,
     /// The socket is gone: everybody lets go of it, and the same port is bound again.
@@ -184,7 +184,7 @@ fn about_the_socket(seen: &Observations) -> Option<Decision> {
         (Listening::No, _) => Some(Decision::Rebind(Cause::SocketGone)),
         (_, Handle::Refused) => Some(Decision::Rebind(Cause::NoHandle)),
         _ if only_fails => Some(Decision::Rebind(Cause::SocketOnlyFails)),
-        (_, Handle::Short) => Some(Decision::LookAgain(RETRY)),
+        (_, Handle::Short) => Some(Decision::CheckAgain(RETRY)),
         (_, Handle::NotTaken) => Some(replace(seen, Decision::Replace(Cause::HandleNotTaken))),
         (_, Handle::Wanted) => Some(Decision::GiveHandle),
         (_, Handle::Fine) => (seen.suspicions > 0).then_some(Decision::GiveHandle),
@@ -204,11 +204,9 @@ fn about_the_generation(seen: &Observations) -> Decision {
         return replace(seen, Decision::LetGoAndReplace(Cause::NobodyAccepts));
     }
     match (seen.probe, seen.pulse) {
-        (Probe::Missed(count), _) if count >= MISSES => {
-            replace(seen, Decision::LetGoAndReplace(Cause::ProbesUnanswered(count)))
-        }
+        (Probe::Missed(count), _) if count >= MISSES => replace(seen, Decision::LetGoAndReplace(Cause::ProbesUnanswered(count))),
         // It should have answered long ago: the limit is kept to the millisecond, not to the next tick.
-        (_, Pulse::Owed(time)) if time >= OWED => Decision::LookAgain(seen.stall - time),
+        (_, Pulse::Owed(time)) if time >= OWED => Decision::CheckAgain(seen.stall - time),
         _ => Decision::Nothing,
     }
 }
@@ -218,7 +216,7 @@ fn replace(seen: &Observations, decision: Decision) -> Decision {
     match seen.since_replacement {
         // Its acceptance mends what is wrong, or its limit runs out.
         _ if seen.coming.is_some() => Decision::Nothing,
-        Some(since) if since < DISTANCE => Decision::LookAgain(DISTANCE - since),
+        Some(since) if since < DISTANCE => Decision::CheckAgain(DISTANCE - since),
         _ => decision,
     }
 }

@@ -56,7 +56,7 @@ enum Tick {
     Command(Option<Command>),
     Event(Option<Event>),
     Second,
-    LookAgain,
+    CheckAgain,
     Rebind,
     Released,
     Probe,
@@ -78,8 +78,8 @@ struct Run {
     generations: Generations,
     /// What was seen before, as far as it matters.
     memory: Memory,
-    /// When to look again, where that is before the next tick.
-    look_again_at: Option<Instant>,
+    /// When to check everything again, where that is before the next tick.
+    check_at: Option<Instant>,
     probing: Probing,
     network: NetworkWatch,
     publish: watch::Sender<Status>,
@@ -101,14 +101,14 @@ impl Run {
         let mut source: JoinSet<()> = self.network.take_source().into_iter().collect();
         let mut seconds = second::ticks();
         loop {
-            let (look_again_at, rebind_at) = (self.look_again_at, self.listener.rebind_at);
+            let (check_at, rebind_at) = (self.check_at, self.listener.rebind_at);
             let released_by = self.listener.released_by();
             let may_probe = !self.probing.is_under_way && self.generations.current() > 0;
             let tick = tokio::select! {
                 command = self.commanded.recv() => Tick::Command(command),
                 event = self.events.recv() => Tick::Event(event),
                 _ = seconds.tick() => Tick::Second,
-                () = at(look_again_at), if look_again_at.is_some() => Tick::LookAgain,
+                () = at(check_at), if check_at.is_some() => Tick::CheckAgain,
                 () = at(rebind_at), if rebind_at.is_some() => Tick::Rebind,
                 () = at(released_by), if released_by.is_some() => Tick::Released,
                 () = sleep_until(self.probing.next_at), if may_probe => Tick::Probe,
@@ -127,7 +127,7 @@ impl Run {
                 Tick::Event(Some(event)) => self.react(event),
                 Tick::Event(None) => {} // the generations' maker holds a sender
                 Tick::Second => self.tick(),
-                Tick::LookAgain => self.look_again(),
+                Tick::CheckAgain => self.check(),
                 Tick::Rebind => self.rebind(),
                 Tick::Released => self.released(),
                 Tick::Probe => self.start_probe(),

@@ -9,7 +9,8 @@ use crate::{
     proxy::{Adopt, Shared},
     status::Status,
     supervisor::{
-        Refilter, Reload, config_file::ConfigFile, generations::Generations, probe::Probing, recovery::Memory, socket::Socket,
+        Refilter, config_file::ConfigFile, generations::Generations, options::Read, probe::Probing, recovery::Memory,
+        socket::Socket,
     },
 };
 use std::{
@@ -30,7 +31,7 @@ const EVENTS: usize = 64;
 /// What the loop is made from.
 pub(in crate::supervisor) struct Parts {
     pub(in crate::supervisor) config: Config,
-    pub(in crate::supervisor) reload: Reload,
+    pub(in crate::supervisor) reload: Read,
     pub(in crate::supervisor) refilter: Option<Refilter>,
     pub(in crate::supervisor) shared: Arc<Shared>,
     pub(in crate::supervisor) socket: Socket,
@@ -50,14 +51,15 @@ pub(in crate::supervisor) struct Parts {
 
 impl Run {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { config, reload, refilter, shared, socket, lock, publish, commanded, ledger, adopt, each_turn, ready, .. } = parts;
+        let Parts { config, reload, refilter, shared, socket, lock, publish, commanded, ledger, adopt, each_turn, ready, .. } =
+            parts;
         let (tell, events) = mpsc::channel(EVENTS);
         Self {
             file: ConfigFile::new(reload, refilter, &config),
             listener: Listener::new(socket, lock),
             generations: Generations::new(adopt, tell),
             memory: Memory::default(),
-            look_again_at: None,
+            check_at: None,
             probing: Probing::new(&config.watch),
             network: NetworkWatch::new(parts.network, parts.news, parts.source),
             config: Arc::new(config),

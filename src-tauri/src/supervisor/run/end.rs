@@ -32,7 +32,8 @@ impl Run {
             phase,
             generation: self.generations.current(),
             listener: {
-                let mut listener = crate::status::Listener { address: self.listener.socket.address().to_string(), ..Default::default() };
+                let mut listener =
+                    crate::status::Listener { address: self.listener.socket.address().to_string(), ..Default::default() };
                 self.shared.counters.fill(&mut listener);
                 listener
             },

@@ -1,4 +1,4 @@
-//! The self-probe in the loop: made in its turn, and what came of it told to whoever looks after the engine.
+//! The self-probe in the loop: made in its turn, and what came of it is told.
 
 use super::{Run, Tick};
 use crate::{
@@ -34,7 +34,7 @@ impl Run {
         self.probing.ended(outcome, took, &self.config.watch);
         self.tell_of_probe(answer, outcome);
         let seen = Observations { probe: outcome, ..self.observe() };
-        if let Decision::LookAgain(time) = self.recover(&seen, "") {
+        if let Decision::CheckAgain(time) = self.recover(&seen, "") {
             // By then it is not known any more what this one has found.
             self.probing.next_at = self.probing.next_at.min(Instant::now() + time);
         }
@@ -87,7 +87,9 @@ impl Run {
                 }
             }
             (Probe::CouldNotAsk, _) => {
-                tracing::warn!("the self-probe of {address} went unanswered, as accepting fails for want of descriptors or memory");
+                tracing::warn!(
+                    "the self-probe of {address} went unanswered, as accepting fails for want of descriptors or memory"
+                );
             }
             (Probe::NotEnded, _) => {}
         }

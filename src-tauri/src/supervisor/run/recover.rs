@@ -37,9 +37,9 @@ impl Run {
         seen
     }
 
-    /// Looks at everything, and does what there is to do about it.
-    pub(super) fn look_again(&mut self) {
-        self.look_again_at = None;
+    /// Observes everything, and does what there is to do about it.
+    pub(super) fn check(&mut self) {
+        self.check_at = None;
         let seen = self.observe_all();
         self.recover(&seen, "");
     }
@@ -49,9 +49,9 @@ impl Run {
         let decision = decide(seen);
         match decision {
             Decision::Nothing => {}
-            Decision::LookAgain(time) => {
+            Decision::CheckAgain(time) => {
                 let at = Instant::now() + time;
-                self.look_again_at = Some(self.look_again_at.map_or(at, |earlier| earlier.min(at)));
+                self.check_at = Some(self.check_at.map_or(at, |earlier| earlier.min(at)));
             }
             Decision::GiveHandle => self.give_handle(),
             Decision::Rebind(cause) => {
@@ -64,7 +64,7 @@ impl Run {
             Decision::GiveUpComing(cause) => {
                 self.give_up_coming(&with(cause, detail));
                 // What is wrong beside it has waited for its end.
-                self.look_again();
+                self.check();
             }
             Decision::Replace(cause) => self.replace(cause, detail),
             Decision::LetGoAndReplace(cause) => self.release(Next::Replace(cause)),

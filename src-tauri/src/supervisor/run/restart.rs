@@ -6,8 +6,8 @@ use crate::{
     control::Restarted,
     health::Code,
     supervisor::{
-        ReloadError,
         generations::{PendingGeneration, Reply},
+        options::ReloadError,
         recovery::Observations,
     },
 };
@@ -46,7 +46,7 @@ impl Run {
             return;
         }
         match self.reload_config() {
-            // Nobody asked but the file: it is looked at again soon.
+            // Nobody asked but the file, and that is checked again soon.
             Err(ReloadError::Unread(why)) if replies.is_empty() => tracing::debug!("the config is read later: {why}"),
             reloaded => self.start_generation(replies, reloaded.err().map(|why| why.to_string())),
         }

@@ -1,18 +1,18 @@
-//! What is looked after once a second: ended generations, socket, pulse and backlog; more slowly the config file and a
+//! What is done once a second: ended generations are taken in, everything is checked; less often the config file and a
 //! port that is taken.
 
 use super::{Run, Tick};
 use crate::{health::Code, instance::reachable};
 use std::{io, net::SocketAddr};
 
-/// The config file and a taken port are looked at every so many ticks.
+/// The config file and a taken port are checked every so many ticks.
 const SLOW_TICKS: u64 = 2;
 
 impl Run {
     pub(super) fn tick(&mut self) {
         self.ticks += 1;
         self.generations.reap();
-        self.look_again();
+        self.check();
         if self.ticks.is_multiple_of(SLOW_TICKS) {
             if self.file.has_changed(&self.config) {
                 tracing::info!("the config file has changed");
