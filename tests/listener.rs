@@ -323,6 +323,25 @@ async fn l9_what_was_mended_is_probed_at_once() {
     tokio::time::timeout(LIMIT, mended).await.expect("long before the next probe's turn").unwrap();
 }
 
+/// L9: while accepting fails for want of descriptors, nobody can be answered, and another engine would have no more of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l9_an_engine_that_is_short_of_descriptors_is_not_replaced() {
+    let upstream = upstream();
+    let script = Script::default();
+    let engine = TestEngine::with(Some(&upstream), |c| c.watch.probe = Duration::from_millis(20), script.hooks());
+    let mut status = engine.engine.status();
+    let first = status.wait_for(|s| s.probe.as_ref().is_some_and(|p| p.ok));
+    tokio::time::timeout(LIMIT, first).await.unwrap().unwrap();
+    // Each costs a probe its connection.
+    let short = if cfg!(windows) { 10_024 } else { 24 };
+    script.then((0..40).map(|_| Step::Fail(io::Error::from_raw_os_error(short))));
+    let unasked = status.wait_for(|s| s.probe.as_ref().is_some_and(|p| p.ok && p.misses == 0 && p.unasked >= 10));
+    tokio::time::timeout(LIMIT, unasked).await.expect("what is known stays as it is").unwrap();
+    let well = status.wait_for(|s| s.conditions.is_empty() && s.probe.as_ref().is_some_and(|p| p.ok && p.unasked == 0));
+    tokio::time::timeout(LIMIT, well).await.expect("it is over with the shortage").unwrap();
+    assert_eq!((script.left(), status.borrow().generation, status.borrow().listener.rebinds), (0, 1, 0));
+}
+
 /// The backstop: a supervisor that panics cannot mend anything any more, and says so to whoever shows or serves it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_supervisor_that_panics_is_told_of() {

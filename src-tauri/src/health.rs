@@ -50,7 +50,7 @@ pub enum Code {
     StreamsHeld,
     /// The history of faults cannot be kept.
     LedgerUnusable,
-    /// The engine's owner has failed, and nobody is served.
+    /// The engine's owner has failed, and nothing is accepted any more.
     EngineFailed,
 }
 

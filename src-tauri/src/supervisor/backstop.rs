@@ -1,5 +1,5 @@
 //! What is left to do when the supervisor itself fails: nobody owns the socket any more, and that must be seen. Mends
-//! nothing: the generations end with the supervisor, and the program around it decides what follows.
+//! nothing: the generations stop accepting without their owner, and the program around it decides what follows.
 
 use crate::{
     health::{Code, Tracker},
@@ -15,7 +15,7 @@ pub(super) fn guard(health: &Tracker, publish: &watch::Sender<Status>, superviso
         return;
     }
     let sentence =
-        "Leeward's supervisor has failed, and nobody is served any more: start Leeward again (the log says what failed).";
+        "Leeward's supervisor has failed, and nothing is accepted any more: start Leeward again (the log says what failed).";
     tracing::error!("{sentence}");
     health.set(Code::EngineFailed, None, sentence);
     publish.send_modify(|status| {

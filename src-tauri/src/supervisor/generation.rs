@@ -155,7 +155,7 @@ fn live(
             ended(format!("the accept loop ended: {e}"));
         }
         let mut mode = mode;
-        // Whoever ends it, its streams may finish; without a supervisor there is nobody to finish for.
+        // Whoever ends it, its streams may finish.
         if mode.wait_for(|m| *m != Mode::Serving).await.is_ok() {
             tokio::select! {
                 () = proxy.drained() => {}

@@ -45,6 +45,13 @@ pub(super) struct Generations {
     events: mpsc::Sender<Event>,
 }
 
+/// Without an owner nobody accepts, so that the next process can; what is in flight may finish.
+impl Drop for Generations {
+    fn drop(&mut self) {
+        self.retire_below(u64::MAX);
+    }
+}
+
 impl Generations {
     pub(super) fn new(adopt: Adopt, events: mpsc::Sender<Event>) -> Self {
         Self { running: Vec::new(), current: 0, upstream: String::new(), next: 1, coming: None, adopt, events }
