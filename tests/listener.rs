@@ -328,14 +328,17 @@ async fn l9_what_was_mended_is_probed_at_once() {
 async fn l9_an_engine_that_is_short_of_descriptors_is_not_replaced() {
     let upstream = upstream();
     let script = Script::default();
-    let engine = TestEngine::with(Some(&upstream), |c| c.watch.probe = Duration::from_millis(20), script.hooks());
+    let tune = |c: &mut leeward::config::Config| {
+        (c.watch.probe, c.watch.probe_timeout) = (Duration::from_millis(20), Duration::from_millis(500));
+    };
+    let engine = TestEngine::with(Some(&upstream), tune, script.hooks());
     let mut status = engine.engine.status();
     let first = status.wait_for(|s| s.probe.as_ref().is_some_and(|p| p.ok));
     tokio::time::timeout(LIMIT, first).await.unwrap().unwrap();
-    // Each costs a probe its connection.
+    // Each makes a probe wait in vain.
     let short = if cfg!(windows) { 10_024 } else { 24 };
-    script.then((0..40).map(|_| Step::Fail(io::Error::from_raw_os_error(short))));
-    let unasked = status.wait_for(|s| s.probe.as_ref().is_some_and(|p| p.ok && p.misses == 0 && p.unasked >= 10));
+    script.then((0..6).map(|_| Step::Starve(io::Error::from_raw_os_error(short))));
+    let unasked = status.wait_for(|s| s.probe.as_ref().is_some_and(|p| p.ok && p.misses == 0 && p.unasked >= 4));
     tokio::time::timeout(LIMIT, unasked).await.expect("what is known stays as it is").unwrap();
     let well = status.wait_for(|s| s.conditions.is_empty() && s.probe.as_ref().is_some_and(|p| p.ok && p.unasked == 0));
     tokio::time::timeout(LIMIT, well).await.expect("it is over with the shortage").unwrap();
