@@ -167,7 +167,7 @@ impl Run {
             Ok(handle) => self.hand_out(handle),
             Err(e) => {
                 if !is_shortage(&e) {
-                    tracing::warn!("no new handle of the listening socket could be made: {e}");
+                    tracing::debug!("no new handle of the listening socket could be made: {e}");
                 }
                 let seen = Observations { handle: self.listener.without_handle(&e), ..self.observe() };
                 self.recover(&seen, &e.to_string());
