@@ -107,6 +107,20 @@ fn a_missed_probe_is_worse_the_second_time() {
     }
 }
 
+/// The age is that of the last answer, however often Leeward could not ask since.
+#[test]
+fn a_check_that_could_not_be_made_is_told_as_such() {
+    for (misses, unasked, level, text) in [
+        (0, 1, Level::Degraded, "2 s ago over the real port, answered in 0.0 ms; 1 check since could not be made"),
+        (1, 3, Level::Degraded, "2 s ago over the real port, no answer (1 in a row); 3 checks since could not be made"),
+        (2, 3, Level::Broken, "2 s ago over the real port, no answer (2 in a row); 3 checks since could not be made"),
+    ] {
+        let status = with(|s| s.probe = Some(Probe { at_unix_ms: 0, ok: misses == 0, took_us: 0, misses, unasked }));
+        let line = lines(&status, None, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
+        assert_eq!((line.level, line.text.as_str()), (level, text));
+    }
+}
+
 #[test]
 fn the_tooltip_is_the_truth_and_its_age() {
     let status = with(|s| s.probe = Some(Probe { at_unix_ms: 1_000, ok: true, took_us: 1, misses: 0, unasked: 0 }));
