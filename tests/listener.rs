@@ -1,4 +1,4 @@
-//! The listener's contract, L1-L4 and L7-L9: fault -> outcome over real sockets.
+//! The listener's contract, L1-L4 and L7-L9: fault -> outcome over real sockets; and the end of its owner.
 
 use crate::support::{
     LIMIT, TestEngine, client, eventually, raw,
@@ -6,12 +6,18 @@ use crate::support::{
 };
 use leeward::{
     network::{NetworkNews, NetworkWhy},
+    status::Phase,
     supervisor::TestHooks,
+    view,
 };
 use scripted::{Plan, Upstream};
 use std::{
     io,
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -315,4 +321,53 @@ async fn l9_what_was_mended_is_probed_at_once() {
     tokio::time::timeout(LIMIT, status.wait_for(|s| s.generation == 2)).await.unwrap().unwrap();
     let mended = status.wait_for(|s| s.conditions.is_empty() && s.probe.as_ref().is_some_and(|p| p.ok));
     tokio::time::timeout(LIMIT, mended).await.expect("long before the next probe's turn").unwrap();
+}
+
+/// L9: while accepting fails for want of descriptors, nobody can be answered, and another engine would have no more of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l9_an_engine_that_is_short_of_descriptors_is_not_replaced() {
+    let upstream = upstream();
+    let script = Script::default();
+    let tune = |c: &mut leeward::config::Config| {
+        (c.watch.probe, c.watch.probe_timeout) = (Duration::from_millis(20), Duration::from_millis(500));
+    };
+    let engine = TestEngine::with(Some(&upstream), tune, script.hooks());
+    let mut status = engine.engine.status();
+    let first = status.wait_for(|s| s.probe.as_ref().is_some_and(|p| p.ok));
+    tokio::time::timeout(LIMIT, first).await.unwrap().unwrap();
+    // Each makes a probe wait in vain.
+    let short = if cfg!(windows) { 10_024 } else { 24 };
+    script.then((0..6).map(|_| Step::Starve(io::Error::from_raw_os_error(short))));
+    let unasked = status.wait_for(|s| s.probe.as_ref().is_some_and(|p| p.ok && p.misses == 0 && p.unasked >= 4));
+    tokio::time::timeout(LIMIT, unasked).await.expect("what is known stays as it is").unwrap();
+    let well = status.wait_for(|s| s.conditions.is_empty() && s.probe.as_ref().is_some_and(|p| p.ok && p.unasked == 0));
+    tokio::time::timeout(LIMIT, well).await.expect("it is over with the shortage").unwrap();
+    assert_eq!((script.left(), status.borrow().generation, status.borrow().listener.rebinds), (0, 1, 0));
+}
+
+/// The backstop: a supervisor that panics cannot mend anything any more, and says so to whoever shows or serves it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_supervisor_that_panics_is_told_of() {
+    let upstream = upstream();
+    let panics = Arc::new(AtomicBool::new(false));
+    let told = panics.clone();
+    let each_turn: Arc<dyn Fn() + Send + Sync> = Arc::new(move || assert!(!told.load(SeqCst), "scripted"));
+    let hooks = TestHooks { each_turn: Some(each_turn), ..TestHooks::default() };
+    let engine = TestEngine::with(Some(&upstream), |_| {}, hooks);
+    let mut status = engine.engine.status();
+    assert!(is_healthy(engine.address).await);
+    assert_eq!(status.borrow().failure(), None);
+    panics.store(true, SeqCst);
+    let failed = tokio::time::timeout(LIMIT, status.wait_for(|s| s.failure().is_some())).await.unwrap().unwrap().clone();
+    assert_eq!((&failed.phase, failed.listener.accepting, failed.verdict()), (&Phase::Stopped, false, "broken"));
+    let shown = view::verdict(&failed);
+    assert!(shown.level == view::Level::Broken && shown.sentence.contains("start Leeward again"), "{shown:?}");
+    let around = view::menu::Around::default();
+    assert_eq!(view::menu::tray(&failed, &around, 0).icon, view::menu::Icon::Broken);
+    let (notice, _) = view::notice::Notices::default().look(&failed, 0);
+    assert!(notice.is_some_and(|notice| notice.text.contains("start Leeward again")), "told at once: nothing repairs it");
+    // Who watches for the end sees it, and the port is free for the next one.
+    tokio::time::timeout(LIMIT, async { while status.changed().await.is_ok() {} }).await.expect("the end is seen");
+    eventually("the port is free", async || TcpStream::connect(engine.address).await.is_err()).await;
+    engine.engine.stop(Duration::ZERO);
 }

@@ -56,6 +56,71 @@ fn l2_running_out_of_files_is_survived() {
     drop(crowd);
 }
 
+/// What `/health` says on a connection that is kept, and the head it came with.
+fn health_on(kept: &mut TcpStream) -> (String, serde_json::Value) {
+    let address = kept.peer_addr().unwrap();
+    kept.write_all(format!("GET /health HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        std::io::Read::read_exact(kept, &mut byte).expect("the connection is kept");
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.split_once("content-length:").unwrap().1.split("\r\n").next().unwrap().trim().parse().unwrap();
+    let mut body = vec![0; length];
+    std::io::Read::read_exact(kept, &mut body).unwrap();
+    (head, serde_json::from_slice(&body).unwrap())
+}
+
+/// L9: out of file descriptors it cannot ask itself how it is. That replaces no engine, closes no kept connection, and is
+/// over with the shortage.
+#[test]
+fn l9_who_could_not_ask_itself_replaces_no_engine() {
+    let home = Home::new();
+    home.configure("[watch]\nprobe = '50ms'\nprobe_timeout = '200ms'\n");
+    let serving = home.serve(&[]);
+    let log = || std::fs::read_to_string(home.paths().log_file()).unwrap_or_default();
+    // The history has opened its file by then.
+    assert_eq!(home.run(&["stats", "--since", "1h"]).code, Some(0));
+    let mut kept = TcpStream::connect(serving.address).unwrap();
+    kept.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut well = |what: &str| {
+        let (head, health) = health_on(&mut kept);
+        assert!(!head.contains("connection: close"), "{what}: {head}");
+        assert_eq!((&health["generation"], &health["listener"]["rebinds"]), (&1.into(), &0.into()), "{what}: {health}");
+        health
+    };
+    well("before");
+    limit_files(serving.pid(), open_files(serving.pid()));
+    // Accepting fails as well, all the time.
+    let crowd: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(serving.address).expect("the backlog takes it")).collect();
+    until("it could not ask several times", || {
+        well("without descriptors");
+        log().matches("could not be made: ").count() >= 5
+    });
+    let mut shown = serde_json::Value::Null;
+    until("it is shown", || {
+        shown = well("without descriptors")["conditions"].take();
+        shown[0]["code"] == "resources-exhausted"
+    });
+    assert_eq!(shown.as_array().unwrap().len(), 1, "and nothing else is wrong: {shown}");
+    // The descriptors return: whoever waits is accepted at once.
+    let mut waiting = TcpStream::connect(serving.address).unwrap();
+    waiting.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    limit_files(serving.pid(), 4096);
+    let began = Instant::now();
+    let (_, health) = health_on(&mut waiting);
+    // 100 ms is the longest pause; the rest is for a busy machine.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    println!("accepting again after {:?}", began.elapsed());
+    assert_eq!(health["generation"], 1, "{health}");
+    until("all is well again", || well("afterwards")["status"] == "ok");
+    let log = log();
+    assert!(!log.contains("starting a new engine generation") && !log.contains("did not come up"), "{log}");
+    drop(crowd);
+}
+
 /// L3 for real: another process shuts the listening socket down behind the engine's back.
 #[test]
 fn l3_a_socket_shut_down_from_outside_is_bound_again() {

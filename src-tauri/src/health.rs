@@ -32,7 +32,7 @@ pub enum Code {
     ListenerLost,
     /// Two self-probes in a row went unanswered.
     ProbeFailing,
-    /// Accepting fails for lack of file descriptors or memory.
+    /// Accepting fails for lack of file descriptors or memory, or the self-probe cannot be made for it.
     ResourcesExhausted,
     /// No connection to an upstream can be made.
     UpstreamUnreachable,
@@ -50,6 +50,8 @@ pub enum Code {
     StreamsHeld,
     /// The history of faults cannot be kept.
     LedgerUnusable,
+    /// The engine's owner has failed, and nothing is accepted any more.
+    EngineFailed,
 }
 
 impl Code {
@@ -60,7 +62,7 @@ impl Code {
             Self::CertificateUntrusted | Self::StreamSilent | Self::StreamsHeld | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
-            Self::ListenerLost => (Severity::Broken, Duration::ZERO),
+            Self::ListenerLost | Self::EngineFailed => (Severity::Broken, Duration::ZERO),
             Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
             Self::ResourcesExhausted => (Severity::Degraded, Duration::from_millis(500)),
             Self::UpstreamUnreachable | Self::CompanyProxy => (Severity::Degraded, Duration::from_secs(2)),
@@ -82,6 +84,7 @@ impl Code {
             Self::StreamSilent => "stream-silent",
             Self::StreamsHeld => "streams-held",
             Self::LedgerUnusable => "ledger-unusable",
+            Self::EngineFailed => "engine-failed",
         }
     }
 }
@@ -141,6 +144,11 @@ impl Tracker {
         }
     }
 
+    /// Whether this is wrong right now, shown or not, and not of any subject.
+    pub fn stands(&self, code: Code) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&(code, None))
+    }
+
     /// Records that nothing is known of these any more, whatever they concern.
     pub fn forget(&self, codes: &[Code]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(code, _), _| !codes.contains(code));
@@ -170,9 +178,11 @@ mod tests {
         let health = Tracker::default();
         health.set(Code::UpstreamUnreachable, Some("api"), "no route");
         assert_eq!(health.visible(), []);
+        assert!(!health.stands(Code::UpstreamUnreachable), "it has a subject");
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!(health.visible().len(), 1);
         health.set(Code::ListenerLost, None, "gone");
+        assert!(health.stands(Code::ListenerLost));
         let codes: Vec<_> = health.visible().iter().map(|c| c.code).collect();
         assert_eq!(codes, [Code::ListenerLost, Code::UpstreamUnreachable], "worst first");
         health.clear(Code::UpstreamUnreachable, Some("api"));
@@ -204,6 +214,7 @@ mod tests {
             Code::StreamSilent,
             Code::StreamsHeld,
             Code::LedgerUnusable,
+            Code::EngineFailed,
         ] {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));
         }

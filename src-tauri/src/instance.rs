@@ -21,7 +21,7 @@ pub use holder::{Holder, holder_of, is_held_by};
 pub use takeover::{TakeOver, TakeOverError, take_over};
 pub use token::{TokenError, read_or_create_token, read_token};
 
-use crate::{config::Paths, files};
+use crate::{config::Paths, files, shortage::is_shortage};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, TryLockError},
@@ -105,13 +105,23 @@ pub fn read_record(paths: &Paths) -> Option<Record> {
 
 /// Removes this process's record at a clean end; one of another process, which has taken over, stays.
 pub fn remove_record(paths: &Paths) {
-    if read_record(paths).is_some_and(|record| record.pid != std::process::id()) {
+    let record = files::read(&paths.instance_file());
+    let others = |bytes: &[u8]| serde_json::from_slice(bytes).is_ok_and(|record: Record| record.pid != std::process::id());
+    if keeps_record(record.as_deref(), others) {
         return;
     }
     if let Err(e) = std::fs::remove_file(paths.instance_file())
         && e.kind() != io::ErrorKind::NotFound
     {
         tracing::warn!("cannot remove {}: {e}", paths.instance_file().display());
+    }
+}
+
+/// Whether the record stays: it is another process's, or nobody could look whose it is.
+fn keeps_record(read: Result<&[u8], &io::Error>, others: impl FnOnce(&[u8]) -> bool) -> bool {
+    match read {
+        Ok(bytes) => others(bytes),
+        Err(e) => is_shortage(e),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod message;
 pub mod network;
 mod proxy;
 mod second;
+mod shortage;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;

@@ -5,7 +5,11 @@ pub mod faults;
 pub mod history;
 pub mod stats;
 
-use crate::{control::Session, health::Condition, network::NetworkWhy};
+use crate::{
+    control::Session,
+    health::{Code, Condition},
+    network::NetworkWhy,
+};
 use serde::{Deserialize, Serialize};
 
 /// What the engine is doing.
@@ -47,7 +51,7 @@ pub struct Listener {
     pub over_cap: u64,
 }
 
-/// The last self-probe.
+/// The last self-probe that could be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Probe {
@@ -59,6 +63,9 @@ pub struct Probe {
     pub took_us: u64,
     /// Misses in a row.
     pub misses: u32,
+    /// Self-probes since then that could not be made, for lack of file descriptors, memory or ports.
+    #[serde(default)]
+    pub unasked: u32,
 }
 
 /// Changes of this machine's network, sleep included.
@@ -119,6 +126,11 @@ impl Status {
             sessions: Vec::new(),
             network: Network::default(),
         }
+    }
+
+    /// Why it ended, where nobody had told it to.
+    pub fn failure(&self) -> Option<&str> {
+        self.conditions.iter().find(|c| c.code == Code::EngineFailed).map(|c| c.sentence.as_str())
     }
 
     /// `ok`, `degraded` or `broken`, from the worst condition and whether it accepts.

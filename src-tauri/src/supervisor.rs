@@ -3,9 +3,13 @@
 //! Each engine generation has its own runtime and a dup of the one socket: a restart never closes it, so it refuses
 //! nobody. Serves no request itself and paints nothing.
 
+mod backstop;
+mod config_file;
 mod generation;
+mod generations;
 mod options;
 mod probe;
+mod recovery;
 mod run;
 mod socket;
 
@@ -36,7 +40,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, mpsc as std_mpsc},
+    sync::{
+        Arc,
+        mpsc::{self as std_mpsc, RecvTimeoutError},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -50,6 +57,8 @@ pub struct TestHooks {
     pub adopt: Option<Adopt>,
     /// Tells of changes of the network in this machine's place; one that never speaks keeps the real ones out.
     pub network: Option<NetworkSource>,
+    /// Called by the supervisor at every turn of its loop: one that panics is a supervisor that does.
+    pub each_turn: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// What tells of changes of the network: runs beside the supervisor's loop, and may end when it has nothing to tell.
@@ -57,7 +66,11 @@ pub type NetworkSource = Arc<dyn Fn(mpsc::Sender<NetworkNews>) -> Pin<Box<dyn Fu
 
 impl std::fmt::Debug for TestHooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TestHooks").field("adopt", &self.adopt.is_some()).field("network", &self.network.is_some()).finish()
+        f.debug_struct("TestHooks")
+            .field("adopt", &self.adopt.is_some())
+            .field("network", &self.network.is_some())
+            .field("each_turn", &self.each_turn.is_some())
+            .finish()
     }
 }
 
@@ -115,7 +128,7 @@ pub struct Engine {
 /// The first generation comes up in milliseconds; a machine that needs this long is in trouble of its own.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Commands that may wait.
-const WISHES: usize = 16;
+const COMMANDS: usize = 16;
 /// News of the network that may wait; one that waits covers those that come meanwhile.
 const NEWS: usize = 4;
 /// Questions about the history that may wait; each is answered in milliseconds.
@@ -144,7 +157,7 @@ impl Engine {
         };
         let address = socket.address();
         let token = instance::read_or_create_token(&config.paths)?;
-        let (commands, commanded) = mpsc::channel(WISHES);
+        let (commands, commanded) = mpsc::channel(COMMANDS);
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();
         let (networks, network) = watch::channel(Network::default());
@@ -169,35 +182,38 @@ impl Engine {
         let source = source(told.clone());
         let adopt = hooks.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
         let (ready, wait) = std_mpsc::sync_channel(1);
+        let (health, picture) = (shared.health.clone(), publish.clone());
+        let parts = run::Parts {
+            config,
+            reload,
+            refilter,
+            shared,
+            socket,
+            lock,
+            publish,
+            commanded,
+            network: networks,
+            news,
+            source,
+            ledger,
+            adopt,
+            each_turn: hooks.each_turn,
+            ready,
+        };
         let thread = std::thread::Builder::new()
             .name("leeward-supervisor".into())
-            .spawn(move || {
-                run::run(run::Parts {
-                    config,
-                    reload,
-                    refilter,
-                    shared,
-                    socket,
-                    lock,
-                    publish,
-                    commanded,
-                    network: networks,
-                    news,
-                    source,
-                    ledger,
-                    adopt,
-                    ready,
-                })
-            })
+            .spawn(move || backstop::guard(&health, &picture, || run::run(parts)))
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {
             Ok(Ok(())) => Ok(Self { address, status, commands, sessions, traffic, held, network: told, thread: Some(thread) }),
             failed => {
                 // Its thread must not go on with a port that nobody knows of.
                 commands.try_send(Command::Stop { drain: Duration::ZERO }).ok();
-                Err(StartError::Engine(
-                    failed.map_or_else(|_| "it did not accept within 10 s".into(), |r| r.err().unwrap_or_default()),
-                ))
+                Err(StartError::Engine(match failed {
+                    Ok(refused) => refused.err().unwrap_or_default(),
+                    Err(RecvTimeoutError::Timeout) => format!("it did not accept within {START_LIMIT:?}"),
+                    Err(RecvTimeoutError::Disconnected) => "its supervisor has failed (the log says why)".into(),
+                }))
             }
         }
     }

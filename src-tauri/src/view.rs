@@ -6,7 +6,7 @@ pub mod notice;
 
 use crate::{
     health::{Condition, Severity},
-    status::{Phase, Status, faults::Whose},
+    status::{Phase, Probe, Status, faults::Whose},
 };
 
 /// How well it is.
@@ -59,7 +59,7 @@ pub fn verdict(status: &Status) -> Verdict {
     let worst = status.conditions.iter().max_by_key(|c| c.severity);
     let (level, sentence) = match (&status.phase, worst) {
         (Phase::Starting, _) => (Level::Degraded, "starting".to_owned()),
-        (Phase::Stopped, _) => (Level::Broken, "stopped".to_owned()),
+        (Phase::Stopped, _) => (Level::Broken, status.failure().map_or("stopped", fragment).to_owned()),
         (Phase::Draining, _) => (Level::Broken, "ending: no longer accepting, requests in flight finish".to_owned()),
         (Phase::Serving | Phase::Restarting, _) if !status.listener.accepting => match worst {
             Some(condition) => (Level::Broken, format!("not accepting: {}", fragment(&condition.sentence))),
@@ -88,18 +88,9 @@ pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<L
     if let Some(error) = &listener.last_accept_error {
         lines.push(ok("survived", format!("{error} (the last accept error; it cost one connection at most)")));
     }
-    lines.push(match &status.probe {
-        None => ok("checked", "not yet".into()),
-        Some(probe) if probe.ok => ok(
-            "checked",
-            format!("{} ago over the real port, answered in {:.1} ms", since(probe.at_unix_ms), micros_as_ms(probe.took_us)),
-        ),
-        Some(probe) => Line {
-            label: "checked",
-            text: format!("{} ago over the real port, no answer ({} in a row)", since(probe.at_unix_ms), probe.misses),
-            level: if probe.misses > 1 { Level::Broken } else { Level::Degraded },
-        },
-    });
+    lines.push(
+        status.probe.as_ref().map_or_else(|| ok("checked", "not yet".into()), |probe| checked(probe, &since(probe.at_unix_ms))),
+    );
     lines.push(ok(
         "process",
         format!(
@@ -163,6 +154,23 @@ fn whose_words(name: &str) -> &str {
         Some(Whose::Api) => "API",
         None => name,
     }
+}
+
+fn checked(probe: &Probe, age: &str) -> Line {
+    let (mut text, mut level) = match probe {
+        Probe { ok: true, took_us, .. } => {
+            (format!("{age} ago over the real port, answered in {:.1} ms", micros_as_ms(*took_us)), Level::Ok)
+        }
+        Probe { misses, .. } => {
+            let level = if *misses > 1 { Level::Broken } else { Level::Degraded };
+            (format!("{age} ago over the real port, no answer ({misses} in a row)"), level)
+        }
+    };
+    if probe.unasked > 0 {
+        text.push_str(&format!("; {} since could not be made", counted(probe.unasked.into(), "check", "checks")));
+        level = level.max(Level::Degraded);
+    }
+    Line { label: "checked", text, level }
 }
 
 fn listener_text(status: &Status) -> String {

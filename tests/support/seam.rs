@@ -18,6 +18,8 @@ use tokio::{net::TcpStream, sync::mpsc};
 /// What the next accept does instead of accepting.
 pub enum Step {
     Fail(io::Error),
+    /// As `Fail`, and the connection stays where it waits.
+    Starve(io::Error),
     Panic,
     /// Never accepts again, and does not say so.
     Hang,
@@ -52,7 +54,7 @@ impl Script {
         let script = self.clone();
         let adopt: Adopt = Arc::new(move |socket| {
             *script.socket.lock().unwrap() = Some(socket.try_clone()?);
-            Ok(Box::new(Scripted { inner: listen::adopt(socket)?, script: script.clone(), hung: false }))
+            Ok(Box::new(Scripted { inner: listen::adopt(socket)?, script: script.clone(), hung: false, waiting: Vec::new() }))
         });
         TestHooks { adopt: Some(adopt), ..Default::default() }
     }
@@ -62,6 +64,7 @@ struct Scripted {
     inner: Box<dyn Accept>,
     script: Script,
     hung: bool,
+    waiting: Vec<TcpStream>,
 }
 
 impl Accept for Scripted {
@@ -78,6 +81,10 @@ impl Accept for Scripted {
         match step {
             None => Poll::Ready(Ok(accepted)),
             Some(Step::Fail(error)) => Poll::Ready(Err(error)),
+            Some(Step::Starve(error)) => {
+                self.waiting.push(accepted.0);
+                Poll::Ready(Err(error))
+            }
             Some(Step::Panic) => panic!("scripted"),
             Some(Step::Hang) => {
                 self.hung = true;

@@ -77,7 +77,7 @@ export type Bucket = {
 };
 
 /** Every condition there is. Codes are public and never change. */
-export type Code = "port-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "state-unwritable" | "company-proxy" | "stream-silent" | "streams-held" | "ledger-unusable";
+export type Code = "port-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "state-unwritable" | "company-proxy" | "stream-silent" | "streams-held" | "ledger-unusable" | "engine-failed";
 
 /** One thing that is wrong. */
 export type Condition = {
@@ -332,7 +332,7 @@ export type PoolStats = {
   dial_failures: number;
 };
 
-/** The last self-probe. */
+/** The last self-probe that could be made. */
 export type Probe = {
   /** When it ended, in milliseconds since 1970. */
   at_unix_ms: number;
@@ -342,6 +342,8 @@ export type Probe = {
   took_us: number;
   /** Misses in a row. */
   misses: number;
+  /** Self-probes since then that could not be made, for lack of file descriptors, memory or ports. */
+  unasked: number;
 };
 
 /** How far a request is. */

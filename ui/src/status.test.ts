@@ -22,7 +22,7 @@ describe("summarize", () => {
     ],
     [
       "a failing probe",
-      { conditions: [], probe: { at_unix_ms: now - 61_000, ok: false, took_us: 0, misses: 2 } },
+      { conditions: [], probe: { at_unix_ms: now - 61_000, ok: false, took_us: 0, misses: 2, unasked: 0 } },
       { verdict: "ok", headline: "Accepting on 127.0.0.1:8787", checked: "last check failed 1 min ago" },
     ],
   ])("%s", (_, change, expected) => {

@@ -123,7 +123,7 @@ impl Client {
     ///
     /// # Errors
     /// `ClientError`; `Refused` says why it is not.
-    pub async fn look(&self, path: &str, limit: Duration) -> Result<(), ClientError> {
+    pub async fn check(&self, path: &str, limit: Duration) -> Result<(), ClientError> {
         let response = self.send(reqwest::Method::GET, path, None, Some(limit)).await?;
         if response.status().is_success() { Ok(()) } else { Err(self.refusal(response).await) }
     }

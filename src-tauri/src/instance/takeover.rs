@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep, timeout};
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// How long it may take until the other's lock or socket is there.
 const HANDED_WITHIN: Duration = Duration::from_secs(5);
-/// Between two looks at a lock: the gap in which connections are refused is not to be longer for it.
-const LOOK: Duration = Duration::from_millis(2);
+/// Between two tries to get lock and port: the gap in which connections are refused is not to be longer for it.
+const POLL: Duration = Duration::from_millis(2);
 
 /// How the first one gave way.
 #[derive(Debug)]
@@ -104,6 +104,6 @@ async fn freed(client: &Client, paths: &Paths, drain: Duration) -> io::Result<Ta
             (Some(listener), Some(lock)) => return Ok(TakeOver::Taken(Taken { listener, lock, confirmation: None })),
             not_yet => (listener, lock) = not_yet,
         }
-        sleep(LOOK).await;
+        sleep(POLL).await;
     }
 }

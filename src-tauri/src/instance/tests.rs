@@ -42,6 +42,24 @@ fn a_record_is_whole_or_absent() {
     assert_eq!(std::fs::read_dir(&paths.state_dir).unwrap().count(), 0, "no temporary file stays behind");
 }
 
+/// A record that could not be read for a shortage may be the one of the process that has taken over.
+#[test]
+fn a_record_that_could_not_be_read_stays() {
+    #[cfg(unix)]
+    let (short, other) = {
+        use rustix::io::Errno;
+        (Errno::MFILE.raw_os_error(), Errno::NOENT.raw_os_error())
+    };
+    #[cfg(windows)]
+    let (short, other) = (4, 2);
+    let rows =
+        [(Ok(&b"{}"[..]), true, true), (Ok(&b"{}"[..]), false, false), (Err(short), false, true), (Err(other), false, false)];
+    for (read, others, kept) in rows {
+        let read = read.map_err(io::Error::from_raw_os_error);
+        assert_eq!(keeps_record(read.as_deref(), |_| others), kept, "{read:?}, others: {others}");
+    }
+}
+
 #[test]
 fn the_token_is_made_once_and_private() {
     let (_dir, paths) = home();

@@ -211,3 +211,21 @@ fn remove(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::StoreError;
+
+    /// A file that could not be looked into for a shortage is as sound as it was: setting it aside would lose the history.
+    #[test]
+    fn a_shortage_is_no_damage() {
+        use rusqlite::ffi::{self, Error};
+        let short = [ffi::SQLITE_CANTOPEN, ffi::SQLITE_NOMEM, ffi::SQLITE_FULL, ffi::SQLITE_IOERR, ffi::SQLITE_IOERR_NOMEM];
+        let rows =
+            short.map(|code| (code, false)).into_iter().chain([ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB].map(|code| (code, true)));
+        for (code, damaged) in rows {
+            let judged = StoreError::from(rusqlite::Error::SqliteFailure(Error::new(code), None));
+            assert_eq!(matches!(judged, StoreError::Damaged(_)), damaged, "{code}: {judged:?}");
+        }
+    }
+}

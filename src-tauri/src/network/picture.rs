@@ -3,6 +3,7 @@
 
 use super::news::NetworkWhy;
 use super::platform::no_such_family;
+use crate::shortage::is_shortage;
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
@@ -79,14 +80,23 @@ pub(super) fn own_address(outside: IpAddr) -> io::Result<Option<IpAddr>> {
         // Out of files, say: that tells nothing of the network.
         Err(e) => return Err(e),
     };
-    // Port 9 is discard (RFC 863). There are many errors for the lack of a way.
-    let connected = socket.connect((outside, 9));
-    Ok(connected.and_then(|()| socket.local_addr()).ok().map(|address| address.ip()))
+    // Port 9 is discard (RFC 863).
+    way(socket.connect((outside, 9)).and_then(|()| socket.local_addr()).map(|address| address.ip()))
+}
+
+/// There are many errors for the lack of a way, and some for the lack of memory to ask with.
+fn way<T>(asked: io::Result<T>) -> io::Result<Option<T>> {
+    match asked {
+        Ok(own) => Ok(Some(own)),
+        Err(e) if is_shortage(&e) => Err(e),
+        Err(_) => Ok(None),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NetworkWhy, Picture, Way};
+    use super::{NetworkWhy, Picture, Way, way as way_out};
+    use std::io;
 
     fn way(interface: &str, gateway: &str) -> Way {
         let gateway = gateway.parse().ok();
@@ -96,6 +106,25 @@ mod tests {
     fn picture(ways: &[(&str, &str)], addresses: &[(&str, &str)]) -> Picture {
         let ways: Vec<_> = ways.iter().map(|(i, g)| way(i, g)).collect();
         Picture::new(ways, addresses.iter().map(|(i, a)| ((*i).to_owned(), a.parse().unwrap())))
+    }
+
+    #[test]
+    fn a_shortage_is_no_lack_of_a_way() {
+        #[cfg(unix)]
+        let (short, none) = {
+            use rustix::io::Errno;
+            let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN].map(Errno::raw_os_error);
+            (short.to_vec(), [Errno::NETUNREACH, Errno::HOSTUNREACH, Errno::ACCESS].map(Errno::raw_os_error))
+        };
+        #[cfg(windows)]
+        let (short, none) = (vec![10_024, 10_055, 8], [10_051, 10_065, 10_013]);
+        for code in short {
+            assert!(way_out(Err::<(), _>(io::Error::from_raw_os_error(code))).is_err(), "{code}");
+        }
+        for code in none {
+            assert_eq!(way_out(Err::<(), _>(io::Error::from_raw_os_error(code))).unwrap(), None, "{code}");
+        }
+        assert_eq!(way_out(Ok(7)).unwrap(), Some(7));
     }
 
     #[test]

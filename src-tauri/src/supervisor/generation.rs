@@ -39,6 +39,8 @@ pub(super) struct Generation {
     pulse: Arc<Pulse>,
     /// When its pulse was last asked for.
     asked_at: Instant,
+    /// Its accept loop has ended by itself; what it had accepted may go on.
+    pub(super) has_ended: bool,
     thread: JoinHandle<()>,
 }
 
@@ -60,21 +62,16 @@ impl Generation {
                 .name(format!("leeward-gen-{number}"))
                 .spawn(move || live(start, closing, watched, taken, pulse))?
         };
-        Ok(Self { number, mode, orders, pulse, asked_at: Instant::now(), thread })
+        Ok(Self { number, mode, orders, pulse, asked_at: Instant::now(), has_ended: false, thread })
     }
 
     /// How long the accept loop has owed an answer; one that owes none is asked again.
-    pub(super) fn silent_for(&mut self) -> Duration {
+    pub(super) fn silent_for(&mut self, now: Instant) -> Duration {
         if self.pulse.is_answered() {
-            self.asked_at = Instant::now();
+            self.asked_at = now;
             self.pulse.ask();
         }
-        self.asked_at.elapsed()
-    }
-
-    /// When its answer is `late` late, should it not come; `None` when it has come.
-    pub(super) fn overdue_at(&self, late: Duration) -> Option<Instant> {
-        (!self.pulse.is_answered()).then(|| self.asked_at + late)
+        now.duration_since(self.asked_at)
     }
 
     /// Tells the accept loop what to do with its socket; whether there is one that may hear of it.
@@ -160,7 +157,7 @@ fn live(
             ended(format!("the accept loop ended: {e}"));
         }
         let mut mode = mode;
-        // Whoever ends it, its streams may finish; without a supervisor there is nobody to finish for.
+        // Whoever ends it, its streams may finish.
         if mode.wait_for(|m| *m != Mode::Serving).await.is_ok() {
             tokio::select! {
                 () = proxy.drained() => {}

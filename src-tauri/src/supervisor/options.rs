@@ -2,8 +2,9 @@
 //! the lock that it serves under, and the socket of the one that served before.
 
 use crate::{
-    config::{Config, Settings},
+    config::{self, Config, Settings},
     instance::Lock,
+    shortage::is_shortage,
     window::Window,
 };
 use std::{net::TcpListener, path::PathBuf, sync::Arc};
@@ -11,12 +12,26 @@ use std::{net::TcpListener, path::PathBuf, sync::Arc};
 /// Reads the config again, for a restart or a changed file.
 pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
 
+/// The same, with a shortage told apart.
+pub(super) type Read = Box<dyn Fn() -> Result<Config, ReloadError> + Send>;
+
+/// Why there is no new config.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ReloadError {
+    /// What is there cannot be in force.
+    #[error("{0}")]
+    Refused(String),
+    /// The system had no descriptor or memory to read it with: what is there is not known.
+    #[error("{0}")]
+    Unread(String),
+}
+
 /// Puts another log filter in force.
 pub type Refilter = Box<dyn Fn(&str) -> Result<(), String> + Send>;
 
 /// The program around an engine.
 pub struct EngineOptions {
-    pub(super) reload: Reload,
+    pub(super) reload: Read,
     pub(super) settings: Option<Arc<Settings>>,
     pub(super) refilter: Option<Refilter>,
     pub(super) panel: Option<PathBuf>,
@@ -36,11 +51,11 @@ impl EngineOptions {
     /// The config comes from there, and may be changed there.
     pub fn of(settings: Arc<Settings>) -> Self {
         let again = settings.clone();
-        let reload: Reload = Box::new(move || again.load().map_err(|e| e.to_string()));
+        let reload: Read = Box::new(move || again.load().map_err(|e| refused_or_unread(&e)));
         Self { settings: Some(settings), ..Self::reading(reload) }
     }
 
-    fn reading(reload: Reload) -> Self {
+    fn reading(reload: Read) -> Self {
         Self { reload, settings: None, refilter: None, panel: None, window: None, lock: None, inherited: None, may_leave: false }
     }
 
@@ -81,9 +96,18 @@ impl EngineOptions {
     }
 }
 
+/// A certificate file that cannot be read is told in words alone: then it is asked whether anything can be read right now.
+fn refused_or_unread(error: &config::Error) -> ReloadError {
+    let short = match error {
+        config::Error::Unreadable { why, .. } => is_shortage(why),
+        _ => std::fs::File::open(".").is_err_and(|e| is_shortage(&e)),
+    };
+    if short { ReloadError::Unread(error.to_string()) } else { ReloadError::Refused(error.to_string()) }
+}
+
 /// A config that nobody changes through the engine: tests, `demo`.
 impl<F: Fn() -> Result<Config, String> + Send + ?Sized + 'static> From<Box<F>> for EngineOptions {
     fn from(reload: Box<F>) -> Self {
-        Self::reading(Box::new(reload))
+        Self::reading(Box::new(move || reload().map_err(ReloadError::Refused)))
     }
 }

@@ -1,11 +1,12 @@
 //! The one listening socket: bound, looked after, bound again. Accepts nothing itself.
 
-use super::{StartError, platform};
+use super::{StartError, platform, recovery::Listening};
 use crate::{
     config::{Config, DEFAULT_PORT, LAST_FALLBACK_PORT},
     health::{Code, Tracker},
     inbound::listen,
     instance,
+    shortage::is_shortage,
 };
 use socket2::{Domain, Protocol, Socket as Raw, Type};
 use std::{
@@ -91,16 +92,19 @@ impl Socket {
         self.listener.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?.try_clone()
     }
 
-    /// True while it listens.
-    pub(super) fn is_alive(&self) -> bool {
-        // A number that somebody else has by now is not ours, whatever it is.
-        let alive = |l: &TcpListener| l.local_addr().is_ok_and(|own| own == self.address) && platform::is_listening(l);
-        self.listener.as_ref().is_some_and(alive)
+    /// Whether it listens, as far as the system can say.
+    pub(super) fn listening(&self) -> Listening {
+        let Some(listener) = &self.listener else { return Listening::No };
+        match listener.local_addr() {
+            Ok(own) if own == self.address => heard(platform::is_listening(listener)),
+            // A number that somebody else has by now is not ours, whatever it is.
+            address => heard(address.map(|_| false)),
+        }
     }
 
-    /// True when connections wait on it.
-    pub(super) fn has_backlog(&self) -> bool {
-        self.listener.as_ref().and_then(platform::has_backlog).unwrap_or(false)
+    /// Whether connections wait on it, where the system says.
+    pub(super) fn has_backlog(&self) -> Option<bool> {
+        self.listener.as_ref().and_then(|listener| platform::has_backlog(listener).ok())
     }
 
     /// Binds the same address again.
@@ -120,6 +124,15 @@ impl Socket {
     /// Ends listening: from now on the port refuses.
     pub(super) fn close(&mut self) {
         self.listener = None;
+    }
+}
+
+/// A shortage is no word on the socket; any other error is.
+fn heard(listens: io::Result<bool>) -> Listening {
+    match listens {
+        Ok(true) => Listening::Yes,
+        Err(e) if is_shortage(&e) => Listening::Unknown,
+        Ok(false) | Err(_) => Listening::No,
     }
 }
 
@@ -177,20 +190,39 @@ mod tests {
         assert!(condition.sentence.contains(&format!("{wanted} is taken by ")), "{}", condition.sentence);
     }
 
+    #[test]
+    fn a_shortage_is_no_word_on_the_socket() {
+        #[cfg(unix)]
+        let (short, gone) = {
+            use rustix::io::Errno;
+            let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS].map(Errno::raw_os_error);
+            (short, [Errno::BADF, Errno::NOTSOCK, Errno::INVAL].map(Errno::raw_os_error))
+        };
+        #[cfg(windows)]
+        let (short, gone) = ([10_024, 4, 8, 10_055], [6, 10_038, 10_022]);
+        for code in short {
+            assert_eq!(heard(Err(io::Error::from_raw_os_error(code))), Listening::Unknown, "{code}");
+        }
+        for code in gone {
+            assert_eq!(heard(Err(io::Error::from_raw_os_error(code))), Listening::No, "{code}");
+        }
+        assert_eq!((heard(Ok(true)), heard(Ok(false))), (Listening::Yes, Listening::No));
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn a_socket_shut_down_behind_our_back_is_seen_and_bound_again() {
         let home = tempfile::tempdir().unwrap();
         let mut socket = Socket::bind(&config(home.path(), "127.0.0.1:0".parse().unwrap()), &Tracker::default(), false).unwrap();
         let address = socket.address();
-        assert!(socket.is_alive());
+        assert_eq!(socket.listening(), Listening::Yes);
         socket2::SockRef::from(&socket.dup().unwrap()).shutdown(std::net::Shutdown::Both).unwrap();
-        assert!(!socket.is_alive());
+        assert_eq!(socket.listening(), Listening::No);
         socket.rebind().unwrap();
-        assert!(socket.is_alive());
+        assert_eq!(socket.listening(), Listening::Yes);
         assert_eq!(socket.address(), address);
-        assert!(!socket.has_backlog());
+        assert_eq!(socket.has_backlog(), Some(false));
         let _client = std::net::TcpStream::connect(address).unwrap();
-        assert!(socket.has_backlog());
+        assert_eq!(socket.has_backlog(), Some(true));
     }
 }

@@ -17,20 +17,20 @@ pub(super) const KNOWS_LISTENING: bool = cfg!(not(target_vendor = "apple"));
 
 /// True while the socket still listens.
 #[cfg(not(target_vendor = "apple"))]
-pub(super) fn is_listening(socket: &TcpListener) -> bool {
-    rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(false)
+pub(super) fn is_listening(socket: &TcpListener) -> io::Result<bool> {
+    Ok(rustix::net::sockopt::socket_acceptconn(socket)?)
 }
 
 /// True while the socket is one that has an address.
 #[cfg(target_vendor = "apple")]
-pub(super) fn is_listening(socket: &TcpListener) -> bool {
-    socket.local_addr().is_ok()
+pub(super) fn is_listening(socket: &TcpListener) -> io::Result<bool> {
+    socket.local_addr().map(|_| true)
 }
 
 /// True when connections wait to be accepted right now.
-pub(super) fn has_backlog(socket: &TcpListener) -> Option<bool> {
+pub(super) fn has_backlog(socket: &TcpListener) -> io::Result<bool> {
     let mut fds = [PollFd::new(socket, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).ok().map(|n| n > 0)
+    Ok(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0)
 }
 
 /// Many agents need many sockets; the soft limit of a shell is often 1024.

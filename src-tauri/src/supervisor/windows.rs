@@ -14,13 +14,13 @@ pub(super) fn prepare(_socket: &Socket) -> io::Result<()> {
 pub(super) const KNOWS_LISTENING: bool = true;
 
 /// True while the socket still listens.
-pub(super) fn is_listening(socket: &TcpListener) -> bool {
-    leeward_windows::is_listening(socket).unwrap_or(false)
+pub(super) fn is_listening(socket: &TcpListener) -> io::Result<bool> {
+    leeward_windows::is_listening(socket)
 }
 
 /// True when connections wait to be accepted right now.
-pub(super) fn has_backlog(socket: &TcpListener) -> Option<bool> {
-    leeward_windows::has_backlog(socket).ok()
+pub(super) fn has_backlog(socket: &TcpListener) -> io::Result<bool> {
+    leeward_windows::has_backlog(socket)
 }
 
 pub(super) fn raise_file_limit() {}

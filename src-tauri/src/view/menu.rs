@@ -165,6 +165,7 @@ pub fn tray(status: &Status, around: &Around, now_unix_ms: u64) -> Tray {
 fn icon(status: &Status, absorbed_lately: bool) -> Icon {
     match status.phase {
         Phase::Starting => Icon::Starting,
+        Phase::Stopped if status.failure().is_some() => Icon::Broken,
         Phase::Draining | Phase::Stopped => Icon::Paused,
         Phase::Serving | Phase::Restarting => match verdict(status).level {
             Level::Broken => Icon::Broken,

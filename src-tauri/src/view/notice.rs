@@ -31,15 +31,22 @@ impl Notices {
     /// in milliseconds since 1970.
     pub fn look(&mut self, status: &Status, now_unix_ms: u64) -> (Option<Notice>, Option<u64>) {
         let now = verdict(status);
+        let failed = status.failure().is_some();
         let serves = matches!(status.phase, Phase::Serving | Phase::Restarting);
         let broken = now.level == Level::Broken;
         // Starting and ending are what the user asked for.
-        if !serves || broken == self.told_broken {
+        if !(serves || failed) || broken == self.told_broken {
             self.other_since = None;
             return (None, None);
         }
         let since = *self.other_since.get_or_insert(now_unix_ms);
-        let due = since + if broken { BROKEN_FOR } else { WORKING_FOR };
+        let due = since
+            + match broken {
+                // Nothing repairs that.
+                true if failed => 0,
+                true => BROKEN_FOR,
+                false => WORKING_FOR,
+            };
         if now_unix_ms < due {
             return (None, Some(due));
         }

@@ -76,7 +76,7 @@ fn the_listing_says_everything_once() {
     let status = with(|s| {
         s.listener.accept_errors = 1;
         s.listener.last_accept_error = Some("connection aborted".into());
-        s.probe = Some(Probe { at_unix_ms: 61_000, ok: true, took_us: 450, misses: 0 });
+        s.probe = Some(Probe { at_unix_ms: 61_000, ok: true, took_us: 450, misses: 0, unasked: 0 });
         s.sessions = serde_json::from_value(json!([{"agent": "claude", "pid": 7, "since_unix_ms": 4_000}])).unwrap();
         s.conditions = vec![condition(Code::PortTaken, Severity::Degraded, "nginx holds the port")];
     });
@@ -99,7 +99,7 @@ fn the_listing_says_everything_once() {
 
 #[test]
 fn a_missed_probe_is_worse_the_second_time() {
-    let probe = |misses| Some(Probe { at_unix_ms: 0, ok: false, took_us: 0, misses });
+    let probe = |misses| Some(Probe { at_unix_ms: 0, ok: false, took_us: 0, misses, unasked: 0 });
     for (misses, level) in [(1, Level::Degraded), (2, Level::Broken)] {
         let status = with(|s| s.probe = probe(misses));
         let line = lines(&status, None, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
@@ -107,9 +107,23 @@ fn a_missed_probe_is_worse_the_second_time() {
     }
 }
 
+/// The age is that of the last answer, however often Leeward could not ask since.
+#[test]
+fn a_check_that_could_not_be_made_is_told_as_such() {
+    for (misses, unasked, level, text) in [
+        (0, 1, Level::Degraded, "2 s ago over the real port, answered in 0.0 ms; 1 check since could not be made"),
+        (1, 3, Level::Degraded, "2 s ago over the real port, no answer (1 in a row); 3 checks since could not be made"),
+        (2, 3, Level::Broken, "2 s ago over the real port, no answer (2 in a row); 3 checks since could not be made"),
+    ] {
+        let status = with(|s| s.probe = Some(Probe { at_unix_ms: 0, ok: misses == 0, took_us: 0, misses, unasked }));
+        let line = lines(&status, None, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
+        assert_eq!((line.level, line.text.as_str()), (level, text));
+    }
+}
+
 #[test]
 fn the_tooltip_is_the_truth_and_its_age() {
-    let status = with(|s| s.probe = Some(Probe { at_unix_ms: 1_000, ok: true, took_us: 1, misses: 0 }));
+    let status = with(|s| s.probe = Some(Probe { at_unix_ms: 1_000, ok: true, took_us: 1, misses: 0, unasked: 0 }));
     let faults = Faults { requests: 9, absorbed: 100, passed_on: 0, absorbed_today: 1 };
     assert_eq!(
         tooltip(&status, faults, 4_000),

@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Unavailable = 69,
     /// A file or folder cannot be written.
     CannotWrite = 73,
-    /// Not now: the port is taken, or another Leeward serves.
+    /// Not now: the port is taken, another Leeward serves, or the engine has failed.
     TryAgain = 75,
     /// The config is invalid.
     ConfigInvalid = 78,
@@ -35,7 +35,7 @@ Exit codes:
   64   the command line makes no sense
   69   no Leeward runs, or an upstream cannot be reached
   73   a file or folder cannot be written
-  75   try again: the port is taken, or another Leeward serves
+  75   try again: the port is taken, another Leeward serves, or the engine has failed
   78   the config is invalid
   126  the agent cannot be executed
   127  the agent was not found

@@ -21,7 +21,7 @@ pub(crate) fn run(out: &mut Out) -> Outcome {
     let config = config::load(None)?;
     let address = block_on(progress::while_waiting("asking Leeward", async {
         let client = wrap::running(&config).await?.ok_or(ClientError::NotRunning(None))?;
-        client.look("/_leeward/ui/", LIMIT).await?;
+        client.check("/_leeward/ui/", LIMIT).await?;
         Ok::<_, ClientError>(client.address())
     }))??;
     let token = read_token(&config.paths).map_err(|e| Failure::new(Exit::Unavailable, e))?;

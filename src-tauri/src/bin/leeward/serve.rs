@@ -99,7 +99,7 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
             changed = status.changed() => {
                 if changed.is_err() {
                     instance::remove_record(&config.paths);
-                    return Ok(Exit::Ok as i32); // told to end or to hand over, and has
+                    return ended(&status.borrow());
                 }
                 let now = bound(&status).unwrap_or(address);
                 if now != address {
@@ -123,7 +123,15 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
     // From here on somebody else may serve: the engine closes the socket and lets go of the lock first thing.
     instance::remove_record(&config.paths);
     end(engine, drain, requests).await;
-    Ok(Exit::Ok as i32)
+    ended(&status.borrow())
+}
+
+/// How a process ends whose engine has. Another one may serve at once, so whoever needs one tries again.
+fn ended(status: &Status) -> Outcome {
+    match status.failure() {
+        None => Ok(Exit::Ok as i32), // told to end or to hand over, and has
+        Some(why) => Err(Failure::new(Exit::TryAgain, why)),
+    }
 }
 
 /// Ends the engine; a second request to end does not wait for it.
@@ -172,4 +180,50 @@ fn record(paths: &Paths, address: SocketAddr) -> Outcome<()> {
         let state = paths.state_dir.display();
         Failure::new(Exit::CannotWrite, format!("cannot write to the state folder {state}: {e}; check its permissions"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use leeward::supervisor::TestHooks;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    fn args() -> args::Serve {
+        args::Serve { listen: None, upstream: None, config: None, exit_when_idle: None, detached: true }
+    }
+
+    /// An engine on a free port whose supervisor panics once it is told to.
+    fn fragile(config: &Config) -> (Engine, Arc<AtomicBool>) {
+        let (panics, again) = (Arc::new(AtomicBool::new(false)), config.clone());
+        let told = panics.clone();
+        let each_turn: Arc<dyn Fn() + Send + Sync> = Arc::new(move || assert!(!told.load(SeqCst), "scripted"));
+        let network: leeward::supervisor::NetworkSource = Arc::new(|_| Box::pin(std::future::ready(())));
+        let hooks = TestHooks { network: Some(network), each_turn: Some(each_turn), ..TestHooks::default() };
+        (Engine::start_with(config.clone(), Box::new(move || Ok(again.clone())), hooks).unwrap(), panics)
+    }
+
+    fn config(home: &std::path::Path) -> Config {
+        Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), listen_pinned: true, ..Config::under(home).unwrap() }
+    }
+
+    #[tokio::test]
+    async fn a_supervisor_that_fails_ends_the_process_with_a_sentence() {
+        let home = tempfile::tempdir().unwrap();
+        let config = config(home.path());
+        let (engine, panics) = fragile(&config);
+        panics.store(true, SeqCst);
+        let failure = serve(engine, &config, &args(), &mut Out::stdout()).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::TryAgain);
+        assert!(failure.message.contains("start Leeward again"), "{}", failure.message);
+        assert_eq!(instance::read_record(&config.paths), None, "nobody is sent to an engine that is gone");
+    }
+
+    #[tokio::test]
+    async fn a_supervisor_that_stops_as_told_is_no_failure() {
+        let home = tempfile::tempdir().unwrap();
+        let config = config(home.path());
+        let (engine, _) = fragile(&config);
+        engine.commands().send(Command::Stop { drain: Duration::ZERO }).await.unwrap();
+        assert_eq!(serve(engine, &config, &args(), &mut Out::stdout()).await.unwrap(), Exit::Ok as i32);
+    }
 }

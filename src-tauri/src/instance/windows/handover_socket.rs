@@ -18,8 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two looks at a lock.
-const LOOK: Duration = Duration::from_millis(2);
+/// Between two tries to get a lock.
+const POLL: Duration = Duration::from_millis(2);
 /// Digits of the key: whoever knows them has them from the process that waits.
 const KEY: usize = 64;
 
@@ -118,13 +118,13 @@ fn reach(to: &Path) -> io::Result<TcpStream> {
 }
 
 /// The first answer within the limit.
-fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+fn within<T>(limit: Duration, mut poll: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + limit;
     loop {
-        match look() {
+        match poll() {
             Some(found) => return Some(found),
             None if Instant::now() >= until => return None,
-            None => std::thread::sleep(LOOK),
+            None => std::thread::sleep(POLL),
         }
     }
 }

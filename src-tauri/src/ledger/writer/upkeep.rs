@@ -95,7 +95,7 @@ impl Writer {
     pub(super) fn look(&mut self) {
         self.look_at_the_day();
         // Without its name the file goes with the last handle, and everything written to it.
-        if self.db.is_none() || !self.settings.file.exists() {
+        if self.db.is_none() || matches!(self.settings.file.try_exists(), Ok(false)) {
             self.open();
         }
         self.flush();

@@ -1,6 +1,6 @@
 //! What the supervisor's loop is made from, and how it stands before its first turn.
 
-use super::{Run, Source, modified};
+use super::{EachTurn, Run, listener::Listener, network::NetworkWatch};
 use crate::{
     config::Config,
     control::Command,
@@ -10,19 +10,30 @@ use crate::{
     network::{Network, NetworkNews},
     proxy::Shared,
     status::Status,
-    supervisor::{Refilter, Reload, socket::Socket},
+    supervisor::{
+        Refilter, config_file::ConfigFile, generations::Generations, options::Read, probe::Probing, recovery::Memory,
+        socket::Socket,
+    },
 };
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::{
+    pin::Pin,
+    sync::{Arc, mpsc as std_mpsc},
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::Instant,
 };
+
+/// What tells of changes of the network.
+pub(super) type Source = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Events of accept loops that may wait; each is read at once.
+const EVENTS: usize = 64;
 
 /// What the loop is made from.
 pub(in crate::supervisor) struct Parts {
     pub(in crate::supervisor) config: Config,
-    pub(in crate::supervisor) reload: Reload,
+    pub(in crate::supervisor) reload: Read,
     pub(in crate::supervisor) refilter: Option<Refilter>,
     pub(in crate::supervisor) shared: Arc<Shared>,
     pub(in crate::supervisor) socket: Socket,
@@ -36,67 +47,33 @@ pub(in crate::supervisor) struct Parts {
     pub(in crate::supervisor) source: Source,
     pub(in crate::supervisor) ledger: Ledger,
     pub(in crate::supervisor) adopt: Adopt,
+    pub(in crate::supervisor) each_turn: Option<EachTurn>,
     pub(in crate::supervisor) ready: std_mpsc::SyncSender<Result<(), String>>,
 }
 
 impl Run {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts {
-            config,
-            reload,
-            refilter,
-            shared,
-            socket,
-            lock,
-            publish,
-            commanded,
-            network,
-            news,
-            source,
-            ledger,
-            adopt,
-            ready,
-        } = parts;
-        let file_seen = modified(&config);
-        let probe_at = Instant::now() + config.watch.probe;
+        let Parts { config, reload, refilter, shared, socket, lock, publish, commanded, ledger, adopt, each_turn, ready, .. } =
+            parts;
+        let (tell, events) = mpsc::channel(EVENTS);
         Self {
+            file: ConfigFile::new(reload, refilter, &config),
+            listener: Listener::new(socket, lock),
+            generations: Generations::new(adopt, tell),
+            memory: Memory::default(),
+            check_at: None,
+            probing: Probing::new(&config.watch),
+            network: NetworkWatch::new(parts.network, parts.news, parts.source),
             config: Arc::new(config),
-            reload,
-            refilter,
             shared,
-            socket,
-            lock,
-            leaving: false,
             publish,
             commanded,
-            network,
-            news,
-            source: Some(source),
-            changes: crate::status::Network::default(),
+            events,
             ledger,
-            adopt,
             ready: Some(ready),
-            events: mpsc::channel(64),
-            generations: Vec::new(),
-            current: 0,
-            upstream: String::new(),
-            next: 1,
-            pending: None,
-            rebind_at: None,
-            releasing: None,
-            releases: 0,
-            due: None,
-            overdue_at: None,
-            probe_at,
-            probing: false,
-            mended: false,
-            probe: None,
             work: JoinSet::new(),
             ticks: 0,
-            stuck: None,
-            last_auto: None,
-            suspected: (0, 0),
-            file_seen,
+            each_turn,
         }
     }
 }

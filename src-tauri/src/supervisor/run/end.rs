@@ -1,23 +1,25 @@
 //! The picture that others see, and the orderly end: both only tell what the loop has decided.
 
-use super::{CLOSE_LIMIT, Run, Tick};
+use super::{Run, Tick};
 use crate::{
     control::Command,
     instance,
     status::{Phase, Status},
-    supervisor::generation::Generation,
 };
 use std::{path::PathBuf, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
 type Reply<T> = oneshot::Sender<Result<T, String>>;
 
+/// Idle connections get this long to be closed when the engine ends.
+const CLOSE_LIMIT: Duration = Duration::from_millis(750);
+
 impl Run {
     pub(super) fn phase(&self) -> Phase {
-        match (self.current, &self.pending) {
+        match (self.generations.current(), self.generations.is_coming()) {
             (0, _) => Phase::Starting,
-            (_, Some(_)) => Phase::Restarting,
-            _ => Phase::Serving,
+            (_, true) => Phase::Restarting,
+            (_, false) => Phase::Serving,
         }
     }
 
@@ -28,17 +30,18 @@ impl Run {
     pub(super) fn show_as(&self, phase: Phase) {
         let status = Status {
             phase,
-            generation: self.current,
+            generation: self.generations.current(),
             listener: {
-                let mut listener = crate::status::Listener { address: self.socket.address().to_string(), ..Default::default() };
+                let mut listener =
+                    crate::status::Listener { address: self.listener.socket.address().to_string(), ..Default::default() };
                 self.shared.counters.fill(&mut listener);
                 listener
             },
             conditions: self.shared.health.visible(),
-            probe: self.probe.clone(),
-            upstream: self.upstream.clone(),
+            probe: self.probing.last.clone(),
+            upstream: self.generations.upstream().to_owned(),
             sessions: self.shared.sessions.list(),
-            network: self.changes.clone(),
+            network: self.network.changes(),
             ..self.publish.borrow().clone()
         };
         self.publish.send_if_modified(|old| {
@@ -53,15 +56,15 @@ impl Run {
 
     /// Sends socket and lock to the process that waits at `to`; this one accepts on, beside it, until it confirms.
     pub(super) fn hand_over(&mut self, to: PathBuf, reply: Reply<()>) {
-        let parts = match (&self.lock, self.socket.dup()) {
-            _ if self.leaving => Err("another process is taking over already".to_owned()),
+        let parts = match (&self.listener.lock, self.listener.socket.dup()) {
+            _ if self.listener.leaving => Err("another process is taking over already".to_owned()),
             (None, _) => Err("this engine is part of another program and keeps its socket".to_owned()),
             (Some(_), Err(e)) => Err(format!("no handle of the listening socket could be made: {e}")),
             (Some(lock), Ok(socket)) => lock.share().map(|lock| (socket, lock)).map_err(|e| format!("the lock: {e}")),
         };
         match parts {
             Ok((socket, lock)) => {
-                self.leaving = true;
+                self.listener.leaving = true;
                 self.work.spawn_blocking(move || Tick::HandedOver(reply, instance::hand_over(&to, &socket, &lock)));
             }
             Err(why) => self.stay(reply, &why),
@@ -69,7 +72,7 @@ impl Run {
     }
 
     pub(super) fn stay(&mut self, reply: Reply<()>, why: &impl std::fmt::Display) {
-        self.leaving = false;
+        self.listener.leaving = false;
         tracing::warn!("the listener was not handed over, and this engine goes on: {why}");
         reply.send(Err(format!("Nothing was handed over: {why}."))).ok(); // whoever asked may be gone
     }
@@ -79,18 +82,18 @@ impl Run {
         let drain = self.config.drain;
         tracing::info!(
             "another Leeward has taken over {}; requests in flight may finish within {drain:?}",
-            self.socket.address()
+            self.listener.socket.address()
         );
         reply.send(Ok(())).ok();
         self.stop(drain).await;
     }
 
     pub(super) async fn stop(mut self, drain: Duration) {
-        self.socket.close();
+        self.listener.socket.close();
         // From here on somebody else may serve.
-        self.lock = None;
+        self.listener.lock = None;
         self.shared.counters.set_accepting(false);
-        self.generations.iter().for_each(Generation::retire);
+        self.generations.retire_below(u64::MAX);
         self.show_as(Phase::Draining);
         let mut until = Instant::now() + drain;
         // In this order: a request is in flight before its connection counts as having spoken.
@@ -101,15 +104,13 @@ impl Run {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.generations.iter().for_each(Generation::close);
+        self.generations.close();
         let until = Instant::now() + CLOSE_LIMIT;
-        while self.generations.iter().any(|g| !g.is_finished()) && Instant::now() < until {
+        while !self.generations.are_finished() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         // A thread that is stuck cannot be ended; the process's end takes it.
-        for generation in self.generations.drain(..).filter(Generation::is_finished) {
-            generation.join();
-        }
+        self.generations.reap();
         self.show_as(Phase::Stopped);
         self.ledger.end().await;
     }

@@ -1,0 +1,133 @@
+//! Generations in the loop: started, accepted, given up; and the config that the next one gets.
+
+use super::Run;
+use crate::{
+    config::Config,
+    control::Restarted,
+    health::Code,
+    supervisor::{
+        generations::{PendingGeneration, Reply},
+        options::ReloadError,
+        recovery::Observations,
+    },
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+impl Run {
+    /// Starts the next generation; the present one goes on until the new one accepts.
+    pub(super) fn start_generation(&mut self, replies: Vec<Reply>, config_error: Option<String>) {
+        match self.generations.start(&self.config, &self.shared, &self.listener.socket) {
+            Ok(()) => {
+                if let Some(coming) = self.generations.coming() {
+                    (coming.replies, coming.config_error) = (replies, config_error);
+                }
+            }
+            Err(e) => {
+                let why = format!("a new engine generation could not be started: {e}");
+                tracing::error!("{why}");
+                for reply in replies {
+                    reply.send(Err(why.clone())).ok(); // whoever asked may be gone
+                }
+                self.not_ready(&why);
+                let seen = Observations { handle: self.listener.without_handle(&e), ..self.observe() };
+                self.recover(&seen, &e.to_string());
+            }
+        }
+    }
+
+    pub(super) fn restart(&mut self, replies: Vec<Reply>) {
+        if let Some(coming) = self.generations.coming() {
+            coming.later.get_or_insert_default().extend(replies);
+            return;
+        }
+        if self.listener.is_mending() {
+            self.listener.due.get_or_insert_default().extend(replies);
+            return;
+        }
+        match self.reload_config() {
+            // Nobody asked but the file, and that is checked again soon.
+            Err(ReloadError::Unread(why)) if replies.is_empty() => tracing::debug!("the config is read later: {why}"),
+            reloaded => self.start_generation(replies, reloaded.err().map(|why| why.to_string())),
+        }
+    }
+
+    /// Takes the config from its file; on an error the present one stays in force.
+    fn reload_config(&mut self) -> Result<(), ReloadError> {
+        let log = self.config.log.clone();
+        let reloaded = match self.file.reload(&self.config) {
+            Ok(new) if ![self.config.listen, self.listener.socket.address()].contains(&new.listen) => {
+                let why = format!(
+                    "listen is {} in the config and {} in this process; it takes effect when Leeward is started again",
+                    new.listen, self.config.listen
+                );
+                self.config = Arc::new(Config { listen: self.config.listen, listen_pinned: self.config.listen_pinned, ..new });
+                Err(ReloadError::Refused(why))
+            }
+            Ok(new) => {
+                // It was another port's turn, and now that is the configured one.
+                if new.listen == self.listener.socket.address() {
+                    self.port_settled();
+                }
+                self.config = Arc::new(new);
+                Ok(())
+            }
+            Err(why) => Err(why),
+        };
+        self.ledger.configure(&self.config);
+        if self.config.log != log {
+            self.file.refilter(&self.config.log);
+        }
+        match &reloaded {
+            Ok(()) => self.shared.health.clear(Code::ConfigInvalid, None),
+            Err(ReloadError::Refused(why)) => {
+                self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}."));
+            }
+            // What is on disk is not known.
+            Err(ReloadError::Unread(_)) => {}
+        }
+        reloaded
+    }
+
+    /// The generation of this number accepts.
+    pub(super) fn accepting(&mut self, number: u64) {
+        let Some(accepted) = self.generations.accepts(number) else { return };
+        self.memory.accepts();
+        self.listener.is_taken();
+        self.shared.counters.set_accepting(true);
+        self.probing.mended(self.memory.misses());
+        self.show();
+        let PendingGeneration { since, config_error, replies, later, .. } = accepted;
+        let took_ms = u64::try_from(Instant::now().duration_since(since).as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(generation = number, address = %self.listener.socket.address(), took_ms, "accepting");
+        for reply in replies {
+            let done = Restarted { generation: number, took_ms, config_error: config_error.clone() };
+            reply.send(Ok(done)).ok(); // whoever asked may be gone
+        }
+        if let Some(ready) = self.ready.take() {
+            ready.try_send(Ok(())).ok();
+        }
+        if let Some(later) = later {
+            self.restart(later);
+        }
+    }
+
+    /// The one that is coming up does not come.
+    pub(super) fn give_up_coming(&mut self, why: &str) {
+        let Some(given_up) = self.generations.give_up_coming() else { return };
+        tracing::error!(generation = given_up.number, "did not come up: {why}");
+        for reply in given_up.replies {
+            reply.send(Err(format!("the new engine generation did not come up: {why}"))).ok();
+        }
+        self.not_ready(why);
+        if let Some(later) = given_up.later {
+            self.restart(later);
+        }
+    }
+
+    fn not_ready(&mut self, why: &str) {
+        if let Some(ready) = self.ready.take() {
+            ready.try_send(Err(why.to_owned())).ok();
+        }
+    }
+}
