@@ -1,9 +1,6 @@
 //! The config on disk: whether it has changed, and what it says now. Puts nothing in force.
 
-use super::{
-    Refilter,
-    options::{Read, ReloadError},
-};
+use super::options::{Read, Refilter, ReloadError};
 use crate::{config::Config, shortage::is_shortage};
 use std::{io, path::Path, time::SystemTime};
 

@@ -5,32 +5,21 @@ mod begin;
 mod end;
 mod listener;
 mod network;
+mod network_changed;
 mod probing;
+mod rebind;
 mod recover;
 mod restart;
+mod state;
 mod tick;
 
 pub(super) use begin::Parts;
 
-use super::{
-    config_file::ConfigFile,
-    generations::Generations,
-    probe::{Answer, Probing},
-    recovery::Memory,
-};
-use crate::{
-    config::Config, control::Command, inbound::Event, ledger::Ledger, network::NetworkNews, proxy::Shared, second, status::Status,
-};
-use listener::Listener;
-use network::NetworkWatch;
-use std::{
-    net::SocketAddr,
-    sync::{Arc, mpsc as std_mpsc},
-    time::Duration,
-};
+use crate::{control::Command, inbound::Event, second};
+use state::{Run, Tick};
+use std::time::Duration;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
-    task::{JoinError, JoinSet},
+    task::JoinSet,
     time::{Instant, sleep_until},
 };
 
@@ -44,50 +33,6 @@ pub(super) fn run(parts: Parts) {
         }
     };
     runtime.block_on(Run::new(parts).live());
-}
-
-/// What woke the loop.
-enum Tick {
-    Command(Option<Command>),
-    Event(Option<Event>),
-    Second,
-    CheckAgain,
-    Rebind,
-    Released,
-    Probe,
-    Probed(Answer, Duration),
-    HandedOver(oneshot::Sender<Result<(), String>>, std::io::Result<()>),
-    Free(SocketAddr, bool),
-    Network(Option<NetworkNews>),
-    SourceEnded(Result<(), JoinError>),
-}
-
-/// Called at every turn of the loop; for tests alone.
-pub(super) type EachTurn = Arc<dyn Fn() + Send + Sync>;
-
-struct Run {
-    config: Arc<Config>,
-    file: ConfigFile,
-    shared: Arc<Shared>,
-    listener: Listener,
-    generations: Generations,
-    /// What was seen before, as far as it matters.
-    memory: Memory,
-    /// When to check everything again, where that is before the next tick.
-    check_at: Option<Instant>,
-    probing: Probing,
-    network: NetworkWatch,
-    publish: watch::Sender<Status>,
-    commanded: mpsc::Receiver<Command>,
-    events: mpsc::Receiver<Event>,
-    /// Outlives every generation, so that it hears the last fault.
-    ledger: Ledger,
-    /// Who waits for the first generation.
-    ready: Option<std_mpsc::SyncSender<Result<(), String>>>,
-    /// What is asked of others and takes time.
-    work: JoinSet<Tick>,
-    ticks: u64,
-    each_turn: Option<EachTurn>,
 }
 
 impl Run {
@@ -132,7 +77,7 @@ impl Run {
                 Tick::Free(address, free) => self.port_free(address, free),
                 Tick::Network(Some(news)) => self.network_changed(news),
                 Tick::Network(None) => return self.stop(Duration::ZERO).await,
-                Tick::SourceEnded(ended) => network::source_ended(ended),
+                Tick::SourceEnded(ended) => network_changed::source_ended(ended),
             }
             self.show();
         }

@@ -1,6 +1,6 @@
 //! The one listening socket: bound, looked after, bound again. Accepts nothing itself.
 
-use super::{StartError, platform, recovery::Listening};
+use super::{platform, recovery::Listening, start_error::StartError};
 use crate::{
     config::{Config, DEFAULT_PORT, LAST_FALLBACK_PORT},
     health::{Code, Tracker},

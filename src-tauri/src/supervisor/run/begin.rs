@@ -1,6 +1,10 @@
 //! What the supervisor's loop is made from, and how it stands before its first turn.
 
-use super::{EachTurn, Run, listener::Listener, network::NetworkWatch};
+use super::{
+    listener::Listener,
+    network::{NetworkWatch, Source},
+    state::Run,
+};
 use crate::{
     config::Config,
     control::Command,
@@ -11,21 +15,20 @@ use crate::{
     proxy::Shared,
     status::Status,
     supervisor::{
-        Refilter, config_file::ConfigFile, generations::Generations, options::Read, probe::Probing, recovery::Memory,
+        config_file::ConfigFile,
+        generations::Generations,
+        hooks::EachTurn,
+        options::{Read, Refilter},
+        probe::Probing,
+        recovery::Memory,
         socket::Socket,
     },
 };
-use std::{
-    pin::Pin,
-    sync::{Arc, mpsc as std_mpsc},
-};
+use std::sync::{Arc, mpsc as std_mpsc};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
-
-/// What tells of changes of the network.
-pub(super) type Source = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Events of accept loops that may wait; each is read at once.
 const EVENTS: usize = 64;

@@ -1,6 +1,6 @@
 //! The picture that others see, and the orderly end: both only tell what the loop has decided.
 
-use super::{Run, Tick};
+use super::state::{Run, Tick};
 use crate::{
     control::Command,
     instance,

@@ -1,26 +1,24 @@
-//! Changes of this machine's network in the loop: passed on to the generations, and shown. Watches nothing itself.
+//! What the loop knows of this machine's network, and whom it tells. Data; `network_changed` acts.
 
-use super::{Run, begin::Source};
 use crate::{
-    health::unix_ms,
     network::{Network, NetworkNews},
     status,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinError,
-    time::Instant,
-};
+use std::pin::Pin;
+use tokio::sync::{mpsc, watch};
+
+/// What tells of changes of the network.
+pub(in crate::supervisor) type Source = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What tells, who is told, and what was.
 pub(super) struct NetworkWatch {
     /// Tells of changes, from the loop's beginning on.
-    source: Option<Source>,
-    news: mpsc::Receiver<NetworkNews>,
+    pub(super) source: Option<Source>,
+    pub(super) news: mpsc::Receiver<NetworkNews>,
     /// Tells the generations.
-    tell: watch::Sender<Network>,
+    pub(super) tell: watch::Sender<Network>,
     /// The changes so far, as others see them.
-    changes: status::Network,
+    pub(super) changes: status::Network,
 }
 
 impl NetworkWatch {
@@ -38,38 +36,5 @@ impl NetworkWatch {
 
     pub(super) fn changes(&self) -> status::Network {
         self.changes.clone()
-    }
-}
-
-impl Run {
-    /// Another network, or the same one after sleep: everybody who holds connections is told, and the probe asks at once.
-    pub(super) fn network_changed(&mut self, news: NetworkNews) {
-        let (why, fingerprint) = match news {
-            NetworkNews::Known { fingerprint } => {
-                tracing::debug!("the network is known");
-                // Nothing has changed, so nobody is woken; whoever asks sees it.
-                self.network.tell.send_if_modified(|network| {
-                    network.fingerprint = fingerprint;
-                    false
-                });
-                return;
-            }
-            NetworkNews::Changed { why, fingerprint } => (why, fingerprint),
-        };
-        self.network.tell.send_modify(|network| {
-            network.epoch += 1;
-            network.fingerprint = fingerprint.unwrap_or(network.fingerprint);
-        });
-        let changes = self.network.changes.changes + 1;
-        self.network.changes = status::Network { changes, last_unix_ms: Some(unix_ms()), last_why: Some(why) };
-        tracing::info!("the network changed: {}", why.sentence());
-        self.probing.next_at = Instant::now();
-    }
-}
-
-pub(super) fn source_ended(ended: Result<(), JoinError>) {
-    match ended {
-        Ok(()) => tracing::debug!("nothing tells of changes of the network any more"),
-        Err(e) => tracing::error!("what tells of changes of the network failed; they go unnoticed until the next start: {e}"),
     }
 }

@@ -1,6 +1,6 @@
 //! The self-probe in the loop: made in its turn, and what came of it is told.
 
-use super::{Run, Tick};
+use super::state::{Run, Tick};
 use crate::{
     health::Code,
     supervisor::{

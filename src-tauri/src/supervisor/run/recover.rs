@@ -1,6 +1,6 @@
 //! Observes, asks what to do, and does it. Decides nothing: that is `recovery`'s.
 
-use super::{Run, listener::Next};
+use super::{listener::Next, state::Run};
 use crate::supervisor::{
     platform,
     recovery::{Cause, Decision, Handle, Observations, decide},

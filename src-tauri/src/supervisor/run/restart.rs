@@ -1,6 +1,6 @@
 //! Generations in the loop: started, accepted, given up; and the config that the next one gets.
 
-use super::Run;
+use super::state::Run;
 use crate::{
     config::Config,
     control::Restarted,

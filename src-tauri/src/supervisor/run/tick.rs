@@ -1,7 +1,7 @@
 //! What is done once a second: ended generations are taken in, everything is checked; less often the config file and a
 //! port that is taken.
 
-use super::{Run, Tick};
+use super::state::{Run, Tick};
 use crate::{health::Code, instance::reachable};
 use std::{io, net::SocketAddr};
 

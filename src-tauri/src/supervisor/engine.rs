@@ -1,0 +1,212 @@
+//! A running engine as its program holds it: started, asked, told to stop. What it does, its supervisor's loop decides.
+
+use super::{backstop, hooks::TestHooks, options::EngineOptions, platform, run, socket, start_error::StartError};
+use crate::{
+    config::{Config, Paths},
+    control::{Command, Commands, Sessions},
+    files,
+    health::Tracker,
+    inbound::listen,
+    instance,
+    ledger::Ledger,
+    message::HeldBytes,
+    network::{self, Network, NetworkNews, NetworkWhy},
+    proxy::{Channels, Shared},
+    status::Status,
+    telemetry::Traffic,
+};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        mpsc::{self as std_mpsc, RecvTimeoutError},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::sync::{mpsc, watch};
+use url::Url;
+
+/// A running engine. Dropping it stops the engine without a drain; `stop` drains.
+#[derive(Debug)]
+pub struct Engine {
+    address: SocketAddr,
+    status: watch::Receiver<Status>,
+    commands: Commands,
+    sessions: Sessions,
+    traffic: Arc<Traffic>,
+    held: HeldBytes,
+    network: mpsc::Sender<NetworkNews>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The first generation comes up in milliseconds; a machine that needs this long is in trouble of its own.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Commands that may wait.
+const COMMANDS: usize = 16;
+/// News of the network that may wait; one that waits covers those that come meanwhile.
+const NEWS: usize = 4;
+/// Questions about the history that may wait; each is answered in milliseconds.
+const QUESTIONS: usize = 16;
+
+impl Engine {
+    /// Binds and starts; returns once the first generation accepts.
+    ///
+    /// # Errors
+    /// `StartError`, whose message is for the user.
+    pub fn start(config: Config, host: impl Into<EngineOptions>) -> Result<Self, StartError> {
+        Self::start_with(config, host, TestHooks::default())
+    }
+
+    /// As `start`, with the hooks of a test.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_with(config: Config, host: impl Into<EngineOptions>, hooks: TestHooks) -> Result<Self, StartError> {
+        let EngineOptions { reload, settings, refilter, panel, window, lock, inherited, may_leave } = host.into();
+        platform::raise_file_limit();
+        let health = Tracker::default();
+        let socket = match inherited {
+            Some(listener) => socket::Socket::inherit(listener, &config, &health)?,
+            None => socket::Socket::bind(&config, &health, may_leave)?,
+        };
+        let address = socket.address();
+        let token = instance::read_or_create_token(&config.paths)?;
+        let (commands, commanded) = mpsc::channel(COMMANDS);
+        let (publish, status) = watch::channel(Status::starting());
+        let sessions = Sessions::default();
+        let (networks, network) = watch::channel(Network::default());
+        let (history, questions) = mpsc::channel(QUESTIONS);
+        let channels = Channels {
+            commands: commands.clone(),
+            status: status.clone(),
+            sessions: sessions.clone(),
+            health,
+            network,
+            history,
+            settings,
+            panel,
+            window,
+        };
+        let shared = Shared::new(&config, token, channels, known_upstreams(&config.paths), remember(config.paths.clone()));
+        let shared = Arc::new(shared);
+        let (traffic, held) = (shared.traffic.clone(), shared.held());
+        let ledger = Ledger::start(&config, shared.health.clone(), &traffic, questions);
+        let (told, news) = mpsc::channel(NEWS);
+        let source = hooks.network.unwrap_or_else(|| Arc::new(|news| Box::pin(network::watch(news))));
+        let source = source(told.clone());
+        let adopt = hooks.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
+        let (ready, wait) = std_mpsc::sync_channel(1);
+        let (health, picture) = (shared.health.clone(), publish.clone());
+        let parts = run::Parts {
+            config,
+            reload,
+            refilter,
+            shared,
+            socket,
+            lock,
+            publish,
+            commanded,
+            network: networks,
+            news,
+            source,
+            ledger,
+            adopt,
+            each_turn: hooks.each_turn,
+            ready,
+        };
+        let thread = std::thread::Builder::new()
+            .name("leeward-supervisor".into())
+            .spawn(move || backstop::guard(&health, &picture, || run::run(parts)))
+            .map_err(|e| StartError::Engine(e.to_string()))?;
+        match wait.recv_timeout(START_LIMIT) {
+            Ok(Ok(())) => Ok(Self { address, status, commands, sessions, traffic, held, network: told, thread: Some(thread) }),
+            failed => {
+                // Its thread must not go on with a port that nobody knows of.
+                commands.try_send(Command::Stop { drain: Duration::ZERO }).ok();
+                Err(StartError::Engine(match failed {
+                    Ok(refused) => refused.err().unwrap_or_default(),
+                    Err(RecvTimeoutError::Timeout) => format!("it did not accept within {START_LIMIT:?}"),
+                    Err(RecvTimeoutError::Disconnected) => "its supervisor has failed (the log says why)".into(),
+                }))
+            }
+        }
+    }
+
+    /// Where it accepts; the port that was found when the configured one was 0 or taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The picture, and its changes.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Where commands go.
+    pub fn commands(&self) -> Commands {
+        self.commands.clone()
+    }
+
+    /// The open `wrap` sessions.
+    pub fn sessions(&self) -> Sessions {
+        self.sessions.clone()
+    }
+
+    /// Counters.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
+    }
+
+    /// Bytes held now: of requests for replay, of answers until they are let go.
+    pub fn held_bytes(&self) -> u64 {
+        self.held.now()
+    }
+
+    /// Treats the network as changed from now on, as after sleep: for whoever knows what the system did not tell us.
+    pub fn network_changed(&self) {
+        // Full: one that waits does the same. Closed: the engine is ending.
+        self.network.try_send(NetworkNews::Changed { why: NetworkWhy::Told, fingerprint: None }).ok();
+    }
+
+    /// Stops accepting, lets requests in flight finish for at most `drain`, and waits for the end. Blocks.
+    pub fn stop(mut self, drain: Duration) {
+        self.end(drain);
+    }
+
+    fn end(&mut self, drain: Duration) {
+        let Some(thread) = self.thread.take() else { return };
+        // Closed: it is stopping already. Full: restarts are waiting, and each takes milliseconds.
+        while let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(Command::Stop { drain }) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if thread.join().is_err() {
+            tracing::error!("the supervisor's thread panicked");
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+/// Sessions' upstreams from before; a file that cannot be read costs them until their `wrap` reconnects.
+fn known_upstreams(paths: &Paths) -> BTreeMap<String, Url> {
+    let Ok(bytes) = files::read(&paths.session_upstreams_file()) else { return BTreeMap::new() };
+    serde_json::from_slice::<BTreeMap<String, String>>(&bytes)
+        .map(|map| map.into_iter().filter_map(|(name, url)| Some((name, Url::parse(&url).ok()?))).collect())
+        .unwrap_or_else(|e| {
+            tracing::warn!("{} is damaged and ignored: {e}", paths.session_upstreams_file().display());
+            BTreeMap::new()
+        })
+}
+
+fn remember(paths: Paths) -> crate::upstream::Remember {
+    Box::new(move |known| {
+        let text: BTreeMap<&str, &str> = known.iter().map(|(name, url)| (name.as_str(), url.as_str())).collect();
+        instance::write_atomically(&paths.session_upstreams_file(), &serde_json::to_vec_pretty(&text)?)
+    })
+}
