@@ -197,7 +197,9 @@ fn inline_paths(code: &str, children: &BTreeSet<String>) -> Vec<Module> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("::") {
         let first = code[..at].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-        let starts = !code[..at - first.len()].ends_with("::");
+        // `pub(in crate::supervisor)` says who may see an item, and imports nothing.
+        let before = &code[..at - first.len()];
+        let starts = !before.ends_with("::") && !before.ends_with("(in ");
         if starts && (first == "crate" || first == "super" || children.contains(first)) {
             let end = code[at..].find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').map_or(code.len(), |n| at + n);
             let path = code[at - first.len()..end].split("::").filter(|part| !part.is_empty());
