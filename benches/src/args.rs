@@ -26,6 +26,9 @@ pub(crate) struct Field {
     /// The release build of `leeward`
     #[arg(long)]
     pub(crate) leeward: PathBuf,
+    /// An earlier release build of `leeward`, measured beside it as `before`
+    #[arg(long)]
+    pub(crate) before: Option<PathBuf>,
     /// The small proxy on the crate pingora, as `cargo xtask bench` builds it
     #[arg(long)]
     pub(crate) pingora: Option<PathBuf>,

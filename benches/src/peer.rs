@@ -82,7 +82,10 @@ pub(crate) trait Peer {
 /// All that are there, Leeward first. Python and Node peers only where `--all` has installed them.
 pub(crate) fn all(field: &Field, torture: bool) -> Result<Vec<Box<dyn Peer>>> {
     let mut all: Vec<Box<dyn Peer>> =
-        vec![Box::new(leeward::Leeward::new(&field.leeward)?), Box::new(nginx::Nginx { retries: false })];
+        vec![Box::new(leeward::Leeward::new("leeward", &field.leeward)?), Box::new(nginx::Nginx { retries: false })];
+    if let Some(program) = &field.before {
+        all.push(Box::new(leeward::Leeward::new("before", program)?));
+    }
     if torture {
         all.push(Box::new(nginx::Nginx { retries: true }));
     }

@@ -9,13 +9,14 @@ use std::{
 };
 
 pub(super) struct Leeward {
+    name: &'static str,
     program: PathBuf,
 }
 
 impl Leeward {
-    pub(super) fn new(program: &Path) -> Result<Self> {
+    pub(super) fn new(name: &'static str, program: &Path) -> Result<Self> {
         let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
-        Ok(Self { program })
+        Ok(Self { name, program })
     }
 
     fn at(&self, place: &Place<'_>) -> Command {
@@ -27,7 +28,7 @@ impl Leeward {
 
 impl Peer for Leeward {
     fn name(&self) -> &'static str {
-        "leeward"
+        self.name
     }
 
     fn version(&self) -> String {
