@@ -2,10 +2,7 @@
 //! it knows one home only.
 
 use super::{
-    super::{
-        Launcher,
-        real::{at_home, launcher},
-    },
+    super::real::{at_home, launcher},
     *,
 };
 

@@ -1,10 +1,7 @@
 //! The plugin's own writer under a name of its own, so that the user's value stays as it is: what becomes of what it writes,
 //! and what would be left without.
 
-use super::{
-    super::{Launcher, real::launcher},
-    *,
-};
+use super::{super::real::launcher, *};
 
 const PROGRAM: &str = r"C:\Users\Jörg 风\a dir\leeward-tray.exe";
 /// As the task manager writes it: 3, and when.
