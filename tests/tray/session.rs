@@ -25,6 +25,15 @@ fn log(home: &Path) -> String {
     std::fs::read_to_string(home.join("state").join("logs").join("leeward.log")).unwrap_or_default()
 }
 
+/// Else it would start a desktop's own notification daemon, which takes the name that the host here needs.
+#[tokio::test]
+async fn the_test_bus_starts_no_program() {
+    let bus = zbus::Connection::session().await.unwrap();
+    let names = zbus::fdo::DBusProxy::new(&bus).await.unwrap().list_activatable_names().await.unwrap();
+    let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["org.freedesktop.DBus"], "`cargo xtask test tray-test` brings a bus without service folders");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_start_brings_the_first_ones_window_up() {
     let home = tempfile::tempdir().unwrap();
@@ -138,7 +147,8 @@ async fn start_at_login_is_a_switch_in_the_menu() {
     let home = tempfile::tempdir().unwrap();
     let _bus = BUS.lock().await;
     let host = Host::start().await;
-    let tray = Tray::start(home.path());
+    // There the plugin writes, whatever XDG_CONFIG_HOME says.
+    let tray = Tray::start_with(home.path(), &[("HOME", home.path().to_str().unwrap())]);
     let icon = host.icon_of(tray.0.id()).await;
     let file = home.path().join("config").join("autostart").join("leeward-tray.desktop");
     let on = async || icon.menu().await.iter().find(|line| line.text == "Start at login").unwrap().on;
@@ -148,6 +158,7 @@ async fn start_at_login_is_a_switch_in_the_menu() {
     let entry = std::fs::read_to_string(&file).unwrap();
     let exec = entry.lines().find_map(|line| line.strip_prefix("Exec=")).unwrap();
     assert_eq!(exec, format!("\"{}\" --hidden", env!("CARGO_BIN_EXE_leeward-tray")));
+    assert!(!home.path().join(".config").join("autostart").exists(), "it lies where the session looks, and nowhere else");
     // As the desktop's own settings switch it off.
     std::fs::write(&file, entry.replace("X-GNOME-Autostart-enabled=true", "X-GNOME-Autostart-enabled=false")).unwrap();
     icon.click("Start at login").await;

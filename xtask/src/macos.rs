@@ -1,6 +1,7 @@
 //! The macOS build on a Linux machine, as far as that goes without Apple's SDK: checked and linted, never linked or run.
 
 use crate::{
+    shell::target,
     sysroot::{Compiler, Sysroot},
     test::Outcome,
 };
@@ -14,6 +15,9 @@ pub(crate) fn check() -> Result<Outcome> {
         let lint =
             sysroot.lint("--locked --package leeward-tray --package leeward-scripted --features tray --lib --bins --tests");
         // Crates with C in them only want to have built it: what nobody links may be empty.
-        lint.env("CC_aarch64_apple_darwin", "true").env("AR_aarch64_apple_darwin", "true").env("SDKROOT", "/nonexistent").run()
+        lint.env("CC_aarch64_apple_darwin", "true")
+            .env("AR_aarch64_apple_darwin", "true")
+            .env("SDKROOT", target().join("no-sdk"))
+            .run()
     })
 }

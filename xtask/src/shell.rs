@@ -71,8 +71,8 @@ impl Shell {
     }
 
     /// The same, started by another program (a display server, a session bus).
-    pub(crate) fn under(self, line: &str) -> Self {
-        Self::new(line).arg(self.0.get_program()).args(self.0.get_args())
+    pub(crate) fn under(self, other: Self) -> Self {
+        other.arg(self.0.get_program()).args(self.0.get_args())
     }
 
     /// A variable for the program alone.

@@ -102,7 +102,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn without_a_terminal_the_line_to_run_is_told() {
-        let nothing = |_: &str| Some("/nowhere".to_owned());
+        let folder = tempfile::tempdir().unwrap();
+        let nothing = |_: &str| Some(folder.path().join("none").display().to_string());
         let words: Vec<OsString> = ["leeward", "wrap", "claude", "--", "two words"].map(OsString::from).to_vec();
         let why = terminal(&words, Path::new("/a b"), &context(&nothing)).unwrap_err().to_string();
         assert!(why.contains("xdg-terminal-exec") && why.contains("xterm"), "{why}");

@@ -1,14 +1,19 @@
-//! Start at login, without administrator rights: an entry of the user's own in the place the system looks. What stands
-//! there is the truth; nothing is remembered here, so a switch in the system's own settings is seen.
+//! Start at login, without administrator rights. tauri-plugin-autostart writes the entry and removes it; `platform` corrects
+//! what the plugin writes wrong, and reads the true state from the place where the system looks. Nothing is remembered here,
+//! so a switch in the system's own settings is seen.
 
-use crate::commands::Refusal;
+use crate::{commands::Refusal, state::Wants};
+use entry::{Entry, HIDDEN};
 use leeward::config::environment;
 use serde::Serialize;
 use std::{
     io,
     path::{Path, PathBuf},
 };
+use tauri::{AppHandle, State, Wry, plugin::TauriPlugin};
+use tauri_plugin_autostart::{AutoLaunchManager, ManagerExt};
 
+mod entry;
 #[cfg(target_os = "macos")]
 #[path = "autostart/macos.rs"]
 mod platform;
@@ -32,22 +37,37 @@ pub(crate) struct Autostart {
     pub(crate) note: Option<String>,
 }
 
-/// What stands in the system's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Entry {
-    /// Nothing.
-    Absent,
-    /// This program is started.
-    Starts(String),
-    /// It is there, and the system's own settings keep it from being started.
-    SwitchedOff,
+/// What writes the entry, wrong as it may be.
+trait Launcher {
+    fn enable(&self) -> io::Result<()>;
+    fn disable(&self) -> io::Result<()>;
+    fn is_enabled(&self) -> io::Result<bool>;
+}
+
+impl Launcher for AutoLaunchManager {
+    fn enable(&self) -> io::Result<()> {
+        self.enable().map_err(io::Error::other)
+    }
+
+    fn disable(&self) -> io::Result<()> {
+        self.disable().map_err(io::Error::other)
+    }
+
+    fn is_enabled(&self) -> io::Result<bool> {
+        self.is_enabled().map_err(io::Error::other)
+    }
+}
+
+/// The plugin, with the entry's name and the program's argument.
+pub(crate) fn plugin() -> TauriPlugin<Wry> {
+    tauri_plugin_autostart::Builder::new().app_name(platform::NAME).arg(HIDDEN).build()
 }
 
 /// How it is now.
-pub(crate) fn get() -> Result<Autostart, Refusal> {
+pub(crate) fn get(app: &AppHandle) -> Result<Autostart, Refusal> {
     let read = || {
         let (ours, place) = (program()?, platform::place()?);
-        Ok((platform::read(&place)?, ours, place))
+        Ok((state(&*app.autolaunch(), &place)?, ours, place))
     };
     let (entry, ours, place) = read().map_err(|why: io::Error| {
         Refusal::new("autostart-unknown", format!("Whether Leeward starts at login cannot be read: {why}."))
@@ -56,18 +76,35 @@ pub(crate) fn get() -> Result<Autostart, Refusal> {
 }
 
 /// Switches it; how it is then. Switching on also undoes a switch-off in the system's settings.
-pub(crate) fn set(on: bool) -> Result<Autostart, Refusal> {
+pub(crate) fn set(app: &AppHandle, on: bool) -> Result<Autostart, Refusal> {
     let change = || {
-        let place = platform::place()?;
-        if on { platform::write(&place, &program()?) } else { platform::remove(&place) }
+        let (launcher, place) = (app.autolaunch(), platform::place()?);
+        if on { switch_on(&*launcher, &place, &program()?) } else { switch_off(&*launcher, &place) }
     };
     change().map_err(|why: io::Error| {
         let what = if on { "start at login" } else { "be kept from starting at login" };
         Refusal::new("autostart-failed", format!("Leeward cannot {what}: {why}; check the permissions."))
     })?;
-    let now = get()?;
+    let now = get(app)?;
     tracing::info!("start at login is {}: {}", if now.enabled { "on" } else { "off" }, now.place);
     Ok(now)
+}
+
+fn state(launcher: &impl Launcher, place: &Path) -> io::Result<Entry> {
+    platform::read(place, launcher.is_enabled()?)
+}
+
+fn switch_on(launcher: &impl Launcher, place: &Path, program: &Path) -> io::Result<()> {
+    // What cannot be spelled is refused before anything is written.
+    let program = platform::spelled(program)?;
+    let done = launcher.enable().and_then(|()| platform::mend(place, &program));
+    // An entry that is not mended could start another program.
+    done.inspect_err(|_| drop(launcher.disable()))
+}
+
+fn switch_off(launcher: &impl Launcher, place: &Path) -> io::Result<()> {
+    launcher.disable()?;
+    platform::remove(place)
 }
 
 fn told(entry: Entry, ours: &Path, place: String) -> Autostart {
@@ -95,23 +132,54 @@ fn program() -> io::Result<PathBuf> {
 
 /// See `get`.
 #[tauri::command(async)]
-pub(crate) fn autostart_get(wanted: tauri::State<'_, crate::desktop::Wants>) -> Result<Autostart, Refusal> {
-    let now = get()?;
+pub(crate) fn autostart_get(app: AppHandle, wanted: State<'_, Wants>) -> Result<Autostart, Refusal> {
+    let now = get(&app)?;
     wanted.autostart(now.enabled);
     Ok(now)
 }
 
 /// See `set`.
 #[tauri::command(async)]
-pub(crate) fn autostart_set(on: bool, wanted: tauri::State<'_, crate::desktop::Wants>) -> Result<Autostart, Refusal> {
-    let now = set(on)?;
+pub(crate) fn autostart_set(app: AppHandle, on: bool, wanted: State<'_, Wants>) -> Result<Autostart, Refusal> {
+    let now = set(&app, on)?;
     wanted.autostart(now.enabled);
     Ok(now)
 }
 
 #[cfg(test)]
+#[path = "autostart/tests/real.rs"]
+mod real;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    /// What writes something and then fails, as the plugin does where it may write to the one place and not to the other.
+    struct Fails(Cell<bool>);
+
+    impl Launcher for Fails {
+        fn enable(&self) -> io::Result<()> {
+            self.0.set(true);
+            Err(io::Error::other("no second place"))
+        }
+
+        fn disable(&self) -> io::Result<()> {
+            self.0.set(false);
+            Ok(())
+        }
+
+        fn is_enabled(&self) -> io::Result<bool> {
+            Ok(self.0.get())
+        }
+    }
+
+    #[test]
+    fn what_fails_is_taken_back() {
+        let launcher = Fails(Cell::new(false));
+        let why = switch_on(&launcher, Path::new("place"), Path::new("program")).unwrap_err();
+        assert_eq!((why.to_string().as_str(), launcher.0.get()), ("no second place", false));
+    }
 
     #[test]
     fn the_real_state_is_told() {

@@ -1,12 +1,15 @@
 //! Tauri's life cycle: builds the program, keeps the painting true, acts on what is chosen, and ends in order.
 
 use crate::{
-    Failure, autostart, commands,
-    engine::{Running, UNAVAILABLE},
+    autostart, commands,
+    engine::Running,
+    failure::{Failure, UNAVAILABLE},
     launch,
     paint::Painting,
-    painter::{self, Painter, Recent, Wanted},
-    panel, signals, tray_host,
+    painter::{self, Painter, Recent},
+    panel, signals,
+    state::{Calls, Wants},
+    tray_host,
 };
 use leeward::{
     config::Paths,
@@ -22,57 +25,10 @@ use std::{
     time::Duration,
 };
 use tauri::{AppHandle, Manager, RunEvent, State};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// How long requests in flight may finish when the user quits.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Tells the painting what the user has asked for.
-#[derive(Debug)]
-pub(crate) struct Wants(watch::Sender<Wanted>);
-
-impl Wants {
-    /// Start at login is on or off.
-    pub(crate) fn autostart(&self, on: bool) {
-        self.0.send_modify(|wanted| wanted.autostart = Some(on));
-    }
-
-    fn restarting(&self, under_way: bool) {
-        self.0.send_modify(|wanted| wanted.restarting = under_way);
-    }
-
-    /// True the first time.
-    fn quitting(&self) -> bool {
-        self.0.send_if_modified(|wanted| !std::mem::replace(&mut wanted.quitting, true))
-    }
-
-    /// Paints again what a choice in the menu has turned by itself.
-    fn as_it_was(&self) {
-        self.0.send_modify(|_| {});
-    }
-}
-
-/// Other starts of this program want to see its window.
-#[derive(Debug)]
-pub(crate) struct Calls(mpsc::Receiver<()>);
-
-impl Calls {
-    /// And what to call when one comes. Calls before the tray is up wait for it; several are one.
-    pub(crate) fn new() -> (Self, impl Fn() + Send + Sync + 'static) {
-        let (call, calls) = mpsc::channel(1);
-        // Full: one that waits does the same.
-        let ask = move || {
-            call.try_send(()).ok();
-        };
-        (Self(calls), ask)
-    }
-
-    async fn answer(mut self, app: AppHandle) {
-        while self.0.recv().await.is_some() {
-            let shown = app.clone();
-            app.run_on_main_thread(move || open(&shown, "status")).ok();
-        }
-    }
-}
 
 /// Shows the tray until the user quits or the system asks; stops the engine then. `hidden`: the session starts it.
 pub(crate) fn run(mut running: Running, hidden: bool) -> Result<(), Failure> {
@@ -99,9 +55,9 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
     };
     let picture = running.engine.status();
     let traffic = running.engine.traffic();
-    let autostart = autostart::get().map(|now| now.enabled).map_err(|why| tracing::warn!("{}", why.message)).ok();
-    let (wanted, wants) = watch::channel(Wanted { autostart, ..Wanted::default() });
+    let (wanted, wants) = Wants::new();
     let builder = tauri::Builder::default()
+        .plugin(autostart::plugin())
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
         .plugin(panel::place(&running.paths))
@@ -111,7 +67,7 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
         .manage(running.client.clone())
         .manage(running.paths.clone())
         .manage(tasks.clone())
-        .manage(Wants(wanted))
+        .manage(wanted)
         .manage(Clipboard::default())
         .manage(TrayHost::default())
         .invoke_handler(tauri::generate_handler![
@@ -140,6 +96,10 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
         Ok(app) => app.map_err(|e| failed(&e))?,
         Err(_) => return Err(failed(&"the desktop could not be reached (the log says why)")),
     };
+    match autostart::get(app.handle()) {
+        Ok(now) => app.state::<Wants>().autostart(now.enabled),
+        Err(why) => tracing::warn!("{}", why.message),
+    }
     let settings = running.settings.clone();
     let mut painter = Painter { picture, traffic, wants, settings, agents: launch::installed(), recent: Recent::default() };
     let first = painter.look();
@@ -151,7 +111,7 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
     tasks.spawn(painter.paint(app.handle().clone(), painting));
     tasks.spawn(look_for_host(app.handle().clone(), hidden));
     if let Some(calls) = calls {
-        tasks.spawn(calls.answer(app.handle().clone()));
+        tasks.spawn(answer(calls, app.handle().clone()));
     }
     let handle = app.handle().clone();
     tasks.spawn(async move {
@@ -203,6 +163,14 @@ fn chosen(app: &AppHandle, id: &str) {
     }
 }
 
+/// Other starts of this program see its window.
+async fn answer(mut calls: Calls, app: AppHandle) {
+    while calls.next().await.is_some() {
+        let shown = app.clone();
+        app.run_on_main_thread(move || open(&shown, "status")).ok();
+    }
+}
+
 fn open(app: &AppHandle, page: &'static str) {
     if let Err(why) = panel::show(app, page) {
         tracing::error!("the panel cannot be opened: {why}");
@@ -247,7 +215,7 @@ fn copy_environment(app: &AppHandle) {
 
 fn switch_autostart(app: &AppHandle) {
     let wants = app.state::<Wants>();
-    match autostart::get().and_then(|now| autostart::set(!now.enabled)) {
+    match autostart::get(app).and_then(|now| autostart::set(app, !now.enabled)) {
         Ok(now) => wants.autostart(now.enabled),
         Err(why) => {
             tracing::error!("{}", why.message);

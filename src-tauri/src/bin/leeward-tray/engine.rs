@@ -1,7 +1,10 @@
 //! The engine's life within the tray: config, lock, log, start, record; and the end in the reverse order. Where another
 //! Leeward serves already, its window is brought up or its place is taken.
 
-use crate::{Failure, desktop::Calls};
+use crate::{
+    failure::{BAD_CONFIG, CANNOT_WRITE, Failure, TRY_AGAIN, UNAVAILABLE},
+    state::Calls,
+};
 use leeward::{
     config::{Config, Flags, Paths, Settings, environment, panel_folder},
     health::unix_ms,
@@ -17,13 +20,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// Exit codes, as in the table of docs/commands.md.
-pub(crate) const USAGE: u8 = 64;
-pub(crate) const UNAVAILABLE: u8 = 69;
-const CANNOT_WRITE: u8 = 73;
-const TRY_AGAIN: u8 = 75;
-const BAD_CONFIG: u8 = 78;
 
 /// How long whoever has the lock may need until it answers where its record says.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);

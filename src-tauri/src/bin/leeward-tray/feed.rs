@@ -1,6 +1,6 @@
 //! What changes, told to the panel as events for as long as its window is there. Without a window nothing is looked at.
 
-use crate::panel::PANEL;
+use crate::state::PANEL;
 use leeward::{
     instance::Client,
     telemetry::{Seen, Traffic},

@@ -1,7 +1,7 @@
 //! Launch: which agents are here, and one of them in a terminal behind Leeward. What the panel sends is checked here; no
 //! word of it passes through a shell.
 
-use crate::{commands::Refusal, panel::PANEL};
+use crate::{commands::Refusal, state::PANEL};
 use leeward::{
     config::{Paths, environment},
     files,

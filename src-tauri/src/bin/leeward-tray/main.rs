@@ -6,12 +6,14 @@ mod autostart;
 mod commands;
 mod desktop;
 mod engine;
+mod failure;
 mod feed;
 mod launch;
 mod paint;
 mod painter;
 mod panel;
 mod signals;
+mod state;
 mod tray_host;
 #[cfg(test)]
 mod typescript;
@@ -24,26 +26,13 @@ use std::{
     process::ExitCode,
 };
 
-/// Why the tray could not start: a sentence, and the exit code that docs/commands.md documents.
-#[derive(Debug)]
-struct Failure {
-    code: u8,
-    sentence: String,
-}
-
-impl Failure {
-    fn new(code: u8, sentence: impl ToString) -> Self {
-        Self { code, sentence: sentence.to_string() }
-    }
-}
-
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(told) => {
             // Help and version are told the same way and are no error.
             told.print().ok();
-            return if told.use_stderr() { ExitCode::from(engine::USAGE) } else { ExitCode::SUCCESS };
+            return if told.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
         }
     };
     let flags = Flags { listen: arguments.listen, upstream: arguments.upstream, config_file: arguments.config };

@@ -1,7 +1,10 @@
 //! Looks at the engine and keeps what the desktop shows true: icon, menu, the panel's status, notifications. Sleeps while
 //! nothing changes.
 
-use crate::{paint::Painting, panel::PANEL};
+use crate::{
+    paint::Painting,
+    state::{PANEL, Wanted},
+};
 use leeward::{
     config::Settings,
     health::unix_ms,
@@ -27,15 +30,6 @@ const LATELY: Duration = Duration::from_secs(60);
 const PACE: Duration = Duration::from_secs(1);
 /// How often requests that finish are counted while Leeward ends.
 const ENDING: Duration = Duration::from_millis(200);
-
-/// What the user has asked for and is under way, and what was switched; the menu shows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) restarting: bool,
-    pub(crate) quitting: bool,
-    /// `None` where it cannot be read.
-    pub(crate) autostart: Option<bool>,
-}
 
 /// Where it is looked at, and how.
 pub(crate) struct Painter {

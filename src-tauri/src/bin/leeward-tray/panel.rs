@@ -1,15 +1,12 @@
 //! The panel's window: made when it is asked for and destroyed when it is closed, since a hidden one would cost as much
 //! memory as a shown one.
 
-use crate::feed;
+use crate::{feed, state::PANEL};
 use leeward::{config::Paths, instance::Client, tasks::Tasks, telemetry::Traffic};
 use std::sync::Arc;
 use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent, Wry, plugin::TauriPlugin};
 use tauri_plugin_window_state::StateFlags;
 use tokio_util::sync::CancellationToken;
-
-/// The one window's name; the capability in tauri.conf.json is bound to it.
-pub(crate) const PANEL: &str = "panel";
 
 /// Remembers where the window was and how large, as long as that lies on a screen that is there.
 pub(crate) fn place(paths: &Paths) -> TauriPlugin<Wry> {

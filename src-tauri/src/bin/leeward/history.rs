@@ -2,9 +2,9 @@
 
 use crate::{
     block_on,
+    counters::{faults, latencies, number, what_happened},
     exit::{Exit, Failure, Outcome},
     out::Out,
-    stats::{faults, latencies, number, what_happened},
 };
 use leeward::{
     config::Config,

@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod counters;
 mod demo;
 mod env;
 mod exit;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 fn load_with(text: &str, env: &[(&str, &str)], flags: Flags) -> Result<Config, String> {
     let home = tempfile::tempdir().unwrap();
+    let text = text.replace("HOME", &home.path().display().to_string());
     std::fs::write(home.path().join("config.toml"), text).unwrap();
     let lookup = |name: &str| {
         if name == "LEEWARD_HOME" {
@@ -57,7 +58,7 @@ fn bad_input_is_named_with_its_place() {
         ("# c\n[upstreams]\n'a/b' = 'https://x'", "HOME/config.toml:3: upstreams.a/b: `a/b` cannot stand in a path"),
         ("[retry]\nbudget = 1.5", "HOME/config.toml:2: retry.budget: must be at most 1: it is a share of all requests"),
         ("[retry]\nbase = '3s'", "HOME/config.toml:2: retry.base: the first pause is longer"),
-        ("extra_ca = '/nonexistent.pem'", "HOME/config.toml:1: extra_ca: cannot read /nonexistent.pem"),
+        ("extra_ca = 'HOME/none.pem'", "HOME/config.toml:1: extra_ca: cannot read HOME/none.pem"),
         ("[pool]\nsize = 0", "HOME/config.toml:2: pool.size: must be at least 1"),
         ("[pool]\nkeepalive = '500ms'", "HOME/config.toml:2: pool.keepalive: must be at least 1s: systems count whole seconds"),
         ("[pool]\nkeepalive = '1day'", "HOME/config.toml:2: pool.keepalive: must be at most 9h: Linux takes no more"),
@@ -127,7 +128,7 @@ fn certificates_and_proxies_that_cannot_be_used_are_refused_with_their_place() {
         (both(&cert, &stranger), None, "HOME/config.toml:3: tls.client_key: "),
         (both(&cert, &stranger), None, "does not belong to the certificate in"),
         (both(&empty, &key), None, "HOME/config.toml:2: tls.client_cert: "),
-        (both(&cert, "/nonexistent"), None, "HOME/config.toml:3: tls.client_key: cannot read /nonexistent"),
+        (both(&cert, "HOME/none"), None, "HOME/config.toml:3: tls.client_key: cannot read HOME/none"),
         (both(&cert, &cert), None, "holds no private key"),
         (format!("[tls]\nclient_cert = '{cert}'"), None, "HOME/config.toml:2: tls.client_cert: is set without tls.client_key"),
         (format!("\nextra_ca = '{empty}'"), None, "HOME/config.toml:2: extra_ca: "),
@@ -152,9 +153,10 @@ fn a_bad_variable_or_flag_is_named() {
 
 #[test]
 fn a_named_file_must_exist_and_be_readable() {
-    let flags = Flags { config_file: Some("/nonexistent/c.toml".into()), ..Flags::default() };
-    assert!(load_with("", &[], flags).unwrap_err().contains("/nonexistent/c.toml does not exist"));
     let folder = tempfile::tempdir().unwrap();
+    let none = folder.path().join("none").join("c.toml");
+    let flags = Flags { config_file: Some(none.clone()), ..Flags::default() };
+    assert!(load_with("", &[], flags).unwrap_err().contains(&format!("{} does not exist", none.display())));
     let flags = Flags { config_file: Some(folder.path().to_path_buf()), ..Flags::default() };
     assert!(load_with("", &[], flags).unwrap_err().contains("cannot read the config file"));
 }

@@ -121,7 +121,7 @@ fn bad_values_are_refused_with_their_key_and_nothing_is_written() {
         (json!({ "upstreams.a/b": "https://x" }), "upstreams.a/b", "cannot stand in a path"),
         (json!({ "upstreams.a": "nonsense" }), "upstreams.a", "is not a URL"),
         (json!({ "upstreams": { "a": 3 } }), "upstreams", "expected a string"),
-        (json!({ "extra_ca": "/nonexistent.pem" }), "extra_ca", "cannot read"),
+        (json!({ "extra_ca": home.0.path().join("none.pem") }), "extra_ca", "cannot read"),
         (json!({ "drain": "1s" }), "drain", "is set by LEEWARD_DRAIN"),
     ] {
         let set = changes(set);

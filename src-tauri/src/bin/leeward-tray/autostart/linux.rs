@@ -1,21 +1,35 @@
-//! Linux half of autostart: a desktop entry in the user's autostart folder (Desktop Application Autostart
-//! Specification), quoted as the Desktop Entry Specification wants it.
+//! Linux half of autostart. The plugin's desktop entry gets the quotes that the Desktop Entry Specification wants and is
+//! moved to where the session looks (Desktop Application Autostart Specification), where it is read.
 
-use super::Entry;
+use super::entry::{Entry, HIDDEN};
 use leeward::instance::write_atomically;
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
+/// The file's name, as the plugin is told.
+pub(super) const NAME: &str = "leeward-tray";
 const GROUP: &str = "[Desktop Entry]";
 
 pub(super) fn place() -> io::Result<PathBuf> {
-    let dirs = directories::BaseDirs::new().ok_or_else(|| io::Error::other("there is no home folder"))?;
-    Ok(dirs.config_dir().join("autostart").join("leeward-tray.desktop"))
+    Ok(folders()?.config_dir().join("autostart").join(format!("{NAME}.desktop")))
 }
 
-pub(super) fn read(file: &Path) -> io::Result<Entry> {
+/// Where the plugin puts it, whatever XDG_CONFIG_HOME says.
+fn plugins_place() -> io::Result<PathBuf> {
+    Ok(folders()?.home_dir().join(".config").join("autostart").join(format!("{NAME}.desktop")))
+}
+
+fn folders() -> io::Result<directories::BaseDirs> {
+    directories::BaseDirs::new().ok_or_else(|| io::Error::other("there is no home folder"))
+}
+
+/// `is_there`: the plugin finds its file. It does not look into it.
+pub(super) fn read(file: &Path, is_there: bool) -> io::Result<Entry> {
+    if !is_there && file == plugins_place()? {
+        return Ok(Entry::Absent);
+    }
     match fs::read_to_string(file) {
         Ok(text) => Ok(entry(&text)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Entry::Absent),
@@ -23,18 +37,44 @@ pub(super) fn read(file: &Path) -> io::Result<Entry> {
     }
 }
 
-pub(super) fn write(file: &Path, program: &Path) -> io::Result<()> {
+/// The program as `Exec` wants it.
+pub(super) fn spelled(program: &Path) -> io::Result<String> {
     let program = program.to_str().ok_or_else(|| io::Error::other("the program's path is not valid UTF-8"))?;
     if program.contains(char::is_control) {
         return Err(io::Error::other("the program's path has a control character in it"));
     }
+    Ok(quoted(program))
+}
+
+/// Corrects what the plugin has just written: the program's quotes, the place, and what users read of it.
+pub(super) fn mend(file: &Path, program: &str) -> io::Result<()> {
+    let written = plugins_place()?;
+    let mut text = fs::read_to_string(&written)?;
+    for (key, value) in [
+        ("Exec", &*format!("{program} {HIDDEN}")),
+        ("Name", "Leeward"),
+        ("Comment", "Keeps coding agents' connections alive"),
+        ("Icon", "leeward-tray"),
+        // Its switch, for the desktops that have one of their own.
+        ("X-GNOME-Autostart-enabled", "true"),
+    ] {
+        text = with(&text, key, value);
+    }
+    // Removed first: both may be one file, by a link.
+    fs::remove_file(&written)?;
+    if written != file {
+        // Only empty folders can be removed so.
+        written.ancestors().skip(1).take(2).for_each(|folder| drop(fs::remove_dir(folder)));
+    }
     fs::create_dir_all(file.parent().unwrap_or(file))?;
-    let text = format!(
-        "{GROUP}\nType=Application\nName=Leeward\nComment=Keeps coding agents' connections alive\nIcon=leeward-tray\n\
-         Exec={} --hidden\nTerminal=false\nStartupNotify=false\nX-GNOME-Autostart-enabled=true\n",
-        quoted(program)
-    );
     write_atomically(file, text.as_bytes())
+}
+
+/// An entry of one group with another value for a key.
+fn with(text: &str, key: &str, value: &str) -> String {
+    let other = |line: &&str| line.split_once('=').is_none_or(|(name, _)| name != key);
+    let lines: Vec<_> = text.lines().filter(other).collect();
+    format!("{}\n{key}={value}\n", lines.join("\n"))
 }
 
 pub(super) fn remove(file: &Path) -> io::Result<()> {
@@ -103,48 +143,5 @@ fn first_word(value: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATHS: [&str; 5] =
-        ["/usr/bin/leeward-tray", "/opt/a dir/leeward tray", r#"/opt/"quoted" $HOME `x`/t"#, r"/opt/back\slash/t", "/opt/100%/t"];
-
-    #[test]
-    fn whatever_the_path_it_is_read_back_as_it_was() {
-        let home = tempfile::tempdir().unwrap();
-        let file = home.path().join("not yet").join("leeward-tray.desktop");
-        assert_eq!(read(&file).unwrap(), Entry::Absent);
-        for path in PATHS {
-            write(&file, Path::new(path)).unwrap();
-            assert_eq!(read(&file).unwrap(), Entry::Starts(path.into()));
-        }
-        assert!(write(&file, Path::new("/opt/two\nlines")).is_err(), "a line break would be an entry of its own");
-        remove(&file).unwrap();
-        remove(&file).unwrap();
-        assert_eq!(read(&file).unwrap(), Entry::Absent);
-    }
-
-    /// The specification's quoting is a part of the shell's, so a shell must read the same words.
-    #[test]
-    fn a_shell_reads_the_same_path() {
-        for path in PATHS.into_iter().filter(|path| !path.contains('%')) {
-            // What the file's own escapes leave behind.
-            let exec = quoted(path).replace("\\\\", "\\");
-            let said = std::process::Command::new("sh").args(["-c", &format!("printf %s {exec}")]).output().unwrap();
-            assert_eq!(String::from_utf8_lossy(&said.stdout), path);
-        }
-        assert_eq!(quoted("/a/100%"), "\"/a/100%%\"");
-    }
-
-    #[test]
-    fn a_switch_in_the_desktops_settings_is_seen() {
-        for off in ["Hidden=true", "Hidden = True", "X-GNOME-Autostart-enabled=false"] {
-            assert_eq!(entry(&format!("# x\n[Desktop Entry]\nExec=/bin/x\n{off}\n")), Entry::SwitchedOff, "{off}");
-        }
-        assert_eq!(entry("[Desktop Entry]\nExec=/bin/x --hidden\n[Other]\nHidden=true\n"), Entry::Starts("/bin/x".into()));
-        assert_eq!(entry("Hidden=true\n[Desktop Entry]\nExec=x"), Entry::Starts("x".into()));
-        for damaged in ["", "[Desktop Entry]\n", "[Desktop Entry]\nExec=\n", "[Desktop Entry]\nExec=\\"] {
-            assert_eq!(entry(damaged), Entry::Absent, "{damaged}");
-        }
-    }
-}
+#[path = "linux/tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
-//! macOS half of autostart: a launch agent of the user's (launchd.plist(5)). The system's list of login items can
-//! switch it off, which launchd tells.
+//! macOS half of autostart. The plugin's launch agent (launchd.plist(5)) gets the escapes of its format; the system's list of
+//! login items can switch it off, which launchd tells.
 
-use super::Entry;
+use super::entry::{Entry, HIDDEN};
 use leeward::instance::write_atomically;
 use std::{
     fs, io,
@@ -9,14 +9,19 @@ use std::{
     process::Command,
 };
 
-const LABEL: &str = "app.leeward";
+/// The file's name and the agent's label, as the plugin is told.
+pub(super) const NAME: &str = "app.leeward";
 
 pub(super) fn place() -> io::Result<PathBuf> {
     let dirs = directories::BaseDirs::new().ok_or_else(|| io::Error::other("there is no home folder"))?;
-    Ok(dirs.home_dir().join("Library").join("LaunchAgents").join(format!("{LABEL}.plist")))
+    Ok(dirs.home_dir().join("Library").join("LaunchAgents").join(format!("{NAME}.plist")))
 }
 
-pub(super) fn read(file: &Path) -> io::Result<Entry> {
+/// `is_there`: the plugin finds its file. It asks neither the file nor launchd.
+pub(super) fn read(file: &Path, is_there: bool) -> io::Result<Entry> {
+    if !is_there {
+        return Ok(Entry::Absent);
+    }
     match fs::read_to_string(file) {
         Ok(_) if launchctl(&["print-disabled", &domain()]).is_ok_and(|said| is_disabled(&said)) => Ok(Entry::SwitchedOff),
         Ok(text) => Ok(program(&text).map_or(Entry::Absent, Entry::Starts)),
@@ -25,12 +30,37 @@ pub(super) fn read(file: &Path) -> io::Result<Entry> {
     }
 }
 
-pub(super) fn write(file: &Path, program: &Path) -> io::Result<()> {
+/// The program as a string of the agent wants it.
+pub(super) fn spelled(program: &Path) -> io::Result<String> {
     let program = program.to_str().ok_or_else(|| io::Error::other("the program's path is not valid UTF-8"))?;
-    fs::create_dir_all(file.parent().unwrap_or(file))?;
-    write_atomically(file, agent(program).as_bytes())?;
-    // It starts at the next login; loading it now would start a second one. The mark of the system's settings goes.
-    launchctl(&["enable", &format!("{}/{LABEL}", domain())]).map(drop)
+    if program.contains(char::is_control) {
+        return Err(io::Error::other("the program's path has a control character in it"));
+    }
+    Ok(program.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"))
+}
+
+/// Corrects what the plugin has just written, and removes the mark of the system's settings.
+pub(super) fn mend(file: &Path, program: &str) -> io::Result<()> {
+    mend_file(file, program)?;
+    // It starts at the next login; loading it now would start a second one.
+    launchctl(&["enable", &format!("{}/{NAME}", domain())]).map(drop)
+}
+
+fn mend_file(file: &Path, program: &str) -> io::Result<()> {
+    let text = mended(&fs::read_to_string(file)?, program);
+    write_atomically(file, text.ok_or_else(|| io::Error::other("the launch agent is not as it was expected"))?.as_bytes())
+}
+
+/// The agent with its arguments escaped, for sessions with a desktop only. What stands between these two keys is replaced as a
+/// whole, since a path that is not escaped may look like anything.
+fn mended(text: &str, program: &str) -> Option<String> {
+    const ARGUMENTS: &str = "<key>ProgramArguments</key>";
+    const AT_LOAD: &str = "<key>RunAtLoad</key>";
+    let before = text.split_once(ARGUMENTS)?.0;
+    let after = text.rsplit_once(AT_LOAD)?.1;
+    let arguments = format!("<array><string>{program}</string><string>{HIDDEN}</string></array>");
+    let session = "<key>LimitLoadToSessionType</key>\n  <string>Aqua</string>";
+    Some(format!("{before}{ARGUMENTS}\n  {arguments}\n  {session}\n  {AT_LOAD}{after}"))
 }
 
 pub(super) fn remove(file: &Path) -> io::Result<()> {
@@ -54,35 +84,11 @@ fn launchctl(words: &[&str]) -> io::Result<String> {
 
 /// Lines such as `"app.leeward" => disabled`; older systems say `true`.
 fn is_disabled(said: &str) -> bool {
-    let ours = said.lines().find_map(|line| line.trim().strip_prefix(&format!("\"{LABEL}\" => ")));
+    let ours = said.lines().find_map(|line| line.trim().strip_prefix(&format!("\"{NAME}\" => ")));
     ours.is_some_and(|state| ["disabled", "true"].contains(&state.trim()))
 }
 
-fn agent(program: &str) -> String {
-    let program = program.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<plist version="1.0">
-<dict>
-	<key>Label</key>
-	<string>{LABEL}</string>
-	<key>ProgramArguments</key>
-	<array>
-		<string>{program}</string>
-		<string>--hidden</string>
-	</array>
-	<key>RunAtLoad</key>
-	<true/>
-	<key>LimitLoadToSessionType</key>
-	<string>Aqua</string>
-</dict>
-</plist>
-"#
-    )
-}
-
-/// The first argument, as `agent` writes it.
+/// The first argument.
 fn program(text: &str) -> Option<String> {
     let arguments = text.split_once("<key>ProgramArguments</key>")?.1;
     let first = arguments.split_once("<string>")?.1.split_once("</string>")?.0;
@@ -90,20 +96,5 @@ fn program(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whatever_the_path_it_is_read_back_as_it_was() {
-        for path in ["/Applications/Leeward.app/Contents/MacOS/leeward-tray", "/opt/a dir/<b> & \"c\"/x", "/opt/&lt;/x"] {
-            assert_eq!(program(&agent(path)).as_deref(), Some(path));
-        }
-        assert_eq!(program("<plist/>"), None);
-    }
-
-    #[test]
-    fn a_switch_in_the_systems_settings_is_seen() {
-        assert!(is_disabled("disabled services = {\n\t\t\"app.leeward\" => disabled\n\t\t\"x\" => enabled\n}"));
-        assert!(!is_disabled("disabled services = {\n\t\t\"app.leeward\" => enabled\n\t\t\"x\" => disabled\n}"));
-    }
-}
+#[path = "macos/tests.rs"]
+mod tests;

@@ -1,70 +1,107 @@
-//! Windows half of autostart: a value of the user's `Run` key, quoted, and the task manager's switch beside it.
+//! Windows half of autostart. The plugin's value of the `Run` key gets its quotes and becomes the user's own; the task
+//! manager's switch beside it is read and set.
 
-use super::Entry;
+use super::entry::{Entry, HIDDEN};
 use std::{
     io,
     path::{Path, PathBuf},
 };
-use windows_registry::{CURRENT_USER, Key, Type};
+use windows_registry::{CURRENT_USER, Key, LOCAL_MACHINE, Type};
 
-/// The user's keys: what is started, and where the task manager and the settings keep their switch, which has 12 bytes and
-/// an odd first one when it is off.
-const USER: Keys<'_> = Keys {
+/// What is started, and where the task manager and the settings keep their switch, which has 12 bytes and an odd first one
+/// when it is off. They stand below both roots; the user's is ours.
+const VALUES: Values<'_> = Values {
     run: r"Software\Microsoft\Windows\CurrentVersion\Run",
     approved: r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run",
+    name: NAME,
 };
-const NAME: &str = "Leeward";
+/// The value's name, as the plugin is told.
+pub(super) const NAME: &str = "Leeward";
 const ON: [u8; 12] = [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// ERROR_FILE_NOT_FOUND as an HRESULT.
 const NOT_FOUND: i32 = 0x8007_0002_u32.cast_signed();
+/// ERROR_ACCESS_DENIED as one.
+const DENIED: i32 = 0x8007_0005_u32.cast_signed();
 
 pub(super) fn place() -> io::Result<PathBuf> {
-    Ok(Path::new("HKEY_CURRENT_USER").join(USER.run).join(NAME))
+    Ok(Path::new("HKEY_CURRENT_USER").join(VALUES.run).join(NAME))
 }
 
-pub(super) fn read(_place: &Path) -> io::Result<Entry> {
-    USER.read()
+/// `is_on`: the plugin finds a value of the user's or of the machine's, and the task manager's switch as it reads it.
+pub(super) fn read(_place: &Path, is_on: bool) -> io::Result<Entry> {
+    VALUES.read(is_on)
 }
 
-pub(super) fn write(_place: &Path, program: &Path) -> io::Result<()> {
-    USER.write(program)
+/// The program as the first word of a command line. No path has a quote in it.
+pub(super) fn spelled(program: &Path) -> io::Result<String> {
+    let program = program.to_str().ok_or_else(|| io::Error::other("the program's path is not valid Unicode"))?;
+    Ok(format!("\"{program}\""))
+}
+
+/// Corrects what the plugin has just written: quotes, and the user's key instead of the machine's.
+pub(super) fn mend(_place: &Path, program: &str) -> io::Result<()> {
+    VALUES.mend(program)
 }
 
 pub(super) fn remove(_place: &Path) -> io::Result<()> {
-    USER.remove()
+    VALUES.remove()
 }
 
-/// Names of keys below HKEY_CURRENT_USER.
+/// Two keys, and a value's name in both.
 #[derive(Clone, Copy, Debug)]
-struct Keys<'a> {
+struct Values<'a> {
     run: &'a str,
     approved: &'a str,
+    name: &'a str,
 }
 
-impl Keys<'_> {
-    fn read(self) -> io::Result<Entry> {
-        let command = found(CURRENT_USER.open(self.run).and_then(|key| key.get_string(NAME)))?;
+impl Values<'_> {
+    fn read(self, is_on: bool) -> io::Result<Entry> {
+        match self.below(CURRENT_USER)? {
+            Entry::Absent if is_on => self.below(LOCAL_MACHINE),
+            entry => Ok(entry),
+        }
+    }
+
+    fn below(self, root: &Key) -> io::Result<Entry> {
+        let command = found(root.open(self.run).and_then(|key| key.get_string(self.name)))?;
         let Some(command) = command else { return Ok(Entry::Absent) };
-        let approved = found(CURRENT_USER.open(self.approved).and_then(|key| key.get_value(NAME)))?;
+        let approved = found(root.open(self.approved).and_then(|key| key.get_value(self.name)))?;
         if approved.is_some_and(|value| value.first().is_some_and(|first| first % 2 == 1)) {
             return Ok(Entry::SwitchedOff);
         }
         Ok(first_word(&command).map_or(Entry::Absent, Entry::Starts))
     }
 
-    fn write(self, program: &Path) -> io::Result<()> {
-        let program = program.to_str().ok_or_else(|| io::Error::other("the program's path is not valid Unicode"))?;
-        let key = CURRENT_USER.create(self.run).map_err(io::Error::other)?;
+    fn mend(self, program: &str) -> io::Result<()> {
+        // The plugin writes for every user of the machine where it may; where it may not, there is nothing to remove.
+        self.remove_below(LOCAL_MACHINE, &[NOT_FOUND, DENIED])?;
         // Without quotes a path with a blank would start whatever its first word names.
-        key.set_string(NAME, format!("\"{program}\" --hidden")).map_err(io::Error::other)?;
-        let approved = |key: Key| key.set_bytes(NAME, Type::Bytes, &ON);
+        let command = |key: Key| key.set_string(self.name, format!("{program} {HIDDEN}"));
+        CURRENT_USER.create(self.run).and_then(command).map_err(io::Error::other)?;
+        let approved = |key: Key| key.set_bytes(self.name, Type::Bytes, &ON);
         CURRENT_USER.create(self.approved).and_then(approved).map_err(io::Error::other)
     }
 
+    /// Also the switch, which the plugin leaves.
     fn remove(self) -> io::Result<()> {
+        self.remove_below(CURRENT_USER, &[NOT_FOUND])?;
+        self.remove_below(LOCAL_MACHINE, &[NOT_FOUND, DENIED])?;
+        match self.below(LOCAL_MACHINE)? {
+            Entry::Starts(_) => {
+                Err(io::Error::other("it is started for every user of this machine, as an administrator has set it"))
+            }
+            Entry::Absent | Entry::SwitchedOff => Ok(()),
+        }
+    }
+
+    fn remove_below(self, root: &Key, no_errors: &[i32]) -> io::Result<()> {
         for path in [self.run, self.approved] {
             // Only a key that is opened for writing can lose a value.
-            found(CURRENT_USER.create(path).and_then(|key| key.remove_value(NAME)))?;
+            match root.options().write().open(path).and_then(|key| key.remove_value(self.name)) {
+                Err(e) if !no_errors.contains(&e.code().0) => return Err(io::Error::other(e)),
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -89,40 +126,5 @@ fn first_word(command: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// In keys of its own: the user's stay as they are.
-    #[test]
-    fn the_registry_gives_back_what_was_written_and_obeys_the_other_switch() {
-        let own = format!(r"Software\Leeward-test-{}", std::process::id());
-        let (run, approved) = (format!(r"{own}\Run"), format!(r"{own}\Approved"));
-        let keys = Keys { run: &run, approved: &approved };
-        let program = Path::new(r"C:\Users\Jörg 风\a dir\leeward-tray.exe");
-        let starts = Entry::Starts(program.to_str().unwrap().to_owned());
-        assert_eq!(keys.read().unwrap(), Entry::Absent, "keys that are not there");
-        keys.remove().unwrap();
-        keys.write(program).unwrap();
-        assert_eq!(keys.read().unwrap(), starts);
-        let command = CURRENT_USER.open(&run).unwrap().get_string(NAME).unwrap();
-        assert_eq!(command, format!("\"{}\" --hidden", program.display()));
-
-        // As the task manager writes it: 3, and when.
-        let off = [3, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-        CURRENT_USER.create(&approved).unwrap().set_bytes(NAME, Type::Bytes, &off).unwrap();
-        assert_eq!(keys.read().unwrap(), Entry::SwitchedOff);
-        keys.write(program).unwrap();
-        assert_eq!(keys.read().unwrap(), starts, "switched on here is on");
-        keys.remove().unwrap();
-        assert_eq!(keys.read().unwrap(), Entry::Absent);
-        CURRENT_USER.remove_tree(&own).unwrap();
-    }
-
-    #[test]
-    fn the_program_is_the_first_word_blanks_and_all() {
-        assert_eq!(first_word(r#""C:\a dir\leeward-tray.exe" --hidden"#).as_deref(), Some(r"C:\a dir\leeward-tray.exe"));
-        assert_eq!(first_word(r"C:\leeward-tray.exe --hidden").as_deref(), Some(r"C:\leeward-tray.exe"));
-        assert_eq!(first_word(""), None);
-        assert_eq!(first_word("\"\" x"), None);
-    }
-}
+#[path = "windows/tests.rs"]
+mod tests;
