@@ -36,8 +36,8 @@ use tokio::{
 /// What a source noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hint {
-    /// Something about links, addresses or routes: look.
-    Look,
+    /// Something about links, addresses or routes: compare.
+    Routes,
     /// Something about the clocks: read them.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux tells"))]
     Clocks,
@@ -46,15 +46,15 @@ enum Hint {
     Resumed,
 }
 
-/// Whether the source that ended was the one that says when to look.
+/// Whether the source that ended was the one that says when to compare.
 struct Ended {
     events: bool,
 }
 
 /// This machine, or what a test puts in its place.
 trait Machine: Send {
-    /// Looks at routes and addresses.
-    fn look(&self) -> impl Future<Output = io::Result<Picture>> + Send;
+    /// Routes and addresses, now.
+    fn picture(&self) -> impl Future<Output = io::Result<Picture>> + Send;
     /// Reads the clocks.
     fn clocks(&self) -> Reading;
 }
@@ -62,7 +62,7 @@ trait Machine: Send {
 struct ThisMachine;
 
 impl Machine for ThisMachine {
-    async fn look(&self) -> io::Result<Picture> {
+    async fn picture(&self) -> io::Result<Picture> {
         platform::picture().await
     }
 
@@ -71,12 +71,12 @@ impl Machine for ThisMachine {
     }
 }
 
-/// Where the system has no events, or they have ended, the network is looked at this often.
+/// Where the system has no events, or they have ended, the network is compared this often.
 const POLL: Duration = Duration::from_secs(15);
 /// The kernel answers at once; routes of a whole internet exchange take longer than anybody waits.
-const LOOK_LIMIT: Duration = Duration::from_secs(3);
-// The clocks are read each second, but not while the network is looked at, and that must not count as a sleep.
-const _: () = assert!(LOOK_LIMIT.as_millis() + SECOND.as_millis() < clocks::JUMP.as_millis());
+const PICTURE_LIMIT: Duration = Duration::from_secs(3);
+// The clocks are read each second, but not while the picture is taken, and that must not count as a sleep.
+const _: () = assert!(PICTURE_LIMIT.as_millis() + SECOND.as_millis() < clocks::JUMP.as_millis());
 /// The clocks and the system tell of the same sleep within this.
 const SAME_SLEEP: Duration = Duration::from_secs(10);
 /// Hints that may wait; sources wait in their turn.
@@ -116,7 +116,7 @@ struct Watch<M> {
     clocks: Reading,
     woke: Option<Instant>,
     pace: Pace,
-    /// The last look failed: nobody may say so when the next would not.
+    /// The last picture could not be taken: nobody may say so when the next could.
     blind: bool,
 }
 
@@ -136,9 +136,9 @@ impl<M: Machine> Watch<M> {
             let due = self.pace.due();
             let done = tokio::select! {
                 Some(hint) = hints.recv() => self.heed(hint).await,
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.look().await,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.compare().await,
                 _ = tick.tick() => self.read_clocks().await.map(|_| ()),
-                _ = poll.tick(), if polling || self.blind => self.heed(Hint::Look).await,
+                _ = poll.tick(), if polling || self.blind => self.heed(Hint::Routes).await,
                 Some(ended) = sources.join_next() => {
                     // One that panicked may have been the one that matters.
                     polling |= ended.map_or(true, |e| e.events);
@@ -154,7 +154,7 @@ impl<M: Machine> Watch<M> {
 
     async fn heed(&mut self, hint: Hint) -> Result<(), Deaf> {
         match hint {
-            Hint::Look => self.pace.want(Instant::now()),
+            Hint::Routes => self.pace.want(Instant::now()),
             Hint::Clocks => {
                 self.read_clocks().await?;
             }
@@ -190,8 +190,9 @@ impl<M: Machine> Watch<M> {
         self.tell(NetworkNews::Changed { why, fingerprint }).await
     }
 
-    async fn look(&mut self) -> Result<(), Deaf> {
-        self.pace.looked(Instant::now());
+    /// Takes a picture of the network, and tells of what is different.
+    async fn compare(&mut self) -> Result<(), Deaf> {
+        self.pace.compared(Instant::now());
         let Some(now) = self.picture().await else { return Ok(()) };
         let fingerprint = now.fingerprint();
         let why = self.seen.as_ref().map(|seen| seen.difference(&now));
@@ -207,14 +208,14 @@ impl<M: Machine> Watch<M> {
     }
 
     async fn picture(&mut self) -> Option<Picture> {
-        let seen = match timeout(LOOK_LIMIT, self.machine.look()).await {
+        let seen = match timeout(PICTURE_LIMIT, self.machine.picture()).await {
             Ok(Ok(picture)) => Some(picture),
             Ok(Err(e)) => {
                 tracing::debug!("this machine's routes and addresses cannot be read: {e}");
                 None
             }
             Err(_) => {
-                tracing::debug!("this machine's routes and addresses were not told within {LOOK_LIMIT:?}");
+                tracing::debug!("this machine's routes and addresses were not told within {PICTURE_LIMIT:?}");
                 None
             }
         };

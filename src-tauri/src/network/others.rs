@@ -1,5 +1,5 @@
 //! Windows, macOS and the BSDs: the system tells of interfaces and addresses, and a socket of the way out. Windows tells
-//! that it has resumed; elsewhere sleep shows in the clocks alone. A change of routes shows in the next look.
+//! that it has resumed; elsewhere sleep shows in the clocks alone. A change of routes shows in the next picture.
 
 use super::{
     Hint,
@@ -15,7 +15,7 @@ pub(super) const EVENTS_SHOW_ROUTES: bool = false;
 pub(super) async fn events(hints: mpsc::Sender<Hint>) -> io::Result<()> {
     let told = hints.clone();
     let watching = netwatcher::watch_interfaces_with_callback(move |_| {
-        told.try_send(Hint::Look).ok(); // full: a look is coming anyway
+        told.try_send(Hint::Routes).ok(); // full: one is coming anyway
     })
     .map_err(|e| io::Error::other(format!("{e:?}")))?;
     hints.closed().await;

@@ -1,14 +1,14 @@
-//! How often the network is looked at and told of: the first change at once, a burst once a second. Reads no clock.
+//! How often the network is compared and told of: the first change at once, a burst once a second. Reads no clock.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// A VPN that comes up makes dozens of changes within a second or two: after one was told, the next waits for this.
 const AFTER_NEWS: Duration = Duration::from_secs(1);
-/// Containers that come and go change nothing that matters, and still cost a look each time.
-const AFTER_LOOK: Duration = Duration::from_millis(100);
+/// Containers that come and go change nothing that matters, and still cost a picture each time.
+const AFTER_PICTURE: Duration = Duration::from_millis(100);
 
-/// When to look next.
+/// When to compare next.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     earliest: Option<Instant>,
@@ -21,14 +21,14 @@ impl Pace {
         self.due = Some(self.due.unwrap_or_else(|| self.earliest.map_or(now, |earliest| earliest.max(now))));
     }
 
-    /// When to look; `None`: there is nothing to look for.
+    /// When to compare; `None`: nothing may have changed.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Looked: what is told from now on wants another look.
-    pub(super) fn looked(&mut self, now: Instant) {
-        *self = Self { earliest: Some(now + AFTER_LOOK), due: None };
+    /// Compared: what is told from now on wants another picture.
+    pub(super) fn compared(&mut self, now: Instant) {
+        *self = Self { earliest: Some(now + AFTER_PICTURE), due: None };
     }
 
     /// A change was told.

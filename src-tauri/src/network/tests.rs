@@ -20,7 +20,7 @@ struct Made(Arc<Mutex<State>>);
 struct State {
     gateway: u8,
     unreadable: bool,
-    looks: u32,
+    pictures: u32,
     /// What the wall clock has gained, and the time asleep.
     jumped: Duration,
     asleep: Option<Duration>,
@@ -31,15 +31,15 @@ impl Made {
     fn new() -> Self {
         let began = (std::time::Instant::now(), std::time::SystemTime::now(), Instant::now());
         let asleep = Some(Duration::ZERO);
-        Self(Arc::new(Mutex::new(State { gateway: 1, unreadable: false, looks: 0, jumped: Duration::ZERO, asleep, began })))
+        Self(Arc::new(Mutex::new(State { gateway: 1, unreadable: false, pictures: 0, jumped: Duration::ZERO, asleep, began })))
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.0.lock().unwrap());
     }
 
-    fn looks(&self) -> u32 {
-        self.0.lock().unwrap().looks
+    fn pictures(&self) -> u32 {
+        self.0.lock().unwrap().pictures
     }
 }
 
@@ -49,9 +49,9 @@ fn picture(gateway: u8) -> Picture {
 }
 
 impl Machine for Made {
-    async fn look(&self) -> io::Result<Picture> {
+    async fn picture(&self) -> io::Result<Picture> {
         let mut state = self.0.lock().unwrap();
-        state.looks += 1;
+        state.pictures += 1;
         if state.unreadable { Err(io::Error::other("made up")) } else { Ok(picture(state.gateway)) }
     }
 
@@ -107,13 +107,13 @@ fn changed(why: NetworkWhy, gateway: u8) -> NetworkNews {
 async fn only_what_has_changed_is_told() {
     let mut watching = watching(false).await;
     for _ in 0..10 {
-        watching.hint(Hint::Look).await;
+        watching.hint(Hint::Routes).await;
     }
     watching.nothing_within(Duration::from_secs(30)).await;
     watching.machine.set(|s| s.gateway = 2);
     watching.nothing_within(Duration::from_secs(30)).await; // nobody said so
     let asked = Instant::now();
-    watching.hint(Hint::Look).await;
+    watching.hint(Hint::Routes).await;
     assert_eq!(watching.next().await, changed(NetworkWhy::Routes, 2));
     assert_eq!(asked.elapsed(), Duration::ZERO, "the first change is told at once");
 }
@@ -127,7 +127,7 @@ async fn a_burst_is_told_once_a_second_and_ends_with_the_last_state() {
         // 2.4 seconds of changes, as when a VPN comes up.
         for gateway in 2..50 {
             machine.set(|s| s.gateway = gateway);
-            hints.send(Hint::Look).await.unwrap();
+            hints.send(Hint::Routes).await.unwrap();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
@@ -137,22 +137,22 @@ async fn a_burst_is_told_once_a_second_and_ends_with_the_last_state() {
         told.push((began.elapsed(), news.unwrap()));
     }
     assert!(told.len() <= 4, "{told:?}");
-    assert!(told[0].0 < Duration::from_millis(200), "{told:?}"); // the start's own look may hold it up by 100 ms
+    assert!(told[0].0 < Duration::from_millis(200), "{told:?}"); // the start's own picture may hold it up by 100 ms
     assert!(told.windows(2).all(|w| w[1].0 - w[0].0 >= Duration::from_secs(1)), "{told:?}");
     assert_eq!(told.last().unwrap().1, changed(NetworkWhy::Routes, 49), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_that_changes_nothing_costs_ten_looks_a_second() {
+async fn a_flood_that_changes_nothing_costs_ten_pictures_a_second() {
     let mut watching = watching(false).await;
-    let before = watching.machine.looks();
+    let before = watching.machine.pictures();
     let until = Instant::now() + Duration::from_secs(1);
     while Instant::now() < until {
-        watching.hint(Hint::Look).await;
+        watching.hint(Hint::Routes).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let looks = watching.machine.looks() - before;
-    assert!((5..=11).contains(&looks), "{looks}");
+    let pictures = watching.machine.pictures() - before;
+    assert!((5..=11).contains(&pictures), "{pictures}");
     watching.nothing_within(Duration::from_secs(2)).await;
 }
 
@@ -183,7 +183,7 @@ async fn one_sleep_is_told_once_whoever_tells_of_it() {
     // logind alone, where the clocks show nothing.
     watching.hint(Hint::Resumed).await;
     assert_eq!(watching.next().await, changed(NetworkWhy::Woke, 1));
-    // The network settles after the sleep: that is a change of its own, and told by the look that a sleep asks for.
+    // The network settles after the sleep: that is a change of its own, and told by the picture that a sleep asks for.
     watching.machine.set(|s| s.gateway = 7);
     assert_eq!(watching.next().await, changed(NetworkWhy::Routes, 7));
 }
@@ -208,9 +208,9 @@ async fn a_source_that_ends_is_replaced_by_polling() {
     watch.spawn(Watch::new(machine.clone(), tell).run(hinted, sources, false));
     news.recv().await.unwrap();
     machine.set(|s| s.unreadable = true);
-    let looks = machine.looks();
+    let pictures = machine.pictures();
     tokio::time::sleep(2 * POLL).await;
-    assert!(machine.looks() > looks, "a look that fails ends nothing");
+    assert!(machine.pictures() > pictures, "a picture that fails ends nothing");
     machine.set(|s| {
         s.unreadable = false;
         s.gateway = 4;
@@ -221,18 +221,18 @@ async fn a_source_that_ends_is_replaced_by_polling() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_fails_is_made_up_for() {
+async fn a_picture_that_fails_is_made_up_for() {
     let mut watching = watching(false).await;
     watching.machine.set(|s| {
         s.unreadable = true;
         s.gateway = 5;
     });
-    watching.hint(Hint::Look).await;
+    watching.hint(Hint::Routes).await;
     watching.nothing_within(Duration::from_secs(1)).await;
     watching.machine.set(|s| s.unreadable = false);
     // Nobody says so again.
     assert_eq!(watching.next().await, changed(NetworkWhy::Routes, 5));
-    let looks = watching.machine.looks();
+    let pictures = watching.machine.pictures();
     watching.nothing_within(4 * POLL).await;
-    assert_eq!(watching.machine.looks(), looks, "and then there is no more polling");
+    assert_eq!(watching.machine.pictures(), pictures, "and then there is no more polling");
 }

@@ -39,11 +39,11 @@ pub(super) async fn listen(hints: mpsc::Sender<Hint>) -> io::Result<()> {
     }
     let socket = nonblocking(socket)?;
     let mut buffer = Vec::with_capacity(DRAIN);
-    // What changed before the subscription is seen by the first look after it.
-    while hints.send(Hint::Look).await.is_ok() {
+    // What changed before the subscription is seen in the first picture after it.
+    while hints.send(Hint::Routes).await.is_ok() {
         match receive(&socket, &mut buffer).await {
             Ok(()) => {}
-            // More than the kernel would keep for us: what was lost is seen by looking.
+            // More than the kernel would keep for us: what was lost is seen in the next picture.
             Err(e) if Errno::from_io_error(&e) == Some(Errno::NOBUFS) => {}
             Err(e) => return Err(e),
         }
