@@ -2,7 +2,6 @@
 //! asking the system which address it would leave from.
 
 use super::news::NetworkWhy;
-use super::platform::no_such_family;
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
@@ -82,6 +81,15 @@ pub(super) fn own_address(outside: IpAddr) -> io::Result<Option<IpAddr>> {
     // Port 9 is discard (RFC 863). There are many errors for the lack of a way.
     let connected = socket.connect((outside, 9));
     Ok(connected.and_then(|()| socket.local_addr()).ok().map(|address| address.ip()))
+}
+
+/// True for the error of a socket of a family that is switched off.
+fn no_such_family(e: &io::Error) -> bool {
+    #[cfg(windows)]
+    const NO_FAMILY: i32 = 10047; // WSAEAFNOSUPPORT
+    #[cfg(not(windows))]
+    const NO_FAMILY: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    e.raw_os_error() == Some(NO_FAMILY)
 }
 
 #[cfg(test)]
