@@ -13,15 +13,19 @@ mod check;
 mod company_proxy;
 mod definition;
 mod edit;
+mod error;
 mod key;
 mod keys;
 mod load;
 mod paths;
+mod ports;
 #[cfg(test)]
 mod reference;
 mod relations;
 mod schema;
+mod secret;
 mod settings;
+mod sources;
 mod types;
 mod units;
 mod written;
@@ -32,30 +36,16 @@ pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying,
 pub use definition::{
     Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, StreamMode, UnknownFate, Watch,
 };
+pub use edit::Changes;
+pub use error::Error;
 pub use keys::{KeyView, View};
-pub use load::{Error, Flags, Sources, environment, load};
+pub use load::load;
 pub use paths::{Paths, panel_folder};
+pub use ports::{DEFAULT_PORT, LAST_FALLBACK_PORT};
 pub use schema::{default_file, schema};
-pub use settings::{Changes, Complaint, Refused, Settings};
-pub use types::*;
+pub use secret::Secret;
+pub use settings::{Complaint, Refused, Settings};
+pub use sources::{Flags, Sources, environment};
+pub use types::{ClientIdentity, Config, Tls, Trust};
 pub use units::{format_size, parse_size};
 pub use written::written;
-
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
-use url::Url;
-
-/// The port agents are pointed at unless the user says otherwise.
-pub const DEFAULT_PORT: u16 = 8787;
-/// The last port that is tried when the default one is taken (8787..=8806).
-pub const LAST_FALLBACK_PORT: u16 = 8806;
-
-impl Config {
-    /// The defaults with every file below `home`; a `config.toml` there is read, the environment is not.
-    ///
-    /// # Errors
-    /// As `load`.
-    pub fn under(home: &std::path::Path) -> Result<Self, Error> {
-        let env = |name: &str| (name == "LEEWARD_HOME").then(|| home.display().to_string());
-        load(&Sources { env: &env, flags: Flags::default() })
-    }
-}

@@ -6,12 +6,16 @@
 mod asyncio;
 mod client;
 mod engine;
+mod error;
 mod naive;
+mod progress;
 mod report;
 mod starts;
 mod storm;
 mod trials;
 
+pub use error::Error;
+pub use progress::Progress;
 pub use report::{Comparison, Listeners, Proactor, Report};
 pub use starts::{Reached, Starts};
 pub use storm::Storm;
@@ -23,7 +27,7 @@ use client::Client;
 use engine::Proxied;
 use naive::Naive;
 use scripted::{Plan, Upstream};
-use std::{io, time::Instant};
+use std::time::Instant;
 use trials::Kind;
 
 /// The seed when the user names none.
@@ -54,37 +58,6 @@ impl Options {
     pub fn quick() -> Self {
         Self { clients: 40, starts: 10, trials: 10, ..Self::default() }
     }
-}
-
-/// Is told how many steps of a stage are done.
-type Step<'a> = &'a mut (dyn FnMut(u64) + Send);
-
-/// How far the demo is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// What is being tried, as a phrase.
-    pub stage: &'static str,
-    /// Steps done, of all stages together.
-    pub done: u64,
-    /// Steps in all.
-    pub total: u64,
-}
-
-/// Why the demo could not be run. That Leeward failed in it is no error but a report that did not pass.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A socket or the scratch folder could not be made.
-    #[error("the demo could not set up its own servers on loopback: {0}")]
-    Setup(#[from] io::Error),
-    /// The throw-away certificate was refused.
-    #[error("the demo's own certificate was refused: {0}")]
-    Tls(#[from] rustls::Error),
-    /// The engine's config was refused.
-    #[error("the demo's config was refused: {0}")]
-    Config(#[from] crate::config::Error),
-    /// The engine did not start.
-    #[error("Leeward did not start for the demo: {0}")]
-    Engine(#[from] crate::supervisor::StartError),
 }
 
 /// Runs everything, each trial without Leeward and with it. Needs a Tokio runtime with time and I/O.

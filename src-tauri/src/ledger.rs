@@ -8,6 +8,7 @@ mod file;
 mod latencies;
 mod period;
 mod read;
+mod settings;
 mod store;
 mod writer;
 
@@ -22,14 +23,14 @@ mod platform;
 mod tests;
 
 use crate::{
-    config::{self, Config, Paths},
+    config::{Config, Paths},
     health::{Code, Tracker},
     status::history::{History, Question, Span},
     telemetry::Traffic,
 };
+use settings::Settings;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::Arc,
     thread::JoinHandle,
     time::Duration,
@@ -42,19 +43,6 @@ use writer::{Intervals, Writer};
 
 /// At the end the last faults are written within this, or lost.
 const END_LIMIT: Duration = Duration::from_secs(3);
-
-/// What the ledger takes from the config.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Settings {
-    ledger: config::Ledger,
-    file: PathBuf,
-}
-
-impl Settings {
-    fn of(config: &Config) -> Self {
-        Self { ledger: config.ledger.clone(), file: config.paths.ledger_file() }
-    }
-}
 
 /// A ledger that is being kept. Dropping it ends it without waiting for the last faults; `end` waits.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ mod clocks;
 mod news;
 mod pace;
 mod picture;
+mod source;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -26,25 +27,13 @@ use crate::second::{self, SECOND};
 use clocks::Reading;
 use pace::Pace;
 use picture::Picture;
+use source::{Hint, note};
 use std::{io, time::Duration};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
-
-/// What a source noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hint {
-    /// Something about links, addresses or routes: compare.
-    Routes,
-    /// Something about the clocks: read them.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux tells"))]
-    Clocks,
-    /// The system says that it has resumed.
-    #[cfg_attr(not(any(target_os = "linux", windows)), allow(dead_code, reason = "not every system tells"))]
-    Resumed,
-}
 
 /// Whether the source that ended was the one that says when to compare.
 struct Ended {
@@ -97,13 +86,6 @@ pub async fn watch(news: mpsc::Sender<NetworkNews>) {
     });
     Watch::new(ThisMachine, news).run(hints, sources, !platform::EVENTS_SHOW_ROUTES).await;
     drop(hint); // held until here, so that the end of all sources is not the end of hints
-}
-
-fn note(what: &str, ended: io::Result<()>) {
-    match ended {
-        Ok(()) => tracing::debug!("this system does not tell of changes: {what}"),
-        Err(e) => tracing::debug!("this system does not tell of changes: {what}: {e}"),
-    }
 }
 
 /// Nobody takes the news any more.

@@ -1,4 +1,7 @@
 //! Which file imports which, read from the sources, and the circles among them. Judges nothing.
+//!
+//! A `pub use` is followed to what it hands on, so a name that comes through a door leads to its own file. A re-export by
+//! glob is not followed: it counts as the door's own name. Macros, methods and trait impls name no file and are not seen.
 
 use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,39 +19,55 @@ pub struct Imports {
 struct Map {
     /// The files of a module: several where the platform chooses.
     files: BTreeMap<Module, Vec<String>>,
-    /// What a module's file says with `pub use`: the name, and where it leads.
-    exports: BTreeMap<(Module, String), Module>,
+    /// What a module's file says with `pub use`: the name, and where it leads; several where the platform chooses.
+    exports: BTreeMap<(Module, String), Vec<Module>>,
+}
+
+/// One path of a `use` statement.
+struct Use {
+    exported: bool,
+    path: Module,
+    /// How it is called where the statement stands; `*` for everything below the path.
+    name: String,
+}
+
+/// A `mod` line with its attributes.
+struct Declared {
+    name: String,
+    /// What `path = "…"` says: nothing, one file, or one for each platform.
+    chosen: Vec<String>,
+    for_tests: bool,
 }
 
 impl Imports {
     /// Reads the files below `src-tauri/src/` that belong to the library.
     pub fn of(library: &[Source]) -> Self {
-        let files: Vec<_> = library.iter().filter(|file| !is_test(&file.path)).map(|f| (f, without_tests(&f.code))).collect();
+        let tests: Vec<_> = library.iter().flat_map(test_modules).collect();
+        let is_test =
+            |path: &str| tests.iter().any(|test| path.trim_end_matches(".rs") == test || path.starts_with(&format!("{test}/")));
+        let files: Vec<_> = library.iter().filter(|file| !is_test(&file.path)).collect();
+        let files: Vec<_> = files.into_iter().map(|file| (file, without_tests(&file.code))).collect();
         let mut map = Map { files: BTreeMap::new(), exports: BTreeMap::new() };
-        for (file, _) in &files {
-            map.files.entry(module_of(&file.path)).or_default().push(file.path.clone());
-        }
         for (file, code) in &files {
             let own = module_of(&file.path);
-            for (name, chosen) in chosen_modules(&file.text) {
-                let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                let mut alias = own.clone();
-                alias.push(name);
-                map.files.entry(alias).or_default().push(format!("{folder}/{chosen}"));
+            map.files.entry(own.clone()).or_default().push(file.path.clone());
+            for Declared { name, chosen, .. } in declared(&file.text) {
+                let alias: Module = own.iter().cloned().chain([name]).collect();
+                let chosen = chosen.into_iter().map(|chosen| format!("{}/{chosen}", folder(&file.path)));
+                map.files.entry(alias).or_default().extend(chosen);
             }
-            for (exported, path) in uses(code) {
-                if exported && let Some(name) = path.last() {
-                    let target = absolute(&own, &path, &children(code));
-                    map.exports.extend(target.map(|target| ((own.clone(), name.clone()), target)));
-                }
+            let children = children(code);
+            for Use { path, name, .. } in uses(code).into_iter().filter(|found| found.exported) {
+                map.exports.entry((own.clone(), name)).or_default().extend(absolute(&own, &path, &children));
             }
         }
+        map.files.retain(|_, files| !files.is_empty());
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (file, code) in &files {
             let (own, children) = (module_of(&file.path), children(code));
-            let mut seen: Vec<Module> = uses(code).into_iter().map(|(_, path)| path).collect();
-            seen.extend(inline_paths(code, &children));
-            let named = seen.iter().filter_map(|path| absolute(&own, path, &children)).flat_map(|path| map.resolve(path));
+            let mut seen: Vec<Module> = uses(code).into_iter().map(|found| found.path).collect();
+            seen.extend(inline_paths(&without_uses(code), &children));
+            let named = seen.iter().filter_map(|path| absolute(&own, path, &children)).flat_map(|path| map.resolve(&path, 8));
             edges.insert(file.path.clone(), named.filter(|other| *other != file.path).collect());
         }
         Self { edges }
@@ -80,29 +99,23 @@ impl Imports {
         reached
     }
 
-    /// What a file names; for the tests of this reading.
+    /// What a file names, nothing for a file of tests; for the tests of this reading.
     pub fn named_by(&self, file: &str) -> Vec<&str> {
-        self.edges[file].iter().map(String::as_str).collect()
+        self.edges.get(file).into_iter().flatten().map(String::as_str).collect()
     }
 }
 
 impl Map {
-    /// The files that a path leads to: of the longest module in it, or of what that module hands on.
-    fn resolve(&self, path: Module) -> Vec<String> {
-        let mut path = path;
-        // A chain of re-exports is short; the limit only ends a circle of them.
-        for _ in 0..8 {
-            let Some(length) = (1..=path.len()).rev().find(|n| self.files.contains_key(&path[..*n])) else { return Vec::new() };
-            let (module, rest) = path.split_at(length);
-            let handed_on = rest.first().and_then(|name| self.exports.get(&(module.to_vec(), name.clone())));
-            match handed_on {
-                Some(target) if target[..] != path[..=length] => {
-                    path = target.iter().chain(&rest[1..]).cloned().collect();
-                }
-                _ => return self.files[module].clone(),
-            }
+    /// The files that a path leads to: of the longest module in it, or of what that module hands on. A chain of re-exports
+    /// is short; `limit` only ends a circle of them.
+    fn resolve(&self, path: &[String], limit: usize) -> Vec<String> {
+        let Some(length) = (1..=path.len()).rev().find(|n| self.files.contains_key(&path[..*n])) else { return Vec::new() };
+        let (module, rest) = path.split_at(length);
+        let handed_on = rest.first().and_then(|name| self.exports.get(&(module.to_vec(), name.clone())));
+        match handed_on.filter(|targets| limit > 0 && !targets.is_empty()) {
+            Some(targets) => targets.iter().flat_map(|to| self.resolve(&[to, &rest[1..]].concat(), limit - 1)).collect(),
+            None => self.files[module].clone(),
         }
-        Vec::new()
     }
 }
 
@@ -110,61 +123,99 @@ fn room(path: &str) -> &str {
     path.trim_start_matches("src-tauri/src/").split('/').next().unwrap_or_default().trim_end_matches(".rs")
 }
 
-fn is_test(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.ends_with("/fuzz.rs") || path.contains("/tests/")
-}
-
 fn module_of(path: &str) -> Module {
     let below = path.trim_start_matches("src-tauri/src/").trim_end_matches(".rs");
     below.split('/').map(str::to_owned).collect()
 }
 
-/// The code up to the module of tests, which stands last in a file.
-fn without_tests(code: &str) -> String {
-    code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned()
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// `#[path = "listen/unix.rs"] mod platform;` gives `platform` and `listen/unix.rs`.
-fn chosen_modules(text: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (at, _) in text.match_indices("path = \"") {
-        let rest = &text[at + "path = \"".len()..];
-        let (file, rest) = rest.split_once('"').unwrap_or_default();
-        if let Some((_, rest)) = rest.split_once("mod ") {
-            found.push((word(rest), file.to_owned()));
+/// The code up to the module of tests, which stands last in a file.
+fn without_tests(code: &str) -> String {
+    let starts = ["#[cfg(test)]\nmod ", "#[cfg(all(test"].iter().flat_map(|start| code.match_indices(start));
+    let modules = starts.map(|(at, _)| at).filter(|at| code[*at..].lines().nth(1).is_some_and(|line| line.ends_with('{')));
+    code[..modules.min().unwrap_or(code.len())].to_owned()
+}
+
+/// Paths, without `.rs`, of the modules that the file declares for tests alone.
+fn test_modules(file: &Source) -> Vec<String> {
+    let below = file.path.trim_end_matches(".rs");
+    let modules = declared(&file.text).into_iter().filter(|module| module.for_tests);
+    let paths = modules.flat_map(|Declared { name, chosen, .. }| {
+        let chosen = chosen.into_iter().map(|chosen| format!("{}/{}", folder(&file.path), chosen.trim_end_matches(".rs")));
+        chosen.chain([format!("{below}/{name}")])
+    });
+    paths.collect()
+}
+
+/// `#[path = "listen/unix.rs"] mod platform;` declares `platform` and chooses `listen/unix.rs`.
+fn declared(text: &str) -> Vec<Declared> {
+    let (mut found, mut attributes) = (Vec::new(), String::new());
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            attributes += line;
+        } else if !line.starts_with("//") {
+            if let Some(name) = module_name(line) {
+                let chosen = attributes.split("path = \"").skip(1).filter_map(|rest| rest.split('"').next());
+                let for_tests = attributes.contains("cfg(test)") || attributes.contains("cfg(all(test");
+                found.push(Declared { name, chosen: chosen.map(str::to_owned).collect(), for_tests });
+            }
+            attributes.clear();
         }
     }
     found
+}
+
+/// `pub(crate) mod name;` gives `name`.
+fn module_name(line: &str) -> Option<String> {
+    let line = line.strip_suffix(';')?;
+    let (before, name) = line.split_once("mod ")?;
+    let before = before.trim_end();
+    (before.is_empty() || before == "pub" || (before.starts_with("pub(") && before.ends_with(')'))).then(|| name.to_owned())
 }
 
 /// Names of the modules that the code declares.
 fn children(code: &str) -> BTreeSet<String> {
-    let lines = code.lines().map(str::trim).filter(|line| line.ends_with(';'));
-    let declared = lines.filter_map(|line| {
-        let line = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
-        line.strip_prefix("mod ").map(|name| name.trim_end_matches(';').to_owned())
-    });
-    declared.collect()
+    code.lines().map(str::trim).filter_map(module_name).collect()
 }
 
-/// Every path of the `use` statements, groups opened, and whether it is exported.
-fn uses(code: &str) -> Vec<(bool, Module)> {
+/// The `use` statements: where each begins and ends, whether it is exported, and its tree of paths.
+fn use_statements(code: &str) -> Vec<(usize, usize, bool, &str)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("use ") {
-        let before = &code[..at];
-        let line = before.rsplit('\n').next().unwrap_or_default().trim();
-        let exported = line.starts_with("pub");
-        if !(line.is_empty() || (exported && (line == "pub" || line.ends_with(')')))) {
-            continue;
+        let line = code[..at].rsplit('\n').next().unwrap_or_default().trim();
+        let exported = line == "pub" || (line.starts_with("pub(") && line.ends_with(')'));
+        let tree = code[at + "use ".len()..].split_once(';').map(|(tree, _)| tree);
+        let before = code[..at].trim_end();
+        let begins = before.is_empty() || before.ends_with(['{', '}', ';', ']']);
+        if let Some(tree) = tree.filter(|_| exported || begins) {
+            found.push((at, at + "use ".len() + tree.len(), exported, tree));
         }
-        let Some((tree, _)) = code[at + "use ".len()..].split_once(';') else { continue };
-        found.extend(flatten(tree, &[]).into_iter().map(|path| (exported, path)));
     }
     found
 }
 
-/// `a::{b, c::{d, self}}` gives `a::b`, `a::c::d` and `a::c`.
-fn flatten(tree: &str, prefix: &[String]) -> Vec<Module> {
+/// Every path of the `use` statements, groups opened.
+fn uses(code: &str) -> Vec<Use> {
+    let statements = use_statements(code).into_iter();
+    let paths = statements
+        .flat_map(|(_, _, exported, tree)| flatten(tree, &[]).into_iter().map(move |(path, name)| Use { exported, path, name }));
+    paths.collect()
+}
+
+fn without_uses(code: &str) -> String {
+    let (mut rest, mut from) = (String::new(), 0);
+    for (start, end, ..) in use_statements(code) {
+        rest += &code[from..start];
+        from = end;
+    }
+    rest + &code[from..]
+}
+
+/// `a::{b, c::{d as e, self}}` gives `a::b`, `a::c::d` and `a::c`, called `b`, `e` and `c`.
+fn flatten(tree: &str, prefix: &[String]) -> Vec<(Module, String)> {
     let tree = tree.trim();
     if let Some(group) = tree.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
         let (mut depth, mut start, mut all) = (0, 0, Vec::new());
@@ -184,12 +235,18 @@ fn flatten(tree: &str, prefix: &[String]) -> Vec<Module> {
         return all;
     }
     if let Some((first, rest)) = tree.split_once("::") {
-        let prefix: Module = prefix.iter().cloned().chain([first.trim().to_owned()]).collect();
-        return flatten(rest, &prefix);
+        // A macro's `$crate` is the crate that defines it: this one.
+        let first = first.trim().trim_start_matches('$').to_owned();
+        return flatten(rest, &[prefix, &[first]].concat());
     }
-    let last = word(tree);
-    let last = (last != "self").then_some(last);
-    vec![prefix.iter().cloned().chain(last).collect()]
+    let (last, alias) = tree.split_once(" as ").unwrap_or((tree, tree));
+    let (last, alias) = (last.trim(), alias.trim());
+    match last {
+        "*" => vec![(prefix.to_vec(), "*".to_owned())],
+        "self" if alias == "self" => vec![(prefix.to_vec(), prefix.last().cloned().unwrap_or_default())],
+        "self" => vec![(prefix.to_vec(), alias.to_owned())],
+        _ => vec![([prefix, &[last.to_owned()]].concat(), alias.to_owned())],
+    }
 }
 
 /// Paths that stand in the code itself: from `crate`, from `super`, or from a child.
@@ -197,15 +254,13 @@ fn inline_paths(code: &str, children: &BTreeSet<String>) -> Vec<Module> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("::") {
         let first = code[..at].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-        // `pub(in crate::supervisor)` says who may see an item, and imports nothing.
         let before = &code[..at - first.len()];
+        // `pub(in crate::room)` says who may see a thing, and imports none.
         let starts = !before.ends_with("::") && !before.ends_with("(in ");
-        if starts && (first == "crate" || first == "super" || children.contains(first)) {
+        if starts && (["crate", "self", "super"].contains(&first) || children.contains(first)) {
             let end = code[at..].find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').map_or(code.len(), |n| at + n);
             let path = code[at - first.len()..end].split("::").filter(|part| !part.is_empty());
-            let path: Module = path.map(str::to_owned).collect();
-            // `super::{…}` is a group, which `uses` opens.
-            found.extend(Some(path).filter(|path| path.len() > 1));
+            found.push(path.map(str::to_owned).collect());
         }
     }
     found
@@ -224,8 +279,4 @@ fn absolute(own: &[String], path: &[String], children: &BTreeSet<String>) -> Opt
         _ if children.contains(first) => Some(own.iter().chain(path).cloned().collect()),
         _ => None,
     }
-}
-
-fn word(text: &str) -> String {
-    text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }

@@ -1,6 +1,6 @@
 //! Certificates and keys in PEM files, read and checked: at the config's load, and again by the engine when they change.
 
-use super::ClientIdentity;
+use super::types::ClientIdentity;
 use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,

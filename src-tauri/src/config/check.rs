@@ -1,11 +1,20 @@
 //! Turns what was written into what is meant: addresses, URLs, certificates and the company proxy are read here.
 
 use super::{
-    definition::{File, TlsKeys},
-    load::{Error, Origin, Raw, Sources},
+    certificates,
+    company_proxy::Proxying,
+    definition::{File, Raw, TlsKeys},
+    error::{Error, Origin},
+    paths::Paths,
+    ports::DEFAULT_PORT,
+    relations,
+    secret::Secret,
     section::Section,
-    *,
+    sources::Sources,
+    types::{ClientIdentity, Config, Tls, Trust},
 };
+use std::{collections::BTreeMap, net::SocketAddr};
+use url::Url;
 
 /// Upstreams that agents' profiles point at.
 const BUILT_IN: [(&str, &str); 11] = [

@@ -13,7 +13,11 @@
 //! A change takes effect with the next generation (at a reload), unless the row says `takes_effect AtNextStart`. What one
 //! key demands of another stands in `relations.rs`. A new section is one more block, named at the end of the first one.
 
-use super::units::{Bytes, Share, Time};
+use super::{
+    key::Key,
+    section::Section,
+    units::{Bytes, Share, Time},
+};
 use std::{collections::BTreeMap, path::PathBuf};
 
 section! {
@@ -269,6 +273,14 @@ choice! {
         /// Only classical ones.
         Classical = "classical",
     }
+}
+
+/// The config file as it is written: every key may be missing.
+pub(super) type Raw = <File as Section>::Raw;
+
+/// Every key of the file, in this order.
+pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
+    File::groups().into_iter().flat_map(|group| group.keys)
 }
 
 /// Keys that had another name: old, new. The old one is refused with the new one in the message. Both are in one section.

@@ -1,6 +1,6 @@
 //! What is known of a key, and whether a value is in its range. Names no key.
 
-use super::section::{KeyType, Section};
+use serde::de::DeserializeOwned;
 use std::cmp::Ordering;
 use toml::Value;
 
@@ -98,17 +98,12 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
-/// Every key of the file, in the order of the definition.
-pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
-    super::definition::File::groups().into_iter().flat_map(|group| group.keys)
-}
-
 impl Group {
     /// Checks a value of one of its keys.
     ///
     /// # Errors
     /// The value is not in the key's range.
-    pub(super) fn admit<K: KeyType>(&self, leaf: &str, value: Option<&K>) -> Result<(), Refusal> {
+    pub(super) fn admit<K: DeserializeOwned + PartialOrd>(&self, leaf: &str, value: Option<&K>) -> Result<(), Refusal> {
         let key = self.keys.iter().find(|key| key.leaf == leaf);
         match (key, value) {
             (Some(key), Some(value)) => key.admit(value).map_or(Ok(()), |message| Err(Refusal { key: key.name(), message })),
@@ -148,7 +143,7 @@ impl Key {
     }
 
     /// What is wrong with a value of this key.
-    fn admit<K: KeyType>(&self, value: &K) -> Option<String> {
+    fn admit<K: DeserializeOwned + PartialOrd>(&self, value: &K) -> Option<String> {
         let Range { min, max, off, .. } = self.range?;
         if off.is_some_and(|off| *value == constant(off)) {
             return None;
@@ -208,7 +203,7 @@ pub(super) fn bare(text: &str) -> &str {
 }
 
 /// A value of the definition, read as the file's are. The test of all keys reads each of them.
-pub(super) fn constant<K: serde::de::DeserializeOwned>(text: &'static str) -> K {
+pub(super) fn constant<K: DeserializeOwned>(text: &'static str) -> K {
     let read = toml::de::ValueDeserializer::parse(text).and_then(K::deserialize);
     read.unwrap_or_else(|why| unreachable!("{text} in the definition of the config: {why}"))
 }

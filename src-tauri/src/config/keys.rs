@@ -1,9 +1,11 @@
 //! Every key with its value, its default and who decides it, for the panel. Secrets are never in it.
 
 use super::{
-    Config, ProxyChoice,
-    key::{self, Key, Moment, Secrecy, bare},
-    written,
+    company_proxy::ProxyChoice,
+    definition,
+    key::{Key, Moment, Secrecy, bare},
+    types::Config,
+    written::written,
 };
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -99,7 +101,7 @@ pub(super) struct Parts<'a> {
 
 pub(super) fn all(parts: &Parts<'_>) -> Vec<KeyView> {
     let (in_force, defaults) = (written(parts.config), written(parts.defaults));
-    key::keys().map(|key| one(key, parts, &in_force, &defaults)).collect()
+    definition::keys().map(|key| one(key, parts, &in_force, &defaults)).collect()
 }
 
 fn one(key: &Key, parts: &Parts<'_>, in_force: &Table, defaults: &Table) -> KeyView {

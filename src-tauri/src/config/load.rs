@@ -1,75 +1,29 @@
 //! Reads file, environment and flags, and turns them into a checked `Config`. Nothing is written here.
 
 use super::{
-    definition::{File, RENAMED},
-    key::{self, Key, variable},
-    section::Section,
-    *,
+    check::check,
+    definition::{RENAMED, Raw, keys},
+    error::{Error, Origin},
+    key::{Key, variable},
+    paths::Paths,
+    sources::{Flags, Sources},
+    types::Config,
 };
 use crate::files;
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-/// What the command line says; it wins over everything else.
-#[derive(Clone, Debug, Default)]
-pub struct Flags {
-    /// `--listen`
-    pub listen: Option<String>,
-    /// `--upstream`
-    pub upstream: Option<String>,
-    /// `--config`
-    pub config_file: Option<PathBuf>,
-}
-
-/// Everything a config is made from, so that tests need no real environment.
-pub struct Sources<'a> {
-    /// Looks up an environment variable.
-    pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// The command line.
-    pub flags: Flags,
-}
-
-impl std::fmt::Debug for Sources<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sources").field("flags", &self.flags).finish_non_exhaustive()
+impl Config {
+    /// The defaults with every file below `home`; a `config.toml` there is read, the environment is not.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn under(home: &Path) -> Result<Self, Error> {
+        let env = |name: &str| (name == "LEEWARD_HOME").then(|| home.display().to_string());
+        load(&Sources { env: &env, flags: Flags::default() })
     }
-}
-
-/// The process environment, for `Sources::env`; variables that are not UTF-8 count as unset.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// The config file as it is written: every key may be missing.
-pub(super) type Raw = <File as Section>::Raw;
-
-/// Why a config was refused; the message is for the user and says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file exists and cannot be read.
-    #[error("cannot read the config file {}: {why}; check its permissions, or name another one with --config", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: std::io::Error,
-    },
-    /// `--config` or `LEEWARD_CONFIG` names a file that is not there.
-    #[error("the config file {} does not exist; create it, or drop --config to use the defaults", .0.display())]
-    Missing(PathBuf),
-    /// TOML syntax, an unknown key or a wrong type.
-    #[error("{place}: {message}")]
-    Invalid {
-        /// File, line and column, or the name of the variable.
-        place: String,
-        /// What is wrong and what to write.
-        message: String,
-        /// The key that is wrong (`retry.total`), where it is known.
-        key: Option<String>,
-    },
-    /// The user has no home folder and `LEEWARD_HOME` is not set.
-    #[error("no home folder was found for this user; set LEEWARD_HOME to a folder for Leeward's files")]
-    NoHome,
 }
 
 /// Loads the config; see the module's first lines for the order.
@@ -116,7 +70,7 @@ pub(super) fn assemble(sources: &Sources<'_>, paths: Paths, text: &str) -> Resul
             key: Some(key.into()),
         })?;
     }
-    let config = check::check(raw, sources, paths, &origin)?;
+    let config = check(raw, sources, paths, &origin)?;
     Ok((config, origin.overlay))
 }
 
@@ -134,7 +88,7 @@ fn said(key: &Key, env: &dyn Fn(&str) -> Option<String>) -> Option<(String, Stri
 
 /// The keys that the environment or the command line decides, each with the variable or flag that does.
 pub(super) fn overlay(sources: &Sources<'_>) -> BTreeMap<String, String> {
-    let mut overlay: BTreeMap<_, _> = key::keys().filter_map(|key| Some((key.name(), said(key, sources.env)?.0))).collect();
+    let mut overlay: BTreeMap<_, _> = keys().filter_map(|key| Some((key.name(), said(key, sources.env)?.0))).collect();
     overlay.extend(flags(sources).map(|(key, _)| (key.into(), format!("--{key}"))));
     overlay
 }
@@ -171,41 +125,6 @@ pub(super) fn explain(message: &str) -> String {
     }
 }
 
-/// Where each value came from, so that a complaint can name the place.
-pub(super) struct Origin<'a> {
-    file: &'a Path,
-    text: &'a str,
-    overlay: BTreeMap<String, String>,
-}
-
-impl Origin<'_> {
-    /// An error that names the place where the key was set.
-    pub(super) fn refuse(&self, key: &str, message: impl Into<String>) -> Error {
-        let place = self.overlay.get(key).cloned().unwrap_or_else(|| {
-            let line = line_of(self.text, key);
-            format!("{}:{line}: {key}", self.file.display())
-        });
-        Error::Invalid { place, message: message.into(), key: Some(key.to_owned()) }
-    }
-}
-
-/// The line on which a dotted key is set; 1 when it is not in the text.
-fn line_of(text: &str, key: &str) -> usize {
-    let (section, leaf) = key.rsplit_once('.').unwrap_or(("", key));
-    let mut current = String::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.split(']').next()) {
-            current = name.trim().to_owned();
-        }
-        let name = line.split('=').next().unwrap_or_default().trim().trim_matches(['"', '\'']);
-        if line.contains('=') && ((current == section && name == leaf) || (current.is_empty() && name == key)) {
-            return index + 1;
-        }
-    }
-    1
-}
-
 /// `LEEWARD_RETRY_TOTAL=30s` sets `retry.total`.
 fn overlay_environment(raw: &mut Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Error> {
     for (old, new) in RENAMED {
@@ -214,7 +133,7 @@ fn overlay_environment(raw: &mut Raw, env: &dyn Fn(&str) -> Option<String>) -> R
             return Err(Error::Invalid { place, message: format!("this variable is called {} now", variable(new)), key: None });
         }
     }
-    for key in key::keys() {
+    for key in keys() {
         let Some((place, value)) = said(key, env) else { continue };
         // A value that is valid TOML keeps its type (200, ["a"]); anything else is a string ("30s", "info").
         let typed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));

@@ -2,8 +2,8 @@
 //! here from the definition. For tests alone; the program knows nothing of it.
 
 use super::{
-    definition::{File, RENAMED},
-    key::{Group, Key, Moment, Range, Secrecy, Type, bare, keys},
+    definition::{File, RENAMED, keys},
+    key::{Group, Key, Moment, Range, Secrecy, Type, bare},
     section::Section,
 };
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What one key demands of another, and the log's filter, which only its own parser can judge. Reads nothing, decides no
 //! default; the range of a key by itself stands in `definition.rs`.
 
-use super::{Config, Stream};
+use super::{definition::Stream, types::Config};
 use std::time::Duration;
 
 /// Checks all of them.

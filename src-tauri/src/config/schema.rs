@@ -110,7 +110,7 @@ fn comment(text: &mut String, words: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::key::keys;
+    use crate::config::definition::keys;
     use std::path::Path;
 
     #[test]

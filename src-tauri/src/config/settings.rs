@@ -3,12 +3,16 @@
 //! One writer at a time; the file is read again right before it is written, so that what others changed meanwhile stays.
 
 use super::{
-    Config, Error, Flags, Sources,
-    definition::RENAMED,
-    edit, environment,
-    key::{self, Type},
+    definition::{self, RENAMED, Raw},
+    edit::{self, Changes},
+    error::Error,
+    key::Type,
     keys::{self, View},
-    load::{self, Raw, explain},
+    load::{self, explain},
+    paths::Paths,
+    sources::{Flags, Sources, environment},
+    types::Config,
+    written::written,
 };
 use crate::files;
 use serde::Serialize;
@@ -19,8 +23,6 @@ use std::{
     path::Path,
     sync::{Mutex, PoisonError},
 };
-
-pub use super::edit::Changes;
 
 /// Looks up an environment variable.
 type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -102,7 +104,7 @@ impl Settings {
         let mut keys = keys::all(&parts);
         if problem.is_some() {
             // What the file says is not in force, and may not even be a value.
-            let in_force = super::written(running);
+            let in_force = written(running);
             for key in keys.iter_mut().filter(|k| k.from == "file" && !k.secret && k.kind != "table") {
                 key.value = match key.key.split_once('.') {
                     Some((section, leaf)) => in_force.get(section).and_then(|s| s.get(leaf)),
@@ -144,13 +146,7 @@ impl Settings {
     }
 
     /// The text with the changes, once all of it is good.
-    fn candidate(
-        &self,
-        sources: &Sources<'_>,
-        paths: &super::Paths,
-        text: &str,
-        changes: &Changes,
-    ) -> Result<String, Vec<Complaint>> {
+    fn candidate(&self, sources: &Sources<'_>, paths: &Paths, text: &str, changes: &Changes) -> Result<String, Vec<Complaint>> {
         let overlay = load::overlay(sources);
         let alone = changes.iter().filter_map(|(key, value)| {
             let message = match overlay.get(key) {
@@ -184,15 +180,16 @@ impl Settings {
 
 /// What is wrong with a value whatever the others are.
 fn complaint(key: &str, value: &Json) -> Option<String> {
-    let known = key::keys().find(|known| known.name() == key);
+    let known = definition::keys().find(|known| known.name() == key);
     let of_table = key
         .split_once('.')
-        .is_some_and(|(table, name)| !name.is_empty() && key::keys().any(|k| k.kind == Type::Table && k.name() == table));
+        .is_some_and(|(table, name)| !name.is_empty() && definition::keys().any(|k| k.kind == Type::Table && k.name() == table));
     if !of_table && known.is_none() {
         if let Some((old, new)) = RENAMED.iter().find(|(old, _)| *old == key) {
             return Some(format!("`{old}` is called `{new}` now"));
         }
-        let near = key::keys().map(|k| (strsim::jaro_winkler(&k.name(), key), k.name())).max_by(|a, b| a.0.total_cmp(&b.0));
+        let near =
+            definition::keys().map(|k| (strsim::jaro_winkler(&k.name(), key), k.name())).max_by(|a, b| a.0.total_cmp(&b.0));
         return Some(match near {
             Some((likeness, name)) if likeness > 0.6 => format!("there is no key `{key}`; did you mean `{name}`?"),
             _ => format!("there is no key `{key}`"),

@@ -1,7 +1,11 @@
 //! The config as the engine sees it: complete and valid. Data only; the plain sections are in `definition.rs`.
 
-use super::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Paths, Pool, Proxying, Retry, Stream, Watch};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
+use super::{
+    company_proxy::Proxying,
+    definition::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, Watch},
+    paths::Paths,
+    secret::Secret,
+};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
@@ -56,33 +60,6 @@ pub struct Config {
     pub notifications: bool,
     /// Config, state and log locations.
     pub paths: Paths,
-}
-
-/// A value that never shows itself in a log, an error or `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// Compares in a time that does not tell how much matched; it may tell the length.
-    pub fn matches(&self, other: &str) -> bool {
-        verify_slices_are_equal(self.0.as_bytes(), other.as_bytes()).is_ok()
-    }
-
-    /// The value itself; for sending it, never for showing it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 /// Whom to believe upstream.

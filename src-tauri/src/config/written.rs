@@ -1,9 +1,10 @@
 //! A config as it would be written in a file: what `leeward config show` prints and the panel compares with.
 
 use super::{
-    Config, ProxyChoice, Proxying, Tls, Trust,
+    company_proxy::{ProxyChoice, Proxying},
     definition::{File, ProxyKeys, TlsKeys},
     section::Section,
+    types::{Config, Tls, Trust},
 };
 use std::path::{Path, PathBuf};
 use toml::Table;

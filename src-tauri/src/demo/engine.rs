@@ -1,6 +1,6 @@
 //! A real engine for the demo: its own folder, a free port, and trust in the demo's throw-away authority alone.
 
-use super::Error;
+use super::error::Error;
 use crate::{
     config::{Config, StreamMode, Trust},
     supervisor::Engine,

@@ -2,8 +2,8 @@
 //! resets 40 % of what it is given.
 
 use super::{
-    Step,
     client::{Answer, Client, Failure, Request},
+    progress::Step,
 };
 use scripted::{Plan, Upstream};
 use serde::Serialize;

@@ -1,9 +1,10 @@
 //! One fault at a time: the same requests directly and through Leeward, for each way in which an API's edge breaks them.
 
 use super::{
-    Error, Step,
     client::{Answer, Client, Request, Session},
     engine::Proxied,
+    error::Error,
+    progress::Step,
     starts::{self, REQUEST, Reached, Starts},
 };
 use crate::config::StreamMode;

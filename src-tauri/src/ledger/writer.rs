@@ -2,7 +2,7 @@
 
 mod upkeep;
 
-use super::{Settings, period::Period, read, store};
+use super::{period::Period, read, settings::Settings, store};
 use crate::{
     health::{Code, Tracker, unix_ms},
     status::{faults::Fault, history::Question},

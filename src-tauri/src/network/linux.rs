@@ -2,23 +2,19 @@
 
 mod logind;
 mod netlink;
+mod registered;
 mod wake;
 
 use super::{
-    Hint, note,
     picture::{OUTSIDE, Picture, Way, own_address},
+    source::{Hint, note},
 };
 use rustix::{
     io::Errno,
     time::{ClockId, clock_gettime},
 };
-use std::{
-    io,
-    net::IpAddr,
-    os::fd::{AsFd, AsRawFd},
-    time::Duration,
-};
-use tokio::{io::unix::AsyncFd, sync::mpsc};
+use std::{io, net::IpAddr, time::Duration};
+use tokio::sync::mpsc;
 
 /// Clocks that are read one after the other tell of one moment when nothing came between; on a busy machine it may take
 /// more than one try.
@@ -65,11 +61,6 @@ fn never(e: &io::Error) -> bool {
         || matches!(errno, Some(Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT | Errno::OPNOTSUPP))
 }
 
-/// True for the error of a socket of a family that is switched off.
-pub(super) fn no_such_family(e: &io::Error) -> bool {
-    Errno::from_io_error(e) == Some(Errno::AFNOSUPPORT)
-}
-
 /// `CLOCK_BOOTTIME` goes on while the machine sleeps and `CLOCK_MONOTONIC` does not (clock_gettime(2)): their difference is
 /// the time asleep.
 pub(super) fn asleep() -> Option<Duration> {
@@ -82,13 +73,4 @@ pub(super) fn asleep() -> Option<Duration> {
         }
     }
     None
-}
-
-/// Makes the runtime tell when `source` can be read.
-#[expect(
-    deprecated,
-    reason = "its successor is unsafe for the sake of descriptors that are not the source's own; `AsFd` says they are"
-)]
-fn registered<T: AsFd + AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
-    AsyncFd::new(source)
 }

@@ -2,8 +2,8 @@
 //! that it has resumed; elsewhere sleep shows in the clocks alone. A change of routes shows in the next picture.
 
 use super::{
-    Hint,
     picture::{self, OUTSIDE, Picture, Way},
+    source::Hint,
 };
 use std::{io, net::IpAddr, time::Duration};
 use tokio::sync::mpsc;
@@ -61,15 +61,6 @@ pub(super) async fn picture() -> io::Result<Picture> {
         ways.push(Way { v6: own.is_ipv6(), interface: name, gateway: None });
     }
     std::future::ready(Ok(Picture::new(ways, addresses))).await
-}
-
-/// True for the error of a socket of a family that is switched off.
-pub(super) fn no_such_family(e: &io::Error) -> bool {
-    #[cfg(windows)]
-    const NO_FAMILY: i32 = 10047; // WSAEAFNOSUPPORT
-    #[cfg(not(windows))]
-    const NO_FAMILY: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
-    e.raw_os_error() == Some(NO_FAMILY)
 }
 
 /// The system's own count of its sleep is not to be had without code of our own in C.

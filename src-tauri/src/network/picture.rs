@@ -2,7 +2,6 @@
 //! asking the system which address it would leave from.
 
 use super::news::NetworkWhy;
-use super::platform::no_such_family;
 use crate::shortage::is_shortage;
 use std::{
     collections::BTreeSet,
@@ -91,6 +90,15 @@ fn way<T>(asked: io::Result<T>) -> io::Result<Option<T>> {
         Err(e) if is_shortage(&e) => Err(e),
         Err(_) => Ok(None),
     }
+}
+
+/// True for the error of a socket of a family that is switched off.
+fn no_such_family(e: &io::Error) -> bool {
+    #[cfg(windows)]
+    const NO_FAMILY: i32 = 10047; // WSAEAFNOSUPPORT
+    #[cfg(not(windows))]
+    const NO_FAMILY: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    e.raw_os_error() == Some(NO_FAMILY)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Systems whose settings are the environment variables: nothing more to ask.
 
-use super::CompanyProxy;
+use super::server::CompanyProxy;
 
 /// The system's own proxy settings; none here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

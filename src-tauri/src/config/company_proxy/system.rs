@@ -3,7 +3,7 @@
 //! Asked for each connection that is made, because a laptop takes other settings with another network; that costs less than
 //! a millisecond. Scripts (PAC) are not run: who needs one names its proxy in `proxy.url`.
 
-use super::CompanyProxy;
+use super::server::CompanyProxy;
 use hyper_util::client::proxy::matcher::Matcher;
 
 /// Whether the system's own proxy settings count.

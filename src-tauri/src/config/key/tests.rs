@@ -3,9 +3,9 @@
 use super::*;
 use crate::config::{
     Changes, Config, Flags, Paths, Settings, Sources,
-    definition::{File, RENAMED},
-    load::{self, Raw},
-    parse_size, schema,
+    definition::{File, RENAMED, Raw, keys},
+    load as load_config, parse_size, schema,
+    section::Section,
 };
 use serde_json::json;
 use std::{path::Path, time::Duration};
@@ -19,7 +19,7 @@ fn load(text: &str, variable: Option<(&str, &str)>) -> Result<Config, String> {
         (name, Some((set, value))) if set == name => Some(value.to_owned()),
         _ => None,
     };
-    let loaded = load::load(&Sources { env: &env, flags: Flags::default() });
+    let loaded = load_config(&Sources { env: &env, flags: Flags::default() });
     let loaded = loaded.map(|config| Config { paths: Paths::under(Path::new("/")), ..config });
     loaded.map_err(|e| e.to_string().replace(&home.path().display().to_string(), "HOME").replace('\\', "/"))
 }

@@ -1,6 +1,6 @@
 //! logind's word that the machine has resumed, over the system's D-Bus. Asks for nothing and starts no service.
 
-use crate::network::Hint;
+use crate::network::source::Hint;
 use futures_util::StreamExt;
 use std::{io, num::NonZeroUsize, time::Duration};
 use tokio::{sync::mpsc, time::timeout};

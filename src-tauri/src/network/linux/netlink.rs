@@ -1,9 +1,9 @@
 //! The kernel's own account of links, addresses and routes (rtnetlink(7)). Changes nothing.
 
+use super::registered::registered;
 use crate::network::{
-    Hint,
-    linux::registered,
     picture::{OUTSIDE, Picture, Way},
+    source::Hint,
 };
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{

@@ -1,6 +1,7 @@
 //! When the machine resumes: the kernel cancels a timer that wants to know of jumps of the clock. Sets no clock.
 
-use crate::network::{Hint, linux::registered};
+use super::registered::registered;
+use crate::network::source::Hint;
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
 use std::{io, os::fd::OwnedFd};

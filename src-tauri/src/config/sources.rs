@@ -1,0 +1,34 @@
+//! What a config is made from besides its file: environment and command line. The only file that reads the environment.
+
+use std::path::PathBuf;
+
+/// What the command line says; it wins over everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--upstream`
+    pub upstream: Option<String>,
+    /// `--config`
+    pub config_file: Option<PathBuf>,
+}
+
+/// Everything a config is made from, so that tests need no real environment.
+pub struct Sources<'a> {
+    /// Looks up an environment variable.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The command line.
+    pub flags: Flags,
+}
+
+impl std::fmt::Debug for Sources<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources").field("flags", &self.flags).finish_non_exhaustive()
+    }
+}
+
+/// The process environment, for `Sources::env`; variables that are not UTF-8 count as unset.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
