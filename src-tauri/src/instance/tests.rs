@@ -1,6 +1,7 @@
 //! The lock, the record and the token, on a real folder.
 
 use super::*;
+use crate::config::Paths;
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 fn home() -> (tempfile::TempDir, Paths) {

@@ -1,6 +1,9 @@
 //! The self-probe: a real HTTP request over the real port, as any client would make it (L9).
 
-use crate::{config::Config, instance::reachable};
+use crate::{
+    config::{CLIENT_TOKEN_HEADER, Config},
+    instance::reachable,
+};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,7 +20,7 @@ pub(super) async fn probe(config: &Config, address: SocketAddr) -> (bool, Durati
 
 async fn ask(config: &Config, address: SocketAddr) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address).await?;
-    let token = config.client_token.as_ref().map_or(String::new(), |t| format!("x-leeward-token: {}\r\n", t.reveal()));
+    let token = config.client_token.as_ref().map_or(String::new(), |t| format!("{CLIENT_TOKEN_HEADER}: {}\r\n", t.reveal()));
     stream.write_all(format!("GET /livez HTTP/1.1\r\nhost: {address}\r\n{token}connection: close\r\n\r\n").as_bytes()).await?;
     let mut answer = [0u8; 512];
     let mut filled = 0;
