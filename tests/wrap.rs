@@ -4,7 +4,7 @@
 use crate::home::{Home, LEEWARD, LIMIT, Ran, Running, get, kill, until, variable};
 use leeward::{
     config::Config,
-    wrap::{Background, running_or_start},
+    instance::{Background, running_or_start},
 };
 use serde_json::Value;
 use std::{

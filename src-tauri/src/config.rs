@@ -46,6 +46,6 @@ pub use schema::{default_file, schema};
 pub use secret::Secret;
 pub use settings::{Complaint, Refused, Settings};
 pub use sources::{Flags, Sources, environment};
-pub use types::{ClientIdentity, Config, Tls, Trust};
+pub use types::{CLIENT_TOKEN_HEADER, ClientIdentity, Config, Tls, Trust};
 pub use units::{format_size, parse_size};
 pub use written::written;

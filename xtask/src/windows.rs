@@ -34,8 +34,8 @@ const TARGET: &str = "x86_64-pc-windows-gnu";
 const NOT_UNDER_WINE: &[&str] = &[
     "demo::client::tests::a_session_keeps_its_connection_as_long_as_it_lasts",
     "demo::client::tests::names_what_went_wrong",
+    "instance::find::tests::an_instance_that_hangs_is_not_said_to_be_none",
     "upstream::tls::tests::certificates_that_could_not_be_read_are_read_again_at_the_next_dial",
-    "wrap::start::tests::an_instance_that_hangs_is_not_said_to_be_none",
     "tests::a_next_request_meets_its_end_at_its_first_byte",
     "tests::cuts_are_where_they_are_said_to_be",
     "tests::each_fault_looks_as_it_is_called",

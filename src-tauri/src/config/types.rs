@@ -9,6 +9,9 @@ use super::{
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
+/// The header in which clients send `client_token`; in lower case, as the crate `http` wants its constants.
+pub const CLIENT_TOKEN_HEADER: &str = "x-leeward-token";
+
 /// Everything the engine needs to know, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {

@@ -15,6 +15,7 @@ use super::{
     route,
 };
 use crate::{
+    config::CLIENT_TOKEN_HEADER,
     message::{self, Caps, ReadError, RequestHead, headers},
     status::faults::{Cause, Outcome},
     telemetry::Ticket,
@@ -86,10 +87,12 @@ async fn pass(
     {
         ticket.trace().model(model);
     }
+    // The client token is for Leeward alone.
+    let stripped = [EXPECT, PROXY_AUTHORIZATION, const { HeaderName::from_static(CLIENT_TOKEN_HEADER) }];
     let mut head = RequestHead {
         method: parts.method,
         target,
-        headers: headers::strip(&parts.headers, &[EXPECT, PROXY_AUTHORIZATION, headers::CLIENT_TOKEN]),
+        headers: headers::strip(&parts.headers, &stripped),
         extensions: parts.extensions,
     };
     head.headers.insert(HOST, host);

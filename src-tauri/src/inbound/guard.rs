@@ -8,8 +8,8 @@ mod fuzz;
 pub mod head;
 
 use crate::{
-    config::Config,
-    message::{self, headers::CLIENT_TOKEN},
+    config::{CLIENT_TOKEN_HEADER, Config},
+    message,
 };
 use http::{
     Method, Uri,
@@ -68,7 +68,7 @@ pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, hea
     // A browser cannot send it with a page; control paths ask for a stronger one of their own.
     if !control
         && let Some(token) = &config.client_token
-        && !headers.get(CLIENT_TOKEN).and_then(|v| v.to_str().ok()).is_some_and(|given| token.matches(given))
+        && !headers.get(CLIENT_TOKEN_HEADER).and_then(|v| v.to_str().ok()).is_some_and(|given| token.matches(given))
     {
         return Err(Refusal::Token);
     }

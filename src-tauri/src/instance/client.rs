@@ -1,15 +1,15 @@
 //! A client of the running instance, for the CLI, `wrap` and the tray. Talks to nobody else.
 
-use super::{Record, TokenError, read_record, read_token};
+use super::{
+    record::{Record, read_record},
+    token::{TokenError, read_token},
+};
 use crate::{
-    config::{Paths, Secret},
+    config::{CLIENT_TOKEN_HEADER, Paths, Secret},
     control::Restarted,
 };
 use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
-
-/// The header in which clients send the config's `client_token`.
-pub const CLIENT_TOKEN_HEADER: &str = "x-leeward-token";
 
 /// Why the running instance could not be asked.
 #[derive(Debug, thiserror::Error)]

@@ -2,46 +2,23 @@
 //! nobody is refused in between; whoever fails on the way leaves the other as it was. Where the old one may give nothing to
 //! the new one (Windows, to a process with more rights), nothing is handed over and the old one has to end first.
 
-use super::{Lock, platform};
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::TcpListener,
-    path::Path,
-    time::Duration,
-};
+mod taken;
+
+#[cfg(unix)]
+#[path = "handover/unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "handover/windows.rs"]
+mod platform;
+
+pub(super) use platform::handover_socket;
+pub use taken::{Confirmation, Taken};
+
+use super::lock::Lock;
+use std::{io, net::TcpListener, path::Path, time::Duration};
 
 /// The new process starts an engine meanwhile, which takes milliseconds; slow disks and virus scanners take longer.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
-
-/// What was accepted has been sent already.
-pub(super) const SENT_WITHIN: Duration = Duration::from_secs(1);
-/// The byte that says "I accept".
-const CONFIRMED: u8 = b'a';
-
-/// What the new process gets.
-#[derive(Debug)]
-pub struct Taken {
-    /// Where the old one listened: its very socket, with the same queue, or a new one where none can be passed.
-    pub listener: TcpListener,
-    /// The state folder's lock.
-    pub lock: Lock,
-    /// To be given once an engine accepts. `None`: the old one has closed its socket already.
-    pub confirmation: Option<Confirmation>,
-}
-
-/// Tells the old process that the new one accepts. Dropped without, the old one goes on as if nothing had happened.
-#[derive(Debug)]
-pub struct Confirmation(pub(super) platform::Line);
-
-impl Confirmation {
-    /// The old process may stop accepting.
-    ///
-    /// # Errors
-    /// When it is gone, which matters to nobody any more.
-    pub fn confirm(mut self) -> io::Result<()> {
-        self.0.write_all(&[CONFIRMED])
-    }
-}
 
 /// Hands both to the process that waits at `to`, and waits until it confirms. Blocks for 10 seconds at most.
 ///
@@ -49,22 +26,4 @@ impl Confirmation {
 /// When nobody waits there, does not confirm in time, or the system refuses to pass the socket on.
 pub fn hand_over(to: &Path, listener: &TcpListener, lock: &Lock) -> io::Result<()> {
     platform::hand_over(to, listener, &lock.file, CONFIRM_WITHIN)
-}
-
-/// Waits on the line, which has `limit` for each read, for the byte that confirms; the line's end without it means that the
-/// other has failed.
-pub(super) fn confirmation(mut line: impl Read, limit: Duration) -> io::Result<()> {
-    let mut byte = [0u8];
-    match line.read_exact(&mut byte) {
-        Ok(()) if byte == [CONFIRMED] => Ok(()),
-        Ok(()) => Err(io::Error::other("the process that wanted it said something else")),
-        // Windows ends a line with a reset where something was unread.
-        Err(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted) => {
-            Err(io::Error::other("the process that wanted it has ended"))
-        }
-        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-            Err(io::Error::other(format!("the process that wanted it did not accept within {limit:?}")))
-        }
-        Err(e) => Err(e),
-    }
 }

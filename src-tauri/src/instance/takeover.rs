@@ -1,6 +1,12 @@
 //! The second Leeward of a state folder: brings up the first one's window or, where that has none, takes its place.
 
-use super::{Client, ClientError, Lock, Record, Taken, platform, reachable};
+use super::{
+    address::reachable,
+    client::{Client, ClientError},
+    handover::{Taken, handover_socket},
+    lock::Lock,
+    record::Record,
+};
 use crate::config::{Paths, Secret};
 use serde_json::{Value, json};
 use std::{io, net::TcpListener, time::Duration};
@@ -58,7 +64,7 @@ pub async fn take_over(
         Err(why) => return Err(why.into()),
     }
     let failed = |why| TakeOverError::Failed { address: record.address, pid: record.pid, why };
-    let handover_socket = platform::handover_socket(paths).map_err(failed)?;
+    let handover_socket = handover_socket(paths).map_err(failed)?;
     let asked = json!({ "to": handover_socket.path() });
     let handed = tokio::select! {
         handed = timeout(HANDED_WITHIN, handover_socket.receive()) => handed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),

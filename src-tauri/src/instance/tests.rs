@@ -1,7 +1,9 @@
 //! The lock, the record and the token, on a real folder.
 
 use super::*;
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use crate::config::Paths;
+use record::keeps_record;
+use std::{io, sync::atomic::Ordering::Relaxed, time::Duration};
 
 fn home() -> (tempfile::TempDir, Paths) {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! The control token: made once, readable by the user alone, refused when it is not.
 
-use super::platform;
+use super::private::{create_private_dir, how_to_protect, is_exposed, write_atomically};
 use crate::{
     config::{Paths, Secret},
     files,
@@ -17,7 +17,7 @@ pub enum TokenError {
     #[error("there is no control token at {}; start Leeward first (`leeward serve`)", .0.display())]
     Missing(PathBuf),
     /// Other users could read it.
-    #[error("the control token {} can be read by other users; {}, or delete it and restart Leeward", .0.display(), platform::how_to_protect(.0))]
+    #[error("the control token {} can be read by other users; {}, or delete it and restart Leeward", .0.display(), how_to_protect(.0))]
     Exposed(PathBuf),
     /// The file is empty or not text.
     #[error("the control token {} is damaged; delete it and restart Leeward", .0.display())]
@@ -43,7 +43,7 @@ pub fn read_token(paths: &Paths) -> Result<Secret, TokenError> {
         _ => TokenError::Io { path: path.clone(), why },
     };
     let mut file = files::open(&path).map_err(fail)?;
-    if platform::is_exposed(&file).map_err(fail)? {
+    if is_exposed(&file).map_err(fail)? {
         return Err(TokenError::Exposed(path));
     }
     let mut text = String::new();
@@ -63,9 +63,9 @@ pub fn read_or_create_token(paths: &Paths) -> Result<Secret, TokenError> {
     match read_token(paths) {
         Err(TokenError::Missing(path)) => {
             let io = |why| TokenError::Io { path: path.clone(), why };
-            platform::create_private_dir(&paths.state_dir).map_err(io)?;
+            create_private_dir(&paths.state_dir).map_err(io)?;
             let text = random_key().map_err(io)?;
-            super::write_atomically(&path, text.as_bytes()).map_err(io)?;
+            write_atomically(&path, text.as_bytes()).map_err(io)?;
             Ok(Secret::new(text))
         }
         other => other,

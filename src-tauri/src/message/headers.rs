@@ -5,9 +5,6 @@ use http::{
     header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
 
-/// Carries the client token, where the config asks for one; never passed on.
-pub(crate) const CLIENT_TOKEN: HeaderName = HeaderName::from_static("x-leeward-token");
-
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 

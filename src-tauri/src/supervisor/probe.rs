@@ -3,7 +3,7 @@
 
 use super::recovery::{MISSES, Probe as Outcome};
 use crate::{
-    config::{Config, Watch},
+    config::{CLIENT_TOKEN_HEADER, Config, Watch},
     health::unix_ms,
     instance::reachable,
     shortage::{is_shortage, is_shortage_of_connect},
@@ -55,7 +55,7 @@ fn judge(asked: Result<bool, Failed>) -> Answer {
 
 async fn ask(config: &Config, address: SocketAddr) -> Result<bool, Failed> {
     let mut stream = TcpStream::connect(address).await.map_err(Failed::Connecting)?;
-    let token = config.client_token.as_ref().map_or(String::new(), |t| format!("x-leeward-token: {}\r\n", t.reveal()));
+    let token = config.client_token.as_ref().map_or(String::new(), |t| format!("{CLIENT_TOKEN_HEADER}: {}\r\n", t.reveal()));
     let request = format!("GET /livez HTTP/1.1\r\nhost: {address}\r\n{token}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(Failed::Talking)?;
     let mut answer = [0u8; 512];

@@ -2,8 +2,8 @@
 
 use super::{
     context::value_in_lines,
+    draft::{Draft, PlanError},
     gemini,
-    plan::{Draft, PlanError},
     route::FirstParty,
     table::{Base, Only, Special},
 };

@@ -1,6 +1,13 @@
 //! The agent as a child: it owns the terminal, gets the signals that are meant for it, and its end is our end.
 
-use super::{plan::Plan, platform};
+#[cfg(unix)]
+#[path = "child/unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "child/windows.rs"]
+mod platform;
+
+use super::plan::Plan;
 use std::{io, process::ExitStatus};
 use tokio::process::{Child, Command};
 

@@ -2,11 +2,13 @@
 //! `--settings`. Never writes one of them.
 
 use super::{
+    bypass::{PROXIES, bypass},
     context::AgentContext,
-    plan::{Draft, PROXIES, PlanError, bypass, home_of, option_value},
+    draft::{Draft, PlanError},
+    options::option_value,
     route::FirstParty,
 };
-use crate::instance::CLIENT_TOKEN_HEADER;
+use crate::config::CLIENT_TOKEN_HEADER;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -159,7 +161,7 @@ fn sources(draft: &mut Draft<'_>, own: Option<&str>) -> Vec<Source> {
     let strongest_of_the_user = files.len();
     files.push((context.cwd.join(".claude/settings.local.json"), false));
     files.push((context.cwd.join(".claude/settings.json"), false));
-    files.extend(home_of(context, "CLAUDE_CONFIG_DIR", ".claude").map(|folder| (folder.join("settings.json"), false)));
+    files.extend(context.home_of("CLAUDE_CONFIG_DIR", ".claude").map(|folder| (folder.join("settings.json"), false)));
     let own_file = own.filter(|text| inline(text).is_none());
     if let Some(file) = own_file {
         files.insert(strongest_of_the_user, (context.cwd.join(file), false));

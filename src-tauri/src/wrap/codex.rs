@@ -2,10 +2,11 @@
 //! ignores the base URL, so a provider of its own is defined. Reads its config and login, writes neither.
 
 use super::{
-    plan::{Draft, PlanError, home_of, option_value},
+    draft::{Draft, PlanError},
+    options::option_value,
     route::FirstParty,
 };
-use crate::instance::CLIENT_TOKEN_HEADER;
+use crate::config::CLIENT_TOKEN_HEADER;
 use serde_json::Value;
 
 /// Also the variable by which Leeward itself may be given its `client_token`, so it cannot contradict that.
@@ -21,7 +22,7 @@ enum Login {
 /// Fills in the plan for Codex.
 pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
     let context = draft.context;
-    let folder = home_of(context, "CODEX_HOME", ".codex");
+    let folder = context.home_of("CODEX_HOME", ".codex");
     let config_file = folder.as_ref().map(|f| f.join("config.toml"));
     let text = config_file.as_ref().and_then(|f| context.text(f, &mut draft.warnings));
     let config: toml::Table = match text.as_deref().map(toml::from_str) {

@@ -46,6 +46,13 @@ impl AgentContext<'_> {
         Some(self.cwd.join(text.strip_prefix("./").unwrap_or(text)))
     }
 
+    /// Where an agent keeps its files: a folder that a variable names, else one below the home folder.
+    pub(super) fn home_of(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        self.var(variable)
+            .map(|folder| self.cwd.join(folder))
+            .or_else(|| self.home.as_ref().map(|h| h.join(Path::new(below_home))))
+    }
+
     /// A file's text; `None` when there is no such file, and a warning when it cannot be read.
     pub(super) fn text(&self, path: &Path, warnings: &mut Vec<String>) -> Option<String> {
         match (self.read)(path) {

@@ -1,7 +1,7 @@
 //! Gemini CLI: takes a base URL for API keys only beside a login method that its settings name; without one the
 //! variable itself is read as another login method, which it then refuses. Reads its settings, writes none.
 
-use super::{context::AgentContext, plan::Draft};
+use super::{context::AgentContext, draft::Draft};
 use serde_json::Value;
 use std::path::PathBuf;
 

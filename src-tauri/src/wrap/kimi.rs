@@ -1,6 +1,6 @@
 //! Kimi CLI: its endpoint stands in its config file, and `KIMI_BASE_URL` outranks that, so the file is read first.
 
-use super::{bases::Stated, plan::Draft};
+use super::{bases::Stated, draft::Draft};
 
 /// The base URL of the provider that Kimi uses, and where it stands; empty leaves Kimi's default.
 pub(super) fn stated(draft: &mut Draft<'_>) -> Stated {

@@ -2,7 +2,7 @@
 //! providers that the user has a key or an entry for are named, as a named one appears in opencode's model list.
 
 use super::{
-    plan::{Draft, PlanError, home_of},
+    draft::{Draft, PlanError},
     route::FirstParty,
 };
 use serde_json::{Map, Value, json};
@@ -115,7 +115,7 @@ fn collect(config: &Map<String, Value>, place: &str, entries: &mut BTreeMap<Stri
 fn config_files(draft: &Draft<'_>) -> Vec<PathBuf> {
     let context = draft.context;
     let mut folders: Vec<PathBuf> = context.cwd.ancestors().map(PathBuf::from).collect();
-    let user = home_of(context, "XDG_CONFIG_HOME", ".config").map(|f| f.join("opencode"));
+    let user = context.home_of("XDG_CONFIG_HOME", ".config").map(|f| f.join("opencode"));
     let named = context.var("OPENCODE_CONFIG").map(|file| context.cwd.join(file));
     let both = |folder: PathBuf| [folder.join("opencode.jsonc"), folder.join("opencode.json")];
     let mut files: Vec<PathBuf> = folders.drain(..).flat_map(both).collect();
@@ -128,7 +128,7 @@ fn config_files(draft: &Draft<'_>) -> Vec<PathBuf> {
 
 /// The providers the user has logged in to, and how (`api` or `oauth`).
 fn logins(draft: &mut Draft<'_>) -> BTreeMap<String, String> {
-    let folder = home_of(draft.context, "XDG_DATA_HOME", ".local/share");
+    let folder = draft.context.home_of("XDG_DATA_HOME", ".local/share");
     let text = folder.and_then(|f| draft.context.text(&f.join("opencode/auth.json"), &mut draft.warnings));
     let auth = text.and_then(|t| parse(&t)).unwrap_or_default();
     let kind = |v: &Value| v.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();

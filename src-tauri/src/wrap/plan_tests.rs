@@ -1,7 +1,7 @@
 //! Plans for the agents that need no code of their own, and what all plans share.
 
 use super::*;
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, path::Path};
 
 /// AgentContext made of tables.
 pub(in crate::wrap) struct World {
@@ -156,40 +156,6 @@ fn a_base_url_that_cannot_be_an_upstream_is_named() {
         World::new(&[], &[("/work/.env", "AIDER_OPENAI_API_BASE=ftp://x")]).try_plan("aider", &[]).unwrap_err().to_string();
     let refused = refused.replace('\\', "/");
     assert!(refused.starts_with("/work/.env: AIDER_OPENAI_API_BASE: "), "{refused}");
-}
-
-#[test]
-fn loopback_is_kept_away_from_a_proxy_without_losing_the_users_list() {
-    let all = "localhost,127.0.0.1,::1";
-    let table: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
-        (&[], &[]),
-        (&[("NO_PROXY", "x.corp")], &[]),
-        (&[("https_proxy", "http://p:1")], &[("NO_PROXY", all), ("no_proxy", all)]),
-        (
-            &[("ALL_PROXY", "http://p:1"), ("NO_PROXY", "x.corp,127.0.0.1")],
-            &[("NO_PROXY", "x.corp,127.0.0.1,localhost,::1"), ("no_proxy", "x.corp,127.0.0.1,localhost,::1")],
-        ),
-        (&[("HTTP_PROXY", "http://p:1"), ("no_proxy", all)], &[("NO_PROXY", all)]),
-        (&[("HTTP_PROXY", "http://p:1"), ("no_proxy", "*"), ("NO_PROXY", "*")], &[]),
-    ];
-    for (vars, expected) in table {
-        let vars: BTreeMap<&str, &str> = vars.iter().copied().collect();
-        let set = bypass(&|name| vars.get(name).map(|v| (*v).to_owned()), "http://127.0.0.1:8787");
-        let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(set, expected, "{vars:?}");
-    }
-    let set = bypass(&|name| (name == "HTTP_PROXY").then(|| "http://p".into()), "http://10.0.0.7:8787");
-    assert_eq!(set["NO_PROXY"], format!("{all},10.0.0.7"));
-}
-
-#[test]
-fn options_are_found_before_the_double_dash_only() {
-    let args: Vec<OsString> =
-        ["-p", "x", "--settings=a", "--settings", "b", "--", "--settings", "c"].map(OsString::from).to_vec();
-    assert_eq!(option_value(&args, &["--settings"]), Some("b"));
-    assert_eq!(option_value(&args[..3], &["--settings"]), Some("a"));
-    assert_eq!(option_value(&args, &["--other", "-p"]), Some("x"));
-    assert_eq!(option_value(&args[5..], &["--settings"]), None);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Qwen Code: its settings name an endpoint below the environment (`security.auth.baseUrl`, `env`) and others above it
 //! (`modelProviders`). Reads them, writes none.
 
-use super::{bases::Stated, plan::Draft};
+use super::{bases::Stated, draft::Draft};
 use serde_json::Value;
 
 /// The base URLs that its settings name and the environment would overrule.

@@ -1,6 +1,9 @@
 //! From the base URL an agent would use to the one behind Leeward. Pure: URLs in, URLs out.
 
-use crate::{config::Config, instance::reachable};
+use crate::{
+    config::Config,
+    instance::{base_url, reachable},
+};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -100,11 +103,6 @@ impl<'a> Router<'a> {
         let prefix = upstream.map(|name| format!("/@{name}")).unwrap_or_default();
         Route { url: format!("{}{prefix}{path}", self.base), upstream: upstream.map(str::to_owned) }
     }
-}
-
-/// The URL of a listener as a client on this machine reaches it.
-pub fn base_url(address: SocketAddr) -> String {
-    format!("http://{}", reachable(address))
 }
 
 /// Address and port of an http URL that names this machine by number or as localhost.

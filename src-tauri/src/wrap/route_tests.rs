@@ -86,9 +86,3 @@ fn what_cannot_be_an_upstream_is_refused_with_a_reason() {
         assert!(refused.contains(reason) && !refused.contains("pw@"), "{bad}: {refused}");
     }
 }
-
-#[test]
-fn a_listener_on_every_address_is_reached_over_loopback() {
-    assert_eq!(base_url("0.0.0.0:1".parse().unwrap()), "http://127.0.0.1:1");
-    assert_eq!(base_url("[::]:1".parse().unwrap()), "http://[::1]:1");
-}

@@ -2,11 +2,8 @@
 //! the wrap that Leeward is gone. Then Leeward is started again at the same address. Prints nothing: the terminal
 //! is the agent's.
 
-use super::{
-    plan::Plan,
-    start::{Background, StartError, running, running_or_start},
-};
-use crate::instance::{Client, ClientError, reachable};
+use super::plan::Plan;
+use crate::instance::{Background, Client, ClientError, StartError, reachable, running, running_or_start};
 use serde_json::{Value, json};
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 use tokio::time::sleep;

@@ -8,8 +8,8 @@ use crate::{
     progress,
 };
 use leeward::{
-    instance::Client,
-    wrap::{self, Background, Request, Shell},
+    instance::{self, Background, Client},
+    wrap::{self, Request, Shell},
 };
 
 /// Runs `leeward env`.
@@ -53,12 +53,12 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
 /// An instance that will not end for lack of use. One that was about to end may miss the mark, so it is looked at again.
 async fn lasting(background: &Background) -> Outcome<Client> {
     loop {
-        let client = wrap::running_or_start(background, None).await?;
-        wrap::keep_serving(&background.config.paths).map_err(|e| {
+        let client = instance::running_or_start(background, None).await?;
+        instance::keep_serving(&background.config.paths).map_err(|e| {
             let state = background.config.paths.state_dir.display();
             Failure::new(Exit::CannotWrite, format!("cannot write to the state folder {state}: {e}"))
         })?;
-        if wrap::running(&background.config).await?.is_some_and(|again| again.address() == client.address()) {
+        if instance::running(&background.config).await?.is_some_and(|again| again.address() == client.address()) {
             return Ok(client);
         }
     }

@@ -90,10 +90,10 @@ impl From<instance::LockError> for Failure {
     }
 }
 
-impl From<wrap::StartError> for Failure {
-    fn from(e: wrap::StartError) -> Self {
+impl From<instance::StartError> for Failure {
+    fn from(e: instance::StartError) -> Self {
         let exit = match &e {
-            wrap::StartError::Ended { code: Some(code), .. } => {
+            instance::StartError::Ended { code: Some(code), .. } => {
                 [Exit::CannotWrite, Exit::TryAgain, Exit::ConfigInvalid].into_iter().find(|exit| *exit as i32 == *code)
             }
             _ => None,
@@ -130,6 +130,6 @@ mod tests {
         for exit in [Ok, Broken, Usage, Unavailable, CannotWrite, TryAgain, ConfigInvalid, NotExecutable, AgentNotFound] {
             assert!(HELP.lines().any(|l| l.trim().starts_with(&format!("{} ", exit as i32))), "{exit:?}");
         }
-        assert_eq!(TryAgain as i32, wrap::TRY_AGAIN);
+        assert_eq!(TryAgain as i32, instance::TRY_AGAIN);
     }
 }

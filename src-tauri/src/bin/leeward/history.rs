@@ -9,11 +9,10 @@ use crate::{
 use leeward::{
     config::Config,
     health::unix_ms,
-    instance::ClientError,
+    instance::{self, ClientError},
     ledger,
     status::history::Span,
     view::{age, thousands},
-    wrap,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -29,7 +28,7 @@ const NEWEST: usize = 10;
 pub(crate) fn run(config: &Config, since: Duration, json: bool, out: &mut Out) -> Outcome {
     let span = Span::last(since, unix_ms());
     let running = block_on(async {
-        let client = match wrap::running(config).await {
+        let client = match instance::running(config).await {
             Ok(Some(client)) => client,
             // One that does not answer has written what it knew.
             Ok(None) | Err(ClientError::Broken { .. }) => return Ok(None),

@@ -9,8 +9,8 @@ use crate::{
 };
 use leeward::{
     config::Config,
-    instance::ClientError,
-    wrap::{self, Background, Plan, Profile, Request, Session, Shell},
+    instance::{self, Background, ClientError},
+    wrap::{self, Plan, Profile, Request, Session, Shell},
 };
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -75,14 +75,14 @@ pub(crate) fn background(config: &Config, exit_when_idle: Option<Duration>) -> O
 fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     let config = config::load(None)?;
     if dry_run {
-        let running = block_on(wrap::running(&config))??;
+        let running = block_on(instance::running(&config))??;
         let plan = target.plan(running.map_or(config.listen, |client| client.address()), &config)?;
         out.text(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
     }
     // Everything that can be refused without a Leeward is refused before one is started.
     target.plan(config.listen, &config)?;
-    let background = background(&config, Some(wrap::IDLE))?;
+    let background = background(&config, Some(instance::IDLE))?;
     block_on(async {
         let (plan, session) = progress::while_waiting("starting Leeward", connect(target, &config, &background)).await?;
         for warning in &plan.warnings {
@@ -104,7 +104,7 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
 async fn connect(target: &Target, config: &Config, background: &Background) -> Outcome<(Plan, Session)> {
     let mut attempts = 0;
     loop {
-        let client = wrap::running_or_start(background, None).await?;
+        let client = instance::running_or_start(background, None).await?;
         let plan = target.plan(client.address(), config)?;
         attempts += 1;
         match wrap::open(client, &plan, background.clone()).await {

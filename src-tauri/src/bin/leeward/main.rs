@@ -72,7 +72,7 @@ fn run(command: Command) -> Outcome {
 fn restart(out: &mut Out) -> Outcome {
     let config = config::load(None)?;
     let restarted = block_on(progress::while_waiting("restarting", async {
-        match leeward::wrap::running(&config).await? {
+        match leeward::instance::running(&config).await? {
             Some(client) => client.restart().await,
             None => Err(leeward::instance::ClientError::NotRunning(None)),
         }

@@ -7,10 +7,7 @@ use crate::{
     out::{Out, say},
     progress,
 };
-use leeward::{
-    instance::{ClientError, read_token},
-    wrap,
-};
+use leeward::instance::{self, ClientError, read_token};
 use std::time::Duration;
 
 /// Its files are read from a disk that may sleep.
@@ -20,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub(crate) fn run(out: &mut Out) -> Outcome {
     let config = config::load(None)?;
     let address = block_on(progress::while_waiting("asking Leeward", async {
-        let client = wrap::running(&config).await?.ok_or(ClientError::NotRunning(None))?;
+        let client = instance::running(&config).await?.ok_or(ClientError::NotRunning(None))?;
         client.check("/_leeward/ui/", LIMIT).await?;
         Ok::<_, ClientError>(client.address())
     }))??;

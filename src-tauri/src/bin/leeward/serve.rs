@@ -14,7 +14,6 @@ use leeward::{
     logging,
     status::Status,
     supervisor::{Engine, EngineOptions, StartError},
-    wrap,
 };
 use platform::Requests;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -40,7 +39,7 @@ enum Request {
 /// Runs `leeward serve`.
 pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     if args.detached {
-        wrap::leave_terminal().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot leave the terminal: {e}")))?;
+        instance::leave_terminal().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot leave the terminal: {e}")))?;
     }
     let flags = Flags { listen: args.listen.clone(), upstream: args.upstream.clone(), config_file: args.config.clone() };
     let settings = Arc::new(Settings::new(flags));
@@ -85,7 +84,7 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
     let mut idle = args.exit_when_idle.map(|limit| Idle::new(limit, &engine, config.paths.clone()));
     record(&config.paths, address)?;
     // That nobody reads the line does not keep anybody from being served.
-    out.line(format!("leeward is accepting on {}", wrap::base_url(address))).ok();
+    out.line(format!("leeward is accepting on {}", instance::base_url(address))).ok();
     if !args.detached && address.port() != config.listen.port() && config.listen.port() != 0 {
         say(format!("{} is taken, so this is the next free port; programs started by `leeward wrap` find it", config.listen));
     }

@@ -9,9 +9,8 @@ use crate::{
 };
 use leeward::{
     health::unix_ms,
-    instance::ClientError,
+    instance::{self, ClientError},
     view::{age, thousands},
-    wrap,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -25,7 +24,7 @@ pub(crate) fn run(args: &args::Stats, out: &mut Out) -> Outcome {
         return history::run(&config, since, args.json, out);
     }
     let stats = block_on(async {
-        let client = wrap::running(&config).await?.ok_or(ClientError::NotRunning(None))?;
+        let client = instance::running(&config).await?.ok_or(ClientError::NotRunning(None))?;
         client.get("/stats", ANSWER_WITHIN).await
     })??;
     if args.json {

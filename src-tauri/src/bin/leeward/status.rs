@@ -8,10 +8,9 @@ use crate::{
 use leeward::{
     config::Config,
     health::unix_ms,
-    instance::{Client, ClientError},
+    instance::{self, Client, ClientError},
     status::Status,
     view::{self, Faults, Level},
-    wrap,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -46,7 +45,7 @@ struct Answer {
 }
 
 async fn ask(config: &Config) -> Result<Answer, ClientError> {
-    let client: Client = wrap::running(config).await?.ok_or(ClientError::NotRunning(None))?;
+    let client: Client = instance::running(config).await?.ok_or(ClientError::NotRunning(None))?;
     let status = client.get("/_leeward/v1/status", ANSWER_WITHIN).await?;
     let stats = client.get("/stats", ANSWER_WITHIN).await?;
     Ok(Answer { status, stats })

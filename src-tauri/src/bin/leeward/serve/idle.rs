@@ -1,6 +1,6 @@
 //! When a background instance has been idle long enough: no session, nothing in flight, no new request.
 
-use leeward::{config::Paths, control::Sessions, supervisor::Engine, telemetry::Traffic, wrap};
+use leeward::{config::Paths, control::Sessions, instance, supervisor::Engine, telemetry::Traffic};
 use std::{
     future,
     sync::Arc,
@@ -47,7 +47,7 @@ impl Idle {
     pub(super) fn look(&mut self) -> bool {
         // Self-probes and questions on Leeward's own paths are not counted there.
         let requests = self.traffic.requests();
-        let used = requests != self.requests || self.traffic.in_flight() > 0 || wrap::is_kept(&self.paths, self.started);
+        let used = requests != self.requests || self.traffic.in_flight() > 0 || instance::is_kept(&self.paths, self.started);
         if used {
             self.requests = requests;
             self.since = Instant::now();

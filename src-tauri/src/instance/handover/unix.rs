@@ -1,49 +1,25 @@
-//! Unix half of `instance`: private files are 0600, private folders 0700; handles pass between processes (SCM_RIGHTS).
+//! Unix half of `handover`: handles pass between processes over a Unix socket (SCM_RIGHTS).
 
-use super::{
-    Confirmation, Lock, Taken,
-    handover::{SENT_WITHIN, confirmation},
-};
-use crate::config::Paths;
+use super::taken::{Confirmation, SENT_WITHIN, Taken, confirmation};
+use crate::{config::Paths, instance::lock::Lock};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::File,
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     net::TcpListener,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{
-            fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-            net::UnixStream,
-        },
+        unix::{fs::PermissionsExt, net::UnixStream},
     },
     path::{Path, PathBuf},
     time::Duration,
 };
 
-pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
-/// True when others than the owner may read the file.
-pub(super) fn is_exposed(file: &File) -> io::Result<bool> {
-    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
-}
-
-/// What mends an exposed file, as words of a sentence.
-pub(super) fn how_to_protect(path: &Path) -> String {
-    format!("run `chmod 600 {}`", path.display())
-}
-
 /// Where socket and lock arrive: a Unix socket in a folder that only this user can enter.
-pub(super) fn handover_socket(_paths: &Paths) -> io::Result<Doorstep> {
+pub(crate) fn handover_socket(_paths: &Paths) -> io::Result<Doorstep> {
     let folder = tempfile::Builder::new().prefix("leeward-").permissions(PermissionsExt::from_mode(0o700)).tempdir()?;
     // Short: a Unix socket's path has about 100 bytes, and a state folder may be deep.
     let path = folder.path().join("s");
@@ -53,19 +29,19 @@ pub(super) fn handover_socket(_paths: &Paths) -> io::Result<Doorstep> {
 
 /// See `handover_socket`.
 #[derive(Debug)]
-pub(super) struct Doorstep {
+pub(crate) struct Doorstep {
     door: tokio::net::UnixListener,
     path: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Doorstep {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The first who comes brings them.
-    pub(super) async fn receive(self) -> io::Result<Taken> {
+    pub(crate) async fn receive(self) -> io::Result<Taken> {
         let (line, _) = self.door.accept().await?;
         let line = line.into_std()?;
         line.set_nonblocking(false)?;
@@ -89,9 +65,6 @@ impl Doorstep {
         Ok(Taken { listener, lock: Lock { file: lock.into() }, confirmation: Some(Confirmation(line)) })
     }
 }
-
-/// The line between the two processes.
-pub(super) type Line = UnixStream;
 
 /// Sends both and waits for the confirmation.
 pub(super) fn hand_over(to: &Path, listener: &TcpListener, lock: &File, limit: Duration) -> io::Result<()> {

@@ -1,11 +1,11 @@
-//! How socket and lock pass to another process on Windows: over a loopback connection goes a ticket that only the process
-//! that asked can use. A lock cannot pass: it is let go and taken, and taken back when nothing comes of it.
+//! Windows half of `handover`: over a loopback connection goes a ticket that only the process that asked can use. A lock
+//! cannot pass: it is let go and taken, and taken back when nothing comes of it.
 
+use super::taken::{Confirmation, SENT_WITHIN, Taken, confirmation};
 use crate::{
     config::Paths,
     instance::{
-        Confirmation, Lock, LockError, Taken,
-        handover::{SENT_WITHIN, confirmation},
+        lock::{Lock, LockError},
         token::random_key,
     },
 };
@@ -79,11 +79,8 @@ impl Doorstep {
     }
 }
 
-/// The line between the two processes.
-pub(crate) type Line = TcpStream;
-
 /// Sends the ticket and waits for the confirmation.
-pub(crate) fn hand_over(to: &Path, listener: &TcpListener, lock: &File, limit: Duration) -> io::Result<()> {
+pub(super) fn hand_over(to: &Path, listener: &TcpListener, lock: &File, limit: Duration) -> io::Result<()> {
     let mut line = reach(to)?;
     let mut pid = [0u8; 4];
     line.read_exact(&mut pid)?;

@@ -1,11 +1,7 @@
-//! Windows half of `instance`: private files are for the user, the system and its administrators alone, wherever they lie.
+//! Windows half of `private`: files and folders are for the user, the system and its administrators alone, wherever they lie.
 
 #[path = "windows/access.rs"]
 mod access;
-#[path = "windows/handover_socket.rs"]
-mod handover_socket;
-
-pub(super) use handover_socket::{Line, hand_over, handover_socket};
 
 use std::{
     fs::File,
@@ -14,7 +10,7 @@ use std::{
 };
 
 /// A folder that is there keeps its own access list, as on Unix.
-pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -32,11 +28,11 @@ pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
 }
 
 /// True when others than the user, the system and its administrators may do anything with the file.
-pub(super) fn is_exposed(file: &File) -> io::Result<bool> {
+pub(crate) fn is_exposed(file: &File) -> io::Result<bool> {
     Ok(access::is_open_to_others(&leeward_windows::access_list(file)?, &leeward_windows::own_sid()?))
 }
 
 /// What mends an exposed file, as words of a sentence.
-pub(super) fn how_to_protect(path: &Path) -> String {
+pub(crate) fn how_to_protect(path: &Path) -> String {
     format!("run `icacls \"{}\" /inheritance:r /grant:r \"%USERNAME%:F\"`", path.display())
 }

@@ -1,6 +1,7 @@
 //! A mark in the state folder: somebody has exported Leeward's address into a terminal, which nobody can see from
 //! outside. While it stands, a background instance does not end for lack of use.
 
+use super::private::write_atomically;
 use crate::config::Paths;
 use std::{io, path::PathBuf, time::SystemTime};
 
@@ -13,7 +14,7 @@ fn file(paths: &Paths) -> PathBuf {
 /// # Errors
 /// When the state folder cannot be written.
 pub fn keep_serving(paths: &Paths) -> io::Result<()> {
-    crate::instance::write_atomically(&file(paths), b"`leeward env` exported this Leeward's address into a terminal\n")
+    write_atomically(&file(paths), b"`leeward env` exported this Leeward's address into a terminal\n")
 }
 
 /// True when the mark was set after `start`: a mark for an earlier instance says nothing about this one.

@@ -1,0 +1,36 @@
+//! Files and folders for the user alone, and how one is replaced whole. Knows nothing of what is in them.
+
+#[cfg(unix)]
+#[path = "private/unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "private/windows.rs"]
+mod platform;
+
+pub(super) use platform::{create_private_dir, how_to_protect, is_exposed};
+
+use crate::files;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+/// Write beside, flush to disk, rename over: never half a file.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
+    let result = (|| {
+        let mut file = platform::create_private_file(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        files::replace(&beside, path)
+    })();
+    if result.is_err() {
+        // The temporary file is ours alone; if it cannot be removed either, the first error says more.
+        std::fs::remove_file(&beside).ok();
+    }
+    result
+}

@@ -1,0 +1,61 @@
+//! Windows half of `child`: console events.
+
+use std::{io, process::ExitStatus};
+use tokio::signal::windows::{
+    CtrlBreak, CtrlC, CtrlClose, CtrlLogoff, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown,
+};
+
+/// What happens to the wrap while the agent runs. The console tells the agent the same, and gives both the same time; the
+/// wrap stays, so that it ends as the agent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Told,
+}
+
+#[derive(Debug)]
+pub(super) struct Signals {
+    interrupt: CtrlC,
+    quit: CtrlBreak,
+    close: CtrlClose,
+    logoff: CtrlLogoff,
+    shutdown: CtrlShutdown,
+}
+
+impl Signals {
+    pub(super) fn register() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            quit: ctrl_break()?,
+            close: ctrl_close()?,
+            logoff: ctrl_logoff()?,
+            shutdown: ctrl_shutdown()?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.interrupt.recv() => Event::Told,
+            _ = self.quit.recv() => Event::Told,
+            _ = self.close.recv() => Event::Told,
+            _ = self.logoff.recv() => Event::Told,
+            _ = self.shutdown.recv() => Event::Told,
+        }
+    }
+
+    /// Nothing that is told from here on does anything, until the process has ended.
+    pub(super) fn outlive(self) {
+        // Dropped, they would leave a late Ctrl-C to Windows, which ends a program with a code of its own.
+        std::mem::forget(self);
+    }
+}
+
+pub(super) fn pass_on(event: Event, _pid: Option<u32>) {
+    match event {
+        Event::Told => {}
+    }
+}
+
+/// A process on Windows always has a code; 1 is what the system reports where it does not.
+pub(super) fn exit_code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or(1)
+}
