@@ -59,10 +59,10 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
     let upstreams = stats.get("upstreams").and_then(Value::as_object).into_iter().flatten();
     for (index, (name, upstream)) in upstreams.enumerate() {
         if index == 0 {
-            out.line(format!("\n{:<14}  {:>9} {:>9} {:>9}", "upstream", "requests", "absorbed", "passed on"))?;
+            out.line(format!("\n{:<14}  {:>9} {:>9} {:>9}", "upstream", "requests", "retried", "failed"))?;
         }
         let cell = |path: &str| thousands(number(upstream, path));
-        out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/absorbed"), cell("/passed_on")))?;
+        out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/retried"), cell("/failed")))?;
     }
     table(stats, "/agents", "agent", out)
 }
@@ -70,8 +70,8 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
 /// Outcomes and faults, by cause and by phase.
 pub(crate) fn what_happened(stats: &Value, out: &mut Out) -> Outcome<()> {
     table(stats, "/outcomes", "outcome", out)?;
-    table(stats, "/absorbed", "absorbed", out)?;
-    table(stats, "/passed_on", "passed on", out)?;
+    table(stats, "/retried", "retried", out)?;
+    table(stats, "/failed", "failed", out)?;
     phases(stats, out)
 }
 
@@ -89,8 +89,8 @@ pub(crate) fn latencies(stats: &Value, rows: &[(&str, &str)], out: &mut Out) -> 
 pub(crate) fn faults(stats: &Value, out: &mut Out) -> Outcome<()> {
     let whose = stats.get("whose").and_then(Value::as_object);
     let whose: Vec<_> = whose.into_iter().flatten().filter_map(|(name, n)| Some((name.as_str(), n.as_u64()?))).collect();
-    let sentence = faults_sentence(number(stats, "/absorbed_total"), number(stats, "/rescued"), &whose);
-    let today = stats.pointer("/today/absorbed").and_then(Value::as_u64).map(|n| format!("; {} absorbed today", thousands(n)));
+    let sentence = faults_sentence(number(stats, "/retried_total"), number(stats, "/rescued"), &whose);
+    let today = stats.pointer("/today/retried").and_then(Value::as_u64).map(|n| format!("; {} retried today", thousands(n)));
     out.line(format!("{sentence}{}", today.unwrap_or_default()))?;
     Ok(())
 }
@@ -98,12 +98,12 @@ pub(crate) fn faults(stats: &Value, out: &mut Out) -> Outcome<()> {
 /// The phases in which faults struck.
 fn phases(stats: &Value, out: &mut Out) -> Outcome<()> {
     let map = stats.get("by_phase").and_then(Value::as_object).into_iter().flatten();
-    let rows = map.map(|(name, count)| (name, number(count, "/absorbed"), number(count, "/passed_on")));
-    for (index, (name, absorbed, passed_on)) in rows.filter(|(_, a, p)| a + p > 0).enumerate() {
+    let rows = map.map(|(name, count)| (name, number(count, "/retried"), number(count, "/failed")));
+    for (index, (name, retried, failed)) in rows.filter(|(_, retried, failed)| retried + failed > 0).enumerate() {
         if index == 0 {
-            out.line(format!("\n{:<14}  {:>9} {:>9}", "phase", "absorbed", "passed on"))?;
+            out.line(format!("\n{:<14}  {:>9} {:>9}", "phase", "retried", "failed"))?;
         }
-        out.line(format!("{name:<14}  {:>9} {:>9}", thousands(absorbed), thousands(passed_on)))?;
+        out.line(format!("{name:<14}  {:>9} {:>9}", thousands(retried), thousands(failed)))?;
     }
     Ok(())
 }

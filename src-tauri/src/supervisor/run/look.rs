@@ -226,13 +226,13 @@ impl Run {
             self.shared.health.clear(Code::ProbeFailing, None);
             return;
         }
-        tracing::warn!(misses, "the self-probe of {} went unanswered", self.socket.address());
+        tracing::warn!(misses, "the self-probe of {} got no response", self.socket.address());
         if misses >= 2 {
             self.shared.health.set(
                 Code::ProbeFailing,
                 None,
                 format!(
-                    "Leeward does not answer on {} ({misses} self-probes in a row); it is starting a new engine.",
+                    "Leeward does not respond on {} ({misses} self-probes in a row); it is starting a new engine.",
                     self.socket.address()
                 ),
             );
