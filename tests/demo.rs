@@ -48,7 +48,7 @@ async fn leeward_is_clean_where_the_others_fail() {
             "burst" => assert!(direct.failed > 0, "{name}\n{shown}"),
             _ => assert_eq!(direct.failed, 6, "{name}: every second one\n{shown}"),
         }
-        // Leeward makes no more connections at once than the queue has places, so that the burst has nothing to absorb.
+        // Leeward makes no more connections at once than the queue has places, so that the burst has nothing to retry.
         assert!(leeward.retried.is_some_and(|n| n > 0 || name == "burst"), "{name}\n{shown}");
         let begun = leeward.upstream.answered;
         let again = if trial.repeats_work { leeward.upstream.faults.values().sum() } else { 0 };

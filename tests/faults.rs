@@ -328,7 +328,7 @@ async fn u7_an_inference_of_unknown_fate_is_sent_again_unless_somebody_objects()
 
 /// U12: what the API declines for a moment is waited out where the user wants it, and only then.
 #[tokio::test]
-async fn u12_a_short_refusal_is_absorbed_where_it_is_wanted() {
+async fn u12_a_short_refusal_is_waited_out_where_it_is_wanted() {
     let refusal = |after: &str| Fault::Status(529, vec![("retry-after".into(), after.into())]);
     for (server_errors, fault, wanted) in [
         (true, refusal("0"), 200),

@@ -9,6 +9,8 @@ mod documents;
 mod imports;
 #[path = "house/source.rs"]
 mod source;
+#[path = "house/words.rs"]
+mod words;
 
 use imports::Imports;
 use source::{Source, crate_paths, sources};

@@ -121,7 +121,7 @@ async fn u10_a_reset_behind_the_last_event_is_a_clean_end() {
 
 /// A request that must not be sent twice gets its answer as it comes, cut or not.
 #[tokio::test]
-async fn u8_what_must_not_be_sent_twice_is_passed_on_as_it_comes() {
+async fn u8_what_must_not_be_sent_twice_is_streamed_as_it_comes() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
     let engine = TestEngine::tuned(&upstream, |c| c.retry.replays = 0);
     upstream.follow(Plan::times(1, Fault::TruncateAfter(Mark::Events(1))));
@@ -516,7 +516,7 @@ async fn u11_an_error_event_is_the_end_of_a_gathered_answer() {
 
 /// Gemini streams a JSON array to whoever does not ask for events: its first element must not wait for the last one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn u8_a_stream_of_json_is_passed_on_as_it_comes() {
+async fn u8_a_stream_of_json_is_streamed_as_it_comes() {
     let by_hand = ByHand::new(|c| c.stream.commit_wait = LIMIT).await;
     let head = HEAD.replace("text/event-stream", "application/json; charset=UTF-8");
     let path = by_hand.engine.url("/v1beta/models/g:streamGenerateContent");

@@ -237,7 +237,7 @@ impl Run {
                 ),
             );
             if self.socket.is_alive() {
-                self.part_and_renew("two self-probes in a row went unanswered");
+                self.part_and_renew("two self-probes in a row got no response");
             } else {
                 self.check_socket("the self-probe goes unanswered");
             }
