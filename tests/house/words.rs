@@ -17,7 +17,6 @@ const IDENTIFIERS: &[(&str, &str)] = &[
     ("dress", "add_response_headers"),
     ("Wire", "Connection"),
     ("bear_gaps", "disable_user_timeout"),
-    ("Place", "Endpoint"),
     ("Ways", "DialContext"),
     ("Slot", "ConnectionPermit"),
     ("Naming", "IssuerVerifier"),
