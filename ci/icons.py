@@ -67,7 +67,7 @@ def tick(x, y):
 SIGNS = {
     "starting": (lambda x, y: ring(x, y, 0.11, 0.2), (240, 249, 250)),
     "serving": (lambda x, y: False, (0, 0, 0)),
-    "absorbing": (tick, (94, 234, 212)),
+    "retried": (tick, (94, 234, 212)),
     "degraded": (triangle, (251, 191, 36)),
     "broken": (cross, (248, 113, 113)),
     "paused": (bars, (240, 249, 250)),

@@ -1,6 +1,6 @@
 //! The public clients, as they are installed, through `leeward run`: with and without faults they get the same content.
 //!
-//! Their own retries are off, so that whatever is absorbed was absorbed by Leeward. `cargo xtask test` installs them and
+//! Their own retries are off, so that whatever is retried was retried by Leeward. `cargo xtask test` installs them and
 //! sets `LEEWARD_CLIENTS`; without it these tests say that they are skipped.
 
 use crate::home::Home;

@@ -31,7 +31,7 @@ async fn a_tunnel_is_asked_for_with_a_login_and_carries_tls() {
     answers(&engine).await;
     answers(&engine).await;
     assert_eq!(company.seen(), [format!("CONNECT {}", upstream.address())], "one tunnel, used twice");
-    assert_eq!(engine.stats().await["absorbed_total"], 0);
+    assert_eq!(engine.stats().await["retried_total"], 0);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn what_a_proxy_refuses_for_a_moment_is_tried_again() {
         let engine = TestEngine::tuned(&upstream, via(format!("http://{}", company.address)));
         answers(&engine).await;
         let stats = engine.stats().await;
-        assert_eq!((&stats["absorbed"]["company-proxy"], &stats["replays"]), (&2.into(), &0.into()), "{stats}");
+        assert_eq!((&stats["retried"]["company-proxy"], &stats["replays"]), (&2.into(), &0.into()), "{stats}");
         assert_eq!(engine.health().await["conditions"], serde_json::json!([]));
     }
 }
@@ -98,7 +98,7 @@ async fn tls_that_breaks_within_the_tunnel_is_the_networks_fault_and_mended() {
     let engine = TestEngine::tuned(&upstream, via(format!("http://{}", company.address)));
     answers(&engine).await;
     let stats = engine.stats().await;
-    assert_eq!((&stats["absorbed"]["tls"], &stats["absorbed_total"]), (&1.into(), &1.into()), "{stats}");
+    assert_eq!((&stats["retried"]["tls"], &stats["retried_total"]), (&1.into(), &1.into()), "{stats}");
 }
 
 #[tokio::test]

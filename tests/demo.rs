@@ -31,7 +31,7 @@ async fn leeward_is_clean_where_the_others_fail() {
     assert!(direct.failed >= 25 && direct.starts_failed >= 12, "the direct agents must fail\n{shown}");
     assert_eq!((leeward.failed, leeward.starts_failed), (0, 0), "{shown}");
     assert_eq!(leeward.upstream.answered, leeward.requests, "each request is done exactly once\n{shown}");
-    assert!(leeward.absorbed.is_some_and(|n| n > 0), "nothing was absorbed, so nothing was shown\n{shown}");
+    assert!(leeward.retried.is_some_and(|n| n > 0), "nothing was retried, so nothing was shown\n{shown}");
     for kind in ["reset-at-accept", "reset-in-tls", "reset-on-reuse", "close-idle"] {
         assert!(leeward.upstream.faults.contains_key(kind), "{kind} never struck\n{shown}");
     }
@@ -41,15 +41,15 @@ async fn leeward_is_clean_where_the_others_fail() {
         let (name, direct, leeward) = (trial.name, &trial.without, &trial.leeward);
         let requests = if name == "burst" { 200 } else { 12 };
         assert_eq!((direct.requests, leeward.requests, leeward.failed), (requests, requests, 0), "{name}\n{shown}");
-        assert_eq!(direct.absorbed, None, "{name}");
+        assert_eq!(direct.retried, None, "{name}");
         match name {
             "large-hello-reset" => assert_eq!(direct.failed, 12, "{name}\n{shown}"),
             // How many find a place in the queue is a matter of speed; that all do would prove nothing.
             "burst" => assert!(direct.failed > 0, "{name}\n{shown}"),
             _ => assert_eq!(direct.failed, 6, "{name}: every second one\n{shown}"),
         }
-        // Leeward makes no more connections at once than the queue has places, so that the burst has nothing to absorb.
-        assert!(leeward.absorbed.is_some_and(|n| n > 0 || name == "burst"), "{name}\n{shown}");
+        // Leeward makes no more connections at once than the queue has places, so that the burst has nothing to retry.
+        assert!(leeward.retried.is_some_and(|n| n > 0 || name == "burst"), "{name}\n{shown}");
         let begun = leeward.upstream.answered;
         let again = if trial.repeats_work { leeward.upstream.faults.values().sum() } else { 0 };
         assert_eq!(begun, requests + again, "{name}\n{shown}");
@@ -101,7 +101,7 @@ fn the_command_prints_the_table_or_json_and_touches_no_file() {
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((report["passed"].as_bool(), report["seed"].as_u64(), ran.code), (Some(true), Some(7), Some(0)));
     for pointer in
-        ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/absorbed", "/trials/5/leeward/failed"]
+        ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/retried", "/trials/5/leeward/failed"]
     {
         assert!(report.pointer(pointer).is_some_and(serde_json::Value::is_u64), "{pointer} in {report}");
     }

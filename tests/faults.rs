@@ -36,7 +36,7 @@ async fn u12_a_refusal_of_the_api_is_passed_unchanged() {
 
 /// U12: an API that refuses a large body before it has read it, and closes: the refusal is what the agent gets.
 #[tokio::test]
-async fn u12_an_early_refusal_is_passed_on() {
+async fn u12_an_early_refusal_is_failed() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let engine = TestEngine::with(None, |c| c.upstream = url.parse().unwrap(), TestHooks::default());
@@ -148,7 +148,7 @@ async fn u1_an_upstream_that_comes_up_late_is_reached() {
     let _upstream = Upstream::start(address, Plan::none(), false).unwrap();
     let response = asked.await.unwrap().unwrap();
     assert_eq!(response.status(), 200);
-    assert!(engine.stats().await["absorbed"]["connect"].as_u64().unwrap() > 0);
+    assert!(engine.stats().await["retried"]["connect"].as_u64().unwrap() > 0);
 }
 
 /// U3: no retry, and the issuer is named.
@@ -263,13 +263,13 @@ async fn u6_replays_end_with_the_budget() {
         response.bytes().await.unwrap();
     }
     let stats = engine.stats().await;
-    // One a second over the ten seconds that a deposit lives, and not a reset absorbed beyond that.
+    // One a second over the ten seconds that a deposit lives, and not a reset retried beyond that.
     assert!(stats["replays"].as_u64().unwrap() <= 12 && told > 20, "{told} told, {stats}");
 }
 
 /// U9 and U14 without an end of the upstream's own: bytes and silence reach the client as they are.
 #[tokio::test]
-async fn silence_is_passed_on() {
+async fn silence_is_failed() {
     for fault in [Fault::HeadersThenSilence, Fault::StallAfter(Mark::Events(2)), Fault::NeverEnds] {
         let upstream = Upstream::plain(Plan::always(fault.clone())).unwrap();
         let engine = TestEngine::tuned(&upstream, |c| c.stream.commit_wait = Duration::from_millis(20));
@@ -304,7 +304,7 @@ async fn a_start_up_burst_shares_few_connections() {
     agents.join_all().await;
     let stats = engine.stats().await;
     assert_eq!((&stats["requests"], &stats["outcomes"]["failed"]), (&200.into(), &0.into()), "{stats}");
-    assert!(stats["absorbed"]["tls"].as_u64().unwrap() > 0, "{stats}");
+    assert!(stats["retried"]["tls"].as_u64().unwrap() > 0, "{stats}");
     assert!(upstream.log().record().connections.len() <= 64 * 2, "one pool, not one connection a request");
 }
 
@@ -328,7 +328,7 @@ async fn u7_an_inference_of_unknown_fate_is_sent_again_unless_somebody_objects()
 
 /// U12: what the API declines for a moment is waited out where the user wants it, and only then.
 #[tokio::test]
-async fn u12_a_short_refusal_is_absorbed_where_it_is_wanted() {
+async fn u12_a_short_refusal_is_waited_out_where_it_is_wanted() {
     let refusal = |after: &str| Fault::Status(529, vec![("retry-after".into(), after.into())]);
     for (server_errors, fault, wanted) in [
         (true, refusal("0"), 200),
@@ -343,7 +343,7 @@ async fn u12_a_short_refusal_is_absorbed_where_it_is_wanted() {
         let response = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
         assert_eq!(response.status(), wanted, "{fault:?} server_errors: {server_errors}");
         assert_eq!(
-            engine.stats().await["absorbed"]["declined"],
+            engine.stats().await["retried"]["declined"],
             u64::from(wanted == 200),
             "{fault:?} server_errors: {server_errors}"
         );

@@ -59,24 +59,24 @@ fn what_happened_is_known_whoever_is_asked_and_however_the_process_ended() {
 
     let running = history(&home);
     assert_eq!(undocumented(&running), [""; 0], "docs/json.md does not say what these are");
-    let (absorbed, passed_on) = (running["absorbed_total"].as_u64().unwrap(), running["passed_on_total"].as_u64().unwrap());
-    assert!(absorbed > 0 && passed_on == 1, "{running}");
-    assert_eq!((sum(&running["absorbed"]), sum(&running["passed_on"])), (absorbed, passed_on), "{running}");
+    let (retried, failed) = (running["retried_total"].as_u64().unwrap(), running["failed_total"].as_u64().unwrap());
+    assert!(retried > 0 && failed == 1, "{running}");
+    assert_eq!((sum(&running["retried"]), sum(&running["failed"])), (retried, failed), "{running}");
     assert_eq!((&running["whose"]["network"], &running["requests"]), (&1.into(), &3.into()), "{running}");
     assert_eq!(running["rescued"], 1, "the other one failed in the end: {running}");
     let faults = running["faults"].as_array().unwrap();
-    assert_eq!(faults.len() as u64, absorbed + passed_on);
-    assert_eq!((&faults[0]["upstream"], &faults[0]["absorbed"]), (&"gone".into(), &false.into()), "newest first: {running}");
+    assert_eq!(faults.len() as u64, retried + failed);
+    assert_eq!((&faults[0]["upstream"], &faults[0]["retried"]), (&"gone".into(), &false.into()), "newest first: {running}");
     assert!(faults.iter().all(|f| f["agent"] == "claude-cli"), "{running}");
     let stats: Value = serde_json::from_str(&home.run(&["stats", "--json"]).stdout).unwrap();
-    assert_eq!((&stats["whose"]["network"], &stats["today"]["absorbed"]), (&1.into(), &absorbed.into()), "{stats}");
-    assert_eq!(sum(&stats["absorbed"]), absorbed);
+    assert_eq!((&stats["whose"]["network"], &stats["today"]["retried"]), (&1.into(), &retried.into()), "{stats}");
+    assert_eq!(sum(&stats["retried"]), retried);
 
     // Killed: whoever comes next reads what was written.
     kill(serving.pid(), "KILL");
     serving.ended();
     let same = |later: &Value| {
-        for key in ["requests", "absorbed", "passed_on", "whose", "by_phase", "faults"] {
+        for key in ["requests", "retried", "failed", "whose", "by_phase", "faults"] {
             assert_eq!(later[key], running[key], "{key}");
         }
     };
@@ -84,7 +84,7 @@ fn what_happened_is_known_whoever_is_asked_and_however_the_process_ended() {
     let mut serving = home.serve(&[]);
     same(&history(&home));
     let stats: Value = serde_json::from_str(&home.run(&["stats", "--json"]).stdout).unwrap();
-    assert_eq!((&stats["absorbed_total"], &stats["today"]["absorbed"]), (&0.into(), &absorbed.into()), "{stats}");
+    assert_eq!((&stats["retried_total"], &stats["today"]["retried"]), (&0.into(), &retried.into()), "{stats}");
     assert_eq!(ask(&runtime, &serving, "/v1/messages"), 200);
 
     // Told to end: what came last is written as well.
@@ -96,7 +96,7 @@ fn what_happened_is_known_whoever_is_asked_and_however_the_process_ended() {
     let ran = home.run(&["stats", "--since", "7d"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for word in [
-        "(1 request rescued), 1 passed on (this machine's network)",
+        "(1 request rescued), 1 request failed (this machine's network)",
         "newest faults",
         "claude-cli, gone",
         "requests in the last 7 d",
@@ -202,7 +202,7 @@ async fn a_storm_of_faults_slows_nobody_down() {
             // At least the storm, and for as long as somebody measures.
             while count < STORM || !over.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                (0..100).for_each(|_| ticket.absorb(Cause::FreshReset, 1));
+                (0..100).for_each(|_| ticket.count_retried(Cause::FreshReset, 1));
                 (count, took) = (count + 100, took + began.elapsed());
                 std::thread::sleep(Duration::from_micros(500));
             }
@@ -217,8 +217,8 @@ async fn a_storm_of_faults_slows_nobody_down() {
     println!("p50, p99 of a request: {calm:?} calm, {storm:?} with {count} faults meanwhile, {:?} each", spent / count as u32);
     let url = engine.url("/_leeward/v1/history?since=1h");
     let history: Value = client.get(url).bearer_auth(engine.token()).send().await.unwrap().json().await.unwrap();
-    assert_eq!(history["absorbed_total"], count, "every one is counted");
-    assert_eq!(sum(&history["absorbed"]) + history["lost"].as_u64().unwrap(), count, "and written down, or called lost");
+    assert_eq!(history["retried_total"], count, "every one is counted");
+    assert_eq!(sum(&history["retried"]) + history["lost"].as_u64().unwrap(), count, "and written down, or called lost");
     // Generous, for machines that are busy: a request that waited for the disk or the ledger would take far longer.
     assert!(storm.0 < calm.0 * 10 + Duration::from_millis(20), "{calm:?} {storm:?}");
 }

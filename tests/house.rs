@@ -11,6 +11,8 @@ mod imports;
 mod planted;
 #[path = "house/source.rs"]
 mod source;
+#[path = "house/words.rs"]
+mod words;
 
 use imports::Imports;
 use source::{Source, crate_paths, sources};

@@ -317,7 +317,7 @@ async fn l9_what_was_mended_is_probed_at_once() {
     let mut status = engine.engine.status();
     script.then([Step::Hang]);
     // Another network makes it probe out of its turn.
-    tell.send(NetworkNews::Changed { why: NetworkWhy::Told, fingerprint: None }).await.unwrap();
+    tell.send(NetworkNews::Changed { why: NetworkWhy::Reported, fingerprint: None }).await.unwrap();
     tokio::time::timeout(LIMIT, status.wait_for(|s| s.generation == 2)).await.unwrap().unwrap();
     let mended = status.wait_for(|s| s.conditions.is_empty() && s.probe.as_ref().is_some_and(|p| p.ok));
     tokio::time::timeout(LIMIT, mended).await.expect("long before the next probe's turn").unwrap();

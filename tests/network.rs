@@ -37,7 +37,7 @@ async fn the_engine_can_be_told_of_a_change() {
     let engine = engine(source);
     engine.engine.network_changed();
     let status = status_with(&engine, 1).await;
-    assert_eq!(status.network.last_why, Some(NetworkWhy::Told));
+    assert_eq!(status.network.last_why, Some(NetworkWhy::Reported));
     engine.engine.network_changed();
     status_with(&engine, 2).await;
 }
@@ -72,7 +72,7 @@ async fn l10_the_next_request_after_a_change_meets_a_warm_fresh_connection() {
         assert_eq!(record.connections.len(), nth + 1, "{why:?}: and on no other");
     }
     let stats = engine.stats().await;
-    assert_eq!((&stats["absorbed_total"], &stats["replays"]), (&0.into(), &0.into()), "{stats}");
+    assert_eq!((&stats["retried_total"], &stats["replays"]), (&0.into(), &0.into()), "{stats}");
     assert_eq!(stats["pool"]["dial_failures"], 0, "{stats}");
     assert_eq!(engine.engine.status().borrow().network.changes, 2);
 }

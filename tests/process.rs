@@ -202,7 +202,7 @@ fn secrets_leave_no_trace() {
             seen += &String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap());
         }
     }
-    assert!(seen.contains("failed: the answer was not valid HTTP"), "the log was written: {seen}");
+    assert!(seen.contains("failed: the response was not valid HTTP"), "the log was written: {seen}");
     let ledger = String::from_utf8_lossy(&std::fs::read(home.paths().ledger_file()).unwrap()).into_owned();
     assert!(ledger.contains("CREATE TABLE fault") && ledger.contains("api-edge"), "a fault is in the ledger");
     assert!(!seen.contains("PLANTED"), "{}", seen.lines().filter(|l| l.contains("PLANTED")).collect::<Vec<_>>().join("\n"));

@@ -164,7 +164,7 @@ async fn a_streamed_body_that_stalls_is_the_agents_fault() {
     let answer = raw::talk(engine.address, head.as_bytes(), LIMIT).await;
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body-broken"), "{answer}");
     let stats = engine.stats().await;
-    assert_eq!(stats["passed_on"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum::<u64>(), 0, "{stats}");
+    assert_eq!(stats["failed"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum::<u64>(), 0, "{stats}");
 }
 
 /// The session path refuses what would be a circle or a built-in's name, and knows a session's gateway after a restart.

@@ -90,7 +90,7 @@ async fn events_arrive_one_by_one() {
         arrivals.push((std::time::Instant::now(), piece));
     }
     // A busy machine may join two of them; gathered, they would come as one.
-    assert!(arrivals.len() >= 2, "gathered instead of passed on: {} pieces", arrivals.len());
+    assert!(arrivals.len() >= 2, "buffered instead of streamed: {} pieces", arrivals.len());
     let spread = arrivals.last().unwrap().0 - arrivals[0].0;
     assert!(spread >= Duration::from_millis(100), "all came at once, within {spread:?}");
 }

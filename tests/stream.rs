@@ -64,8 +64,8 @@ async fn u8_a_stream_cut_at_any_byte_is_repaired_or_told() {
         }
     }
     let stats = engine.stats().await;
-    assert_eq!(stats["absorbed"]["cut-before-content"], stats["replays"], "{stats}");
-    assert_eq!(stats["passed_on"]["cut-mid-stream"], stats["outcomes"]["cut"], "{stats}");
+    assert_eq!(stats["retried"]["cut-before-content"], stats["replays"], "{stats}");
+    assert_eq!(stats["failed"]["cut-mid-stream"], stats["outcomes"]["cut"], "{stats}");
 }
 
 /// U8 in the other dialects, and of answers that are no streams: nothing of them is shown before they are whole.
@@ -83,7 +83,7 @@ async fn u8_every_dialect_is_repaired_before_its_first_content() {
             upstream.follow(Plan::times(1, Fault::TruncateAfter(mark)));
             let (status, text) = asked(&engine, path, &body).await;
             assert_eq!((status, text.ok()), (200, wanted.ok()), "{path} {mark:?}");
-            assert_eq!(engine.stats().await["absorbed"]["cut-before-content"], 1, "{path} {mark:?}");
+            assert_eq!(engine.stats().await["retried"]["cut-before-content"], 1, "{path} {mark:?}");
         }
     }
 }
@@ -121,7 +121,7 @@ async fn u10_a_reset_behind_the_last_event_is_a_clean_end() {
 
 /// A request that must not be sent twice gets its answer as it comes, cut or not.
 #[tokio::test]
-async fn u8_what_must_not_be_sent_twice_is_passed_on_as_it_comes() {
+async fn u8_what_must_not_be_sent_twice_is_streamed_as_it_comes() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
     let engine = TestEngine::tuned(&upstream, |c| c.retry.replays = 0);
     upstream.follow(Plan::times(1, Fault::TruncateAfter(Mark::Events(1))));
@@ -242,8 +242,8 @@ async fn u8_u11_an_answer_held_for_long_begins_with_pings_and_is_repaired_behind
         read_until(&mut response, &mut text, |t| t.contains(STOP)).await;
         assert_eq!(text.replace(PING, ""), [START, DELTA, STOP].concat(), "{mode:?}");
         assert_eq!(response.chunk().await.unwrap(), None, "{mode:?}: a clean end");
-        let cause = if mode == StreamMode::Hold { "cut-while-held" } else { "cut-before-content" };
-        assert_eq!(by_hand.engine.stats().await["absorbed"][cause], 1, "{mode:?}");
+        let cause = if mode == StreamMode::Hold { "cut-while-buffered" } else { "cut-before-content" };
+        assert_eq!(by_hand.engine.stats().await["retried"][cause], 1, "{mode:?}");
         drop(second);
     }
 }
@@ -357,7 +357,7 @@ async fn u11_gathered_answers_survive_every_cut() {
             }
         }
         let stats = engine.stats().await;
-        assert_eq!((&stats["absorbed"]["cut-while-held"], &stats["replays"]), (&32.into(), &32.into()), "{stats}");
+        assert_eq!((&stats["retried"]["cut-while-buffered"], &stats["replays"]), (&32.into(), &32.into()), "{stats}");
         eventually("nothing is held any more", async || engine.stats().await["in_flight"] == 0).await;
     }
 }
@@ -375,7 +375,7 @@ async fn u11_adaptive_gathers_after_two_cuts() {
         let (status, text) = asked(&engine, "/v1/messages", &message(true)).await;
         assert_eq!((status, text.is_ok()), (200, whole));
     }
-    eventually("the condition is shown", async || engine.health().await["conditions"][0]["code"] == "streams-held").await;
+    eventually("the condition is shown", async || engine.health().await["conditions"][0]["code"] == "responses-buffered").await;
     assert_eq!(engine.health().await["status"], "degraded");
 }
 
@@ -408,7 +408,7 @@ async fn u14_a_silent_stream_is_kept_alive_between_events_and_not_for_ever() {
     .await;
     let (_upstream, response) = tokio::join!(by_hand.answer(begun()), by_hand.ask());
     assert!(response.text().await.is_err(), "aborted, so that the client knows");
-    assert_eq!(by_hand.engine.stats().await["passed_on"]["cut-mid-stream"], 1);
+    assert_eq!(by_hand.engine.stats().await["failed"]["cut-mid-stream"], 1);
 }
 
 /// U14: without pings the client's own clocks decide; Leeward only says that there is silence, as long as there is.
@@ -516,7 +516,7 @@ async fn u11_an_error_event_is_the_end_of_a_gathered_answer() {
 
 /// Gemini streams a JSON array to whoever does not ask for events: its first element must not wait for the last one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn u8_a_stream_of_json_is_passed_on_as_it_comes() {
+async fn u8_a_stream_of_json_is_streamed_as_it_comes() {
     let by_hand = ByHand::new(|c| c.stream.commit_wait = LIMIT).await;
     let head = HEAD.replace("text/event-stream", "application/json; charset=UTF-8");
     let path = by_hand.engine.url("/v1beta/models/g:streamGenerateContent");

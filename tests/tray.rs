@@ -276,7 +276,7 @@ async fn the_window_shows_the_engine() {
     waiting.write_all(format!("GET /v1/models HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).unwrap();
     shows("activity", "/v1/models").await;
     drop(waiting);
-    shows("history", "absorbed").await;
+    shows("history", "retried").await;
     shows("launch", "Claude Code").await;
     shows("settings", "config.toml").await;
     shows("logs", "the tray is shown").await;

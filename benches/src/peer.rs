@@ -1,7 +1,7 @@
 //! The programs that are compared: how each is configured as a plain reverse proxy before one upstream, and started.
 //!
 //! Each gets one worker on one core and the settings that suit it best for agents' traffic: connections kept on both
-//! sides, streams passed on at once. What a setting is for stands beside it.
+//! sides, streams sent on at once. What a setting is for stands beside it.
 
 mod haproxy;
 mod installed;
@@ -26,7 +26,7 @@ pub(crate) struct Place<'a> {
     pub(crate) folder: &'a Path,
     /// Where it is to listen.
     pub(crate) listen: SocketAddr,
-    /// What is behind it.
+    /// The upstream that it forwards to.
     pub(crate) upstream: SocketAddr,
     /// The certificate authority (PEM) of an upstream that speaks TLS.
     pub(crate) authority: Option<&'a Path>,

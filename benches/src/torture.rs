@@ -107,7 +107,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "no-files",
-        what: "200 clients while only 60 files may be open; the time from their end to an answer",
+        what: "200 clients while only 60 files may be open; the time from their end to a response",
         run: |c| Box::pin(inject::no_files(c)),
     },
     Fault {
@@ -132,17 +132,17 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "reset-before-head",
-        what: "the first attempt of each request is reset before its answer",
+        what: "the first attempt of each request is reset before its response",
         run: |c| Box::pin(upstream_faults::before_head(c)),
     },
     Fault {
         name: "reset-in-head",
-        what: "the first attempt is reset in the answer's head",
+        what: "the first attempt is reset in the response's head",
         run: |c| Box::pin(upstream_faults::in_head(c)),
     },
     Fault {
         name: "reset-in-body",
-        what: "the first attempt is reset in the answer's body",
+        what: "the first attempt is reset in the response's body",
         run: |c| Box::pin(upstream_faults::in_body(c)),
     },
     Fault {
@@ -197,9 +197,9 @@ pub(crate) fn run(args: &args::Torture) -> Result<()> {
         .map(|(fault, verdict)| format!("{fault} ({} of {} failed)", verdict.failed, verdict.asked))
         .collect();
     ensure!(broken.is_empty(), "Leeward did not keep its promise: {}", broken.join(", "));
-    // Three resets in a row are more than two replays repair, and are told; whatever else fails is no promise kept.
-    let untold = soaks.get("leeward").and_then(|soak| soak.reasons.keys().find(|why| *why != "answered 502"));
-    ensure!(untold.is_none(), "Leeward failed a request in the soak: {untold:?}");
+    // Three resets in a row are more than two replays repair, and are reported; whatever else fails is no promise kept.
+    let unreported = soaks.get("leeward").and_then(|soak| soak.reasons.keys().find(|why| *why != "answered 502"));
+    ensure!(unreported.is_none(), "Leeward failed a request in the soak: {unreported:?}");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! another strict parser.
 #![no_main]
 
-use leeward::proxy::guard::{
+use leeward::inbound::guard::{
     chunks::Chunks,
     head::{Framing, HeadLimits, check, find_end},
 };

@@ -1,7 +1,7 @@
 //! The scanner of server-sent events: the same events however the bytes are cut, and none out of nothing.
 #![no_main]
 
-use leeward::proxy::sse::{Kind, Scanner};
+use leeward::message::sse::{Kind, Scanner};
 use libfuzzer_sys::fuzz_target;
 
 fn kinds(pieces: &[&[u8]], keep: usize) -> (Vec<Kind>, bool, bool, bool) {
@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole, kinds(&bytes, keep), "byte by byte");
     let lines = text.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
     assert!(whole.0.len() <= lines, "more events than lines");
-    // Behind the commit point only the end is looked for: it must not read past anything either.
+    // After the commit point only the end is looked for: it must not read past anything either.
     let mut glancing = Scanner::new(keep);
     glancing.feed(one, |_| ());
     glancing.glance(cut % 2 == 0);

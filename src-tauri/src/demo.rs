@@ -106,7 +106,7 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) 
     let sheltered = Proxied::start(&upstream, StreamMode::default()).await?;
     let client = Client::plain(sheltered.address());
     let mut leeward = starts::race(&client, &upstream, options.starts, starts::AT_ONCE, &mut |n| tell(progress, n)).await?;
-    leeward.absorbed = Some(sheltered.absorbed());
+    leeward.retried = Some(sheltered.retried());
     sheltered.stop().await?;
     let starts = Comparison { without, leeward };
 

@@ -46,8 +46,8 @@ pub enum Code {
     CompanyProxy,
     /// A stream of an upstream has been silent for long.
     StreamSilent,
-    /// Answers are gathered before they are passed on, because several were cut.
-    StreamsHeld,
+    /// Each response is buffered before it is sent on, because several broke off.
+    ResponsesBuffered,
     /// The history of faults cannot be kept.
     LedgerUnusable,
     /// The engine's owner has failed, and nothing is accepted any more.
@@ -59,7 +59,7 @@ impl Code {
     pub fn traits(self) -> (Severity, Duration) {
         match self {
             Self::PortTaken | Self::ConfigInvalid | Self::StateUnwritable => (Severity::Degraded, Duration::ZERO),
-            Self::CertificateUntrusted | Self::StreamSilent | Self::StreamsHeld | Self::LedgerUnusable => {
+            Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
             Self::ListenerLost | Self::EngineFailed => (Severity::Broken, Duration::ZERO),
@@ -82,7 +82,7 @@ impl Code {
             Self::StateUnwritable => "state-unwritable",
             Self::CompanyProxy => "company-proxy",
             Self::StreamSilent => "stream-silent",
-            Self::StreamsHeld => "streams-held",
+            Self::ResponsesBuffered => "responses-buffered",
             Self::LedgerUnusable => "ledger-unusable",
             Self::EngineFailed => "engine-failed",
         }
@@ -212,7 +212,7 @@ mod tests {
             Code::StateUnwritable,
             Code::CompanyProxy,
             Code::StreamSilent,
-            Code::StreamsHeld,
+            Code::ResponsesBuffered,
             Code::LedgerUnusable,
             Code::EngineFailed,
         ] {

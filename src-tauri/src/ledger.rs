@@ -1,4 +1,4 @@
-//! The history of faults on disk: each one absorbed or passed on, and counts over time. Never content, never credentials.
+//! The history of faults on disk: each one with whether it was retried, and counts over time. Never content, never credentials.
 //!
 //! A thread of its own, because SQLite blocks; the supervisor owns it. It listens to the traffic's faults and never keeps
 //! a request waiting: what it cannot take in time is lost to the history, and counted as lost. Whatever happens to its

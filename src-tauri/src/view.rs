@@ -40,17 +40,17 @@ pub struct Line {
     pub level: Level,
 }
 
-/// Faults from the engine's traffic: since it started, and today.
+/// Requests and faults from the engine's traffic: since it started, and today.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Requests in all.
     pub requests: u64,
-    /// Faults that no agent saw.
-    pub absorbed: u64,
-    /// Faults that an agent was told of.
-    pub passed_on: u64,
-    /// Faults of the present day that no agent saw.
-    pub absorbed_today: u64,
+    /// Attempts that Leeward retried.
+    pub retried: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Attempts of the present day that Leeward retried.
+    pub retried_today: u64,
 }
 
 /// The whole in one sentence.
@@ -115,8 +115,8 @@ pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<L
 /// What the tray says when pointed at: the truth and its age.
 pub fn tooltip(status: &Status, faults: Faults, now_unix_ms: u64) -> String {
     let mut parts = vec![verdict(status).sentence];
-    if faults.absorbed_today > 0 {
-        parts.push(format!("{} absorbed today", counted(faults.absorbed_today, "fault", "faults")));
+    if faults.retried_today > 0 {
+        parts.push(format!("{} retried today", counted(faults.retried_today, "attempt", "attempts")));
     }
     if let Some(probe) = &status.probe {
         parts.push(format!("checked {} ago", age(now_unix_ms.saturating_sub(probe.at_unix_ms))));
@@ -124,21 +124,20 @@ pub fn tooltip(status: &Status, faults: Faults, now_unix_ms: u64) -> String {
     parts.join(" - ")
 }
 
-/// What became of faults: "12 faults absorbed (9 requests rescued), 1 passed on (API edge)". `whose` has the names and
-/// counts of those that were passed on. A fault is absorbed when it was not the last word; a request is rescued when none
-/// of its faults was.
-pub fn faults_sentence(absorbed: u64, rescued: u64, whose: &[(&str, u64)]) -> String {
-    let mut told: Vec<_> = whose.iter().filter(|(_, count)| *count > 0).collect();
-    told.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let rescues = if absorbed > 0 { format!(" ({} rescued)", counted(rescued, "request", "requests")) } else { String::new() };
-    let absorbed = format!("{} absorbed{rescues}", counted(absorbed, "fault", "faults"));
-    match told.as_slice() {
-        [] => format!("{absorbed}, none passed on"),
-        [(name, count)] => format!("{absorbed}, {} passed on ({})", thousands(*count), whose_words(name)),
+/// What became of faults: "12 attempts retried (9 requests rescued), 1 request failed (API edge)". `whose` has the names
+/// and counts of those with which a request failed. A request is rescued when it met faults and succeeded.
+pub fn faults_sentence(retried: u64, rescued: u64, whose: &[(&str, u64)]) -> String {
+    let mut failed: Vec<_> = whose.iter().filter(|(_, count)| *count > 0).collect();
+    failed.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let rescues = if retried > 0 { format!(" ({} rescued)", counted(rescued, "request", "requests")) } else { String::new() };
+    let retried = format!("{} retried{rescues}", counted(retried, "attempt", "attempts"));
+    match failed.as_slice() {
+        [] => format!("{retried}, no request failed"),
+        [(name, count)] => format!("{retried}, {} failed ({})", counted(*count, "request", "requests"), whose_words(name)),
         several => {
             let sum = several.iter().map(|(_, count)| count).sum();
             let parts: Vec<_> = several.iter().map(|(name, n)| format!("{} {}", thousands(*n), whose_words(name))).collect();
-            format!("{absorbed}, {} passed on ({})", thousands(sum), parts.join(", "))
+            format!("{retried}, {} failed ({})", counted(sum, "request", "requests"), parts.join(", "))
         }
     }
 }
@@ -159,11 +158,11 @@ fn whose_words(name: &str) -> &str {
 fn checked(probe: &Probe, age: &str) -> Line {
     let (mut text, mut level) = match probe {
         Probe { ok: true, took_us, .. } => {
-            (format!("{age} ago over the real port, answered in {:.1} ms", micros_as_ms(*took_us)), Level::Ok)
+            (format!("{age} ago over the real port, response in {:.1} ms", micros_as_ms(*took_us)), Level::Ok)
         }
         Probe { misses, .. } => {
             let level = if *misses > 1 { Level::Broken } else { Level::Degraded };
-            (format!("{age} ago over the real port, no answer ({misses} in a row)"), level)
+            (format!("{age} ago over the real port, no response ({misses} in a row)"), level)
         }
     };
     if probe.unasked > 0 {
@@ -196,13 +195,13 @@ fn listener_text(status: &Status) -> String {
 
 fn traffic_text(faults: Faults) -> String {
     let mut text = format!(
-        "{}, {} absorbed, {} passed on",
+        "{}, {} failed, {} retried",
         counted(faults.requests, "request", "requests"),
-        counted(faults.absorbed, "fault", "faults"),
-        thousands(faults.passed_on)
+        thousands(faults.failed),
+        counted(faults.retried, "attempt", "attempts")
     );
-    if faults.absorbed_today != faults.absorbed {
-        text.push_str(&format!(" since it started, {} absorbed today", thousands(faults.absorbed_today)));
+    if faults.retried_today != faults.retried {
+        text.push_str(&format!(" since it started, {} retried today", thousands(faults.retried_today)));
     }
     text
 }

@@ -6,7 +6,7 @@ use scripted::{Fault, Mark};
 /// What a client sees when a fault strikes once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Promise {
-    /// The right answer, one fault of these causes having been absorbed.
+    /// The right answer, one fault of these causes having been retried.
     Repaired(&'static [&'static str]),
     /// The right answer; somebody may have noticed the fault, or nobody.
     Right,

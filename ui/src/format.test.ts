@@ -15,6 +15,6 @@ it("writes sizes in binary units", () => {
   expect([0, 812, 4300, 150 * 1024, 1.5 * 1024 ** 2].map(bytes)).toEqual(["0 B", "812 B", "4.2 KiB", "150 KiB", "1.5 MiB"]);
 });
 
-it("never says that all was absorbed when one was not", () => {
+it("never says that all was retried when one was not", () => {
   expect([percent(0, 0), percent(5, 5), percent(99_999, 100_000), percent(1, 3)]).toEqual(["–", "100 %", "99.9 %", "33.3 %"]);
 });

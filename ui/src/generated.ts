@@ -20,13 +20,13 @@ export type Activity = {
   phase: RequestPhase;
   /** What was tried, in order. */
   attempts: Array<Attempt>;
-  /** Until the answer's head went to the client, in milliseconds. */
+  /** Until the response's head went to the client, in milliseconds. */
   first_byte_ms: number | null;
   /** Until its end, in milliseconds. */
   took_ms: number | null;
   /** Bytes of the request's body that came from the client. */
   bytes_up: number;
-  /** Bytes of answers' bodies that came from the upstream, those of answers that broke off included. */
+  /** Bytes of responses' bodies that came from the upstream, those of responses that broke off included. */
   bytes_down: number;
   /** The status that the client got. */
   status: number | null;
@@ -42,7 +42,7 @@ export type Attempt = {
   began_ms: number;
   /** The request was given to a connection. */
   sent_ms: number | null;
-  /** The answer's head was there. */
+  /** The response's head was there. */
   head_ms: number | null;
   /** It was over. */
   ended_ms: number | null;
@@ -62,11 +62,11 @@ export type Bucket = {
   requests: number;
   /** Requests by how they ended. */
   outcomes: { [key in string]: number };
-  /** Faults that no client saw. */
-  absorbed_total: number;
-  /** Faults that a client was told of. */
-  passed_on_total: number;
-  /** Requests that met faults, all of them absorbed, and were answered by the upstream. */
+  /** Faults after which Leeward tried again. */
+  retried_total: number;
+  /** Faults with which a request failed. */
+  failed_total: number;
+  /** Requests that met faults and succeeded. */
   rescued: number;
   /** Requests that were sent again. */
   replays: number;
@@ -77,7 +77,7 @@ export type Bucket = {
 };
 
 /** Every condition there is. Codes are public and never change. */
-export type Code = "port-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "state-unwritable" | "company-proxy" | "stream-silent" | "streams-held" | "ledger-unusable" | "engine-failed";
+export type Code = "port-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "state-unwritable" | "company-proxy" | "stream-silent" | "responses-buffered" | "ledger-unusable" | "engine-failed";
 
 /** One thing that is wrong. */
 export type Condition = {
@@ -155,8 +155,8 @@ export type Fault = {
   cause: string;
   /** Who has to look at it. */
   whose: string;
-  /** Whether no client saw it. */
-  absorbed: boolean;
+  /** Whether Leeward tried again; if not, the request failed with it. */
+  retried: boolean;
   /** The attempt that failed, from 1. */
   attempt: number;
   /** Milliseconds since the request's head was read. */
@@ -165,10 +165,10 @@ export type Fault = {
 
 /** Faults by what became of them. */
 export type FaultCount = {
-  /** No client saw them. */
-  absorbed: number;
-  /** A client was told of them. */
-  passed_on: number;
+  /** Leeward tried again after them. */
+  retried: number;
+  /** Requests failed with them. */
+  failed: number;
 };
 
 /** `GET /_leeward/v1/history`: public and stable, see docs/json.md. Counts are of the whole span. */
@@ -179,13 +179,13 @@ export type History = {
   until_unix_ms: number;
   /** Length of a bucket in milliseconds. */
   step_ms: number;
-  /** Faults that no client saw, by cause. */
-  absorbed: { [key in string]: number };
-  /** Faults that a client was told of, by cause. */
-  passed_on: { [key in string]: number };
+  /** Faults after which Leeward tried again, by cause. */
+  retried: { [key in string]: number };
+  /** Faults with which a request failed, by cause. */
+  failed: { [key in string]: number };
   /** Both by how far the request was. */
   by_phase: { [key in string]: FaultCount };
-  /** Faults that a client was told of, by who has to look at them. */
+  /** Faults with which a request failed, by who has to look at them. */
   whose: { [key in string]: number };
   /** Faults that are counted and could not be written down one by one. */
   lost: number;
@@ -197,11 +197,11 @@ export type History = {
   requests: number;
   /** Requests by how they ended. */
   outcomes: { [key in string]: number };
-  /** Faults that no client saw. */
-  absorbed_total: number;
-  /** Faults that a client was told of. */
-  passed_on_total: number;
-  /** Requests that met faults, all of them absorbed, and were answered by the upstream. */
+  /** Faults after which Leeward tried again. */
+  retried_total: number;
+  /** Faults with which a request failed. */
+  failed_total: number;
+  /** Requests that met faults and succeeded. */
   rescued: number;
   /** Requests that were sent again. */
   replays: number;
@@ -221,17 +221,17 @@ export type KeyError = {
 
 /** Latencies of requests to upstreams. */
 export type Latency = {
-  /** From the request's head to the answer's last byte. */
+  /** From the request's head to the response's last byte. */
   total: Percentiles;
-  /** From the request's head to the answer's head. */
+  /** From the request's head to the response's head. */
   first_byte: Percentiles;
 };
 
 /** Latencies of requests to upstreams. */
 export type LatencyMs = {
-  /** From the request's head to the answer's last byte. */
+  /** From the request's head to the response's last byte. */
   total: Percentiles;
-  /** From the request's head to the answer's head. */
+  /** From the request's head to the response's head. */
   first_byte: Percentiles;
   /** The part of it that Leeward itself took. */
   own: Percentiles;
@@ -288,7 +288,7 @@ export type Network = {
 };
 
 /** Why the network counts as another one from now on. */
-export type NetworkWhy = "addresses" | "routes" | "woke" | "clock-jumped" | "told";
+export type NetworkWhy = "addresses" | "routes" | "woke" | "clock-jumped" | "reported";
 
 /** The connections to one host and port. */
 export type Origin = {
@@ -347,7 +347,7 @@ export type Probe = {
 };
 
 /** How far a request is. */
-export type RequestPhase = "reading" | "connecting" | "sent" | "held" | "streaming" | "done";
+export type RequestPhase = "reading" | "connecting" | "sent" | "buffering" | "streaming" | "done";
 
 /** The answer to a restart. */
 export type Restarted = {
@@ -382,19 +382,19 @@ export type Stats = {
   in_flight: number;
   /** Requests by how they ended. */
   outcomes: { [key in string]: number };
-  /** Faults that no client saw, by cause. */
-  absorbed: { [key in string]: number };
+  /** Faults after which Leeward tried again, by cause. */
+  retried: { [key in string]: number };
   /** Their sum. */
-  absorbed_total: number;
-  /** Faults that a client was told of, by cause. */
-  passed_on: { [key in string]: number };
+  retried_total: number;
+  /** Faults with which a request failed, by cause. */
+  failed: { [key in string]: number };
   /** Both of the present day, by this machine's clock; those of earlier processes included where a history is kept. */
   today: FaultCount;
   /** Both by how far the request was. */
   by_phase: { [key in string]: FaultCount };
-  /** Faults that a client was told of, by who has to look at them. */
+  /** Faults with which a request failed, by who has to look at them. */
   whose: { [key in string]: number };
-  /** Requests that met faults, all of them absorbed, and were answered by the upstream. */
+  /** Requests that met faults and succeeded. */
   rescued: number;
   /** Requests that were sent again after they had reached the upstream. */
   replays: number;
@@ -440,8 +440,8 @@ export type Status = {
 export type UpstreamStats = {
   /** Requests to it. */
   requests: number;
-  /** Faults that no client saw. */
-  absorbed: number;
-  /** Faults that a client was told of. */
-  passed_on: number;
+  /** Faults after which Leeward tried again. */
+  retried: number;
+  /** Faults with which a request failed. */
+  failed: number;
 };

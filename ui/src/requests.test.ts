@@ -53,7 +53,7 @@ describe("rows", () => {
 });
 
 it("says the phase while it runs and the outcome after", () => {
-  expect(state(request(1, { phase: "held", outcome: null }))).toMatchObject({ word: "held back", tone: "run" });
+  expect(state(request(1, { phase: "buffering", outcome: null }))).toMatchObject({ word: "buffering", tone: "run" });
   expect(state(request(1, { outcome: "cut" }))).toMatchObject({ word: "cut", tone: "bad" });
   expect(state(request(1, { outcome: "something-new" })).word).toBe("something-new");
 });

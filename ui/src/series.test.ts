@@ -4,26 +4,26 @@ import { causes, columns } from "./series";
 
 const none: Percentiles = { p50: 0, p90: 0, p99: 0, max: 0, count: 0 };
 const bucket = (at: number, change: Partial<Bucket> = {}): Bucket => ({
-  at_unix_ms: at, requests: 1, absorbed_total: 0, passed_on_total: 0, rescued: 0, outcomes: {}, replays: 0, replays_unknown: 0, latency_ms: { total: none, first_byte: none }, ...change,
+  at_unix_ms: at, requests: 1, retried_total: 0, failed_total: 0, rescued: 0, outcomes: {}, replays: 0, replays_unknown: 0, latency_ms: { total: none, first_byte: none }, ...change,
 });
 
 it("fills the steps in which nothing happened", () => {
   const history = {
     since_unix_ms: 300_000, until_unix_ms: 1_500_000, step_ms: 300_000,
     buckets: [
-      bucket(300_000, { absorbed_total: 3, passed_on_total: 1, latency_ms: { total: none, first_byte: { p50: 1, p90: 2, p99: 3, max: 4, count: 9 } } }),
+      bucket(300_000, { retried_total: 3, failed_total: 1, latency_ms: { total: none, first_byte: { p50: 1, p90: 2, p99: 3, max: 4, count: 9 } } }),
       bucket(900_000),
     ],
   } as History;
   const data = columns(history);
   expect(data.at).toEqual([300, 600, 900, 1200]);
   expect(data.stacked).toEqual([4, 0, 0, 0]);
-  expect(data.passedOn).toEqual([1, 0, 0, 0]);
+  expect(data.failed).toEqual([1, 0, 0, 0]);
   expect(data.p99).toEqual([3, null, null, null]);
 });
 
-it("orders causes by how often they struck, absorbed or not", () => {
+it("orders causes by how often they struck, retried or not", () => {
   expect(causes({ dns: 2, tls: 0, connect: 2 }, { declined: 5 })).toEqual([
-    { cause: "declined", absorbed: 0, passedOn: 5 }, { cause: "connect", absorbed: 2, passedOn: 0 }, { cause: "dns", absorbed: 2, passedOn: 0 },
+    { cause: "declined", retried: 0, failed: 5 }, { cause: "connect", retried: 2, failed: 0 }, { cause: "dns", retried: 2, failed: 0 },
   ]);
 });

@@ -13,9 +13,9 @@ export type Range = keyof typeof RANGES;
 export interface Columns {
   /** Beginnings of the steps, in seconds since 1970: what the chart wants. */
   at: number[];
-  absorbed: number[];
-  passedOn: number[];
-  /** Absorbed on top of passed on. */
+  retried: number[];
+  failed: number[];
+  /** Retried on top of failed. */
   stacked: number[];
   /** First byte in milliseconds; null where nothing was measured, so that the line has a gap. */
   p50: (number | null)[];
@@ -27,15 +27,15 @@ export interface Columns {
 export function columns(history: History): Columns {
   const { since_unix_ms: since, until_unix_ms: until, step_ms: step } = history;
   const buckets = new Map(history.buckets.map((bucket) => [Math.floor((bucket.at_unix_ms - since) / step), bucket]));
-  const out: Columns = { at: [], absorbed: [], passedOn: [], stacked: [], p50: [], p90: [], p99: [] };
+  const out: Columns = { at: [], retried: [], failed: [], stacked: [], p50: [], p90: [], p99: [] };
   for (let index = 0; since + index * step < until; index += 1) {
     const bucket = buckets.get(index);
     const first = bucket?.latency_ms.first_byte;
     const measured = first && first.count > 0 ? first : null;
     out.at.push((since + index * step) / 1000);
-    out.absorbed.push(bucket?.absorbed_total ?? 0);
-    out.passedOn.push(bucket?.passed_on_total ?? 0);
-    out.stacked.push((bucket?.absorbed_total ?? 0) + (bucket?.passed_on_total ?? 0));
+    out.retried.push(bucket?.retried_total ?? 0);
+    out.failed.push(bucket?.failed_total ?? 0);
+    out.stacked.push((bucket?.retried_total ?? 0) + (bucket?.failed_total ?? 0));
     out.p50.push(measured?.p50 ?? null);
     out.p90.push(measured?.p90 ?? null);
     out.p99.push(measured?.p99 ?? null);
@@ -45,15 +45,15 @@ export function columns(history: History): Columns {
 
 export interface CauseRow {
   cause: string;
-  absorbed: number;
-  passedOn: number;
+  retried: number;
+  failed: number;
 }
 
 /** Causes that occurred, the most frequent first. */
-export function causes(absorbed: Counts, passedOn: Counts): CauseRow[] {
-  const names = new Set([...Object.keys(absorbed), ...Object.keys(passedOn)]);
-  const list = [...names].map((cause) => ({ cause, absorbed: absorbed[cause] ?? 0, passedOn: passedOn[cause] ?? 0 }));
+export function causes(retried: Counts, failed: Counts): CauseRow[] {
+  const names = new Set([...Object.keys(retried), ...Object.keys(failed)]);
+  const list = [...names].map((cause) => ({ cause, retried: retried[cause] ?? 0, failed: failed[cause] ?? 0 }));
   return list
-    .filter((row) => row.absorbed + row.passedOn > 0)
-    .sort((a, b) => b.absorbed + b.passedOn - a.absorbed - a.passedOn || a.cause.localeCompare(b.cause));
+    .filter((row) => row.retried + row.failed > 0)
+    .sort((a, b) => b.retried + b.failed - a.retried - a.failed || a.cause.localeCompare(b.cause));
 }

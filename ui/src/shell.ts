@@ -35,7 +35,7 @@ export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** What a person types to launch an agent behind Leeward. */
+/** What a person types to launch an agent through Leeward. */
 export function wrapCommand(agent: string, mode: string, args: string[], folder = ""): string {
   const words = ["leeward", "wrap", ...(mode === "base-url" ? [] : ["--mode", mode]), agent];
   if (args.length > 0) words.push("--", ...args.map(quoted));

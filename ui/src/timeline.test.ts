@@ -13,11 +13,11 @@ describe("picture", () => {
     }), 0);
     expect(shown.rows.map(({ bars }) => bars.map(({ part, from, width }) => [part, from, Number(width.toFixed(3))]))).toEqual([
       [["connect", 0, 0.1], ["wait", 0.1, 0.1]],
-      [["connect", 0.25, 0.15], ["wait", 0.4, 0.2], ["answer", 0.6, 0.4]],
+      [["connect", 0.25, 0.15], ["wait", 0.4, 0.2], ["response", 0.6, 0.4]],
     ]);
     expect(shown.rows.map(({ fault }) => fault)).toEqual([0.2, null]);
     expect(shown.text).toBe(
-      "Timeline of 2 attempts: Attempt 1: reused, reused connection reset after 200 ms; Attempt 2: fresh, sent again, answered after 350 ms.",
+      "Timeline of 2 attempts: Attempt 1: reused, reused connection reset after 200 ms; Attempt 2: fresh, sent again, response after 350 ms.",
     );
   });
 

@@ -3,7 +3,7 @@ import type { Activity, Attempt } from "./api";
 import { took } from "./format";
 import { texts } from "./texts";
 
-export type Part = "connect" | "wait" | "answer";
+export type Part = "connect" | "wait" | "response";
 
 export interface Bar {
   part: Part;
@@ -45,7 +45,7 @@ function row(attempt: Attempt, end: number, length: number, running: boolean): R
   const edges: [Part, number, number][] = [
     ["connect", began, sent ?? head ?? end],
     ["wait", sent ?? end, head ?? end],
-    ["answer", head ?? end, end],
+    ["response", head ?? end, end],
   ];
   const bars = edges.filter(([, from, to]) => to > from).map(([part, from, to]) => ({ part, from: from / length, width: (to - from) / length }));
   return { attempt, bars, fault: attempt.cause ? end / length : null, text: words(attempt, end, running) };

@@ -47,7 +47,7 @@ async function status(server, start) {
   server.scene("bad");
   await page.getByTestId("probe-failing").waitFor();
   await page.getByTestId("upstream-unreachable").waitFor();
-  await page.getByText("unreachable, parked").waitFor();
+  await page.getByText("unreachable, requests wait").waitFor();
   server.scene("good");
   await page.getByText("All is well").waitFor();
 

@@ -50,7 +50,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 const SECTIONS: &[Section] = &[
     (
         "Latency at one client",
-        "One connection, a request of 1 KiB of JSON, an answer of 1 KiB, the next as soon as it is there. \"Corrected\" counts \
+        "One connection, a request of 1 KiB of JSON, a response of 1 KiB, the next as soon as it is there. \"Corrected\" counts \
          the requests that a pause kept from being sent (coordinated omission).",
         &[
             ("p50/1", "p50 µs", 1.0),
@@ -98,7 +98,7 @@ const SECTIONS: &[Section] = &[
     ),
     (
         "Request bodies",
-        "One after the other on one connection: from the first byte sent to the last of a short answer. nginx and Leeward read \
+        "One after the other on one connection: from the first byte sent to the last of a short response. nginx and Leeward read \
          a body whole before they send it, so that it can be sent again; HAProxy and pingora pass it on as it comes.",
         &[
             ("body/1 KiB", "1 KiB µs", 1.0),
@@ -112,7 +112,7 @@ const SECTIONS: &[Section] = &[
         "Four requests at the same moment over HTTPS to an upstream 50 ms away (a link in the harness); direct means four TLS \
          connections of the agent's own. Before it, each proxy gets the `HEAD /api/hello` that agents send, and half a second. \
          Start is from the program's start to the first accepted connection.",
-        &[("burst", "four answers ms", 1.0), ("start", "start to accepting ms", 1.0)],
+        &[("burst", "four responses ms", 1.0), ("start", "start to accepting ms", 1.0)],
     ),
     (
         "Memory",
@@ -130,7 +130,7 @@ const SECTIONS: &[Section] = &[
     ),
     (
         "Idle",
-        "All of them side by side for a minute, asked nothing. Leeward asks itself every 5 s whether it answers, and looks \
+        "All of them side by side for a minute, asked nothing. Leeward asks itself every 5 s whether it responds, and looks \
          after its accept loop and the clocks once a second.",
         &[("idle cpu", "CPU ms a minute", 1.0), ("idle wakeups", "wake-ups/s", 1.0)],
     ),

@@ -1,5 +1,5 @@
 //! An agent's start: four requests at the same moment on four new connections, the upstream TLS and 50 ms away. What a
-//! proxy may have open already is told to it as an agent tells it, with `HEAD /api/hello` before.
+//! proxy may have open already is announced to it as an agent does it, with `HEAD /api/hello` before.
 
 use crate::{link::Link, record::Record, wire};
 use anyhow::{Context, Result};

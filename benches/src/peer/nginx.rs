@@ -1,4 +1,4 @@
-//! nginx as a reverse proxy: one worker, connections to the upstream kept, answers passed on as they come.
+//! nginx as a reverse proxy: one worker, connections to the upstream kept, responses sent on as they come.
 
 use super::{Peer, Place, Reload, write};
 use crate::machine;

@@ -16,8 +16,8 @@ pub(super) enum End {
     Whole,
     /// Without it, but as properly as if it had been there: the client cannot know.
     LooksWhole,
-    /// It broke off, or an error was told.
-    Told,
+    /// It broke off, or an error was reported.
+    Reported,
 }
 
 /// One connection, made when it is needed.
@@ -60,7 +60,7 @@ impl Agent {
         match ended {
             Ok(200) if memchr::memmem::find(&text, LAST).is_some() => End::Whole,
             Ok(200) if !error => End::LooksWhole,
-            _ => End::Told,
+            _ => End::Reported,
         }
     }
 

@@ -28,8 +28,8 @@ pub(super) fn page(
         peers.iter().map(|peer| format!("{} ({})", peer.name(), peer.version())).collect::<Vec<_>>().join(", "),
     );
     out += "The same faults for each, by the same upstream and the same clients. A cell says how many requests in a hundred \
-            their client saw fail; **dead** where nothing is answered any more at the end; in brackets the time until it \
-            answered again. `nginx-retry` and `haproxy-retry` are told to send again what failed, as far as they can.\n\n";
+            their client saw fail; **dead** where no request succeeds any more at the end; in brackets the time until one \
+            succeeded again. `nginx-retry` and `haproxy-retry` are set to send again what failed, as far as they can.\n\n";
     let mut table = Table::new(["fault", "what is done"].into_iter().chain(names.iter().copied()));
     for fault in FAULTS {
         let Some(of) = verdicts.get(fault.name) else { continue };
@@ -54,7 +54,7 @@ pub(super) fn page(
         out += &format!(
             "\n## Soak\n\nAll of them side by side for {} minutes, 50 requests a second each, an upstream each that resets one \
              connection or kept request in twenty. Three resets of one request in a row are more than two replays repair: that is \
-             told (502). The slope is that of the resident memory in the second half.\n\n",
+             reported (502). The slope is that of the resident memory in the second half.\n\n",
             args.soak_minutes
         );
         let mut table = Table::new(["", "requests", "faults", "failed", "memory MiB", "slope KiB a minute"]);

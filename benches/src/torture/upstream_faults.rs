@@ -41,7 +41,7 @@ async fn answers(case: &mut Case<'_>, plan: Plan) -> Result<Verdict> {
         tokio::time::sleep(PAUSE).await;
     }
     let verdict = case.verdict(asked, failed).await;
-    Ok(Verdict { note: format!("slowest answer {:.0} ms", slowest.as_secs_f64() * 1e3), ..verdict })
+    Ok(Verdict { note: format!("slowest response {:.0} ms", slowest.as_secs_f64() * 1e3), ..verdict })
 }
 
 pub(super) async fn at_accept(case: &mut Case<'_>) -> Result<Verdict> {
@@ -91,5 +91,5 @@ pub(super) async fn cut_late(case: &mut Case<'_>) -> Result<Verdict> {
     let (asked, ends) = streams(case, Plan::always(Fault::TruncateAfter(Mark::Events(10)))).await?;
     let count = |wanted: End| ends.iter().filter(|end| **end == wanted).count() as u64;
     let verdict = case.verdict(asked, count(End::LooksWhole)).await;
-    Ok(Verdict { note: format!("{} told as broken, {} whole", count(End::Told), count(End::Whole)), ..verdict })
+    Ok(Verdict { note: format!("{} reported as broken, {} whole", count(End::Reported), count(End::Whole)), ..verdict })
 }

@@ -94,9 +94,9 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
         "outcome",
         stats.outcomes.iter().map(|(k, v)| (*k, *v)),
     );
-    t.faults("absorbed_total", "Faults that no client saw.", &stats.absorbed);
-    t.faults("passed_on_total", "Faults that a client was told of.", &stats.passed_on);
-    t.single("rescued_total", "counter", "Requests that met faults, all absorbed, and were answered.", stats.rescued);
+    t.faults("retried_total", "Faults after which Leeward tried again.", &stats.retried);
+    t.faults("failed_total", "Faults with which a request failed.", &stats.failed);
+    t.single("rescued_total", "counter", "Requests that met faults and succeeded.", stats.rescued);
     t.single("replays_total", "counter", "Requests sent again after they had reached the upstream.", stats.replays);
     t.single(
         "replays_unknown_total",
@@ -127,8 +127,8 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
         "agent",
         stats.agents.iter().map(|(k, v)| (k.as_str(), *v)),
     );
-    t.summary("request_seconds", "Head of the request to the last byte of the answer.", &stats.latency_ms.total);
-    t.summary("first_byte_seconds", "Head of the request to the head of the answer.", &stats.latency_ms.first_byte);
+    t.summary("request_seconds", "Head of the request to the last byte of the response.", &stats.latency_ms.total);
+    t.summary("first_byte_seconds", "Head of the request to the head of the response.", &stats.latency_ms.first_byte);
     t.summary("own_seconds", "The part of it that Leeward took.", &stats.latency_ms.own);
     t.0
 }
@@ -143,7 +143,7 @@ mod tests {
     fn every_sample_has_its_family_and_a_number() {
         let traffic = Arc::new(Traffic::default());
         traffic.begin().from_agent("a\"b");
-        traffic.begin().pass_on(Cause::Tls, 1);
+        traffic.begin().failed_with(Cause::Tls, 1);
         let text = text(&Status::starting(), &traffic.snapshot());
         let mut family = "";
         for line in text.lines() {
@@ -155,8 +155,8 @@ mod tests {
             }
         }
         assert!(text.contains(r#"leeward_agent_requests_total{agent="a\"b"} 1"#), "{text}");
-        assert!(text.contains(r#"leeward_passed_on_total{cause="tls",phase="handshake",whose="network"} 1"#), "{text}");
-        for family in ["absorbed_total", "passed_on_total"] {
+        assert!(text.contains(r#"leeward_failed_total{cause="tls",phase="handshake",whose="network"} 1"#), "{text}");
+        for family in ["retried_total", "failed_total"] {
             let samples = text.lines().filter(|l| l.starts_with(&format!("leeward_{family}{{"))).count();
             assert_eq!(samples, Cause::ALL.len(), "one sample a cause in {family}");
         }

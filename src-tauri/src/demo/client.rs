@@ -47,7 +47,7 @@ pub(super) enum Failure {
     Reset,
     #[error("connection closed early")]
     Closed,
-    #[error("no answer in time")]
+    #[error("no response in time")]
     TimedOut,
     #[error("not HTTP")]
     Garbage,

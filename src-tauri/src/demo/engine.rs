@@ -48,8 +48,8 @@ impl Proxied {
     }
 
     /// Faults that no client saw.
-    pub(super) fn absorbed(&self) -> u64 {
-        self.engine.traffic().snapshot().absorbed_total
+    pub(super) fn retried(&self) -> u64 {
+        self.engine.traffic().snapshot().retried_total
     }
 
     /// Ends it and removes its folder.

@@ -147,11 +147,11 @@ impl Display for Report {
         let Comparison { without, leeward } = &self.starts;
         writeln!(f, "\n2. {} agent starts of 4 requests at once; {PERCENT} % of the connections are reset\n", leeward.starts)?;
         write!(f, "{}", races(without, leeward))?;
-        writeln!(f, "\n3. One fault at a time: requests that failed, and faults that Leeward absorbed\n")?;
+        writeln!(f, "\n3. One fault at a time: requests that failed, and attempts that Leeward retried\n")?;
         write!(f, "{}", trials(&self.trials))?;
         f.write_str(LEGEND)?;
         if let Some(python) = python {
-            writeln!(f, "{OF_PYTHON}  {}'s library has it.", python.version)?;
+            writeln!(f, "{OF_PYTHON}  of {}'s own library.", python.version)?;
         }
         writeln!(f)?;
         for shortfall in self.shortfalls() {
@@ -166,22 +166,22 @@ impl Display for Report {
 
 const LEGEND: &str = "
   The clients retry nothing themselves, so that each fault shows. Everything is
-  real (sockets, resets, TLS) but one step: the naive listener closes its socket
-  on the first accept error, which Windows reports and Linux hides; here it asks
-  the accepted socket for it.
+  real (sockets, resets, TLS) except one step: the naive listener closes its
+  socket on the first accept error, which Windows reports and Linux hides; here
+  it asks the accepted socket for it.
   In 2, 40 % of new connections are reset, half before a byte is read and half
-  in the TLS handshake. Of the requests on a reused connection 20 % are reset
-  before the answer, and behind 20 % the connection is closed: only who keeps
-  connections meets these.
-  In 3, an answer that broke off before anything of it was shown is asked for
-  again, so the API does that work twice. In \"hold\" mode (off unless you want
-  it) an answer is shown when it is whole; otherwise one that breaks off behind
-  its first words is aborted, and your agent knows.
+  in the TLS handshake. Of the requests on a reused connection, 20 % are reset
+  before the response; after another 20 %, the connection is closed. Only a
+  client that keeps connections meets these two faults.
+  In 3, if a response breaks off before your agent has seen any of it, Leeward
+  asks again, so the API does that work twice. In \"hold\" mode (off by default)
+  Leeward buffers the whole response; otherwise it aborts a stream that breaks
+  off after its first content, so that your agent notices.
 ";
 
-/// Windows has that loop and its error; elsewhere it is told of the reset as the naive listener is.
-const OF_PYTHON: &str = "  CPython asyncio is the first report's own system, told of the reset in the
-  same way; its process lives on. It is the Proactor event loop as
+/// Windows has that loop and its error; elsewhere the reset is reported to it as to the naive listener.
+const OF_PYTHON: &str = "  CPython asyncio is the system of the first bug report; the reset is reported
+  to it in the same way, and its process goes on. It is the Proactor event loop
 ";
 
 fn storms<const COLUMNS: usize>(names: [&str; COLUMNS], storms: [&Storm; COLUMNS]) -> Table<COLUMNS> {
@@ -197,20 +197,20 @@ fn storms<const COLUMNS: usize>(names: [&str; COLUMNS], storms: [&Storm; COLUMNS
     let mut row = |what, figure: &dyn Fn(&Storm) -> String| table.add(what, storms.map(figure));
     row("resets that reached the listener", &|s| s.resets.to_string());
     row("connections refused", &|s| s.refused.to_string());
-    row("/health answered", &|s| s.health_ok.to_string());
+    row("/health succeeded", &|s| s.health_ok.to_string());
     row("/health failed", &|s| s.health_failed.to_string());
-    row("first failed after client", &lost);
-    row("listener, at the end", &|s| listener(s).to_owned());
+    row("first failure after client", &lost);
+    row("listener at the end", &|s| listener(s).to_owned());
     row("slowest /health", &slowest);
     row("time", &|s| seconds(s.took_ms));
     table
 }
 
 fn trials(all: &[Trial]) -> Table<3> {
-    let mut table = Table::new(["direct", "Leeward", "absorbed"]);
+    let mut table = Table::new(["direct", "Leeward", "retried"]);
     for Trial { title, without, leeward, .. } in all {
-        let absorbed = leeward.absorbed.map_or("-".to_owned(), |n| n.to_string());
-        table.add(*title, [share(without.failed, without.requests), share(leeward.failed, leeward.requests), absorbed]);
+        let retried = leeward.retried.map_or("-".to_owned(), |n| n.to_string());
+        table.add(*title, [share(without.failed, without.requests), share(leeward.failed, leeward.requests), retried]);
     }
     table
 }
@@ -224,7 +224,7 @@ fn races(without: &Starts, leeward: &Starts) -> Table<2> {
         let count = |s: &Starts| s.failures.get(reason).copied().unwrap_or(0);
         table.row(format!("  {reason}"), count(without), count(leeward));
     }
-    table.row("faults that struck", struck(without), struck(leeward));
+    table.row("faults that occurred", struck(without), struck(leeward));
     let kinds = without.upstream.faults.keys().chain(leeward.upstream.faults.keys()).collect::<BTreeSet<_>>();
     for kind in kinds {
         let count = |s: &Starts| s.upstream.faults.get(kind).copied().unwrap_or(0);
@@ -233,8 +233,8 @@ fn races(without: &Starts, leeward: &Starts) -> Table<2> {
     table.row("connections tried at the upstream", without.upstream.connections, leeward.upstream.connections);
     table.row("requests that the upstream read", without.upstream.requests, leeward.upstream.requests);
     table.row("requests that the upstream answered", without.upstream.answered, leeward.upstream.answered);
-    let absorbed = |s: &Starts| s.absorbed.map_or("-".to_owned(), |n| n.to_string());
-    table.row("faults absorbed", absorbed(without), absorbed(leeward));
+    let retried = |s: &Starts| s.retried.map_or("-".to_owned(), |n| n.to_string());
+    table.row("attempts that Leeward retried", retried(without), retried(leeward));
     let times = |s: &Starts| format!("{} / {} ms", s.start_p50_ms, s.start_p99_ms);
     table.row("time of one start, p50 / p99", times(without), times(leeward));
     table.row("time", seconds(without.took_ms), seconds(leeward.took_ms));

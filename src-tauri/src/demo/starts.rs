@@ -35,8 +35,8 @@ pub struct Starts {
     pub failures: BTreeMap<String, u64>,
     /// What reached the upstream.
     pub upstream: Reached,
-    /// Faults that never reached an agent; `None` where nobody absorbs.
-    pub absorbed: Option<u64>,
+    /// Attempts that Leeward retried; `None` without Leeward.
+    pub retried: Option<u64>,
     /// Half of the starts took at most this long, in milliseconds.
     pub start_p50_ms: u64,
     /// 99 in 100 starts took at most this long, in milliseconds.
@@ -136,7 +136,7 @@ pub(super) async fn race(
         failed: failures.values().sum(),
         failures,
         upstream: Reached::of(upstream),
-        absorbed: None,
+        retried: None,
         start_p50_ms: percentile(50),
         start_p99_ms: percentile(99),
         took_ms: began.elapsed().as_millis() as u64,

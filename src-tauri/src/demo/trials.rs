@@ -134,16 +134,16 @@ pub struct Tally {
     pub failures: BTreeMap<String, u64>,
     /// What reached the upstream.
     pub upstream: Reached,
-    /// Faults that never reached the client; `None` where nobody absorbs.
-    pub absorbed: Option<u64>,
+    /// Attempts that Leeward retried; `None` without Leeward.
+    pub retried: Option<u64>,
     /// All requests, in milliseconds.
     pub took_ms: u64,
 }
 
 impl From<Starts> for Tally {
     fn from(starts: Starts) -> Self {
-        let Starts { requests, failed, failures, upstream, absorbed, took_ms, .. } = starts;
-        Self { requests, failed, failures, upstream, absorbed, took_ms }
+        let Starts { requests, failed, failures, upstream, retried, took_ms, .. } = starts;
+        Self { requests, failed, failures, upstream, retried, took_ms }
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) async fn run(kind: Kind, requests: u64, step: Step<'_>) -> Result<Tri
     let sheltered = Proxied::start(&upstream, mode).await?;
     let client = Client::plain(sheltered.address());
     let mut leeward = ask(kind, &client, &upstream, requests, &mut |n| step(per_column + n)).await?;
-    leeward.absorbed = Some(sheltered.absorbed());
+    leeward.retried = Some(sheltered.retried());
     sheltered.stop().await?;
     Ok(Trial { name: kind.name(), title: kind.title(), repeats_work: kind.repeats_work(), without, leeward })
 }
@@ -186,7 +186,7 @@ async fn ask(kind: Kind, client: &Client, upstream: &Upstream, requests: u64, st
         failed: failures.values().sum(),
         failures,
         upstream: Reached::of(upstream),
-        absorbed: None,
+        retried: None,
         took_ms: began.elapsed().as_millis() as u64,
     })
 }

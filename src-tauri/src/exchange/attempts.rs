@@ -279,7 +279,7 @@ impl Attempts {
     /// The request has failed for good: counted and logged; the client is told by the caller.
     pub(super) fn fail(mut self, failure: &Failure) {
         self.context.ticket.ends_as(Outcome::Failed);
-        self.context.ticket.pass_on(failure.cause, self.number);
+        self.context.ticket.failed_with(failure.cause, self.number);
         tracing::warn!(origin = %self.context.upstream.origin.endpoint, cause = failure.cause.as_str(), attempts = self.number, "failed: {}", failure.detail);
     }
 
@@ -300,15 +300,15 @@ impl Attempts {
         let Lease { connection, stale, parked } = checkout.await;
         self.waited += waiting.elapsed();
         for _ in 0..stale {
-            self.context.ticket.absorb(Cause::StalePooled, self.number);
+            self.context.ticket.count_retried(Cause::StalePooled, self.number);
         }
         let mut connection = connection?;
         self.retried += self.failed.take().map_or(Duration::ZERO, |at| at.elapsed());
         if parked {
-            self.context.ticket.absorb(Cause::CircuitOpen, self.number);
+            self.context.ticket.count_retried(Cause::CircuitOpen, self.number);
         }
-        for cause in connection.take_absorbed() {
-            self.context.ticket.absorb(cause, self.number);
+        for cause in connection.take_dial_faults() {
+            self.context.ticket.count_retried(cause, self.number);
         }
         self.context.exchange.traffic.exchange(connection.will_reuse());
         self.context.ticket.trace().sent(connection.will_reuse());

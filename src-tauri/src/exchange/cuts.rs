@@ -39,13 +39,13 @@ impl Cuts {
             times.retain(|at| at.elapsed() < policy.adaptive_within);
             if policy.mode == StreamMode::Adaptive && frequent(times, policy) {
                 let sentence = format!(
-                    "{} answers of {host} were cut within {:?}, so answers are gathered before they are passed on; this ends by itself",
+                    "{} responses of {host} broke off within {:?}, so Leeward buffers each one before it sends it on; this ends by itself",
                     times.len(),
                     policy.adaptive_within
                 );
-                health.set(Code::StreamsHeld, Some(host), sentence);
+                health.set(Code::ResponsesBuffered, Some(host), sentence);
             } else {
-                health.clear(Code::StreamsHeld, Some(host));
+                health.clear(Code::ResponsesBuffered, Some(host));
             }
             !times.is_empty()
         });

@@ -106,13 +106,13 @@ impl Relay {
         self.source.take_connection();
         self.ended = true;
         self.context.ticket.ends_as(Outcome::Cut);
-        self.context.ticket.pass_on(Cause::CutMidStream, self.attempts);
+        self.context.ticket.failed_with(Cause::CutMidStream, self.attempts);
         let endpoint = &self.context.upstream.origin.endpoint;
         // A broken download says nothing about streams, which are what gathering is for.
         if self.events.take().is_some() {
             self.context.exchange.shared.cuts.note(&endpoint.host);
         }
-        tracing::warn!(origin = %endpoint, "an answer was cut after it had begun: {why}");
+        tracing::warn!(origin = %endpoint, "a response was cut after it had begun: {why}");
         self.broken = Some(why);
     }
 

@@ -71,7 +71,7 @@ impl ResponseBuffer {
         loop {
             let Ok(frame) = timeout(self.silence, poll_fn(|cx| self.source.poll_frame(cx))).await else {
                 // It may still be running, so it is not asked for again (U13).
-                let detail = format!("its answer has been silent for {:?}", self.silence);
+                let detail = format!("its response has been silent for {:?}", self.silence);
                 return Buffered::Cut(Failure { cause: Cause::ResponseTimeout, detail });
             };
             let frame = match frame {
@@ -88,7 +88,7 @@ impl ResponseBuffer {
                 scanner.feed(data, |kind| self.content |= matches!(kind, Kind::Content | Kind::Last));
             }
             if let Err(why) = self.buffer.push(frame, self.memory, self.total) {
-                tracing::warn!("a buffered response is passed on before it is whole, because its file cannot be written: {why}");
+                tracing::warn!("a buffered response is sent on before it is whole, because its file cannot be written: {why}");
                 return Buffered::Commit;
             }
             if self.source.is_end() && !self.lacks_its_end() {
@@ -117,7 +117,7 @@ impl ResponseBuffer {
     }
 
     fn cut(&self, detail: String) -> Buffered {
-        let cause = if self.delivery.waits_for_the_end() { Cause::CutWhileHeld } else { Cause::CutBeforeContent };
+        let cause = if self.delivery.waits_for_the_end() { Cause::CutWhileBuffered } else { Cause::CutBeforeContent };
         Buffered::Cut(Failure { cause, detail })
     }
 

@@ -115,7 +115,7 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
         }
         // U8: processed, and nothing of it was shown. U11: the same after a long time, in which the client was kept waiting.
         Cause::CutBeforeContent if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline / 2),
-        Cause::CutWhileHeld if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline),
+        Cause::CutWhileBuffered if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline),
         // U12: declined; only where the user wants it, and only for as long as the API asks.
         Cause::Declined if policy.server_errors && attempt.kind != Kind::NotReplayable && !attempt.client_retries => {
             match attempt.retry_after {
@@ -136,7 +136,7 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
         | Cause::ReusedReset
         | Cause::FreshReset
         | Cause::CutBeforeContent
-        | Cause::CutWhileHeld
+        | Cause::CutWhileBuffered
         | Cause::Declined => Verdict::Pass,
         // U3, U9, U13, U16: permanent, shown, still running, or waited for already.
         Cause::Certificate

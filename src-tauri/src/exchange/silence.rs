@@ -21,7 +21,7 @@ impl Silent {
         let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *hosts.entry(host.to_owned()).or_default() += 1;
         let sentence = format!(
-            "an answer of {host} has been silent for {lasted:?}; the API may be busy, or the network may have lost the connection"
+            "a response of {host} has been silent for {lasted:?}; the API may be busy, or the network may have lost the connection"
         );
         health.set(Code::StreamSilent, Some(host), sentence);
         SilentStream { all: self.clone(), health: health.clone(), host: host.to_owned() }

@@ -18,6 +18,9 @@ const BUSY: Duration = Duration::from_secs(1);
 
 /// `fault`: one row each. `period`: counts of five minutes, so that a chart need not read every fault, and latencies as
 /// histograms, because percentiles of percentiles are none.
+///
+/// Files of users have these columns, so two keep the names of an older version: `absorbed` is what the code calls
+/// `retried`, `passed_on` is `failed`.
 const SCHEMA: &str = "
     CREATE TABLE fault (
         at INTEGER NOT NULL,

@@ -59,8 +59,8 @@ impl Period {
     pub(super) fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
         for (name, sum) in [
             ("requests", &mut self.requests),
-            ("absorbed", &mut self.faults.absorbed),
-            ("passed_on", &mut self.faults.passed_on),
+            ("absorbed", &mut self.faults.retried),
+            ("passed_on", &mut self.faults.failed),
             ("rescued", &mut self.rescued),
             ("replays", &mut self.replays),
             ("replays_unknown", &mut self.replays_unknown),
@@ -96,8 +96,8 @@ impl Period {
             ":at": at,
             ":requests": self.requests.cast_signed(),
             ":outcomes": outcomes,
-            ":absorbed": self.faults.absorbed.cast_signed(),
-            ":passed_on": self.faults.passed_on.cast_signed(),
+            ":absorbed": self.faults.retried.cast_signed(),
+            ":passed_on": self.faults.failed.cast_signed(),
             ":rescued": self.rescued.cast_signed(),
             ":replays": self.replays.cast_signed(),
             ":replays_unknown": self.replays_unknown.cast_signed(),
@@ -113,8 +113,8 @@ impl Period {
         Counts {
             requests: self.requests,
             outcomes: self.outcomes,
-            absorbed_total: self.faults.absorbed,
-            passed_on_total: self.faults.passed_on,
+            retried_total: self.faults.retried,
+            failed_total: self.faults.failed,
             rescued: self.rescued,
             replays: self.replays,
             replays_unknown: self.replays_unknown,

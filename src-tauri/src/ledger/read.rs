@@ -8,6 +8,14 @@ use crate::status::{
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
 
+/// Causes and phases that an older version wrote under another name, and the name of today.
+const RENAMED: [(&str, &str); 2] = [("cut-while-held", "cut-while-buffered"), ("answer", "response")];
+
+/// The name of today for a stored one.
+fn present(stored: String) -> String {
+    RENAMED.iter().find(|(old, _)| *old == stored).map_or(stored, |(_, new)| (*new).to_owned())
+}
+
 /// The history of a span, all of it as of one moment.
 pub(super) fn history(db: &mut Connection, span: &Span) -> Result<History, StoreError> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Deferred)?;
@@ -31,21 +39,22 @@ pub(super) fn history(db: &mut Connection, span: &Span) -> Result<History, Store
         step.1.add(row)?;
     }
     finish(step);
-    let (mut absorbed, mut passed_on, mut whose) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut retried, mut failed, mut whose) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut by_phase: BTreeMap<String, FaultCount> = BTreeMap::new();
     let mut groups = tx.prepare(
         "SELECT cause, phase, whose, absorbed, count(*) FROM fault WHERE at >= ? AND at < ? GROUP BY cause, phase, whose, absorbed",
     )?;
     let mut rows = groups.query(within)?;
     while let Some(row) = rows.next()? {
-        let (unseen, count) = (row.get::<_, bool>(3)?, row.get::<_, i64>(4)?.cast_unsigned());
-        let phase = by_phase.entry(row.get(1)?).or_default();
-        if unseen {
-            phase.absorbed += count;
-            *absorbed.entry(row.get(0)?).or_default() += count;
+        let (was_retried, count) = (row.get::<_, bool>(3)?, row.get::<_, i64>(4)?.cast_unsigned());
+        let (cause, phase) = (present(row.get(0)?), present(row.get(1)?));
+        let phase = by_phase.entry(phase).or_default();
+        if was_retried {
+            phase.retried += count;
+            *retried.entry(cause).or_default() += count;
         } else {
-            phase.passed_on += count;
-            *passed_on.entry(row.get(0)?).or_default() += count;
+            phase.failed += count;
+            *failed.entry(cause).or_default() += count;
             *whose.entry(row.get(2)?).or_default() += count;
         }
     }
@@ -55,8 +64,8 @@ pub(super) fn history(db: &mut Connection, span: &Span) -> Result<History, Store
         step_ms: span.step_ms,
         lost: all.lost,
         counts: all.counts(),
-        absorbed,
-        passed_on,
+        retried,
+        failed,
         by_phase,
         whose,
         buckets,
@@ -73,10 +82,10 @@ fn faults(db: &Connection, within: [i64; 2], limit: usize) -> Result<Vec<Entry>,
             at_unix_ms: row.get::<_, i64>("at")?.cast_unsigned(),
             agent: row.get("agent")?,
             upstream: row.get("upstream")?,
-            phase: row.get("phase")?,
-            cause: row.get("cause")?,
+            phase: present(row.get("phase")?),
+            cause: present(row.get("cause")?),
             whose: row.get("whose")?,
-            absorbed: row.get("absorbed")?,
+            retried: row.get("absorbed")?,
             attempt: row.get("attempt")?,
             took_ms: row.get::<_, i64>("took_ms")?.cast_unsigned(),
         })
@@ -89,7 +98,7 @@ pub(super) fn faults_since(db: &Connection, since_unix_ms: u64) -> Result<FaultC
     let query = "SELECT coalesce(sum(absorbed), 0), coalesce(sum(passed_on), 0) FROM period WHERE at >= ?";
     let number = |n: i64| n.cast_unsigned();
     Ok(db.query_row(query, [since_unix_ms.cast_signed()], |row| {
-        Ok(FaultCount { absorbed: number(row.get(0)?), passed_on: number(row.get(1)?) })
+        Ok(FaultCount { retried: number(row.get(0)?), failed: number(row.get(1)?) })
     })?)
 }
 
@@ -98,4 +107,34 @@ pub(super) fn day_began() -> Result<u64, StoreError> {
     let db = Connection::open_in_memory()?;
     let seconds: i64 = db.query_row("SELECT unixepoch('now', 'localtime', 'start of day', 'utc')", [], |row| row.get(0))?;
     Ok(u64::try_from(seconds).unwrap_or_default() * 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ledger::{file, store},
+        status::faults::{Cause, Fault},
+    };
+    use std::time::Duration;
+
+    #[test]
+    fn names_that_an_older_version_wrote_are_read_as_those_of_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut db = file::open(&folder.path().join("ledger.sqlite")).unwrap();
+        let fault = |cause, retried| {
+            let (agent, upstream, took) = (None, "default".to_owned(), Duration::from_millis(7));
+            Fault { at_unix_ms: 1, agent, upstream, cause, retried, attempt: 1, took }
+        };
+        let faults = [fault(Cause::CutWhileBuffered, false), fault(Cause::FreshReset, true)];
+        store::write(&mut db, &faults, Period::default(), 1).unwrap();
+        let older = "UPDATE fault SET cause = 'cut-while-held', phase = 'answer' WHERE cause = 'cut-while-buffered'";
+        assert_eq!(db.execute(older, []).unwrap(), 1);
+        let span = Span { since_unix_ms: 0, until_unix_ms: 2, step_ms: 1, faults: 9 };
+        let history = history(&mut db, &span).unwrap();
+        assert_eq!((history.failed["cut-while-buffered"], history.by_phase["response"].failed), (1, 1));
+        assert_eq!((history.retried["fresh-reset"], history.by_phase["wait"].retried), (1, 1), "other names stay");
+        let names: Vec<_> = history.faults.iter().map(|f| (f.cause.as_str(), f.phase.as_str())).collect();
+        assert_eq!(names, [("fresh-reset", "wait"), ("cut-while-buffered", "response")]);
+    }
 }

@@ -24,7 +24,7 @@ pub(super) fn write(db: &mut Connection, faults: &[Fault], counted: Period, now_
                 ":phase": fault.cause.phase().as_str(),
                 ":cause": fault.cause.as_str(),
                 ":whose": fault.cause.whose().as_str(),
-                ":absorbed": fault.absorbed,
+                ":absorbed": fault.retried,
                 ":attempt": fault.attempt,
                 ":took_ms": i64::try_from(fault.took.as_millis()).unwrap_or(i64::MAX),
             })?;

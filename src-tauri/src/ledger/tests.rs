@@ -21,9 +21,9 @@ use std::{
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn fault(at_unix_ms: u64, cause: Cause, absorbed: bool) -> Fault {
+fn fault(at_unix_ms: u64, cause: Cause, retried: bool) -> Fault {
     let took = Duration::from_millis(7);
-    Fault { at_unix_ms, agent: Some("claude-cli".into()), upstream: "default".into(), cause, absorbed, attempt: 2, took }
+    Fault { at_unix_ms, agent: Some("claude-cli".into()), upstream: "default".into(), cause, retried, attempt: 2, took }
 }
 
 fn span(since: &str) -> Span {
@@ -60,9 +60,9 @@ impl Kept {
         answer.blocking_recv().unwrap()
     }
 
-    fn absorb(&self, count: usize) {
+    fn count_retried(&self, count: usize) {
         for _ in 0..count {
-            self.traffic.begin().absorb(Cause::FreshReset, 1);
+            self.traffic.begin().count_retried(Cause::FreshReset, 1);
         }
     }
 
@@ -102,8 +102,8 @@ fn what_happened_is_told_now_and_after_the_end() {
     let mut ticket = kept.traffic.begin();
     ticket.from_agent("claude-cli");
     ticket.toward(kept.traffic.upstream("default"));
-    ticket.absorb(Cause::StalePooled, 1);
-    ticket.pass_on(Cause::Certificate, 2);
+    ticket.count_retried(Cause::StalePooled, 1);
+    ticket.failed_with(Cause::Certificate, 2);
     drop(ticket);
     let now = kept.ask().unwrap();
     #[cfg(unix)]
@@ -117,12 +117,12 @@ fn what_happened_is_told_now_and_after_the_end() {
     let later = read(&config.paths, &span("1h")).unwrap().unwrap();
     for history in [now, later] {
         assert_eq!((history.counts.requests, history.counts.outcomes["client-gone"], history.lost), (1, 1, 0));
-        assert_eq!((history.counts.absorbed_total, history.counts.passed_on_total), (1, 1));
-        assert_eq!((history.absorbed["stale-pooled"], history.passed_on["certificate"]), (1, 1));
-        assert_eq!((history.by_phase["pool"].absorbed, history.whose["company-proxy"]), (1, 1));
+        assert_eq!((history.counts.retried_total, history.counts.failed_total), (1, 1));
+        assert_eq!((history.retried["stale-pooled"], history.failed["certificate"]), (1, 1));
+        assert_eq!((history.by_phase["pool"].retried, history.whose["company-proxy"]), (1, 1));
         assert_eq!((history.buckets.len(), history.buckets[0].counts.latency_ms.total.count), (1, 1));
         let [newest, oldest] = history.faults.as_slice() else { panic!("{:?}", history.faults) };
-        assert_eq!((newest.cause.as_str(), newest.phase.as_str(), newest.absorbed), ("certificate", "handshake", false));
+        assert_eq!((newest.cause.as_str(), newest.phase.as_str(), newest.retried), ("certificate", "handshake", false));
         assert_eq!((oldest.agent.as_deref(), oldest.upstream.as_str(), oldest.attempt), (Some("claude-cli"), "default", 1));
     }
 }
@@ -130,17 +130,17 @@ fn what_happened_is_told_now_and_after_the_end() {
 #[test]
 fn a_second_process_adds_to_the_same_minutes_and_knows_today() {
     let kept = Kept::start(|_, _| {});
-    kept.absorb(3);
+    kept.count_retried(3);
     let (home, config) = kept.end();
     let from = config.paths.ledger_file();
     let kept = Kept::start(|to, _| {
         std::fs::copy(&from, to).unwrap();
     });
     drop(home);
-    kept.absorb(2);
-    until("earlier processes are counted", || kept.traffic.snapshot().today.absorbed == 5);
+    kept.count_retried(2);
+    until("earlier processes are counted", || kept.traffic.snapshot().today.retried == 5);
     let history = kept.ask().unwrap();
-    assert_eq!((history.counts.absorbed_total, history.absorbed["fresh-reset"], history.faults.len()), (5, 5, 5));
+    assert_eq!((history.counts.retried_total, history.retried["fresh-reset"], history.faults.len()), (5, 5, 5));
     assert_eq!(history.buckets.iter().map(|b| b.counts.requests).sum::<u64>(), 5);
 }
 
@@ -153,12 +153,12 @@ fn two_processes_may_write_at_once() {
     let traffic = Arc::new(Traffic::default());
     let other = Ledger::start(&kept.config, kept.health.clone(), &traffic, asked);
     for _ in 0..50 {
-        kept.absorb(1);
-        traffic.begin().absorb(Cause::Dns, 1);
+        kept.count_retried(1);
+        traffic.begin().count_retried(Cause::Dns, 1);
     }
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(other.end());
     let history = kept.ask().unwrap();
-    assert_eq!((history.absorbed["dns"], history.absorbed["fresh-reset"], history.counts.absorbed_total), (50, 50, 100));
+    assert_eq!((history.retried["dns"], history.retried["fresh-reset"], history.counts.retried_total), (50, 50, 100));
 }
 
 /// Every kind of damage: the file is kept aside, a new one takes what comes, and nothing is wrong any more.
@@ -190,9 +190,9 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     ];
     for (what, damage) in damages {
         let kept = Kept::start(|file, _| damage(file));
-        kept.absorb(1);
+        kept.count_retried(1);
         let history = kept.ask().unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert_eq!(history.counts.absorbed_total, 1, "{what}");
+        assert_eq!(history.counts.retried_total, 1, "{what}");
         assert_eq!(kept.condition(), None, "{what}");
         let aside = kept.files().iter().filter(|n| n.starts_with("ledger.corrupt-") && n.ends_with(".sqlite")).count();
         assert_eq!(aside, 1, "{what}: {:?}", kept.files());
@@ -229,12 +229,12 @@ fn a_truncated_log_costs_its_last_entries_at_most() {
 #[test]
 fn damage_that_is_found_while_it_is_used_is_no_different() {
     let kept = Kept::start(|_, _| {});
-    kept.absorb(1);
+    kept.count_retried(1);
     kept.ask().unwrap();
     let other = Connection::open(kept.config.paths.ledger_file()).unwrap();
     other.execute_batch("DROP TABLE period").unwrap();
     drop(other);
-    kept.absorb(1);
+    kept.count_retried(1);
     until("the new file has what was not written", || kept.ask().is_ok_and(|h| h.faults.len() == 1));
     assert_eq!(kept.condition(), None);
 }
@@ -259,12 +259,12 @@ fn a_file_that_cannot_be_used_is_tried_again() {
     until("it is told", || kept.condition().is_some());
     let sentence = kept.condition().unwrap().sentence;
     assert!(sentence.contains("ledger.sqlite") && sentence.contains("tries again"), "{sentence}");
-    kept.absorb(300); // more than a batch
+    kept.count_retried(300); // more than a batch
     assert!(kept.ask().unwrap_err().contains("not kept at the moment"));
     std::fs::remove_dir(kept.config.paths.ledger_file()).unwrap();
     until("it is well again", || kept.condition().is_none());
     let history = kept.ask().unwrap();
-    assert_eq!((history.counts.absorbed_total, history.absorbed["fresh-reset"], history.lost), (300, 300, 0));
+    assert_eq!((history.counts.retried_total, history.retried["fresh-reset"], history.lost), (300, 300, 0));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_locked_file_is_waited_for() {
     kept.ask().unwrap();
     let other = Connection::open(kept.config.paths.ledger_file()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    kept.absorb(1);
+    kept.count_retried(1);
     until("it is told", || kept.condition().is_some_and(|c| c.sentence.contains("locked")));
     other.execute_batch("ROLLBACK").unwrap();
     until("it is well again", || kept.condition().is_none());
@@ -302,7 +302,7 @@ fn a_file_that_somebody_removes_is_begun_anew() {
         std::fs::remove_file(kept.config.paths.state_dir.join(name)).ok();
     }
     until("there is one again", || kept.config.paths.ledger_file().exists());
-    kept.absorb(1);
+    kept.count_retried(1);
     assert_eq!(kept.ask().unwrap().faults.len(), 1);
 }
 
@@ -350,11 +350,11 @@ fn a_storm_is_counted_whole() {
     kept.ask().unwrap();
     let other = Connection::open(kept.config.paths.ledger_file()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    kept.absorb(20_000);
+    kept.count_retried(20_000);
     other.execute_batch("ROLLBACK").unwrap();
-    until("it is written", || kept.ask().is_ok_and(|h| h.counts.absorbed_total == 20_000));
+    until("it is written", || kept.ask().is_ok_and(|h| h.counts.retried_total == 20_000));
     let history = kept.ask().unwrap();
-    let written = history.absorbed["fresh-reset"];
+    let written = history.retried["fresh-reset"];
     assert_eq!(written + history.lost, 20_000);
     assert!(written >= 4096 && history.lost > 0, "{written} {}", history.lost);
 }
@@ -362,16 +362,16 @@ fn a_storm_is_counted_whole() {
 #[test]
 fn without_a_ledger_nothing_is_opened_until_it_is_wanted() {
     let kept = Kept::start(|_, config| config.ledger.enabled = false);
-    kept.absorb(1);
+    kept.count_retried(1);
     assert!(kept.ask().unwrap_err().contains("ledger.enabled"));
     assert_eq!(kept.files(), [""; 0]);
     let mut config = kept.config.clone();
     config.ledger.enabled = true;
     kept.ledger.configure(&config);
     until("it is open", || kept.ask().is_ok());
-    kept.absorb(2);
+    kept.count_retried(2);
     let history = kept.ask().unwrap();
-    assert_eq!((history.counts.absorbed_total, history.faults.len()), (2, 2), "what happened before stays out");
+    assert_eq!((history.counts.retried_total, history.faults.len()), (2, 2), "what happened before stays out");
     config.ledger.enabled = false;
     kept.ledger.configure(&config);
     until("it is closed", || kept.ask().is_err());

@@ -24,8 +24,8 @@ pub enum NetworkWhy {
     Woke,
     /// The clocks say that the machine, or this process, has slept.
     ClockJumped,
-    /// Somebody who knows said so: the tray's power events, a test.
-    Told,
+    /// Another part of Leeward reported it.
+    Reported,
 }
 
 impl NetworkWhy {
@@ -36,7 +36,7 @@ impl NetworkWhy {
             Self::Routes => "another default route",
             Self::Woke => "the machine woke from sleep",
             Self::ClockJumped => "the clock jumped, as after sleep",
-            Self::Told => "said by another part of Leeward",
+            Self::Reported => "reported by another part of Leeward",
         }
     }
 }

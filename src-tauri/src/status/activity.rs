@@ -11,11 +11,11 @@ pub enum Stage {
     Reading,
     /// It waits for a connection.
     Connecting,
-    /// It was given to a connection; there is no answer yet.
+    /// It was given to a connection; there is no response yet.
     Sent,
-    /// The answer is there and held back.
-    Held,
-    /// The answer is on its way to the client.
+    /// The response is there and buffered.
+    Buffering,
+    /// The response is on its way to the client.
     Streaming,
     /// Over.
     Done,
@@ -44,13 +44,13 @@ pub struct Activity {
     pub stage: Stage,
     /// What was tried, in order.
     pub attempts: Vec<Try>,
-    /// Until the answer's head went to the client, in milliseconds.
+    /// Until the response's head went to the client, in milliseconds.
     pub first_byte_ms: Option<f64>,
     /// Until its end, in milliseconds.
     pub took_ms: Option<f64>,
     /// Bytes of the request's body that came from the client.
     pub bytes_up: u64,
-    /// Bytes of answers' bodies that came from the upstream, those of answers that broke off included.
+    /// Bytes of responses' bodies that came from the upstream, those of responses that broke off included.
     pub bytes_down: u64,
     /// The status that the client got.
     pub status: Option<u16>,
@@ -68,7 +68,7 @@ pub struct Try {
     pub began_ms: f64,
     /// The request was given to a connection.
     pub sent_ms: Option<f64>,
-    /// The answer's head was there.
+    /// The response's head was there.
     pub head_ms: Option<f64>,
     /// It was over.
     pub ended_ms: Option<f64>,

@@ -21,13 +21,13 @@ named! {
     Outcome {
         /// Answered by the upstream with a status below 400.
         Answered = "answered",
-        /// Answered by the upstream with a status of 400 or more, passed on unchanged.
+        /// Answered by the upstream with a status of 400 or more, forwarded unchanged.
         Declined = "declined",
         /// Refused by the guard before it reached an upstream.
         Refused = "refused",
         /// Failed for good; the client got an error in its own dialect.
         Failed = "failed",
-        /// Cut after the answer had begun; the client's stream was aborted.
+        /// Cut after the response had begun; the client's stream was aborted.
         Cut = "cut",
         /// The client went away first.
         ClientGone = "client-gone",
@@ -49,15 +49,15 @@ named! {
         StalePooled = "stale-pooled",
         /// The connection broke before the whole request was out.
         WriteFailed = "write-failed",
-        /// A reused connection broke after the request, before any byte of the answer.
+        /// A reused connection broke after the request, before any byte of the response.
         ReusedReset = "reused-reset",
-        /// A fresh connection broke after the request, before any byte of the answer.
+        /// A fresh connection broke after the request, before any byte of the response.
         FreshReset = "fresh-reset",
         /// No response headers within the client's own deadline.
         ResponseTimeout = "response-timeout",
-        /// The answer was not HTTP.
+        /// The response was not HTTP.
         BadResponse = "bad-response",
-        /// The answer broke off in the middle.
+        /// The response broke off in the middle.
         CutMidStream = "cut-mid-stream",
         /// The upstream is Leeward itself.
         Loop = "loop",
@@ -67,10 +67,10 @@ named! {
         ProxyLogin = "proxy-login",
         /// The network took no byte of the request for too long.
         WriteStalled = "write-stalled",
-        /// The answer broke off before its first content, and the client had seen nothing of it.
+        /// The response broke off before its first content, and the client had seen nothing of it.
         CutBeforeContent = "cut-before-content",
-        /// The answer broke off while it was being gathered, and the client had seen nothing of it.
-        CutWhileHeld = "cut-while-held",
+        /// The response broke off while Leeward buffered it; the client had seen nothing of it.
+        CutWhileBuffered = "cut-while-buffered",
         /// The API refused for the moment and said when to come back.
         Declined = "declined",
         /// No connection to the upstream could be made for so long that requests were not even tried any more.
@@ -91,10 +91,10 @@ named! {
         Pool = "pool",
         /// The request was on its way out.
         Request = "request",
-        /// The request was out; no byte of the answer had come.
+        /// The request was out; no byte of the response had come.
         Wait = "wait",
-        /// The answer had begun.
-        Answer = "answer",
+        /// The response had begun.
+        Response = "response",
     }
 }
 
@@ -126,8 +126,8 @@ impl Cause {
             Self::StalePooled => Phase::Pool,
             Self::WriteFailed | Self::WriteStalled => Phase::Request,
             Self::ReusedReset | Self::FreshReset | Self::ResponseTimeout => Phase::Wait,
-            Self::BadResponse | Self::CutMidStream | Self::CutBeforeContent | Self::CutWhileHeld | Self::Declined => {
-                Phase::Answer
+            Self::BadResponse | Self::CutMidStream | Self::CutBeforeContent | Self::CutWhileBuffered | Self::Declined => {
+                Phase::Response
             }
         }
     }
@@ -145,7 +145,7 @@ impl Cause {
             | Self::BadResponse
             | Self::CutMidStream
             | Self::CutBeforeContent
-            | Self::CutWhileHeld => Whose::Edge,
+            | Self::CutWhileBuffered => Whose::Edge,
             Self::ResponseTimeout | Self::Declined => Whose::Api,
         }
     }
@@ -162,8 +162,8 @@ pub struct Fault {
     pub upstream: String,
     /// What went wrong; phase and owner follow from it.
     pub cause: Cause,
-    /// True when the client saw nothing of it.
-    pub absorbed: bool,
+    /// True when Leeward tried again, false when the request failed with it.
+    pub retried: bool,
     /// The attempt that failed, from 1.
     pub attempt: u32,
     /// Time since the request's head was read.

@@ -1,4 +1,4 @@
-//! What was absorbed and passed on over time, and how it is asked for. Data only: who keeps it is not said here.
+//! What was retried and what failed over time, and how it is asked for. Data only: who keeps it is not said here.
 
 use super::stats::{FaultCount, Percentiles};
 use serde::Serialize;
@@ -137,13 +137,13 @@ pub struct History {
     /// Everything counted.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Faults that no client saw, by cause.
-    pub absorbed: BTreeMap<String, u64>,
-    /// Faults that a client was told of, by cause.
-    pub passed_on: BTreeMap<String, u64>,
+    /// Faults after which Leeward tried again, by cause.
+    pub retried: BTreeMap<String, u64>,
+    /// Faults with which a request failed, by cause.
+    pub failed: BTreeMap<String, u64>,
     /// Both by how far the request was.
     pub by_phase: BTreeMap<String, FaultCount>,
-    /// Faults that a client was told of, by who has to look at them.
+    /// Faults with which a request failed, by who has to look at them.
     pub whose: BTreeMap<String, u64>,
     /// Faults that are counted and could not be written down one by one.
     pub lost: u64,
@@ -161,11 +161,11 @@ pub struct Counts {
     pub requests: u64,
     /// Requests by how they ended.
     pub outcomes: BTreeMap<String, u64>,
-    /// Faults that no client saw.
-    pub absorbed_total: u64,
-    /// Faults that a client was told of.
-    pub passed_on_total: u64,
-    /// Requests that met faults, all of them absorbed, and were answered by the upstream.
+    /// Faults after which Leeward tried again.
+    pub retried_total: u64,
+    /// Faults with which a request failed.
+    pub failed_total: u64,
+    /// Requests that met faults and succeeded.
     pub rescued: u64,
     /// Requests that were sent again.
     pub replays: u64,
@@ -179,9 +179,9 @@ pub struct Counts {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Latency {
-    /// From the request's head to the answer's last byte.
+    /// From the request's head to the response's last byte.
     pub total: Percentiles,
-    /// From the request's head to the answer's head.
+    /// From the request's head to the response's head.
     pub first_byte: Percentiles,
 }
 
@@ -212,8 +212,8 @@ pub struct Entry {
     pub cause: String,
     /// Who has to look at it.
     pub whose: String,
-    /// Whether no client saw it.
-    pub absorbed: bool,
+    /// Whether Leeward tried again; if not, the request failed with it.
+    pub retried: bool,
     /// The attempt that failed, from 1.
     pub attempt: u32,
     /// Milliseconds since the request's head was read.

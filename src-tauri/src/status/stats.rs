@@ -17,19 +17,19 @@ pub struct Stats {
     pub in_flight: u64,
     /// Requests by how they ended.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// Faults that no client saw, by cause.
-    pub absorbed: BTreeMap<&'static str, u64>,
+    /// Faults after which Leeward tried again, by cause.
+    pub retried: BTreeMap<&'static str, u64>,
     /// Their sum.
-    pub absorbed_total: u64,
-    /// Faults that a client was told of, by cause.
-    pub passed_on: BTreeMap<&'static str, u64>,
+    pub retried_total: u64,
+    /// Faults with which a request failed, by cause.
+    pub failed: BTreeMap<&'static str, u64>,
     /// Both of the present day, by this machine's clock; those of earlier processes included where a history is kept.
     pub today: FaultCount,
     /// Both by how far the request was.
     pub by_phase: BTreeMap<&'static str, FaultCount>,
-    /// Faults that a client was told of, by who has to look at them.
+    /// Faults with which a request failed, by who has to look at them.
     pub whose: BTreeMap<&'static str, u64>,
-    /// Requests that met faults, all of them absorbed, and were answered by the upstream.
+    /// Requests that met faults and succeeded.
     pub rescued: u64,
     /// Requests that were sent again after they had reached the upstream.
     pub replays: u64,
@@ -51,27 +51,27 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct FaultCount {
-    /// No client saw them.
-    pub absorbed: u64,
-    /// A client was told of them.
-    pub passed_on: u64,
+    /// Leeward tried again after them.
+    pub retried: u64,
+    /// Requests failed with them.
+    pub failed: u64,
 }
 
 /// By phase; every phase is there.
-pub(crate) fn by_phase(absorbed: &[u64], passed_on: &[u64]) -> BTreeMap<&'static str, FaultCount> {
+pub(crate) fn by_phase(retried: &[u64], failed: &[u64]) -> BTreeMap<&'static str, FaultCount> {
     let mut map: BTreeMap<_, FaultCount> = Phase::ALL.iter().map(|p| (p.as_str(), FaultCount::default())).collect();
-    for ((cause, absorbed), passed_on) in Cause::ALL.iter().zip(absorbed).zip(passed_on) {
+    for ((cause, retried), failed) in Cause::ALL.iter().zip(retried).zip(failed) {
         let count = map.entry(cause.phase().as_str()).or_default();
-        count.absorbed += absorbed;
-        count.passed_on += passed_on;
+        count.retried += retried;
+        count.failed += failed;
     }
     map
 }
 
 /// By who has to look at it; everybody is there.
-pub(crate) fn by_whose(passed_on: &[u64]) -> BTreeMap<&'static str, u64> {
+pub(crate) fn by_whose(failed: &[u64]) -> BTreeMap<&'static str, u64> {
     let mut map: BTreeMap<_, u64> = Whose::ALL.iter().map(|w| (w.as_str(), 0)).collect();
-    for (cause, count) in Cause::ALL.iter().zip(passed_on) {
+    for (cause, count) in Cause::ALL.iter().zip(failed) {
         *map.entry(cause.whose().as_str()).or_default() += count;
     }
     map
@@ -118,19 +118,19 @@ pub struct OriginStats {
 pub struct UpstreamStats {
     /// Requests to it.
     pub requests: u64,
-    /// Faults that no client saw.
-    pub absorbed: u64,
-    /// Faults that a client was told of.
-    pub passed_on: u64,
+    /// Faults after which Leeward tried again.
+    pub retried: u64,
+    /// Faults with which a request failed.
+    pub failed: u64,
 }
 
 /// Latencies of requests to upstreams.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct LatencyMs {
-    /// From the request's head to the answer's last byte.
+    /// From the request's head to the response's last byte.
     pub total: Percentiles,
-    /// From the request's head to the answer's head.
+    /// From the request's head to the response's head.
     pub first_byte: Percentiles,
     /// The part of it that Leeward itself took.
     pub own: Percentiles,

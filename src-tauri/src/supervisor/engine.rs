@@ -167,7 +167,7 @@ impl Engine {
     /// Treats the network as changed from now on, as after sleep: for whoever knows what the system did not tell us.
     pub fn network_changed(&self) {
         // Full: one that waits does the same. Closed: the engine is ending.
-        self.network.try_send(NetworkNews::Changed { why: NetworkWhy::Told, fingerprint: None }).ok();
+        self.network.try_send(NetworkNews::Changed { why: NetworkWhy::Reported, fingerprint: None }).ok();
     }
 
     /// Stops accepting, lets requests in flight finish for at most `drain`, and waits for the end. Blocks.

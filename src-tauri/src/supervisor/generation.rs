@@ -118,7 +118,7 @@ fn live(
     let Start { number, config, shared, socket, address, adopt, events } = start;
     let ended = |why: String| {
         if let Err(e) = events.try_send(Event::Ended { generation: number, why }) {
-            tracing::error!(generation = number, "the supervisor could not be told: {e}");
+            tracing::error!(generation = number, "the message to the supervisor was lost: {e}");
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

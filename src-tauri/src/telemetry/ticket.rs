@@ -24,9 +24,9 @@ pub struct Ticket {
     agent: Option<String>,
     outcome: Outcome,
     trace: Trace,
-    /// Whether it met faults that were absorbed, and any that was not.
-    absorbed: AtomicBool,
-    passed_on: AtomicBool,
+    /// Whether an attempt was retried, and whether the request failed.
+    retried: AtomicBool,
+    failed: AtomicBool,
 }
 
 impl Ticket {
@@ -40,8 +40,8 @@ impl Ticket {
             agent: None,
             outcome: Outcome::ClientGone,
             trace: Trace::default(),
-            absorbed: AtomicBool::new(false),
-            passed_on: AtomicBool::new(false),
+            retried: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
         }
     }
 
@@ -80,13 +80,13 @@ impl Ticket {
         self.trace.first_byte();
     }
 
-    /// A fault of its `attempt` that the client never sees.
-    pub fn absorb(&self, cause: Cause, attempt: u32) {
+    /// A fault of its `attempt` after which Leeward tried again; the client never sees it.
+    pub fn count_retried(&self, cause: Cause, attempt: u32) {
         self.fault(cause, attempt, true);
     }
 
-    /// A fault that the client is told of, after so many attempts.
-    pub fn pass_on(&self, cause: Cause, attempt: u32) {
+    /// The fault with which the request failed, after so many attempts.
+    pub fn failed_with(&self, cause: Cause, attempt: u32) {
         self.trace.breaks(cause);
         self.fault(cause, attempt, false);
     }
@@ -97,22 +97,22 @@ impl Ticket {
         if replay {
             self.trace.will_replay();
         }
-        self.absorb(cause, attempt);
+        self.count_retried(cause, attempt);
     }
 
-    pub(super) fn fault(&self, cause: Cause, attempt: u32, absorbed: bool) {
-        let all = if absorbed { &self.traffic.absorbed } else { &self.traffic.passed_on };
+    pub(super) fn fault(&self, cause: Cause, attempt: u32, retried: bool) {
+        let all = if retried { &self.traffic.retried } else { &self.traffic.failed };
         all[cause as usize].fetch_add(1, Relaxed);
-        if absorbed { &self.absorbed } else { &self.passed_on }.store(true, Relaxed);
+        if retried { &self.retried } else { &self.failed }.store(true, Relaxed);
         if let Some(upstream) = &self.upstream {
-            if absorbed { &upstream.absorbed } else { &upstream.passed_on }.fetch_add(1, Relaxed);
+            if retried { &upstream.retried } else { &upstream.failed }.fetch_add(1, Relaxed);
         }
         let fault = Fault {
             at_unix_ms: crate::health::unix_ms(),
             agent: self.agent.clone(),
             upstream: self.upstream.as_ref().map(|u| u.name.clone()).unwrap_or_default(),
             cause,
-            absorbed,
+            retried,
             attempt,
             took: self.started.elapsed(),
         };
@@ -137,7 +137,7 @@ impl Drop for Ticket {
         self.traffic.activities.end(&self.trace, self.outcome);
         self.traffic.outcomes[self.outcome as usize].fetch_add(1, Relaxed);
         let answered = matches!(self.outcome, Outcome::Answered | Outcome::Declined);
-        if answered && *self.absorbed.get_mut() && !*self.passed_on.get_mut() {
+        if answered && *self.retried.get_mut() && !*self.failed.get_mut() {
             self.traffic.rescued.fetch_add(1, Relaxed);
         }
         let mut recorded = self.traffic.recorded.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,11 +17,11 @@ struct Base {
 
 impl Today {
     /// The day's count, from what this process has counted in all.
-    pub(super) fn count(&self, absorbed: u64, passed_on: u64) -> FaultCount {
+    pub(super) fn count(&self, retried: u64, failed: u64) -> FaultCount {
         let Base { before, other_days } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         FaultCount {
-            absorbed: before.absorbed + absorbed.saturating_sub(other_days.absorbed),
-            passed_on: before.passed_on + passed_on.saturating_sub(other_days.passed_on),
+            retried: before.retried + retried.saturating_sub(other_days.retried),
+            failed: before.failed + failed.saturating_sub(other_days.failed),
         }
     }
 

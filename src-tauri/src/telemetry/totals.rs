@@ -14,15 +14,15 @@ pub struct Totals {
     pub outcomes: [u64; Outcome::ALL.len()],
     /// Faults.
     pub faults: FaultCount,
-    /// Requests that met faults and were answered all the same.
+    /// Requests that met faults and succeeded.
     pub rescued: u64,
     /// Requests that were sent again.
     pub replays: u64,
     /// Those of them whose first sending may have been processed.
     pub replays_unknown: u64,
-    /// Microseconds from the request's head to the answer's last byte.
+    /// Microseconds from the request's head to the response's last byte.
     pub total: Histogram<u32>,
-    /// Microseconds from the request's head to the answer's head.
+    /// Microseconds from the request's head to the response's head.
     pub first_byte: Histogram<u32>,
 }
 
@@ -65,8 +65,8 @@ impl Totals {
             requests: self.requests.saturating_sub(earlier.requests),
             outcomes,
             faults: FaultCount {
-                absorbed: self.faults.absorbed.saturating_sub(earlier.faults.absorbed),
-                passed_on: self.faults.passed_on.saturating_sub(earlier.faults.passed_on),
+                retried: self.faults.retried.saturating_sub(earlier.faults.retried),
+                failed: self.faults.failed.saturating_sub(earlier.faults.failed),
             },
             rescued: self.rescued.saturating_sub(earlier.rescued),
             replays: self.replays.saturating_sub(earlier.replays),
@@ -85,7 +85,7 @@ impl Traffic {
         Totals {
             requests: self.requests.load(Relaxed),
             outcomes: self.outcomes.each_ref().map(|n| n.load(Relaxed)),
-            faults: FaultCount { absorbed: sum(&self.absorbed), passed_on: sum(&self.passed_on) },
+            faults: FaultCount { retried: sum(&self.retried), failed: sum(&self.failed) },
             rescued: self.rescued.load(Relaxed),
             replays: self.replays.load(Relaxed),
             replays_unknown: self.replays_unknown.load(Relaxed),
@@ -116,15 +116,15 @@ mod tests {
     #[test]
     fn the_difference_of_two_moments_is_what_happened_between_them() {
         let traffic = Arc::new(Traffic::default());
-        traffic.begin().absorb(Cause::Dns, 1);
+        traffic.begin().count_retried(Cause::Dns, 1);
         let earlier = traffic.totals();
         assert!(traffic.totals().since(&earlier).is_empty());
         let ticket = traffic.begin();
-        ticket.pass_on(Cause::Dns, 1);
+        ticket.failed_with(Cause::Dns, 1);
         drop(ticket);
         traffic.replay(true);
         let between = traffic.totals().since(&earlier);
-        assert_eq!((between.requests, between.faults), (1, FaultCount { absorbed: 0, passed_on: 1 }));
+        assert_eq!((between.requests, between.faults), (1, FaultCount { retried: 0, failed: 1 }));
         assert_eq!((between.replays, between.replays_unknown, between.total.len()), (1, 1, 1));
         assert_eq!(between.outcomes.iter().sum::<u64>(), 1);
     }
@@ -132,12 +132,12 @@ mod tests {
     #[test]
     fn a_day_has_what_was_counted_before_and_since_and_the_next_one_nothing() {
         let traffic = Arc::new(Traffic::default());
-        traffic.begin().absorb(Cause::Dns, 1);
-        traffic.counted_before_today(FaultCount { absorbed: 10, passed_on: 2 });
-        assert_eq!(traffic.snapshot().today, FaultCount { absorbed: 11, passed_on: 2 });
+        traffic.begin().count_retried(Cause::Dns, 1);
+        traffic.counted_before_today(FaultCount { retried: 10, failed: 2 });
+        assert_eq!(traffic.snapshot().today, FaultCount { retried: 11, failed: 2 });
         traffic.begin_day();
         assert_eq!(traffic.snapshot().today, FaultCount::default());
-        traffic.begin().pass_on(Cause::Dns, 1);
-        assert_eq!(traffic.snapshot().today, FaultCount { absorbed: 0, passed_on: 1 });
+        traffic.begin().failed_with(Cause::Dns, 1);
+        assert_eq!(traffic.snapshot().today, FaultCount { retried: 0, failed: 1 });
     }
 }

@@ -148,7 +148,7 @@ impl Trace {
         }
     }
 
-    /// Bytes of an answer's body came.
+    /// Bytes of a response's body came.
     pub fn down(&self, bytes: u64) {
         if let Some(entry) = &self.0 {
             entry.down.fetch_add(bytes, Relaxed);
@@ -202,7 +202,7 @@ impl Trace {
         });
     }
 
-    /// The answer's head is there.
+    /// The response's head is there.
     pub fn answered(&self) {
         self.tell(|told, now| {
             if let Some(last) = told.activity.attempts.last_mut() {
@@ -211,12 +211,12 @@ impl Trace {
         });
     }
 
-    /// The answer is held back.
+    /// The response is buffered.
     pub fn held(&self) {
-        self.tell(|told, _| told.activity.stage = Stage::Held);
+        self.tell(|told, _| told.activity.stage = Stage::Buffering);
     }
 
-    /// The answer goes to the client from here on.
+    /// The response goes to the client from here on.
     pub fn streams(&self) {
         self.tell(|told, _| {
             if told.activity.stage != Stage::Done {
@@ -240,7 +240,7 @@ impl Trace {
         self.tell(|told, _| told.replay = true);
     }
 
-    /// The answer's head goes to the client.
+    /// The response's head goes to the client.
     pub fn first_byte(&self) {
         self.tell(|told, now| told.activity.first_byte_ms = Some(now));
     }

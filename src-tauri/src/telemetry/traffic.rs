@@ -20,8 +20,8 @@ use tokio::sync::broadcast;
 pub struct UpstreamTraffic {
     pub(super) name: String,
     pub(super) requests: AtomicU64,
-    pub(super) absorbed: AtomicU64,
-    pub(super) passed_on: AtomicU64,
+    pub(super) retried: AtomicU64,
+    pub(super) failed: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub struct Traffic {
     pub(super) requests: AtomicU64,
     pub(super) in_flight: AtomicU64,
     pub(super) outcomes: [AtomicU64; Outcome::ALL.len()],
-    pub(super) absorbed: [AtomicU64; Cause::ALL.len()],
-    pub(super) passed_on: [AtomicU64; Cause::ALL.len()],
+    pub(super) retried: [AtomicU64; Cause::ALL.len()],
+    pub(super) failed: [AtomicU64; Cause::ALL.len()],
     pub(super) rescued: AtomicU64,
     pub(super) replays: AtomicU64,
     pub(super) replays_unknown: AtomicU64,
@@ -72,8 +72,8 @@ impl Default for Traffic {
             requests: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             outcomes: Default::default(),
-            absorbed: Default::default(),
-            passed_on: Default::default(),
+            retried: Default::default(),
+            failed: Default::default(),
             rescued: AtomicU64::new(0),
             replays: AtomicU64::new(0),
             replays_unknown: AtomicU64::new(0),
@@ -115,7 +115,7 @@ impl Traffic {
         }
     }
 
-    /// Every fault from now on, absorbed or passed on.
+    /// Every fault from now on, retried or not.
     pub fn faults(&self) -> broadcast::Receiver<Fault> {
         self.faults.subscribe()
     }
@@ -159,9 +159,9 @@ impl Traffic {
     /// All of it at one moment.
     pub fn snapshot(&self) -> Stats {
         let by_cause = |counts: &[u64]| Cause::ALL.iter().map(|c| c.as_str()).zip(counts.iter().copied()).collect();
-        let absorbed = self.absorbed.each_ref().map(|n| n.load(Relaxed));
-        let passed_on = self.passed_on.each_ref().map(|n| n.load(Relaxed));
-        let (absorbed_total, passed_on_total) = (absorbed.iter().sum(), passed_on.iter().sum());
+        let retried = self.retried.each_ref().map(|n| n.load(Relaxed));
+        let failed = self.failed.each_ref().map(|n| n.load(Relaxed));
+        let (retried_total, failed_total) = (retried.iter().sum(), failed.iter().sum());
         let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let latency_ms = LatencyMs {
             total: Percentiles::of(&recorded.total),
@@ -176,12 +176,12 @@ impl Traffic {
             requests: self.requests.load(Relaxed),
             in_flight: self.in_flight.load(Relaxed),
             outcomes: Outcome::ALL.iter().zip(&self.outcomes).map(|(o, n)| (o.as_str(), n.load(Relaxed))).collect(),
-            absorbed: by_cause(&absorbed),
-            absorbed_total,
-            passed_on: by_cause(&passed_on),
-            today: self.today.count(absorbed_total, passed_on_total),
-            by_phase: by_phase(&absorbed, &passed_on),
-            whose: by_whose(&passed_on),
+            retried: by_cause(&retried),
+            retried_total,
+            failed: by_cause(&failed),
+            today: self.today.count(retried_total, failed_total),
+            by_phase: by_phase(&retried, &failed),
+            whose: by_whose(&failed),
             rescued: self.rescued.load(Relaxed),
             replays: self.replays.load(Relaxed),
             replays_unknown: self.replays_unknown.load(Relaxed),
@@ -198,8 +198,8 @@ impl Traffic {
                 .map(|(name, u)| {
                     let stats = UpstreamStats {
                         requests: u.requests.load(Relaxed),
-                        absorbed: u.absorbed.load(Relaxed),
-                        passed_on: u.passed_on.load(Relaxed),
+                        retried: u.retried.load(Relaxed),
+                        failed: u.failed.load(Relaxed),
                     };
                     (name.clone(), stats)
                 })
@@ -235,9 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_rescued_when_its_faults_were_absorbed_and_an_answer_came() {
+    fn a_request_is_rescued_when_its_faults_were_retried_and_a_response_came() {
         let traffic = Arc::new(Traffic::default());
-        for (faults, absorbed, outcome, rescued) in [
+        for (faults, retried, outcome, rescued) in [
             (2, true, Outcome::Answered, 1),
             (1, true, Outcome::Declined, 2),
             (0, true, Outcome::Answered, 2),
@@ -246,10 +246,10 @@ mod tests {
             (1, false, Outcome::Answered, 2),
         ] {
             let mut ticket = traffic.begin();
-            (0..faults).for_each(|n| ticket.fault(Cause::Connect, n, absorbed));
+            (0..faults).for_each(|n| ticket.fault(Cause::Connect, n, retried));
             ticket.ends_as(outcome);
             drop(ticket);
-            assert_eq!(traffic.snapshot().rescued, rescued, "{faults} {absorbed} {outcome:?}");
+            assert_eq!(traffic.snapshot().rescued, rescued, "{faults} {retried} {outcome:?}");
         }
     }
 
@@ -259,13 +259,13 @@ mod tests {
         let mut faults = traffic.faults();
         let mut ticket = traffic.begin();
         ticket.toward(traffic.upstream("api"));
-        ticket.absorb(Cause::StalePooled, 1);
-        ticket.pass_on(Cause::Certificate, 2);
+        ticket.count_retried(Cause::StalePooled, 1);
+        ticket.failed_with(Cause::Certificate, 2);
         let (first, second) = (faults.try_recv().unwrap(), faults.try_recv().unwrap());
-        assert_eq!((first.cause, first.absorbed, first.attempt), (Cause::StalePooled, true, 1));
-        assert_eq!((second.cause, second.absorbed, second.upstream.as_str()), (Cause::Certificate, false, "api"));
+        assert_eq!((first.cause, first.retried, first.attempt), (Cause::StalePooled, true, 1));
+        assert_eq!((second.cause, second.retried, second.upstream.as_str()), (Cause::Certificate, false, "api"));
         let stats = traffic.snapshot();
-        assert_eq!((stats.absorbed["stale-pooled"], stats.absorbed_total, stats.passed_on["certificate"]), (1, 1, 1));
-        assert_eq!((stats.upstreams["api"].absorbed, stats.upstreams["api"].passed_on), (1, 1));
+        assert_eq!((stats.retried["stale-pooled"], stats.retried_total, stats.failed["certificate"]), (1, 1, 1));
+        assert_eq!((stats.upstreams["api"].retried, stats.upstreams["api"].failed), (1, 1));
     }
 }

@@ -54,7 +54,7 @@ pub(crate) struct Connection {
     /// How requests are written for a proxy that forwards them.
     forwarded: Option<Forwarded>,
     /// What failed while it was made, for the first request on it to count.
-    absorbed: Vec<Cause>,
+    dial_faults: Vec<Cause>,
     context: Arc<DialContext>,
     /// The system gives the connection up when nothing is acknowledged for `write_stall`.
     watched: bool,
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     pub(super) async fn new(made: Made, permit: Box<dyn Permit>, max_fields: usize) -> Result<Self, hyper::Error> {
-        let Made { io, socket, forwarded, absorbed, context } = made;
+        let Made { io, socket, forwarded, dial_faults, context } = made;
         let meter = Arc::<Meter>::default();
         let tls = matches!(io, Io::Tls(_) | Io::Nested(_));
         let (sender, connection) = Builder::new()
@@ -86,7 +86,7 @@ impl Connection {
             tls,
             uses: 0,
             forwarded,
-            absorbed,
+            dial_faults,
             context,
             watched: false,
             permit,
@@ -104,8 +104,8 @@ impl Connection {
     }
 
     /// What failed on the way to this connection, once.
-    pub(crate) fn take_absorbed(&mut self) -> Vec<Cause> {
-        std::mem::take(&mut self.absorbed)
+    pub(crate) fn take_dial_faults(&mut self) -> Vec<Cause> {
+        std::mem::take(&mut self.dial_faults)
     }
 
     /// The network in which it was made.
@@ -258,7 +258,7 @@ fn describe(error: &hyper::Error) -> String {
         return "the connection was closed before a response".into();
     }
     if error.is_parse() {
-        return format!("the answer was not valid HTTP ({error})");
+        return format!("the response was not valid HTTP ({error})");
     }
     innermost(error)
 }

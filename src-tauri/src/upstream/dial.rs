@@ -49,7 +49,7 @@ pub(super) struct Made {
     /// Set when the other side is a proxy that forwards requests.
     pub(super) forwarded: Option<Forwarded>,
     /// What failed on the way to it.
-    pub(super) absorbed: Vec<Cause>,
+    pub(super) dial_faults: Vec<Cause>,
     /// Where its own fate is remembered.
     pub(super) context: Arc<DialContext>,
 }
@@ -127,7 +127,7 @@ impl Dial<'_> {
         let limit = self.config.connect.dns_timeout;
         let failed = |why: String| Failure::new(Cause::Dns, format!("the name {host} could not be resolved ({why})"));
         let addresses = match timeout(limit, tokio::net::lookup_host((host, port))).await {
-            Err(_) => return Err(failed(format!("no answer within {limit:?}"))),
+            Err(_) => return Err(failed(format!("no response within {limit:?}"))),
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Ok(Ok(addresses)) => alternate(addresses.collect()),
         };
@@ -147,7 +147,7 @@ impl Dial<'_> {
         let share = if self.endpoint.tls { self.first_share() } else { Share::Classical };
         let mut waiting: VecDeque<Try> = addresses.into_iter().map(|address| Try { address, share, instead: false }).collect();
         let mut running = FuturesUnordered::new();
-        let (mut failed, mut absorbed) = (Vec::new(), Vec::new());
+        let (mut failed, mut dial_faults) = (Vec::new(), Vec::new());
         let mut last = Failure::new(Cause::Connect, format!("{} has no address", self.endpoint));
         loop {
             if running.is_empty() {
@@ -162,14 +162,14 @@ impl Dial<'_> {
                     Ok((io, socket, forwarded)) => {
                         self.won(next, tried, &failed);
                         self.budget.charge(running.len()); // those that lost the race
-                        return Ok(Made { io, socket, forwarded, absorbed, context: self.context.clone() });
+                        return Ok(Made { io, socket, forwarded, dial_faults, context: self.context.clone() });
                     }
                     Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin) => return Err(failure),
                     Err(failure) => {
                         self.budget.charge(1);
                         tracing::debug!(endpoint = %self.endpoint, share = ?tried.share, "{}", failure.detail);
                         failed.push(tried.address);
-                        absorbed.push(failure.cause);
+                        dial_faults.push(failure.cause);
                         if failure.cause == Cause::Tls && tried.share == Share::PostQuantum {
                             waiting.push_back(Try { share: Share::Classical, instead: true, ..tried });
                         }
@@ -200,7 +200,7 @@ impl Dial<'_> {
         let connect = &self.config.connect;
         let failed = |why: String| next.failure(format_args!("no connection to {} at {address} ({why})", next.host));
         let stream = match timeout(connect.timeout, tune::connect(address, self.context.cache.segment(address))).await {
-            Err(_) => return Err(failed(format!("no answer within {:?}", connect.timeout))),
+            Err(_) => return Err(failed(format!("no response within {:?}", connect.timeout))),
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Ok(Ok(stream)) => stream,
         };

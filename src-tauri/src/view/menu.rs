@@ -11,8 +11,8 @@ pub enum Icon {
     Starting,
     /// All is well.
     Serving,
-    /// All is well, because faults were absorbed lately.
-    Absorbing,
+    /// All is well, because attempts were retried lately.
+    Retried,
     /// It works, and the user should know something.
     Degraded,
     /// Agents cannot work.
@@ -23,14 +23,14 @@ pub enum Icon {
 
 impl Icon {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Starting, Self::Serving, Self::Absorbing, Self::Degraded, Self::Broken, Self::Paused];
+    pub const ALL: [Self; 6] = [Self::Starting, Self::Serving, Self::Retried, Self::Degraded, Self::Broken, Self::Paused];
 
     /// The name of its picture.
     pub fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Serving => "serving",
-            Self::Absorbing => "absorbing",
+            Self::Retried => "retried",
             Self::Degraded => "degraded",
             Self::Broken => "broken",
             Self::Paused => "paused",
@@ -114,7 +114,7 @@ pub enum Item {
         /// Whether it has its mark.
         on: bool,
     },
-    /// More lines behind one.
+    /// More lines below one.
     Group {
         /// What the line says.
         text: String,
@@ -141,8 +141,8 @@ pub struct Tray {
 pub struct Around {
     /// Counters since the start, and today.
     pub faults: Faults,
-    /// Whether a fault was absorbed within the last minute.
-    pub absorbed_lately: bool,
+    /// Whether an attempt was retried within the last minute.
+    pub retried_lately: bool,
     /// Agents that are installed: name and title.
     pub agents: Vec<(String, String)>,
     /// Whether Leeward starts at login; `None` where that cannot be read.
@@ -156,13 +156,13 @@ pub struct Around {
 /// The tray for a status. `now_unix_ms` is the present, in milliseconds since 1970.
 pub fn tray(status: &Status, around: &Around, now_unix_ms: u64) -> Tray {
     Tray {
-        icon: if around.finishing.is_some() { Icon::Paused } else { icon(status, around.absorbed_lately) },
+        icon: if around.finishing.is_some() { Icon::Paused } else { icon(status, around.retried_lately) },
         tooltip: super::tooltip(status, around.faults, now_unix_ms),
         menu: menu(status, around),
     }
 }
 
-fn icon(status: &Status, absorbed_lately: bool) -> Icon {
+fn icon(status: &Status, retried_lately: bool) -> Icon {
     match status.phase {
         Phase::Starting => Icon::Starting,
         Phase::Stopped if status.failure().is_some() => Icon::Broken,
@@ -170,7 +170,7 @@ fn icon(status: &Status, absorbed_lately: bool) -> Icon {
         Phase::Serving | Phase::Restarting => match verdict(status).level {
             Level::Broken => Icon::Broken,
             Level::Degraded => Icon::Degraded,
-            Level::Ok if absorbed_lately => Icon::Absorbing,
+            Level::Ok if retried_lately => Icon::Retried,
             Level::Ok => Icon::Serving,
         },
     }
@@ -186,8 +186,8 @@ fn menu(status: &Status, around: &Around) -> Vec<Item> {
         return vec![Item::Note(text), choice("Quit now", Action::QuitNow, true)];
     }
     let mut items = vec![Item::Note(capital(&verdict(status).sentence))];
-    if around.faults.absorbed_today > 0 {
-        items.push(Item::Note(format!("{} absorbed today", super::counted(around.faults.absorbed_today, "fault", "faults"))));
+    if around.faults.retried_today > 0 {
+        items.push(Item::Note(format!("{} retried today", super::counted(around.faults.retried_today, "attempt", "attempts"))));
     }
     // The first one is in the line above.
     match status.conditions.len() {
@@ -275,17 +275,17 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_is_wrong_and_what_was_absorbed() {
+    fn it_says_what_is_wrong_and_what_was_retried() {
         let health = Tracker::default();
         health.set(Code::PortTaken, None, "another program has 8787.");
         health.set(Code::StateUnwritable, None, "the disk is full.");
         let status = Status { conditions: health.visible(), ..serving() };
-        let around = Around { faults: Faults { absorbed_today: 12, ..Faults::default() }, restarting: true, ..Around::default() };
+        let around = Around { faults: Faults { retried_today: 12, ..Faults::default() }, restarting: true, ..Around::default() };
         let menu = shown(&tray(&status, &around, 0).menu);
         assert!(menu[0].starts_with("(Accepting on 127.0.0.1:8787, but "), "{menu:?}");
         assert_eq!(
             menu[1..6],
-            ["(12 faults absorbed today)", "(1 more problem, see the panel)", "-", "[Restarting…]", "Launch…"]
+            ["(12 attempts retried today)", "(1 more problem, see the panel)", "-", "[Restarting…]", "Launch…"]
         );
     }
 
@@ -299,14 +299,14 @@ mod tests {
 
     #[test]
     fn every_state_has_its_icon() {
-        let lately = |status: &Status, absorbed_lately| tray(status, &Around { absorbed_lately, ..Around::default() }, 0).icon;
+        let lately = |status: &Status, retried_lately| tray(status, &Around { retried_lately, ..Around::default() }, 0).icon;
         let health = Tracker::default();
         health.set(Code::StateUnwritable, None, "the disk is full");
         let mut deaf = serving();
         deaf.listener.accepting = false;
         assert_eq!(lately(&Status::starting(), true), Icon::Starting);
         assert_eq!(lately(&serving(), false), Icon::Serving);
-        assert_eq!(lately(&serving(), true), Icon::Absorbing);
+        assert_eq!(lately(&serving(), true), Icon::Retried);
         assert_eq!(lately(&Status { conditions: health.visible(), ..serving() }, true), Icon::Degraded);
         assert_eq!(lately(&deaf, true), Icon::Broken);
         assert_eq!(lately(&Status { phase: Phase::Draining, ..serving() }, true), Icon::Paused);

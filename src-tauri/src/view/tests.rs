@@ -80,17 +80,17 @@ fn the_listing_says_everything_once() {
         s.sessions = serde_json::from_value(json!([{"agent": "claude", "pid": 7, "since_unix_ms": 4_000}])).unwrap();
         s.conditions = vec![condition(Code::PortTaken, Severity::Degraded, "nginx holds the port")];
     });
-    let faults = Faults { requests: 1, absorbed: 12, passed_on: 0, absorbed_today: 12 };
+    let faults = Faults { requests: 1, retried: 12, failed: 0, retried_today: 12 };
     let listing: Vec<String> = lines(&status, Some(faults), 64_000).iter().map(|l| format!("{} | {}", l.label, l.text)).collect();
     assert_eq!(
         listing,
         [
             "listener | 127.0.0.1:8787 accepting, 1,234 connections so far, 3 open, 1 accept error survived",
             "survived | connection aborted (the last accept error; it cost one connection at most)",
-            "checked | 3 s ago over the real port, answered in 0.5 ms",
+            "checked | 3 s ago over the real port, response in 0.5 ms",
             "process | pid 42, version 1.2.3, up 1 min, generation 2",
             "upstream | https://api.anthropic.com/",
-            "traffic | 1 request, 12 faults absorbed, 0 passed on",
+            "traffic | 1 request, 0 failed, 12 attempts retried",
             "session | claude (pid 7, for 1 min)",
             "degraded | port-taken, for 1 min: nginx holds the port",
         ]
@@ -103,7 +103,7 @@ fn a_missed_probe_is_worse_the_second_time() {
     for (misses, level) in [(1, Level::Degraded), (2, Level::Broken)] {
         let status = with(|s| s.probe = probe(misses));
         let line = lines(&status, None, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
-        assert_eq!((line.level, line.text), (level, format!("2 s ago over the real port, no answer ({misses} in a row)")));
+        assert_eq!((line.level, line.text), (level, format!("2 s ago over the real port, no response ({misses} in a row)")));
     }
 }
 
@@ -111,9 +111,9 @@ fn a_missed_probe_is_worse_the_second_time() {
 #[test]
 fn a_check_that_could_not_be_made_is_told_as_such() {
     for (misses, unasked, level, text) in [
-        (0, 1, Level::Degraded, "2 s ago over the real port, answered in 0.0 ms; 1 check since could not be made"),
-        (1, 3, Level::Degraded, "2 s ago over the real port, no answer (1 in a row); 3 checks since could not be made"),
-        (2, 3, Level::Broken, "2 s ago over the real port, no answer (2 in a row); 3 checks since could not be made"),
+        (0, 1, Level::Degraded, "2 s ago over the real port, response in 0.0 ms; 1 check since could not be made"),
+        (1, 3, Level::Degraded, "2 s ago over the real port, no response (1 in a row); 3 checks since could not be made"),
+        (2, 3, Level::Broken, "2 s ago over the real port, no response (2 in a row); 3 checks since could not be made"),
     ] {
         let status = with(|s| s.probe = Some(Probe { at_unix_ms: 0, ok: misses == 0, took_us: 0, misses, unasked }));
         let line = lines(&status, None, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
@@ -124,30 +124,30 @@ fn a_check_that_could_not_be_made_is_told_as_such() {
 #[test]
 fn the_tooltip_is_the_truth_and_its_age() {
     let status = with(|s| s.probe = Some(Probe { at_unix_ms: 1_000, ok: true, took_us: 1, misses: 0, unasked: 0 }));
-    let faults = Faults { requests: 9, absorbed: 100, passed_on: 0, absorbed_today: 1 };
+    let faults = Faults { requests: 9, retried: 100, failed: 0, retried_today: 1 };
     assert_eq!(
         tooltip(&status, faults, 4_000),
-        "accepting on 127.0.0.1:8787, all is well - 1 fault absorbed today - checked 3 s ago"
+        "accepting on 127.0.0.1:8787, all is well - 1 attempt retried today - checked 3 s ago"
     );
     let traffic = lines(&status, Some(faults), 0).into_iter().find(|l| l.label == "traffic").unwrap();
-    assert_eq!(traffic.text, "9 requests, 100 faults absorbed, 0 passed on since it started, 1 absorbed today");
+    assert_eq!(traffic.text, "9 requests, 0 failed, 100 attempts retried since it started, 1 retried today");
     assert_eq!(tooltip(&serving(), Faults::default(), 0), "accepting on 127.0.0.1:8787, all is well");
 }
 
 #[test]
-fn a_fault_that_was_passed_on_says_whose_it_is() {
-    for (absorbed, rescued, whose, sentence) in [
-        (0, 0, &[][..], "0 faults absorbed, none passed on"),
-        (12, 9, &[("agent", 0), ("api-edge", 1)], "12 faults absorbed (9 requests rescued), 1 passed on (API edge)"),
+fn a_request_that_failed_says_whose_fault_it_is() {
+    for (retried, rescued, whose, sentence) in [
+        (0, 0, &[][..], "0 attempts retried, no request failed"),
+        (12, 9, &[("agent", 0), ("api-edge", 1)], "12 attempts retried (9 requests rescued), 1 request failed (API edge)"),
         (
             1,
             1,
             &[("network", 1), ("api", 2000)],
-            "1 fault absorbed (1 request rescued), 2,001 passed on (2,000 API, 1 this machine's network)",
+            "1 attempt retried (1 request rescued), 2,001 requests failed (2,000 API, 1 this machine's network)",
         ),
-        (0, 0, &[("martians", 3)], "0 faults absorbed, 3 passed on (martians)"),
+        (0, 0, &[("martians", 3)], "0 attempts retried, 3 requests failed (martians)"),
     ] {
-        assert_eq!(faults_sentence(absorbed, rescued, whose), sentence);
+        assert_eq!(faults_sentence(retried, rescued, whose), sentence);
     }
 }
 

@@ -136,7 +136,7 @@ fn overrule(draft: &mut Draft<'_>, own: Option<&str>, overrides: Map<String, Val
             draft.args[at] = format!("--settings={merged}").into();
         }
     }
-    draft.notes.push(format!("your --settings is passed on with {names} added"));
+    draft.notes.push(format!("the agent gets your --settings with {names} added"));
 }
 
 /// The value of `--settings` when it is JSON and not the name of a file.

@@ -6,7 +6,7 @@ use serde_json::Value;
 impl Plan {
     /// What would be set and run, as a script for `shell`.
     pub fn script(&self, shell: Shell) -> String {
-        let mut text = format!("# {} behind Leeward\n", self.title);
+        let mut text = format!("# {} through Leeward\n", self.title);
         for note in &self.notes {
             text.push_str(&format!("# note: {note}\n"));
         }
@@ -87,7 +87,7 @@ mod tests {
         assert!(!script.contains("sk-"), "{script}");
         assert_eq!(
             script,
-            "# opencode behind Leeward\n# note: n\n# warning: w\n# Leeward forwards /@gw-1 to https://gateway.corp\nenv \\\n  \
+            "# opencode through Leeward\n# note: n\n# warning: w\n# Leeward forwards /@gw-1 to https://gateway.corp\nenv \\\n  \
              'B_HEADERS=…' \\\n  'C={\"provider\":{\"x\":{\"options\":{\"apiKey\":\"…\",\"baseURL\":\"u\"}}}}' \\\n  \
              /bin/opencode run '--settings={\"env\":{\"ANTHROPIC_API_KEY\":\"…\",\"A\":\"b\"}}'\n"
         );

@@ -1,4 +1,4 @@
-// The Anthropic SDK for Node, streamed and whole. Its own retries are off: what is absorbed, Leeward absorbed.
+// The Anthropic SDK for Node, streamed and whole. Its own retries are off: what is retried, Leeward retried.
 
 import Anthropic from "@anthropic-ai/sdk";
 import { judge } from "./verdict.mjs";

@@ -1,4 +1,4 @@
-"""The Anthropic SDK for Python, streamed and whole. Its own retries are off: what is absorbed, Leeward absorbed."""
+"""The Anthropic SDK for Python, streamed and whole. Its own retries are off: what is retried, Leeward retried."""
 
 import anthropic
 from verdict import judge

@@ -54,6 +54,6 @@ async fn tell_if_new(app: &AppHandle, client: &Client, name: &str, last: &mut Va
 
 fn emit(app: &AppHandle, name: &str, what: &Value) {
     if let Err(why) = app.emit_to(PANEL, name, what) {
-        tracing::warn!("the panel cannot be told: {why}");
+        tracing::warn!("the panel gets no events: {why}");
     }
 }

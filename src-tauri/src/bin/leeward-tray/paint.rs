@@ -108,7 +108,7 @@ fn picture(icon: Icon) -> tauri::Result<Image<'static>> {
     Image::from_bytes(match icon {
         Icon::Starting => of!("starting"),
         Icon::Serving => of!("serving"),
-        Icon::Absorbing => of!("absorbing"),
+        Icon::Retried => of!("retried"),
         Icon::Degraded => of!("degraded"),
         Icon::Broken => of!("broken"),
         Icon::Paused => of!("paused"),

@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-/// The icon says "absorbing" for this long after a fault was absorbed.
+/// The icon says "retried" for this long after a fault was retried.
 const LATELY: Duration = Duration::from_secs(60);
 /// Nothing is repainted more often, however much happens.
 const PACE: Duration = Duration::from_secs(1);
@@ -44,8 +44,8 @@ pub(crate) struct Painter {
 /// What is remembered between two looks.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    absorbed: u64,
-    absorbed_at: Option<Instant>,
+    retried: u64,
+    retried_at: Option<Instant>,
     notices: Notices,
     /// When a notice may be due without anything having changed.
     look_again: Option<Instant>,
@@ -87,19 +87,19 @@ impl Painter {
     /// The tray as it should be.
     pub(crate) fn look(&mut self) -> Tray {
         let stats = self.traffic.snapshot();
-        if stats.absorbed_total > self.recent.absorbed {
-            self.recent.absorbed = stats.absorbed_total;
-            self.recent.absorbed_at = Some(Instant::now());
+        if stats.retried_total > self.recent.retried {
+            self.recent.retried = stats.retried_total;
+            self.recent.retried_at = Some(Instant::now());
         }
         let wanted = *self.wants.borrow_and_update();
         let around = Around {
             faults: Faults {
                 requests: stats.requests,
-                absorbed: stats.absorbed_total,
-                passed_on: stats.passed_on.values().sum(),
-                absorbed_today: stats.today.absorbed,
+                retried: stats.retried_total,
+                failed: stats.failed.values().sum(),
+                retried_today: stats.today.retried,
             },
-            absorbed_lately: self.recent.absorbed_at.is_some_and(|at| at.elapsed() < LATELY),
+            retried_lately: self.recent.retried_at.is_some_and(|at| at.elapsed() < LATELY),
             agents: self.agents.clone(),
             autostart: wanted.autostart,
             restarting: wanted.restarting,

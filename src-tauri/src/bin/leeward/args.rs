@@ -6,8 +6,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// The calm side of your coding agent's network.
 ///
-/// Leeward is a local proxy between coding agents and their APIs. Its listener is never lost; a fault that can be
-/// repaired without harm never reaches the agent, and one that cannot is reported at once.
+/// Leeward is a local proxy between coding agents and their APIs. Its port stays open. It repairs what it safely can; if a
+/// fault can't be repaired, the agent gets a clear error at once.
 #[derive(Debug, Parser)]
 #[command(name = "leeward", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FILES}\n\n{}", crate::exit::HELP))]
 #[command(propagate_version = true, subcommand_required = true, arg_required_else_help = true, max_term_width = 110)]
@@ -18,7 +18,7 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  leeward wrap claude                 start Claude Code behind Leeward
+  leeward wrap claude                 start Claude Code through Leeward
   leeward wrap codex -- exec \"hello\"  arguments of the agent come after --
   leeward run -- python agent.py      any program that uses an Anthropic, OpenAI or Gemini SDK
   eval \"$(leeward env)\"               for a terminal that is already open
@@ -37,13 +37,13 @@ pub(crate) enum Command {
     Run(Run),
     Env(Env),
     Status(Status),
-    /// Start a new engine on the same socket; nobody is refused meanwhile
+    /// Start a new engine on the same socket; no connection is refused
     ///
     /// The config is read again. Requests in flight finish on the old engine.
     Restart,
     /// Print the address of the panel, for a browser
     ///
-    /// It ends with a token that gives control of Leeward, so do not pass it on. On a machine without a desktop, forward the
+    /// It ends with a token that gives control of Leeward, so do not share it. On a machine without a desktop, forward the
     /// port first: `ssh -L 8787:127.0.0.1:8787 HOST`.
     Panel,
     Stats(Stats),
@@ -83,7 +83,7 @@ pub(crate) struct Serve {
     pub(crate) detached: bool,
 }
 
-/// Start a coding agent behind Leeward
+/// Start a coding agent through Leeward
 ///
 /// Starts Leeward in the background if none runs. The terminal is the agent's; the exit code is the agent's, 128+n if
 /// signal n ended it. No file of yours is written and no credential is set.
@@ -117,7 +117,7 @@ pub(crate) enum Mode {
     Intercept,
 }
 
-/// Run any program behind Leeward
+/// Run any program through Leeward
 ///
 /// Sets the base URLs that the public SDKs and agents read. The exit code is the program's.
 #[derive(Args, Debug)]
@@ -133,7 +133,7 @@ pub(crate) struct Run {
 
 /// Print the variables for a terminal that is already open
 ///
-/// Starts Leeward in the background if none runs; it then stays until it is told to end.
+/// Starts Leeward in the background if none runs; it then stays until you stop it.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  eval \"$(leeward env)\"\n  leeward env --shell fish | source\n  leeward env --shell powershell | Out-String | Invoke-Expression"
@@ -155,7 +155,7 @@ pub(crate) enum Shell {
     Powershell,
 }
 
-/// Show the listener, what is wrong, and what was absorbed
+/// Show the listener, what is wrong, and what Leeward has repaired
 ///
 /// Exit code 69 when no Leeward runs or agents cannot work.
 #[derive(Args, Debug)]
@@ -170,7 +170,7 @@ pub(crate) struct Status {
 
 /// Show counters and latencies since the engine started, or the history
 ///
-/// With --since the history of faults is shown, from whoever serves or else from its file. It is kept in steps of five
+/// With --since it shows the history of faults, from the running Leeward or else from its file. It is kept in steps of five
 /// minutes, for 90 days unless the config says otherwise.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  leeward stats\n  leeward stats --since 7d")]
@@ -216,8 +216,8 @@ pub(crate) enum Config {
 
 /// See it work, on this machine and without an account
 ///
-/// Replays the two faults that Leeward was born from against a faulty server of its own on loopback, without Leeward and
-/// with it, and prints what became of them. Nothing leaves the machine and no file of yours is touched. Exit code 2 when a
+/// Replays the two bug reports that Leeward was made for, against a faulty server of its own on loopback, without Leeward
+/// and with it, and prints what happened. Nothing leaves the machine and no file of yours is touched. Exit code 2 if a
 /// fault that can be repaired reached a client of Leeward.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  leeward demo\n  leeward demo --seed 7 --json")]

@@ -7,8 +7,8 @@ use serde_json::Value;
 /// Outcomes and faults, by cause and by phase.
 pub(crate) fn what_happened(stats: &Value, out: &mut Out) -> Outcome<()> {
     table(stats, "/outcomes", "outcome", out)?;
-    table(stats, "/absorbed", "absorbed", out)?;
-    table(stats, "/passed_on", "passed on", out)?;
+    table(stats, "/retried", "retried", out)?;
+    table(stats, "/failed", "failed", out)?;
     phases(stats, out)
 }
 
@@ -26,8 +26,8 @@ pub(crate) fn latencies(stats: &Value, rows: &[(&str, &str)], out: &mut Out) -> 
 pub(crate) fn faults(stats: &Value, out: &mut Out) -> Outcome<()> {
     let whose = stats.get("whose").and_then(Value::as_object);
     let whose: Vec<_> = whose.into_iter().flatten().filter_map(|(name, n)| Some((name.as_str(), n.as_u64()?))).collect();
-    let sentence = faults_sentence(number(stats, "/absorbed_total"), number(stats, "/rescued"), &whose);
-    let today = stats.pointer("/today/absorbed").and_then(Value::as_u64).map(|n| format!("; {} absorbed today", thousands(n)));
+    let sentence = faults_sentence(number(stats, "/retried_total"), number(stats, "/rescued"), &whose);
+    let today = stats.pointer("/today/retried").and_then(Value::as_u64).map(|n| format!("; {} retried today", thousands(n)));
     out.line(format!("{sentence}{}", today.unwrap_or_default()))?;
     Ok(())
 }
@@ -35,12 +35,12 @@ pub(crate) fn faults(stats: &Value, out: &mut Out) -> Outcome<()> {
 /// The phases in which faults struck.
 fn phases(stats: &Value, out: &mut Out) -> Outcome<()> {
     let map = stats.get("by_phase").and_then(Value::as_object).into_iter().flatten();
-    let rows = map.map(|(name, count)| (name, number(count, "/absorbed"), number(count, "/passed_on")));
-    for (index, (name, absorbed, passed_on)) in rows.filter(|(_, a, p)| a + p > 0).enumerate() {
+    let rows = map.map(|(name, count)| (name, number(count, "/retried"), number(count, "/failed")));
+    for (index, (name, retried, failed)) in rows.filter(|(_, a, p)| a + p > 0).enumerate() {
         if index == 0 {
-            out.line(format!("\n{:<14}  {:>9} {:>9}", "phase", "absorbed", "passed on"))?;
+            out.line(format!("\n{:<14}  {:>9} {:>9}", "phase", "retried", "failed"))?;
         }
-        out.line(format!("{name:<14}  {:>9} {:>9}", thousands(absorbed), thousands(passed_on)))?;
+        out.line(format!("{name:<14}  {:>9} {:>9}", thousands(retried), thousands(failed)))?;
     }
     Ok(())
 }

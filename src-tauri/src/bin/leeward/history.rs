@@ -94,13 +94,13 @@ fn over_time(history: &Value, now: u64, out: &mut Out) -> Outcome<()> {
     for (index, bucket) in shown.iter().enumerate() {
         if index == 0 {
             let step = format!("{} from", age(number(history, "/step_ms")));
-            out.line(format!("\n{step:<14}  {:>9} {:>9} {:>9} {:>11}", "requests", "absorbed", "passed on", "p99 ms"))?;
+            out.line(format!("\n{step:<14}  {:>9} {:>9} {:>9} {:>11}", "requests", "retried", "failed", "p99 ms"))?;
         }
         let cell = |path: &str| thousands(number(bucket, path));
         let ago = format!("{} ago", age(now.saturating_sub(number(bucket, "/at_unix_ms"))));
         let p99 = bucket.pointer("/latency_ms/first_byte/p99").and_then(Value::as_f64).unwrap_or_default();
-        let (absorbed, passed_on) = (cell("/absorbed_total"), cell("/passed_on_total"));
-        out.line(format!("{ago:<14}  {:>9} {absorbed:>9} {passed_on:>9} {p99:>11.2}", cell("/requests")))?;
+        let (retried, failed) = (cell("/retried_total"), cell("/failed_total"));
+        out.line(format!("{ago:<14}  {:>9} {retried:>9} {failed:>9} {p99:>11.2}", cell("/requests")))?;
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ fn newest(history: &Value, now: u64, out: &mut Out) -> Outcome<()> {
             ))?;
         }
         let word = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or("-");
-        let became = if fault.get("absorbed").and_then(Value::as_bool) == Some(true) { "absorbed" } else { "passed on" };
+        let became = if fault.get("retried").and_then(Value::as_bool) == Some(true) { "retried" } else { "failed" };
         let ago = format!("{} ago", age(now.saturating_sub(number(fault, "/at_unix_ms"))));
         let way = format!("{}, {}", word("agent"), word("upstream"));
         let (attempt, took) = (number(fault, "/attempt"), thousands(number(fault, "/took_ms")));

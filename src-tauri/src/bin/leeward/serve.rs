@@ -148,7 +148,7 @@ async fn end(engine: Engine, drain: Duration, requests: &mut Requests) {
     let again = async { while requests.next().await != Request::End {} };
     tokio::select! {
         _ = ended => {}
-        () = again => tracing::info!("told twice: ending at once"),
+        () = again => tracing::info!("a second signal: ending at once"),
     }
 }
 

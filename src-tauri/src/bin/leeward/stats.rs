@@ -59,10 +59,10 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
     let upstreams = stats.get("upstreams").and_then(Value::as_object).into_iter().flatten();
     for (index, (name, upstream)) in upstreams.enumerate() {
         if index == 0 {
-            out.line(format!("\n{:<14}  {:>9} {:>9} {:>9}", "upstream", "requests", "absorbed", "passed on"))?;
+            out.line(format!("\n{:<14}  {:>9} {:>9} {:>9}", "upstream", "requests", "retried", "failed"))?;
         }
         let cell = |path: &str| thousands(number(upstream, path));
-        out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/absorbed"), cell("/passed_on")))?;
+        out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/retried"), cell("/failed")))?;
     }
     table(stats, "/agents", "agent", out)
 }

@@ -104,9 +104,9 @@ fn faults(stats: &Value) -> Faults {
     let number = |name: &str| stats.get(name).and_then(Value::as_u64).unwrap_or_default();
     Faults {
         requests: number("requests"),
-        absorbed: number("absorbed_total"),
-        passed_on: sum("passed_on"),
-        absorbed_today: stats.pointer("/today/absorbed").and_then(Value::as_u64).unwrap_or_default(),
+        retried: number("retried_total"),
+        failed: sum("failed"),
+        retried_today: stats.pointer("/today/retried").and_then(Value::as_u64).unwrap_or_default(),
     }
 }
 

@@ -52,12 +52,12 @@ pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
             502,
             "reset",
             true,
-            format!("The API's edge broke the connection after the request and before an answer: {detail}."),
+            format!("The API's edge broke the connection after the request and before the response: {detail}."),
         ),
         Cause::BadResponse => m(502, "bad-response", true, format!("The API's edge: {detail}.")),
-        Cause::CutMidStream => m(502, "cut", true, format!("The API's edge broke off the answer: {detail}.")),
-        Cause::CutBeforeContent | Cause::CutWhileHeld => {
-            m(502, "cut", true, format!("The API's edge broke off the answer before anything of it was passed on: {detail}."))
+        Cause::CutMidStream => m(502, "cut", true, format!("The API's edge broke off the response: {detail}.")),
+        Cause::CutBeforeContent | Cause::CutWhileBuffered => {
+            m(502, "cut", true, format!("The API's edge broke off the response before your agent got any of it: {detail}."))
         }
         Cause::Declined => m(503, "declined", true, format!("The API: {detail}.")),
         Cause::WriteStalled => m(

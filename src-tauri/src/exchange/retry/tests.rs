@@ -50,7 +50,7 @@ enum Again {
     /// The same, unless the client is retrying by itself: then safe methods only.
     ReplayUnlessClientRetries,
     /// The same, and not even safe methods when the client is retrying.
-    Absorb,
+    Wait,
     Never,
 }
 
@@ -58,9 +58,9 @@ fn row(cause: Cause) -> Again {
     match cause {
         Cause::Dns | Cause::Connect | Cause::Tls | Cause::CompanyProxy | Cause::StalePooled => Again::NotReached,
         Cause::WriteFailed | Cause::WriteStalled => Again::NotWhole,
-        Cause::ReusedReset | Cause::CutBeforeContent | Cause::CutWhileHeld => Again::Replay,
+        Cause::ReusedReset | Cause::CutBeforeContent | Cause::CutWhileBuffered => Again::Replay,
         Cause::FreshReset => Again::ReplayUnlessClientRetries,
-        Cause::Declined => Again::Absorb,
+        Cause::Declined => Again::Wait,
         Cause::Certificate
         | Cause::ProxyLogin
         | Cause::Loop
@@ -86,7 +86,7 @@ fn the_table() {
                         Again::ReplayUnlessClientRetries => {
                             held && (kind == Kind::Safe || (kind == Kind::Inference && !client_retries))
                         }
-                        Again::Absorb => held && kind != Kind::NotReplayable && !client_retries,
+                        Again::Wait => held && kind != Kind::NotReplayable && !client_retries,
                         Again::Never => false,
                     };
                     assert_eq!(retried(&a), wanted, "{a:?}");
@@ -133,7 +133,7 @@ fn what_arrived_in_part_costs_budget_and_is_no_replay() {
 }
 
 #[test]
-fn an_unknown_fate_can_be_passed_on() {
+fn an_unknown_fate_can_be_failed() {
     let policy = Retry { unknown_fate: UnknownFate::Pass, ..POLICY };
     let base = attempt(Cause::FreshReset);
     assert_eq!(decide(&base, &policy, || true, 0.5), Verdict::Pass);
@@ -141,7 +141,7 @@ fn an_unknown_fate_can_be_passed_on() {
 }
 
 #[test]
-fn a_refusal_is_absorbed_for_as_long_as_the_api_asks_and_only_when_wanted() {
+fn a_refusal_is_waited_out_for_as_long_as_the_api_asks_and_only_when_wanted() {
     let base = attempt(Cause::Declined);
     assert_eq!(decided(&base), Verdict::Retry { after: Duration::from_secs(1), fresh: true, replay: true });
     assert!(!retried(&Attempt { retry_after: None, ..base }));
@@ -155,7 +155,7 @@ fn nothing_is_tried_past_the_limits() {
     for cause in Cause::ALL {
         assert!(!retried(&Attempt { elapsed: deadline, ..attempt(*cause) }), "{cause:?} at the deadline");
         let held_long = retried(&Attempt { elapsed: deadline / 2, ..attempt(*cause) });
-        assert_eq!(held_long, *cause == Cause::CutWhileHeld, "{cause:?} at half the deadline");
+        assert_eq!(held_long, *cause == Cause::CutWhileBuffered, "{cause:?} at half the deadline");
     }
     for cause in [Cause::Dns, Cause::Connect, Cause::Tls, Cause::WriteFailed, Cause::ReusedReset, Cause::FreshReset] {
         assert!(!retried(&Attempt { retrying: POLICY.total, ..attempt(cause) }), "{cause:?}");

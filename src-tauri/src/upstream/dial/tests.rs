@@ -114,9 +114,9 @@ async fn u2_a_broken_post_quantum_hello_is_followed_by_a_classical_one_and_remem
     let bench = bench(|_| {});
     let middle = bench.middlebox(breaks_large).await;
     let dial = || bench.dial("127.0.0.1", middle.address.port(), true);
-    assert_eq!(dial().await.unwrap().absorbed, [Cause::Tls]);
+    assert_eq!(dial().await.unwrap().dial_faults, [Cause::Tls]);
     assert_eq!(middle.seen(), [true, false]);
-    assert_eq!(dial().await.unwrap().absorbed, []);
+    assert_eq!(dial().await.unwrap().dial_faults, []);
     assert_eq!(middle.seen(), [false], "known: classical at once");
     bench.network.send_replace(Network { epoch: 1, fingerprint: 5 });
     dial().await.unwrap();
@@ -162,7 +162,7 @@ async fn u1_a_family_whose_tls_breaks_goes_last_afterwards() {
     let next = Next { proxy: None, host: "localhost", port, address: None };
     // The system's resolver may know only one of them, so the list is given.
     let made = dial.race(&next, bench.context.cache.order(("localhost", port), both.clone())).await.unwrap();
-    assert_eq!((made.socket.peer(), made.absorbed), (Some(four.address), vec![Cause::Tls]));
+    assert_eq!((made.socket.peer(), made.dial_faults), (Some(four.address), vec![Cause::Tls]));
     assert_eq!(bench.context.cache.order(("localhost", port), both.clone()), [four.address, six.address]);
     six.seen();
     dial.race(&next, bench.context.cache.order(("localhost", port), both.clone())).await.unwrap();

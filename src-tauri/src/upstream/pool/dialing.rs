@@ -87,7 +87,7 @@ impl Origin {
                 {
                     let mut inner = self.lock();
                     inner.open += 1;
-                    if !dialled.absorbed.is_empty() {
+                    if !dialled.dial_faults.is_empty() {
                         inner.circuit.slow_down();
                     }
                 }
