@@ -151,7 +151,7 @@ impl Display for Report {
         write!(f, "{}", trials(&self.trials))?;
         f.write_str(LEGEND)?;
         if let Some(python) = python {
-            writeln!(f, "{OF_PYTHON}  of {}'s own library.", python.version)?;
+            writeln!(f, "{OF_PYTHON}  of Python {}'s own library.", python.version)?;
         }
         writeln!(f)?;
         for shortfall in self.shortfalls() {
