@@ -97,7 +97,7 @@ impl Generations {
     pub(super) fn has_ended(&mut self, number: u64) -> Option<Ended> {
         self.running.iter_mut().filter(|g| g.number == number).for_each(|g| g.has_ended = true);
         match number {
-            _ if self.coming.as_ref().is_some_and(|coming| coming.number == number) => Some(Ended::Coming),
+            _ if self.coming.as_ref().is_some_and(|coming| coming.number == number) => Some(Ended::Pending),
             _ if number == self.current => Some(Ended::Present),
             _ => None,
         }

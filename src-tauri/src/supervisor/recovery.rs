@@ -84,7 +84,7 @@ pub(super) enum Handle {
 /// Which generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    Coming,
+    Pending,
     Present,
 }
 
@@ -123,7 +123,7 @@ pub(super) enum Decision {
     /// The socket is gone: everybody lets go of it, and the same port is bound again.
     Rebind(Cause),
     /// The generation that is coming up is given up.
-    GiveUpComing(Cause),
+    GiveUpPending(Cause),
     /// The next generation is started; the present one goes on until that one accepts.
     Replace(Cause),
     /// As `Replace`, when everybody has let go of the socket.
@@ -164,11 +164,11 @@ impl fmt::Display for Cause {
 
 /// The one thing to do about what is seen. What is wrong with the socket comes first: a generation cannot mend that.
 pub(super) fn decide(seen: &Observations) -> Decision {
-    if seen.coming.is_some() && seen.ended == Some(Ended::Coming) {
-        return Decision::GiveUpComing(Cause::Ended);
+    if seen.coming.is_some() && seen.ended == Some(Ended::Pending) {
+        return Decision::GiveUpPending(Cause::Ended);
     }
     if seen.coming.is_some_and(|since| since > GENERATION_LIMIT) {
-        return Decision::GiveUpComing(Cause::Late);
+        return Decision::GiveUpPending(Cause::Late);
     }
     // Nobody has a handle of the socket, and somebody is at it.
     if seen.mending {

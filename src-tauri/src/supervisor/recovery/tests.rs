@@ -48,11 +48,11 @@ fn each_observation_alone() {
         // === a generation that is coming up ===
         ("one is coming up", with(|s| s.coming = Some(MS)), Nothing),
         ("one has had its time", with(|s| s.coming = Some(GENERATION_LIMIT)), Nothing),
-        ("one is late", with(|s| s.coming = Some(GENERATION_LIMIT + MS)), GiveUpComing(Cause::Late)),
+        ("one is late", with(|s| s.coming = Some(GENERATION_LIMIT + MS)), GiveUpPending(Cause::Late)),
         (
             "one ended while it was coming up",
-            with(|s| (s.coming, s.ended) = (Some(MS), Some(Ended::Coming))),
-            GiveUpComing(Cause::Ended),
+            with(|s| (s.coming, s.ended) = (Some(MS), Some(Ended::Pending))),
+            GiveUpPending(Cause::Ended),
         ),
         // === the present generation ===
         ("it ended", with(|s| s.ended = Some(Ended::Present)), Replace(Cause::Ended)),
@@ -89,12 +89,12 @@ fn what_is_told_apart_when_much_is_wrong_at_once() {
         (
             "a late generation comes before all else",
             Observations { coming: Some(2 * GENERATION_LIMIT), mending: true, ..everything },
-            GiveUpComing(Cause::Late),
+            GiveUpPending(Cause::Late),
         ),
         (
             "one that ended while it came up does, too",
-            Observations { coming: Some(MS), ended: Some(Ended::Coming), mending: true, ..everything },
-            GiveUpComing(Cause::Ended),
+            Observations { coming: Some(MS), ended: Some(Ended::Pending), mending: true, ..everything },
+            GiveUpPending(Cause::Ended),
         ),
         ("while the socket is mended, nothing else is", Observations { mending: true, ..everything }, Nothing),
         (

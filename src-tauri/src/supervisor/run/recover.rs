@@ -61,7 +61,7 @@ impl Run {
                 self.shared.counters.set_accepting(false);
                 self.release(Next::Rebind);
             }
-            Decision::GiveUpComing(cause) => {
+            Decision::GiveUpPending(cause) => {
                 self.give_up_coming(&with(cause, detail));
                 // What is wrong beside it has waited for its end.
                 self.check();
