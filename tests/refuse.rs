@@ -1,6 +1,9 @@
 //! Bad input on the wire: one clear sentence, the documented status, and the engine serves on.
 
-use crate::support::{LIMIT, TestEngine, client, message, raw};
+use crate::{
+    home::Home,
+    support::{LIMIT, TestEngine, client, message, raw},
+};
 use scripted::{Fault, Plan, Upstream};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -92,6 +95,28 @@ async fn pipelined_requests_are_vetted_one_by_one() {
     let answer = raw::talk(engine.address, smuggled.as_bytes(), LIMIT).await;
     assert!(answer.contains("HTTP/1.1 200") && answer.contains("ambiguous-length"), "{answer}");
     assert_eq!(upstream.log().record().requests.len(), 1);
+}
+
+/// A token that can be guessed protects nobody: neither `config check` nor the engine takes it, and neither says it.
+#[test]
+fn a_weak_client_token_opens_no_address() {
+    let home = Home::new();
+    let configure = |token: &str| {
+        let text = format!("listen = \"0.0.0.0:8787\"\nclient_token = \"{token}\"");
+        std::fs::write(home.paths().config_file, text).unwrap();
+    };
+    for token in ["", "a", "1234", "fifteen-letters"] {
+        configure(token);
+        for command in [["config", "check"].as_slice(), &["serve"]] {
+            let ran = home.run(command);
+            assert_eq!(ran.code, Some(78), "{command:?}: {ran:?}");
+            let told = ran.stdout + &ran.stderr;
+            assert!(told.contains("client_token: has") && told.contains("16 at least"), "{told}");
+            assert!(token.len() < 5 || !told.contains(token), "{told}");
+        }
+    }
+    configure("sixteen-letters-");
+    assert_eq!(home.run(&["config", "check"]).code, Some(0));
 }
 
 /// An upstream that turns out to be Leeward itself.

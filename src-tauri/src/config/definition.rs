@@ -25,7 +25,8 @@ section! {
         upstream: String = "https://api.anthropic.com";
         /// Host names besides loopback that clients may use to reach Leeward (containers, WSL).
         allowed_hosts: Vec<String> = [];
-        /// Secret that clients must send in `x-leeward-token`. Needed to listen on anything but loopback.
+        /// Secret that clients must send in `x-leeward-token`, of 16 characters at least. Needed to listen on anything but
+        /// loopback.
         client_token: String = none, secret Always;
         /// Log filter: `info`, `debug`, or directives such as `leeward::proxy=debug`.
         log: String = "info";

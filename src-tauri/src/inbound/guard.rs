@@ -182,11 +182,11 @@ mod tests {
 
     #[test]
     fn the_client_token_is_asked_for_when_set() {
-        let config = config("listen = '0.0.0.0:8787'\nclient_token = 'secret'");
+        let config = config("listen = '0.0.0.0:8787'\nclient_token = 'a-secret-of-tests'");
         let host = ("host", "127.0.0.1:8787");
         assert_eq!(verdict(&config, "/", &[host]), Err(Refusal::Token));
         assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "wrong!")]), Err(Refusal::Token));
-        assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "secret")]), Ok(()));
+        assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "a-secret-of-tests")]), Ok(()));
         assert_eq!(verdict(&config, "/_leeward/v1/status", &[host]), Ok(()), "the control token is asked for there");
         assert_eq!(verdict(&config, "/@a/_leeward/", &[host]), Err(Refusal::Token));
     }
