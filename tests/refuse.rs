@@ -4,6 +4,7 @@ use crate::{
     home::Home,
     support::{LIMIT, TestEngine, client, message, raw},
 };
+use leeward::supervisor::TestHooks;
 use scripted::{Fault, Plan, Upstream};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -117,6 +118,37 @@ fn a_weak_client_token_opens_no_address() {
     }
     configure("sixteen-letters-");
     assert_eq!(home.run(&["config", "check"]).code, Some(0));
+}
+
+/// A response whose head another server would read in another way is the upstream's fault, and nothing of it gets through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_with_bare_line_feeds_is_refused() {
+    for (head, want) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 200),
+        ("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 200),
+        ("HTTP/1.1 200 OK\nContent-Length: 2\n\n", 502),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\nX: y\r\n\r\n", 502),
+        ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\n", 502),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                raw::read_response(&mut stream).await;
+                stream.write_all(format!("{head}{{}}").as_bytes()).await.unwrap();
+            }
+        });
+        let engine = TestEngine::with(None, |c| c.upstream = url, TestHooks::default());
+        let response = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
+        assert_eq!(response.status(), want, "{head:?}");
+        if want == 502 {
+            assert_eq!(response.headers()["x-leeward-error"], "bad-response", "{head:?}");
+            let told = response.text().await.unwrap();
+            assert!(told.contains("a line of its head ends in LF alone"), "{told}");
+        }
+    }
 }
 
 /// An upstream that turns out to be Leeward itself.
