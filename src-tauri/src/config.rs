@@ -16,6 +16,7 @@ mod edit;
 mod key;
 mod keys;
 mod load;
+mod names;
 mod paths;
 #[cfg(test)]
 mod reference;
@@ -34,6 +35,7 @@ pub use definition::{
 };
 pub use keys::{KeyView, View};
 pub use load::{Error, Flags, Sources, environment, load};
+pub use names::{AllowedHost, AllowedOrigin};
 pub use paths::{Paths, panel_folder};
 pub use schema::{default_file, schema};
 pub use settings::{Changes, Complaint, Refused, Settings};

@@ -51,6 +51,10 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
     if let Some(token) = &file.client_token {
         check_client_token(token).map_err(|m| origin.refuse("client_token", m))?;
     }
+    let hosts = file.allowed_hosts.iter().map(|text| AllowedHost::parse(text));
+    let allowed_hosts = hosts.collect::<Result<_, _>>().map_err(|m| origin.refuse("allowed_hosts", m))?;
+    let origins = file.allowed_origins.iter().map(|text| AllowedOrigin::parse(text));
+    let allowed_origins = origins.collect::<Result<_, _>>().map_err(|m| origin.refuse("allowed_origins", m))?;
     let upstream = check_upstream(&file.upstream, listen).map_err(|m| origin.refuse("upstream", m))?;
     let mut upstreams = BTreeMap::new();
     for (name, url) in BUILT_IN {
@@ -76,7 +80,8 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         listen_pinned,
         upstream,
         upstreams,
-        allowed_hosts: file.allowed_hosts,
+        allowed_hosts,
+        allowed_origins,
         client_token: file.client_token.map(Secret::new),
         limits: file.limits,
         client: file.client,

@@ -1,6 +1,9 @@
 //! The config as the engine sees it: complete and valid. Data only; the plain sections are in `definition.rs`.
 
-use super::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Paths, Pool, Proxying, Retry, Stream, Watch};
+use super::{
+    AllowedHost, AllowedOrigin, Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Paths, Pool, Proxying, Retry, Stream,
+    Watch,
+};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
@@ -17,7 +20,9 @@ pub struct Config {
     /// Named upstreams, reached as `/@NAME/…`; the built-in ones included.
     pub upstreams: BTreeMap<String, Url>,
     /// Names besides loopback that a `Host` header may carry.
-    pub allowed_hosts: Vec<String>,
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// Origins of web pages that may send requests to upstreams.
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Token that clients must send as `x-leeward-token` when the listener is not on loopback.
     pub client_token: Option<Secret>,
     /// Sizes and counts that a client cannot exceed.

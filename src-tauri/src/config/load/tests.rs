@@ -99,6 +99,9 @@ fn bad_input_is_named_with_its_place() {
         ),
         ("[tls]\nclient_cert = '/c.pem'", "HOME/config.toml:2: tls.client_cert: is set without tls.client_key"),
         ("upstream = 'https://x/?key=hidden'", "upstream: `https://x/` has a query or fragment"),
+        ("\nallowed_hosts = ['*.example.com']", "HOME/config.toml:2: allowed_hosts: `*.example.com` is a wildcard"),
+        ("allowed_hosts = ['ok', 'http://x']", "HOME/config.toml:1: allowed_hosts: `http://x` is a URL"),
+        ("allowed_origins = ['https://x/']", "HOME/config.toml:1: allowed_origins: `https://x/` is more than an origin"),
         ("a = [", "HOME/config.toml:1:"),
     ];
     for (text, want) in cases {
