@@ -18,6 +18,7 @@ mod faults;
 mod handover;
 mod history;
 mod home;
+mod hosts;
 mod listener;
 mod namespace;
 mod network;

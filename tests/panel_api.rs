@@ -255,7 +255,7 @@ async fn savers_at_the_same_time_lose_nothing() {
 #[tokio::test]
 async fn a_file_that_cannot_be_used_is_told_of() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
-    let engine = configured(&upstream, "client_token = 'hush'\n");
+    let engine = configured(&upstream, "client_token = 'hush-of-the-tests'\n");
     let path = engine.home.path().join("config.toml");
     let good = file(&engine);
     // Broken by hand: the values in force are shown, and a good value mends it.
@@ -285,7 +285,7 @@ async fn an_engine_without_a_config_file_says_so() {
 #[tokio::test]
 async fn the_panel_is_served_by_strict_rules_and_without_a_token() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
-    let engine = configured(&upstream, "client_token = 'hush'\n");
+    let engine = configured(&upstream, "client_token = 'hush-of-the-tests'\n");
     let no_redirects = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let ask = async |path: &str| no_redirects.get(engine.url(path)).send().await.unwrap();
     let page = ask("/_leeward/ui/").await;

@@ -1,6 +1,10 @@
 //! Bad input on the wire: one clear sentence, the documented status, and the engine serves on.
 
-use crate::support::{LIMIT, TestEngine, client, message, raw};
+use crate::{
+    home::Home,
+    support::{LIMIT, TestEngine, client, message, raw},
+};
+use leeward::supervisor::TestHooks;
 use scripted::{Fault, Plan, Upstream};
 use std::time::Duration;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -24,13 +28,18 @@ const RAW: &[(u16, &str, &str)] = &[
     (400, "bad-host", "GET / HTTP/1.1\r\n\r\n"),
     (400, "bad-host", "GET / HTTP/1.1\r\nHost: HOST\r\nHost: HOST\r\n\r\n"),
     (421, "foreign-host", "GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n"),
-    (421, "foreign-host", "GET /health HTTP/1.1\r\nHost: localhost:1\r\n\r\n"),
+    (421, "foreign-host", "GET /health HTTP/1.1\r\nHost: app.localhost:1\r\n\r\n"),
     (
         403,
         "foreign-origin",
         "POST /v1/messages HTTP/1.1\r\nHost: HOST\r\nOrigin: https://evil.example\r\nContent-Length: 2\r\n\r\n{}",
     ),
+    (403, "from-browser", "GET /v1/models HTTP/1.1\r\nHost: HOST\r\nSec-Fetch-Site: cross-site\r\n\r\n"),
+    (403, "from-browser", "GET /worker.js HTTP/1.1\r\nHost: HOST\r\nService-Worker: script\r\n\r\n"),
+    (403, "from-browser", "POST /v1/messages HTTP/1.1\r\nHost: HOST\r\nSec-Fetch-Mode: navigate\r\nContent-Length: 0\r\n\r\n"),
     (421, "foreign-target", "GET http://example.com/ HTTP/1.1\r\nHost: HOST\r\n\r\n"),
+    (421, "foreign-target", "GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n"),
+    (421, "foreign-target", "GET http://localhost:3000/ HTTP/1.1\r\nHost: localhost:3000\r\n\r\n"),
     (501, "connect-not-supported", "CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: HOST\r\n\r\n"),
     (
         501,
@@ -92,6 +101,59 @@ async fn pipelined_requests_are_vetted_one_by_one() {
     let answer = raw::talk(engine.address, smuggled.as_bytes(), LIMIT).await;
     assert!(answer.contains("HTTP/1.1 200") && answer.contains("ambiguous-length"), "{answer}");
     assert_eq!(upstream.log().record().requests.len(), 1);
+}
+
+/// A token that can be guessed protects nobody: neither `config check` nor the engine takes it, and neither says it.
+#[test]
+fn a_weak_client_token_opens_no_address() {
+    let home = Home::new();
+    let configure = |token: &str| {
+        let text = format!("listen = \"0.0.0.0:8787\"\nclient_token = \"{token}\"");
+        std::fs::write(home.paths().config_file, text).unwrap();
+    };
+    for token in ["", "a", "1234", "fifteen-letters"] {
+        configure(token);
+        for command in [["config", "check"].as_slice(), &["serve"]] {
+            let ran = home.run(command);
+            assert_eq!(ran.code, Some(78), "{command:?}: {ran:?}");
+            let told = ran.stdout + &ran.stderr;
+            assert!(told.contains("client_token: has") && told.contains("16 at least"), "{told}");
+            assert!(token.len() < 5 || !told.contains(token), "{told}");
+        }
+    }
+    configure("sixteen-letters-");
+    assert_eq!(home.run(&["config", "check"]).code, Some(0));
+}
+
+/// A response whose head another server would read in another way is the upstream's fault, and nothing of it gets through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_with_bare_line_feeds_is_refused() {
+    for (head, want) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 200),
+        ("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 200),
+        ("HTTP/1.1 200 OK\nContent-Length: 2\n\n", 502),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\nX: y\r\n\r\n", 502),
+        ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\n", 502),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                raw::read_response(&mut stream).await;
+                stream.write_all(format!("{head}{{}}").as_bytes()).await.unwrap();
+            }
+        });
+        let engine = TestEngine::with(None, |c| c.upstream = url, TestHooks::default());
+        let response = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
+        assert_eq!(response.status(), want, "{head:?}");
+        if want == 502 {
+            assert_eq!(response.headers()["x-leeward-error"], "bad-response", "{head:?}");
+            let told = response.text().await.unwrap();
+            assert!(told.contains("a line of its head ends in LF alone"), "{told}");
+        }
+    }
 }
 
 /// An upstream that turns out to be Leeward itself.

@@ -355,11 +355,11 @@ fn a_stale_record_sends_nobody_to_a_stranger() {
 #[test]
 fn a_client_token_is_known_to_the_commands_and_handed_to_the_agent() {
     let home = Home::new();
-    home.configure("client_token = 'hush-hush'");
+    home.configure("client_token = 'hush-hush-hush-hush'");
     home.agent("claude", RECORD);
     let ran = home.run(&["wrap", "claude"]);
     assert_eq!(ran.code, Some(7), "{ran:?}");
-    assert_eq!(variable(&home.read("env"), "ANTHROPIC_CUSTOM_HEADERS").unwrap(), "x-leeward-token: hush-hush");
+    assert_eq!(variable(&home.read("env"), "ANTHROPIC_CUSTOM_HEADERS").unwrap(), "x-leeward-token: hush-hush-hush-hush");
     assert!(get(address(&home), "/health").unwrap().starts_with("HTTP/1.1 401"), "others must send it");
     assert_eq!(home.run(&["status"]).code, Some(0));
     assert_eq!(home.run(&["restart"]).code, Some(0));

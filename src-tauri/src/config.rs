@@ -17,6 +17,7 @@ mod error;
 mod key;
 mod keys;
 mod load;
+mod names;
 mod paths;
 mod ports;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use edit::Changes;
 pub use error::Error;
 pub use keys::{KeyView, View};
 pub use load::load;
+pub use names::{AllowedHost, AllowedOrigin};
 pub use paths::{Paths, panel_folder};
 pub use ports::{DEFAULT_PORT, LAST_FALLBACK_PORT};
 pub use schema::{default_file, schema};

@@ -8,6 +8,7 @@ mod client_io;
 mod connection;
 mod connection_state;
 mod dispatch;
+mod greeting;
 pub mod guard;
 pub mod listen;
 mod refusal;

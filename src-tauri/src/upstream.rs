@@ -9,6 +9,7 @@ mod connection;
 mod context;
 mod dial;
 mod endpoint;
+mod head_lines;
 mod named;
 mod paths;
 mod pool;

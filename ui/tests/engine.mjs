@@ -1,5 +1,5 @@
 // The panel on the real engine: what it shows, a request that is repaired, settings, logs, a restart, a wrong token, an
-// engine that ends.
+// engine that ends; and what is no page of the panel's stays out of its origin.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { policy } from "./fixture/server.mjs";
+import { HOSTILE, anOriginOfItsOwn } from "./origin.mjs";
 
 const dist = new URL("../dist/", import.meta.url);
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
@@ -30,7 +31,14 @@ async function address(page, origin) {
 /** An API that resets the first message it is asked for and answers everything else. */
 async function upstream() {
   let reset = false;
+  const seen = [];
   const server = createServer((request, response) => {
+    seen.push(request.url);
+    const hostile = HOSTILE[request.url.split("?")[0]];
+    if (hostile) {
+      response.writeHead(200, { "content-type": hostile[0] }).end(hostile[1]);
+      return;
+    }
     if (request.url === "/v1/messages" && !reset) {
       reset = true;
       request.resume().on("end", () => request.socket.resetAndDestroy());
@@ -39,7 +47,7 @@ async function upstream() {
     request.resume().on("end", () => response.writeHead(200, { "content-type": "application/json" }).end('{"type":"message"}'));
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  return { server, url: `http://127.0.0.1:${server.address().port}` };
+  return { server, seen, url: `http://127.0.0.1:${server.address().port}` };
 }
 
 export async function onTheEngine(open, screenshots) {
@@ -76,6 +84,7 @@ export async function onTheEngine(open, screenshots) {
     await shown("generation", /^2$/);
     console.log("engine: status, restart, and a reload without the token in the address");
 
+    await anOriginOfItsOwn({ context, at, origin, token, seen: api.seen });
     await activity(page, origin);
     await history(page);
     await settings(page, home);

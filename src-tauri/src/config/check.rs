@@ -5,6 +5,7 @@ use super::{
     company_proxy::Proxying,
     definition::{File, Raw, TlsKeys},
     error::{Error, Origin},
+    names::{AllowedHost, AllowedOrigin},
     paths::Paths,
     ports::DEFAULT_PORT,
     relations,
@@ -31,6 +32,9 @@ const BUILT_IN: [(&str, &str); 11] = [
     ("openrouter", "https://openrouter.ai"),
 ];
 
+/// Fewer characters than this can be guessed.
+const LEAST_TOKEN: usize = 16;
+
 /// Defaults where nothing was said, and every value checked.
 pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Origin<'_>) -> Result<Config, Error> {
     let file = File::complete(raw).map_err(|refused| origin.refuse(&refused.key, refused.message))?;
@@ -54,6 +58,13 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
             format!("{} can be reached by other machines; set client_token as well, or listen on 127.0.0.1", listen.ip()),
         ));
     }
+    if let Some(token) = &file.client_token {
+        check_client_token(token).map_err(|m| origin.refuse("client_token", m))?;
+    }
+    let hosts = file.allowed_hosts.iter().map(|text| AllowedHost::parse(text));
+    let allowed_hosts = hosts.collect::<Result<_, _>>().map_err(|m| origin.refuse("allowed_hosts", m))?;
+    let origins = file.allowed_origins.iter().map(|text| AllowedOrigin::parse(text));
+    let allowed_origins = origins.collect::<Result<_, _>>().map_err(|m| origin.refuse("allowed_origins", m))?;
     let upstream = check_upstream(&file.upstream, listen).map_err(|m| origin.refuse("upstream", m))?;
     let mut upstreams = BTreeMap::new();
     for (name, url) in BUILT_IN {
@@ -79,7 +90,8 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         listen_pinned,
         upstream,
         upstreams,
-        allowed_hosts: file.allowed_hosts,
+        allowed_hosts,
+        allowed_origins,
         client_token: file.client_token.map(Secret::new),
         limits: file.limits,
         client: file.client,
@@ -102,6 +114,19 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
     };
     relations::check(&config).map_err(|(key, message)| origin.refuse(key, message))?;
     Ok(config)
+}
+
+/// A token that nobody guesses and that a header can carry. The sentence says nothing of what it is.
+fn check_client_token(token: &str) -> Result<(), String> {
+    let make = "`openssl rand -hex 16` makes a good one";
+    let length = token.chars().count();
+    if length < LEAST_TOKEN {
+        return Err(format!("has {length} characters and can be guessed; it needs {LEAST_TOKEN} at least ({make})"));
+    }
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("cannot be sent in a header; use letters, digits and signs of ASCII, without spaces ({make})"));
+    }
+    Ok(())
 }
 
 fn tls(keys: TlsKeys, origin: &Origin<'_>) -> Result<Tls, Error> {

@@ -27,9 +27,14 @@ section! {
         listen: String = "127.0.0.1:8787", takes_effect AtNextStart;
         /// The API that requests go to when their path names no upstream.
         upstream: String = "https://api.anthropic.com";
-        /// Host names besides loopback that clients may use to reach Leeward (containers, WSL).
+        /// Host names besides loopback that clients may use to reach Leeward (containers, WSL, a reverse proxy). One without a
+        /// port is allowed with any port.
         allowed_hosts: Vec<String> = [];
-        /// Secret that clients must send in `x-leeward-token`. Needed to listen on anything but loopback.
+        /// Web pages and IDE extensions that may send requests to upstreams, each by its exact origin
+        /// (`http://localhost:3000`).
+        allowed_origins: Vec<String> = [];
+        /// Secret that clients must send in `x-leeward-token`, of 16 characters at least. Needed to listen on anything but
+        /// loopback.
         client_token: String = none, secret Always;
         /// Log filter: `info`, `debug`, or directives such as `leeward::proxy=debug`.
         log: String = "info";

@@ -3,6 +3,7 @@
 use super::{
     company_proxy::Proxying,
     definition::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, Watch},
+    names::{AllowedHost, AllowedOrigin},
     paths::Paths,
     secret::Secret,
 };
@@ -24,7 +25,9 @@ pub struct Config {
     /// Named upstreams, reached as `/@NAME/…`; the built-in ones included.
     pub upstreams: BTreeMap<String, Url>,
     /// Names besides loopback that a `Host` header may carry.
-    pub allowed_hosts: Vec<String>,
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// Origins of web pages that may send requests to upstreams.
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Token that clients must send as `x-leeward-token` when the listener is not on loopback.
     pub client_token: Option<Secret>,
     /// Sizes and counts that a client cannot exceed.

@@ -16,7 +16,8 @@ pub fn written(config: &Config) -> Table {
     let file = File {
         listen: config.listen.to_string(),
         upstream: config.upstream.into(),
-        allowed_hosts: config.allowed_hosts,
+        allowed_hosts: config.allowed_hosts.iter().map(ToString::to_string).collect(),
+        allowed_origins: config.allowed_origins.iter().map(ToString::to_string).collect(),
         client_token: None,
         log: config.log,
         workers: Some(config.workers),

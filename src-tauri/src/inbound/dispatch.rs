@@ -1,6 +1,12 @@
 //! Where a request goes: Leeward's own paths, an upstream, or nowhere. Decides by the head alone and waits for nothing.
 
-use super::{refusal, response::ResponseBody, server::Inbound};
+use super::{
+    greeting,
+    guard::{self, Admitted},
+    refusal,
+    response::ResponseBody,
+    server::Inbound,
+};
 use crate::{
     admin::is_own,
     exchange::{
@@ -9,7 +15,7 @@ use crate::{
     },
     status::faults::Outcome,
 };
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -25,8 +31,17 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
         ticket.trace().status(response.status().as_u16());
         response.map(ResponseBody::from)
     };
-    if let Err(why) = super::guard::check(&inbound.config, inbound.local, request.method(), request.uri(), request.headers()) {
-        return refuse(&refusal::meaning(why));
+    match guard::check(&inbound.config, inbound.local, request.method(), request.uri(), request.headers()) {
+        Ok(Admitted::Request) => {}
+        Ok(Admitted::Navigation) => return greeting::page().map(ResponseBody::from),
+        Err(why) => {
+            let closes = refusal::closes(&why);
+            let mut response = refuse(&refusal::meaning(why));
+            if closes {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            return response;
+        }
     }
     if is_own(path) {
         return inbound.own_paths.answer(request).await.map(ResponseBody::from);

@@ -1,30 +1,46 @@
 //! Who may talk to us and what a request may look like, once hyper has parsed it. Pure.
 //!
-//! `head` and `chunks` look at the raw bytes before that.
+//! `head` and `chunks` look at the raw bytes before that; `host` knows our names, `browser` what comes from a web page.
 
+mod browser;
 pub mod chunks;
 #[cfg(test)]
 mod fuzz;
 pub mod head;
+mod host;
+#[cfg(test)]
+mod tests;
 
 use crate::{
+    admin::is_own,
     config::{CLIENT_TOKEN_HEADER, Config},
     message,
 };
+use browser::Sender;
 use http::{
     Method, Uri,
     header::{HOST, HeaderMap, ORIGIN},
-    uri::Authority,
 };
 use std::net::SocketAddr;
 
+/// What a request is that is not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// One to be answered by whoever its path belongs to.
+    Request,
+    /// A browser that was led to an upstream's path: it gets a page of ours, and the upstream hears nothing of it.
+    Navigation,
+}
+
 /// Why a parsed request is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The `Host` is neither loopback nor allowed: a web page may have rebound a name to us.
     ForeignHost,
-    /// The request comes from a web page.
+    /// The request comes from a web page of another origin.
     ForeignOrigin,
+    /// A browser asks for an upstream's path on behalf of a page that is not allowed to.
+    FromBrowser,
     /// The client token is missing or wrong.
     Token,
     /// `CONNECT`: the tunnel is another mode.
@@ -39,34 +55,73 @@ pub enum Refusal {
     BodyTooLarge,
 }
 
+/// Whom a path belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PathKind {
+    /// `/livez` and `/readyz`, for whoever watches over this machine: by any name, without a token.
+    Probe,
+    /// The panel and the control API, which ask for a token of their own.
+    Control,
+    /// Leeward's other paths.
+    Own,
+    /// What an upstream answers.
+    Upstream,
+}
+
+impl PathKind {
+    fn of(path: &str) -> Self {
+        match path {
+            "/livez" | "/readyz" => Self::Probe,
+            _ if path.starts_with("/_leeward/") => Self::Control,
+            _ if is_own(path) => Self::Own,
+            _ => Self::Upstream,
+        }
+    }
+}
+
 /// Checks one request that arrived on `local`.
 ///
 /// # Errors
 /// The first reason to refuse it.
-pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Admitted, Refusal> {
     if method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    let port = local.port();
-    let host = headers.get(HOST).map(|v| v.to_str().unwrap_or("\u{0}"));
-    // HTTP/1.0 may leave it out; the raw guard has refused that for HTTP/1.1.
-    if host.is_some_and(|h| !is_own_authority(config, port, h)) {
-        return Err(Refusal::ForeignHost);
-    }
-    if uri.authority().is_some_and(|a| !is_own_authority(config, port, a.as_str())) {
+    // Before the host: a client that takes us for its HTTP_PROXY names the same foreign one there.
+    if uri.authority().is_some_and(|a| !host::is_own_target(config, local.port(), a.as_str())) {
         return Err(Refusal::ForeignTarget);
     }
-    // Only the panel is a web page of ours, and it asks nothing but control paths, of the very authority it came from.
-    let control = uri.path().starts_with("/_leeward/");
-    let same_origin = |origin: &str| {
-        let authority = origin.strip_prefix("http://");
-        control && authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
+    let kind = PathKind::of(uri.path());
+    let host = headers.get(HOST).map(|v| v.to_str().unwrap_or("\u{0}"));
+    // No orchestrator sends what browsers do, and a page that has rebound a name learns nothing from probes either.
+    let is_probe = kind == PathKind::Probe && !browser::names_its_site(headers);
+    // HTTP/1.0 may leave it out; the raw guard has refused that for HTTP/1.1.
+    if !is_probe && host.is_some_and(|h| !host::is_own(config, h)) {
+        return Err(Refusal::ForeignHost);
+    }
+    // The panel asks nothing but control paths, of the very authority it came from; other pages nothing but upstreams.
+    let may_ask = |origin: &str| match kind {
+        PathKind::Control => {
+            let authority = origin.strip_prefix("http://");
+            authority.zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
+        }
+        PathKind::Upstream => config.allowed_origins.iter().any(|allowed| allowed.is(origin)),
+        PathKind::Probe | PathKind::Own => false,
     };
-    if headers.get_all(ORIGIN).iter().any(|o| !o.to_str().is_ok_and(same_origin)) {
+    if headers.get_all(ORIGIN).iter().any(|o| !o.to_str().is_ok_and(may_ask)) {
         return Err(Refusal::ForeignOrigin);
     }
+    if kind == PathKind::Upstream {
+        let is_allowed = headers.contains_key(ORIGIN);
+        match browser::sender(method, uri.path(), headers) {
+            Sender::Program => {}
+            Sender::Navigation => return Ok(Admitted::Navigation),
+            Sender::Page if is_allowed => {}
+            Sender::Page | Sender::Renderer => return Err(Refusal::FromBrowser),
+        }
+    }
     // A browser cannot send it with a page; control paths ask for a stronger one of their own.
-    if !control
+    if matches!(kind, PathKind::Own | PathKind::Upstream)
         && let Some(token) = &config.client_token
         && !headers.get(CLIENT_TOKEN_HEADER).and_then(|v| v.to_str().ok()).is_some_and(|given| token.matches(given))
     {
@@ -82,21 +137,7 @@ pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, hea
     if length.is_some_and(|n| n > config.limits.body_bytes) {
         return Err(Refusal::BodyTooLarge);
     }
-    Ok(())
-}
-
-/// A loopback name, or one that `allowed_hosts` lists, with our port (or none, which only port 80 could mean).
-fn is_own_authority(config: &Config, port: u16, text: &str) -> bool {
-    let Ok(authority) = text.parse::<Authority>() else { return false };
-    if authority.as_str().contains('@') || authority.port_u16().unwrap_or(80) != port {
-        return false;
-    }
-    let host = authority.host().trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback() || (config.client_token.is_some() && ip == config.listen.ip()))
-        || config.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+    Ok(Admitted::Request)
 }
 
 /// True when a segment is `.` or `..`, percent-encoded or not: what they mean upstream is not ours to guess.
@@ -105,98 +146,4 @@ fn has_dot_segments(path: &str) -> bool {
         let plain = segment.replace("%2e", ".").replace("%2E", ".");
         plain == "." || plain == ".."
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(text: &str) -> Config {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("config.toml"), text).unwrap();
-        Config::under(home.path()).unwrap()
-    }
-
-    fn verdict(config: &Config, target: &str, fields: &[(&str, &str)]) -> Result<(), Refusal> {
-        let mut headers = HeaderMap::new();
-        for (n, v) in fields {
-            headers.append(http::HeaderName::from_bytes(n.as_bytes()).unwrap(), v.parse().unwrap());
-        }
-        check(config, "127.0.0.1:8787".parse().unwrap(), &Method::POST, &target.parse().unwrap(), &headers)
-    }
-
-    #[test]
-    fn only_loopback_names_with_our_port_are_hosts() {
-        let config = config("allowed_hosts = ['host.docker.internal']");
-        for good in
-            ["127.0.0.1:8787", "localhost:8787", "LocalHost:8787", "[::1]:8787", "127.9.9.9:8787", "host.docker.internal:8787"]
-        {
-            assert_eq!(verdict(&config, "/v1/messages", &[("host", good)]), Ok(()), "{good}");
-        }
-        for bad in [
-            "evil.example:8787",
-            "127.0.0.1:80",
-            "127.0.0.1",
-            "127.0.0.1.evil.example:8787",
-            "a@127.0.0.1:8787",
-            "0.0.0.0:8787",
-            "",
-        ] {
-            assert_eq!(verdict(&config, "/", &[("host", bad)]), Err(Refusal::ForeignHost), "{bad}");
-        }
-    }
-
-    #[test]
-    fn web_pages_are_refused() {
-        let config = config("");
-        let host = ("host", "localhost:8787");
-        for bad in ["https://evil.example", "null", "http://localhost:3000", "http://localhost"] {
-            for path in ["/", "/_leeward/v1/status", "/_leeward/ui/"] {
-                assert_eq!(verdict(&config, path, &[host, ("origin", bad)]), Err(Refusal::ForeignOrigin), "{bad} {path}");
-            }
-        }
-        let own = ("origin", "http://localhost:8787");
-        assert_eq!(verdict(&config, "/_leeward/v1/status", &[host, own]), Ok(()));
-        assert_eq!(verdict(&config, "/v1/messages", &[host, own]), Err(Refusal::ForeignOrigin), "the panel asks no upstream");
-        let twice = [host, own, ("origin", "https://evil.example")];
-        assert_eq!(verdict(&config, "/_leeward/v1/status", &twice), Err(Refusal::ForeignOrigin));
-        let rebound = [("host", "evil.example:8787"), ("origin", "http://evil.example:8787")];
-        assert_eq!(verdict(&config, "/_leeward/v1/status", &rebound), Err(Refusal::ForeignHost));
-        let other_name = [("host", "127.0.0.1:8787"), own];
-        assert_eq!(verdict(&config, "/_leeward/v1/status", &other_name), Err(Refusal::ForeignOrigin));
-    }
-
-    #[test]
-    fn targets_are_ours_and_plain() {
-        let config = config("");
-        let host = [("host", "localhost:8787")];
-        assert_eq!(verdict(&config, "http://localhost:8787/v1/messages", &host), Ok(()));
-        assert_eq!(verdict(&config, "http://example.com/", &host), Err(Refusal::ForeignTarget));
-        for bad in ["/a/../b", "/..", "/a/%2e%2E/b", "/./a", "/a/.%2e"] {
-            assert_eq!(verdict(&config, bad, &host), Err(Refusal::DotSegments), "{bad}");
-        }
-        for good in ["/a..b/c", "/v1/models/..hidden", "/a/...", "/?q=../x"] {
-            assert_eq!(verdict(&config, good, &host), Ok(()), "{good}");
-        }
-    }
-
-    #[test]
-    fn the_client_token_is_asked_for_when_set() {
-        let config = config("listen = '0.0.0.0:8787'\nclient_token = 'secret'");
-        let host = ("host", "127.0.0.1:8787");
-        assert_eq!(verdict(&config, "/", &[host]), Err(Refusal::Token));
-        assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "wrong!")]), Err(Refusal::Token));
-        assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "secret")]), Ok(()));
-        assert_eq!(verdict(&config, "/_leeward/v1/status", &[host]), Ok(()), "the control token is asked for there");
-        assert_eq!(verdict(&config, "/@a/_leeward/", &[host]), Err(Refusal::Token));
-    }
-
-    #[test]
-    fn upgrades_and_huge_bodies_are_refused() {
-        let config = config("[limits]\nbody_bytes = '1KiB'");
-        let host = ("host", "127.0.0.1:8787");
-        assert_eq!(verdict(&config, "/", &[host, ("upgrade", "websocket")]), Err(Refusal::Upgrade));
-        assert_eq!(verdict(&config, "/", &[host, ("content-length", "1025")]), Err(Refusal::BodyTooLarge));
-        assert_eq!(verdict(&config, "/", &[host, ("content-length", "1024")]), Ok(()));
-    }
 }

@@ -7,6 +7,11 @@ use super::guard::{
 use crate::exchange::{Dialect, Error, Meaning};
 use bytes::Bytes;
 
+/// Whether the connection ends with the refusal: what its client sends next is meant for a tunnel or another protocol.
+pub(super) fn closes(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Connect | Refusal::Upgrade)
+}
+
 /// Why the guard refuses a request.
 pub(super) fn meaning(refusal: Refusal) -> Meaning {
     let m = Meaning::new;
@@ -15,13 +20,19 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             421,
             "foreign-host",
             false,
-            "The Host header names neither this machine nor a host that Leeward's config allows; to reach Leeward by another name, add it to allowed_hosts.",
+            "The Host header names neither this machine nor a host that Leeward's config allows, and a web page may stand behind such a name. To reach Leeward by it (container, reverse proxy), add it to allowed_hosts.",
         ),
         Refusal::ForeignOrigin => m(
             403,
             "foreign-origin",
             false,
-            "Leeward answers programs on this machine, not web pages: the request carries a foreign Origin.",
+            "Leeward answers programs, not web pages: the request carries the Origin of a page. To let a page or an IDE extension send requests to upstreams, add its exact origin to allowed_origins.",
+        ),
+        Refusal::FromBrowser => m(
+            403,
+            "from-browser",
+            false,
+            "Leeward answers programs, not web pages: a browser sent this request (Sec-Fetch-Site or Service-Worker). To let a page or an IDE extension send requests to upstreams, add its exact origin to allowed_origins; it must use fetch with CORS, which sends an Origin.",
         ),
         Refusal::Token => m(401, "client-token", false, "Leeward's config asks for a client token: send it in x-leeward-token."),
         Refusal::Connect => m(
@@ -40,7 +51,7 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             421,
             "foreign-target",
             false,
-            "Leeward is not a forward proxy: the request line names another host. Use Leeward's address as the base URL (`leeward wrap`), not as HTTP_PROXY.",
+            "Leeward is not a forward proxy: the request line names another server. Give the agent Leeward's address as its base URL (`leeward wrap`), not as HTTP_PROXY.",
         ),
         Refusal::DotSegments => m(
             400,

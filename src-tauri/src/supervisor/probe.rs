@@ -3,7 +3,7 @@
 
 use super::recovery::{MISSES, Probe as Outcome};
 use crate::{
-    config::{CLIENT_TOKEN_HEADER, Config, Watch},
+    config::{Config, Watch},
     health::unix_ms,
     instance::reachable,
     shortage::{is_shortage, is_shortage_of_connect},
@@ -33,7 +33,7 @@ pub(super) enum Answer {
 /// Asks `/livez`. Also tells how long it took.
 pub(super) async fn probe(config: &Config, address: SocketAddr) -> (Answer, Duration) {
     let began = Instant::now();
-    let asked = timeout(config.watch.probe_timeout, ask(config, reachable(address))).await;
+    let asked = timeout(config.watch.probe_timeout, ask(reachable(address))).await;
     (asked.map_or(Answer::Missed, judge), began.elapsed())
 }
 
@@ -53,10 +53,9 @@ fn judge(asked: Result<bool, Failed>) -> Answer {
     }
 }
 
-async fn ask(config: &Config, address: SocketAddr) -> Result<bool, Failed> {
+async fn ask(address: SocketAddr) -> Result<bool, Failed> {
     let mut stream = TcpStream::connect(address).await.map_err(Failed::Connecting)?;
-    let token = config.client_token.as_ref().map_or(String::new(), |t| format!("{CLIENT_TOKEN_HEADER}: {}\r\n", t.reveal()));
-    let request = format!("GET /livez HTTP/1.1\r\nhost: {address}\r\n{token}connection: close\r\n\r\n");
+    let request = format!("GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(Failed::Talking)?;
     let mut answer = [0u8; 512];
     let mut filled = 0;

@@ -76,7 +76,7 @@ impl Connection {
         let (sender, connection) = Builder::new()
             .preserve_header_case(true)
             .max_headers(max_fields)
-            .handshake(TokioIo::new(Counted { io, meter: meter.clone() }))
+            .handshake(TokioIo::new(Counted::new(io, meter.clone())))
             .await?;
         Ok(Self {
             sender,
@@ -180,6 +180,7 @@ impl Connection {
         let limit = self.context.write_stall;
         self.watch_unacknowledged(true);
         let (written, read) = (self.meter.written.load(Relaxed), self.meter.read.load(Relaxed));
+        self.meter.awaits_head.store(true, Relaxed);
         let mut stall = self.socket.stall(limit);
         let result = {
             let mut answer = pin!(self.sender.send_request(request));
@@ -225,7 +226,7 @@ impl Connection {
             return Err(failure.clone());
         }
         let cause = match (answered, incomplete, self.is_reused()) {
-            (true, ..) if error.is_parse() => Cause::BadResponse,
+            (true, ..) if error.is_parse() || self.meter.bare_lf.load(Relaxed) => Cause::BadResponse,
             // A head that broke off has told nobody anything.
             (true, ..) => Cause::CutBeforeContent,
             (false, true, _) => Cause::WriteFailed,

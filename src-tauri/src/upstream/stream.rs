@@ -1,6 +1,9 @@
 //! The byte stream below hyper: plain or TLS, and counted, so that a failure's phase is known. Knows no requests.
 
-use super::socket::Socket;
+use super::{
+    head_lines::{BareLf, HeadLines},
+    socket::Socket,
+};
 use std::{
     io,
     pin::Pin,
@@ -23,6 +26,10 @@ pub(super) struct Meter {
     pub(super) write_failed: AtomicBool,
     /// The system gave the connection up because nobody acknowledged.
     pub(super) timed_out: AtomicBool,
+    /// A request is under way and its response's head not complete: its lines are looked at.
+    pub(super) awaits_head: AtomicBool,
+    /// A line of it ended in LF alone.
+    pub(super) bare_lf: AtomicBool,
 }
 
 impl Meter {
@@ -44,9 +51,30 @@ pub(super) enum Io {
 pub(super) struct Counted {
     pub(super) io: Io,
     pub(super) meter: Arc<Meter>,
+    lines: HeadLines,
 }
 
 impl Counted {
+    pub(super) fn new(io: Io, meter: Arc<Meter>) -> Self {
+        Self { io, meter, lines: HeadLines::default() }
+    }
+
+    /// Looks at what came of a response's head.
+    fn vet(&mut self, fresh: &[u8]) -> io::Result<()> {
+        match self.lines.scan(fresh) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.meter.awaits_head.store(false, Relaxed);
+                Ok(())
+            }
+            Err(BareLf) => {
+                self.meter.bare_lf.store(true, Relaxed);
+                let why = "the answer was not valid HTTP (a line of its head ends in LF alone)";
+                Err(io::Error::new(io::ErrorKind::InvalidData, why))
+            }
+        }
+    }
+
     fn inner(&mut self) -> Pin<&mut dyn Stream> {
         match &mut self.io {
             Io::Plain(s) => Pin::new(s),
@@ -80,9 +108,13 @@ impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let poll = self.inner().poll_read(cx, buf);
-        self.meter.read.fetch_add((buf.filled().len() - before) as u64, Relaxed);
+        let fresh = &buf.filled()[before..];
+        self.meter.read.fetch_add(fresh.len() as u64, Relaxed);
         if let Poll::Ready(Err(e)) = &poll {
             self.meter.broke(e);
+        }
+        if self.meter.awaits_head.load(Relaxed) && !fresh.is_empty() {
+            self.vet(fresh)?;
         }
         poll
     }

@@ -160,11 +160,11 @@ fn a_base_url_that_cannot_be_an_upstream_is_named() {
 
 #[test]
 fn a_client_token_is_sent_by_agents_that_can_and_missed_by_the_others() {
-    let world = |vars| World { config: "client_token = 'hush'", ..World::new(vars, &[]) };
+    let world = |vars| World { config: "client_token = 'hush-of-the-tests'", ..World::new(vars, &[]) };
     let claude = world(&[("ANTHROPIC_CUSTOM_HEADERS", "x-a: b")]).plan("claude", &[]);
-    assert_eq!(claude.set["ANTHROPIC_CUSTOM_HEADERS"], "x-a: b\nx-leeward-token: hush");
+    assert_eq!(claude.set["ANTHROPIC_CUSTOM_HEADERS"], "x-a: b\nx-leeward-token: hush-of-the-tests");
     let codex = world(&[]).plan("codex", &[]);
-    assert_eq!(codex.set["LEEWARD_CLIENT_TOKEN"], "hush");
+    assert_eq!(codex.set["LEEWARD_CLIENT_TOKEN"], "hush-of-the-tests");
     let option = "model_providers.leeward.env_http_headers.x-leeward-token=\"LEEWARD_CLIENT_TOKEN\"";
     assert!(codex.args.iter().any(|a| a == option), "{:?}", codex.args);
     for plan in [&claude, &codex] {

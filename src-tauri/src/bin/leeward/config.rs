@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn what_is_shown_loads_to_the_same_config() {
         let home = tempfile::tempdir().unwrap();
-        let text = "listen = '127.0.0.1:9'\nworkers = 3\nclient_token = 'hush'\n[retry]\nbudget = 0.1\ntotal = '90s'\n[limits]\n\
+        let text = "listen = '127.0.0.1:9'\nworkers = 3\nclient_token = 'hush-of-the-tests'\n[retry]\nbudget = 0.1\ntotal = '90s'\n[limits]\n\
                     header_bytes = 70001\n[upstreams]\nmine = 'https://x.example/y'";
         std::fs::write(home.path().join("config.toml"), text).unwrap();
         let config = Config::under(home.path()).unwrap();

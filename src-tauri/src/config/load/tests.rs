@@ -100,6 +100,9 @@ fn bad_input_is_named_with_its_place() {
         ),
         ("[tls]\nclient_cert = '/c.pem'", "HOME/config.toml:2: tls.client_cert: is set without tls.client_key"),
         ("upstream = 'https://x/?key=hidden'", "upstream: `https://x/` has a query or fragment"),
+        ("\nallowed_hosts = ['*.example.com']", "HOME/config.toml:2: allowed_hosts: `*.example.com` is a wildcard"),
+        ("allowed_hosts = ['ok', 'http://x']", "HOME/config.toml:1: allowed_hosts: `http://x` is a URL"),
+        ("allowed_origins = ['https://x/']", "HOME/config.toml:1: allowed_origins: `https://x/` is more than an origin"),
         ("a = [", "HOME/config.toml:1:"),
     ];
     for (text, want) in cases {
@@ -163,8 +166,33 @@ fn a_named_file_must_exist_and_be_readable() {
 
 #[test]
 fn the_client_token_never_shows() {
-    let config = load_with("client_token = 'hush-hush'\nlisten = '0.0.0.0:9'", &[], Flags::default()).unwrap();
+    let config = load_with("client_token = 'hush-hush-hush-hush'\nlisten = '0.0.0.0:9'", &[], Flags::default()).unwrap();
     assert!(!format!("{config:?}").contains("hush"));
     let token = config.client_token.as_ref().unwrap();
-    assert!(token.matches("hush-hush") && !["hush-hus", "hush-husH", ""].iter().any(|other| token.matches(other)));
+    let others = ["hush-hush-hush-hus", "hush-hush-hush-husH", ""];
+    assert!(token.matches("hush-hush-hush-hush") && !others.iter().any(|other| token.matches(other)));
+}
+
+#[test]
+fn a_client_token_that_can_be_guessed_is_refused() {
+    for (token, want) in [
+        ("", "has 0 characters and can be guessed; it needs 16 at least"),
+        ("a", "has 1 characters"),
+        ("hush-hush-hush-", "has 15 characters"),
+        // Characters are counted, not bytes.
+        ("höhöhöhöhöhö", "has 12 characters"),
+        ("hush hush hush hush", "cannot be sent in a header"),
+        ("huschhuschhuschhüsch", "cannot be sent in a header"),
+    ] {
+        for listen in ["127.0.0.1:9", "0.0.0.0:9"] {
+            let text = format!("listen = '{listen}'\nclient_token = '{token}'");
+            let got = load_with(&text, &[], Flags::default()).unwrap_err().replace('\\', "/");
+            assert!(got.starts_with("HOME/config.toml:2: client_token: ") && got.contains(want), "{token}: {got}");
+            assert!(token.len() < 2 || !got.contains(token), "a secret is never shown: {got}");
+        }
+    }
+    let good = "listen = '0.0.0.0:9'\nclient_token = 'hush-hush-hush-h'";
+    assert!(load_with(good, &[], Flags::default()).is_ok(), "16 are enough");
+    let got = load_with("", &[("LEEWARD_CLIENT_TOKEN", "short")], Flags::default()).unwrap_err();
+    assert!(got.starts_with("LEEWARD_CLIENT_TOKEN: has 5 characters"), "{got}");
 }

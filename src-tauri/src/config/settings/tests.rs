@@ -79,7 +79,7 @@ fn every_key_is_shown_with_who_decides_it() {
 
 #[test]
 fn secrets_never_leave() {
-    let home = Home::new("client_token = 'hush-1'\n[proxy]\nurl = 'http://me:hush-2@gate.corp:3128'\n");
+    let home = Home::new("client_token = 'hush-1-of-the-tests'\n[proxy]\nurl = 'http://me:hush-2@gate.corp:3128'\n");
     let settings = home.plain();
     let view = serde_json::to_string(&settings.view(&settings.load().unwrap()).unwrap()).unwrap();
     assert!(!view.contains("hush") && !view.contains("me:"), "{view}");
@@ -95,8 +95,8 @@ fn secrets_never_leave() {
         assert!(!complaints[0].message.contains("4711"), "{complaints:?}");
     }
     // A broken file is told of without what stands in it.
-    fs::write(home.file(), "client_token = 'hush-1'\nlog = 'hush=loud'\n[retry]\ntotal = 'soon'\n").unwrap();
-    let running = Config::under(Home::new("client_token = 'hush-3'").0.path()).unwrap();
+    fs::write(home.file(), "client_token = 'hush-1-of-the-tests'\nlog = 'hush=loud'\n[retry]\ntotal = 'soon'\n").unwrap();
+    let running = Config::under(Home::new("client_token = 'hush-3-of-the-tests'").0.path()).unwrap();
     let view = settings.view(&running).unwrap();
     assert!(view.problem.as_ref().unwrap().contains("`soon` is not a duration"));
     assert!(!serde_json::to_string(&view).unwrap().contains("hush-"), "{view:?}");
