@@ -28,6 +28,7 @@ mod process;
 mod refuse;
 mod request;
 mod restart;
+mod room;
 mod storm;
 mod stream;
 mod support;

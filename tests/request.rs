@@ -44,6 +44,8 @@ async fn header_order_and_spelling_and_body_bytes_survive() {
     let seen = &record.requests[0];
     assert_eq!(seen.head.target, "/echo?q=%7B1%7D&beta=true");
     let fields: Vec<(&str, &str)> = seen.head.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let (last, fields) = fields.split_last().unwrap();
+    assert!(last.0 == "via" && last.1.starts_with("1.1 leeward-"), "the one field that a plain upstream gets more: {last:?}");
     let length = body.len().to_string();
     assert_eq!(
         fields,

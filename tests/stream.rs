@@ -527,3 +527,40 @@ async fn u8_a_stream_of_json_is_streamed_as_it_comes() {
     upstream.write_all(format!("{}0\r\n\r\n", chunk("{}]")).as_bytes()).await.unwrap();
     read_until(&mut response, &mut text, |t| t == "[{},{}]").await;
 }
+
+/// U11: an answer that outgrows the room for files, or takes too long, is passed on from there, whole and in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u11_a_gathered_answer_has_bounds() {
+    let bounds: [fn(&mut leeward::config::Config); 2] =
+        [|c| c.stream.hold_disk = 10_000, |c| c.stream.hold_time = Duration::from_millis(200)];
+    for bound in bounds {
+        let by_hand = ByHand::new(|c| {
+            c.stream.mode = StreamMode::Hold;
+            c.stream.hold_memory = 1000;
+            bound(c);
+        })
+        .await;
+        let upstream = async {
+            let mut stream = by_hand.answer(format!("{HEAD}{}", chunk(START))).await;
+            let mut every = tokio::time::interval(Duration::from_millis(1));
+            loop {
+                every.tick().await;
+                if stream.write_all(chunk(DELTA).as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let client = async {
+            let mut response = by_hand.ask().await;
+            let mut text = String::new();
+            read_until(&mut response, &mut text, |t| t.matches(DELTA).count() > 500).await;
+            let content = text.replace(PING, "");
+            let whole = [START, &DELTA.repeat(content.len() / DELTA.len())].concat();
+            assert!(whole.starts_with(&content), "nothing is missing or out of place");
+        };
+        tokio::select! {
+            () = client => {}
+            () = upstream => unreachable!("the client reads on"),
+        }
+    }
+}

@@ -18,6 +18,7 @@ pub mod retry;
 pub mod route;
 mod silence;
 mod source;
+mod via;
 
 pub(crate) use body::ResponseBody;
 pub(crate) use context::{Exchange, Shared};

@@ -3,13 +3,23 @@
 
 mod body;
 mod buffer;
+mod client_fault;
 mod failure;
 pub mod headers;
+mod outgoing;
+mod pace;
+mod pieces;
 mod request_head;
+mod room;
 pub mod sse;
+mod uploads;
 
-pub use body::HeldBytes;
-pub(crate) use body::{BoxError, Caps, Outgoing, Payload, ReadError, read};
-pub(crate) use buffer::Buffer;
+pub(crate) use body::{Caps, Payload, read};
+pub(crate) use buffer::{Buffer, Limits};
+pub(crate) use client_fault::ReadError;
 pub(crate) use failure::{Failure, innermost};
+pub(crate) use outgoing::{BoxError, Outgoing};
+pub(crate) use pace::Pace;
 pub(crate) use request_head::{RequestHead, head_length};
+pub use room::HeldBytes;
+pub(crate) use uploads::Uploads;

@@ -80,7 +80,7 @@ section! {
         connections: usize = 10000, from 1 to 1000000 ("no system has more descriptors for one process") in "connections";
         /// A body up to this size is read whole before it is sent, so that it can be sent again.
         replay_body_bytes: Bytes<u64> = "32MiB", from "0B" to "1GiB" ("it is held in memory");
-        /// Size of all such bodies together. Beyond it bodies are streamed, and sent only once.
+        /// Size of all such bodies together, as far as they have come. Beyond it bodies are streamed, and sent only once.
         replay_total_bytes: Bytes<u64> = "256MiB", from "0B" to "64GiB" ("they are held in memory");
     }
 }
@@ -99,6 +99,12 @@ section! {
         head: Time = "30s", from "10ms" to "1h";
         /// How long a request's body may pause.
         body_idle: Time = "120s", from "10ms" to "1d";
+        /// What a request's body must bring per second of waiting for it. A slower one uses up the time that it may pause.
+        min_body_rate: Bytes<u64> = "1KiB",
+            from "16B" ("so little is no pace") to "16MiB" ("a busy machine may be slower for a moment") or "0B";
+        /// How long an upload that is sent while it comes may pause when others wait for its connection. A body that is read
+        /// whole first is none.
+        upload_stall: Time = "5s", from "10ms" to "1d";
         /// How long a connection that Leeward closes waits for its client to read what was sent.
         linger: Time = "2s", from "0s" to "5m" ("it holds up every end by as much");
     }
@@ -172,8 +178,12 @@ section! {
         commit_wait: Time = "10s", from "0s" to "1h" ("by then every agent has given up");
         /// Interval of the pings that keep the agent waiting while a whole response is buffered.
         hold_ping: Time = "10s", from "10ms" to "1h" ("by then every agent has given up");
-        /// Memory for one response that is buffered whole. Beyond it a temporary file is used.
+        /// Memory for one response that is buffered whole. Beyond it a temporary file is used (`hold_disk`).
         hold_memory: Bytes<u64> = "64MiB", from "0B" to "4GiB" ("more belongs on a disk");
+        /// Size of all temporary files together. Beyond it a response is passed on before it is whole.
+        hold_disk: Bytes<u64> = "256MiB", from "0B" to "1024GiB";
+        /// How long a response is buffered. Then it is passed on before it is whole.
+        hold_time: Time = "30m", from "10ms" to "1d";
         /// From this many cut responses within `adaptive_within`, `adaptive` buffers whole responses.
         adaptive_cuts: u32 = 2, from 1 ("`hold` buffers every response") to 256 ("no more are remembered") in "responses";
         /// How long a cut response counts for `adaptive`.

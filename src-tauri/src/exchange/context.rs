@@ -1,6 +1,6 @@
 //! What the parts of a request's life share: the engine's side of it, and the request itself. Data; decides little.
 
-use super::{cuts::Cuts, error::Dialect, retry::Kind, silence::Silent};
+use super::{cuts::Cuts, error::Dialect, retry::Kind, silence::Silent, via::Via};
 use crate::{
     config::{Config, StreamMode},
     health::Tracker,
@@ -15,6 +15,10 @@ use std::sync::Arc;
 pub(crate) struct Shared {
     /// Bytes held: of requests for replay, of responses until they are let go.
     pub(crate) held: HeldBytes,
+    /// Bytes of responses in temporary files.
+    pub(super) on_disk: HeldBytes,
+    /// Who this process is among those that a request passes.
+    pub(super) via: Via,
     /// Cut responses, by host.
     pub(super) cuts: Cuts,
     /// Streams that are silent.

@@ -18,6 +18,10 @@ pub(crate) enum Error {
     UnknownUpstream(String),
     /// Name and path make no valid target.
     BadTarget,
+    /// It has been here before.
+    Circle,
+    /// Other uploads hold all the connections that uploads may have.
+    TooManyUploads,
     /// The request's body grew over the limit.
     BodyTooLarge,
     /// The request's body stalled or was broken.
@@ -51,6 +55,18 @@ impl Error {
             Self::BadTarget => {
                 m(400, "bad-target", false, "The path after the upstream's name is not a valid request target.".to_owned())
             }
+            Self::Circle => m(
+                508,
+                "loop",
+                false,
+                "The request has been here before: this Leeward's upstream leads back to it, by way of another one. Set `upstream` in the config of one of them to the API.".to_owned(),
+            ),
+            Self::TooManyUploads => m(
+                503,
+                "too-many-uploads",
+                true,
+                "Half of this API's connections (pool.size in Leeward's config) carry uploads already, and none of them ended in time.".to_owned(),
+            ),
             Self::Upstream(failure) => meaning::of_failure(failure),
             Self::Parked(failure, next) => Meaning { retry_after: Some(*next), ..meaning::of_failure(failure) },
         }

@@ -67,6 +67,9 @@ async fn pass(
         ticket.ends_as(Outcome::Refused);
         error::respond(&error.meaning(), dialect, 0).map(ResponseBody::from)
     };
+    if exchange.shared.via.is_in(&parts.headers) {
+        return refuse(ticket, Error::Circle);
+    }
     let (Some(target), Some(host)) = (upstream.target(rest), upstream.host.clone()) else {
         return refuse(ticket, Error::BadTarget);
     };
@@ -76,10 +79,17 @@ async fn pass(
     let patience =
         attempts::seconds(&parts.headers, TIMEOUT).filter(|p| !p.is_zero()).unwrap_or(exchange.config.response_timeout);
     let reading = Instant::now();
-    let payload = match message::read(incoming, &exchange.shared.held, caps, ticket.trace()).await {
+    let mut payload = match message::read(incoming, &exchange.shared.held, caps, ticket.trace()).await {
         Ok(payload) => payload,
         Err(why) => return refuse(ticket, why.into()),
     };
+    // A body that its client still sends holds a connection for as long as the client likes: not all of them at once.
+    if payload.needs_turn() {
+        match upstream.origin.uploads.turn(Instant::now() + patience / 2).await {
+            Some(turn) => payload.give_turn(turn),
+            None => return refuse(ticket, Error::TooManyUploads),
+        }
+    }
     let fault = payload.client_fault();
     let kind = route::kind(&parts.method, path);
     if kind == Kind::Inference
@@ -96,6 +106,7 @@ async fn pass(
         extensions: parts.extensions,
     };
     head.headers.insert(HOST, host);
+    exchange.shared.via.mark(&mut head.headers, &upstream);
     let context = RequestContext { exchange: exchange.clone(), upstream, ticket, kind, dialect };
     let whole = kind == Kind::Inference && context.buffers_whole();
     let mut attempts = Attempts::new(context, (head, payload), patience, reading.elapsed());
@@ -165,6 +176,9 @@ impl From<ReadError> for Error {
         match why {
             ReadError::TooLarge => Self::BodyTooLarge,
             ReadError::Client(why) => Self::BodyBroken(why),
+            ReadError::GaveWay => {
+                Self::BodyBroken("it paused while other uploads waited for a connection (client.upload_stall)".into())
+            }
         }
     }
 }

@@ -6,14 +6,14 @@
 use super::{context::RequestContext, delivery::Delivery, source::Source};
 use crate::{
     message::{
-        Buffer, Failure, innermost,
+        Buffer, Failure, Limits, innermost,
         sse::{Kind, Scanner},
     },
     status::faults::Cause,
     telemetry::Trace,
 };
 use std::{future::poll_fn, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// How buffering ended.
 #[derive(Debug)]
@@ -35,18 +35,21 @@ pub(super) struct ResponseBuffer {
     scanner: Option<Scanner>,
     /// Bytes that may be held, where that ends the holding; `None`: a file takes what memory does not.
     most: Option<u64>,
-    memory: u64,
-    total: u64,
+    limits: Limits,
+    /// When a response that is gathered whole is passed on as it is.
+    until: Option<Instant>,
     /// Silence after which a response is given up.
     silence: Duration,
     content: bool,
     trace: Trace,
 }
 
+const TOO_LONG: &str = "it takes longer than stream.hold_time";
+
 impl ResponseBuffer {
     pub(super) fn new(delivery: Delivery, source: Source, context: &RequestContext) -> Self {
         let config = &context.exchange.config;
-        let holds = delivery.waits_for_the_end();
+        let (holds, shared) = (delivery.waits_for_the_end(), &context.exchange.shared);
         let trace = context.ticket.trace().clone();
         trace.held();
         Self {
@@ -54,13 +57,17 @@ impl ResponseBuffer {
             delivery,
             source,
             // A window is small and never waits for room.
-            buffer: if holds { Buffer::new(context.exchange.shared.held.permit()) } else { Buffer::default() },
+            buffer: if holds { Buffer::new(shared.held.permit(), shared.on_disk.permit()) } else { Buffer::default() },
             scanner: delivery
                 .is_stream()
                 .then(|| Scanner::new(usize::try_from(config.stream.commit_bytes).unwrap_or(usize::MAX))),
             most: (!holds).then_some(config.stream.commit_bytes),
-            memory: config.stream.hold_memory,
-            total: config.limits.replay_total_bytes,
+            limits: Limits {
+                memory: config.stream.hold_memory,
+                memory_total: config.limits.replay_total_bytes,
+                disk_total: config.stream.hold_disk,
+            },
+            until: holds.then(|| Instant::now() + config.stream.hold_time),
             silence: config.stream.stall_alarm,
             content: false,
         }
@@ -69,7 +76,12 @@ impl ResponseBuffer {
     /// Buffers until it may be passed on. Dropping the future loses nothing: the next call goes on.
     pub(super) async fn run(&mut self) -> Buffered {
         loop {
-            let Ok(frame) = timeout(self.silence, poll_fn(|cx| self.source.poll_frame(cx))).await else {
+            let silent = Instant::now() + self.silence;
+            let limit = self.until.map_or(silent, |until| until.min(silent));
+            let Ok(frame) = timeout_at(limit, poll_fn(|cx| self.source.poll_frame(cx))).await else {
+                if self.is_late() {
+                    return self.commit(TOO_LONG);
+                }
                 // It may still be running, so it is not asked for again (U13).
                 let detail = format!("its response has been silent for {:?}", self.silence);
                 return Buffered::Cut(Failure { cause: Cause::ResponseTimeout, detail });
@@ -87,9 +99,8 @@ impl ResponseBuffer {
             if let (Some(scanner), Some(data)) = (&mut self.scanner, frame.data_ref()) {
                 scanner.feed(data, |kind| self.content |= matches!(kind, Kind::Content | Kind::Last));
             }
-            if let Err(why) = self.buffer.push(frame, self.memory, self.total) {
-                tracing::warn!("a buffered response is sent on before it is whole, because its file cannot be written: {why}");
-                return Buffered::Commit;
+            if let Err(why) = self.buffer.push(frame, self.limits) {
+                return self.commit(&format!("its file cannot be written: {why}"));
             }
             if self.source.is_end() && !self.lacks_its_end() {
                 return Buffered::Whole;
@@ -99,12 +110,27 @@ impl ResponseBuffer {
             {
                 return Buffered::Commit;
             }
+            // Also where one frame follows the other without a pause.
+            if self.is_late() {
+                return self.commit(TOO_LONG);
+            }
         }
     }
 
     /// What it is held back for.
     pub(super) fn delivery(&self) -> Delivery {
         self.delivery
+    }
+
+    /// True when it has been gathered for as long as may be.
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// What was to be gathered whole is let go.
+    fn commit(&self, why: &str) -> Buffered {
+        tracing::warn!("a buffered response is passed on before it is whole: {why}");
+        Buffered::Commit
     }
 
     fn has_last(&self) -> bool {

@@ -12,7 +12,7 @@ use super::{
         head::{self, Framing, HeadLimits, Refusal},
     },
 };
-use crate::config::ClientTimes;
+use crate::{config::ClientTimes, message::Pace};
 use bytes::{Buf, BytesMut};
 use close::Closing;
 use std::{
@@ -69,10 +69,16 @@ pub(super) struct ClientIo {
     /// True when bytes have come since the idle clock began.
     active: bool,
     timer: Option<Pin<Box<Sleep>>>,
+    /// What a body may still keep us waiting.
+    pace: Pace,
     closing: Closing,
     lingered: usize,
     wrote: bool,
 }
+
+/// Why a body is not waited for any more.
+const STALLED: &str =
+    "its body paused for too long or came too slowly (client.body_idle and client.min_body_rate in Leeward's config)";
 
 impl ClientIo {
     pub(super) fn new(
@@ -83,6 +89,7 @@ impl ClientIo {
         refuse: Refuse,
     ) -> Self {
         use tokio::io::AsyncReadExt;
+        let pace = Pace::new(times.body_idle, times.min_body_rate);
         Self {
             stream: stream.take(u64::MAX),
             state,
@@ -97,6 +104,7 @@ impl ClientIo {
             wait: None,
             active: false,
             timer: None,
+            pace,
             closing: Closing::Open,
             lingered: 0,
             wrote: false,
@@ -114,15 +122,21 @@ impl ClientIo {
     }
 
     fn arm(&mut self, wait: Wait) {
-        self.arm_for(match wait {
-            Wait::Idle => self.times.idle,
-            Wait::Head => self.times.head,
-            Wait::Body => self.times.body_idle,
-        });
+        match wait {
+            Wait::Idle => self.arm_for(self.times.idle),
+            Wait::Head => self.arm_for(self.times.head),
+            Wait::Body => {
+                let until = self.pace.waits();
+                self.arm_until(until);
+            }
+        }
     }
 
     fn arm_for(&mut self, limit: Duration) {
-        let until = Instant::now() + limit;
+        self.arm_until(Instant::now() + limit);
+    }
+
+    fn arm_until(&mut self, until: Instant) {
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(until),
             None => self.timer = Some(Box::pin(tokio::time::sleep_until(until))),
@@ -168,6 +182,7 @@ impl ClientIo {
                     let framing = head::check(&fresh[..end], self.limits)?;
                     self.released += end;
                     self.scanned = 0;
+                    self.pace = Pace::new(self.times.body_idle, self.times.min_body_rate);
                     self.at = match framing {
                         Framing::Length(0) => At::Head,
                         Framing::Length(n) => At::Body(n),
@@ -270,6 +285,7 @@ impl ClientIo {
                     Poll::Ready(Ok(())) => {
                         let n = (buf.filled().len() - before) as u64;
                         this.at = if n == left { At::Head } else { At::Body(left - n) };
+                        this.pace.brought(n);
                         this.wait = None;
                         return Poll::Ready(Ok(()));
                     }
@@ -282,9 +298,10 @@ impl ClientIo {
                         this.eof = true;
                         continue;
                     }
-                    Poll::Ready(Ok(_)) => {
+                    Poll::Ready(Ok(n)) => {
                         this.active = true;
                         if let At::Chunked(_) = this.at {
+                            this.pace.brought(n as u64);
                             this.wait = None; // the clock of a pause begins anew
                         }
                         continue;
@@ -295,7 +312,7 @@ impl ClientIo {
             }
             match ready!(this.poll_wait(cx)) {
                 Wait::Head => this.reject(Refusal::TooSlow),
-                Wait::Body => return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's body stalled"))),
+                Wait::Body => return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, STALLED))),
                 Wait::Idle => this.eof = true,
             }
         }

@@ -1,6 +1,6 @@
 //! A request as it goes out: its head once, a body for each attempt. Framing follows the body, nothing else is changed.
 
-use super::body::Outgoing;
+use super::outgoing::Outgoing;
 use http::{
     Extensions, HeaderMap, HeaderValue, Method, Request, Uri, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},

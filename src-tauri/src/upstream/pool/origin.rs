@@ -4,6 +4,7 @@ use super::waiters::Waiters;
 use crate::{
     config::Config,
     health::{Code, Tracker},
+    message::Uploads,
     status::stats::OriginStats,
     tasks::Tasks,
     telemetry::Traffic,
@@ -45,6 +46,8 @@ pub(crate) struct Origin {
     /// True while a condition about this origin may stand, so that the good path touches no lock of `health`.
     pub(super) unwell: AtomicBool,
     pub(super) inner: Mutex<Inner>,
+    /// Whose body may be sent while it comes: half of the pool is for those that are there whole.
+    pub(crate) uploads: Uploads,
 }
 
 /// What changes, under the lock.
@@ -92,6 +95,7 @@ impl Origin {
             alarm: None,
             used: None,
         };
+        let uploads = Uploads::new((config.pool.size / 2).max(1), config.client.upload_stall, config.client.min_body_rate);
         Arc::new(Self {
             endpoint,
             config,
@@ -104,6 +108,7 @@ impl Origin {
             // Also what another generation said of it.
             unwell: AtomicBool::new(true),
             inner: Mutex::new(inner),
+            uploads,
         })
     }
 
