@@ -45,7 +45,7 @@ async fn u12_an_early_refusal_is_failed() {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.read_exact(&mut [0; 64]).await.unwrap();
             stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nlong").await.unwrap();
-            // Dropped with unread bytes: an RST behind the answer.
+            // Dropped with unread bytes: an RST after the response.
         }
     };
     let ask = async {

@@ -91,7 +91,7 @@ async fn events_arrive_one_by_one() {
     while let Some(piece) = response.chunk().await.unwrap() {
         arrivals.push((std::time::Instant::now(), piece));
     }
-    // A busy machine may join two of them; gathered, they would come as one.
+    // A busy machine may join two of them; buffered, they would come as one.
     assert!(arrivals.len() >= 2, "buffered instead of streamed: {} pieces", arrivals.len());
     let spread = arrivals.last().unwrap().0 - arrivals[0].0;
     assert!(spread >= Duration::from_millis(100), "all came at once, within {spread:?}");
@@ -174,7 +174,7 @@ async fn a_long_answer_leaves_the_idle_clock_whole() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
     let engine = TestEngine::tuned(&upstream, |c| c.client.idle = IDLE);
     let mut stream = TcpStream::connect(engine.address).await.unwrap();
-    // Silence from the upstream until the agent's own deadline: an answer that takes nearly two of the clock's turns.
+    // Silence from the upstream until the agent's own deadline: a response that takes nearly two of the clock's turns.
     upstream.follow(Plan::times(1, Fault::StallBeforeHeaders));
     let request = format!("GET /v1/models HTTP/1.1\r\nhost: {}\r\nx-stainless-timeout: 1.8\r\n\r\n", engine.address);
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -183,7 +183,7 @@ async fn a_long_answer_leaves_the_idle_clock_whole() {
     let mut byte = [0u8; 1];
     let closed = tokio::time::timeout(LIMIT, stream.read(&mut byte)).await.expect("closed within the limit");
     assert_eq!(closed.expect("a FIN, not an RST"), 0);
-    // The answer was read a moment after it was written.
+    // The response was read a moment after it was written.
     assert!(answered.elapsed() > IDLE / 2, "closed {:?} after the answer", answered.elapsed());
 }
 

@@ -50,7 +50,7 @@ async fn storm(engine: &TestEngine, upstream: Option<&Upstream>, body: String) -
                 asked += 1;
                 let response = client.post(&url).body(body.as_str().to_owned()).send().await.unwrap();
                 served += u64::from(response.status() == 200);
-                // How an answer ends is not what is counted here.
+                // How a response ends is not what is counted here.
                 response.bytes().await.ok();
             }
             served
@@ -152,7 +152,7 @@ async fn an_upstream_that_fails_in_every_way() {
     }
 }
 
-/// Dials alone: every answer ends its connection, and of ten connections six are reset. What a request would like to have
+/// Dials alone: every response ends its connection, and of ten connections six are reset. What a request would like to have
 /// is two dials and a half.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_resets_most_connections_and_keeps_none() {

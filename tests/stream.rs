@@ -1,4 +1,4 @@
-//! Answers that break off: the commit window (U8), the end behind the last event (U10), gathered answers (U11), silence (U14).
+//! Responses that break off: the commit window (U8), the end after the last event (U10), buffered answers (U11), silence (U14).
 
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
 use leeward::config::StreamMode;
@@ -47,7 +47,7 @@ async fn u8_a_stream_cut_at_any_byte_is_repaired_or_told() {
             upstream.follow(Plan::times(1, fault.clone()));
             let (status, text) = asked(&engine, "/v1/messages", &message(true)).await;
             assert_eq!(status, 200, "{fault:?}");
-            // An RST takes along what the sender's kernel has not sent yet, so only a FIN is sure to come behind the last byte.
+            // An RST takes along what the sender's kernel has not sent yet, so only a FIN is sure to come after the last byte.
             if at == last && matches!(fault, Fault::ResetAfter(_)) {
                 continue;
             }
@@ -68,7 +68,7 @@ async fn u8_a_stream_cut_at_any_byte_is_repaired_or_told() {
     assert_eq!(stats["failed"]["cut-mid-stream"], stats["outcomes"]["cut"], "{stats}");
 }
 
-/// U8 in the other dialects, and of answers that are no streams: nothing of them is shown before they are whole.
+/// U8 in the other dialects, and of responses that are no streams: nothing of them is shown before they are whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u8_every_dialect_is_repaired_before_its_first_content() {
     for (path, body) in dialects() {
@@ -88,7 +88,7 @@ async fn u8_every_dialect_is_repaired_before_its_first_content() {
     }
 }
 
-/// U10: behind its last event an answer is whole, whatever happens to the connection.
+/// U10: after its last event a response is whole, whatever happens to the connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u10_behind_the_last_event_every_dialect_ends_cleanly() {
     for (path, body) in dialects() {
@@ -104,7 +104,7 @@ async fn u10_behind_the_last_event_every_dialect_ends_cleanly() {
     }
 }
 
-/// The same with an RST, whichever way the answer is passed on.
+/// The same with an RST, whichever way the response is passed on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u10_a_reset_behind_the_last_event_is_a_clean_end() {
     for mode in [StreamMode::Pass, StreamMode::Hold] {
@@ -119,7 +119,7 @@ async fn u10_a_reset_behind_the_last_event_is_a_clean_end() {
     }
 }
 
-/// A request that must not be sent twice gets its answer as it comes, cut or not.
+/// A request that must not be sent twice gets its response as it comes, cut or not.
 #[tokio::test]
 async fn u8_what_must_not_be_sent_twice_is_streamed_as_it_comes() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
@@ -130,7 +130,7 @@ async fn u8_what_must_not_be_sent_twice_is_streamed_as_it_comes() {
     assert_eq!(engine.stats().await["replays"], 0);
 }
 
-/// A body too large to be kept is streamed, sent once, and the answer says so.
+/// A body too large to be kept is streamed, sent once, and the response says so.
 #[tokio::test]
 async fn a_request_too_large_to_be_kept_is_sent_once_and_says_so() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
@@ -170,7 +170,7 @@ const START: &str = "event: message_start\ndata: {\"type\":\"message_start\"}\n\
 const DELTA: &str = "event: content_block_delta\ndata: {\"delta\":{\"text\":\"calm\"}}\n\n";
 const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
-/// An answer up to its first content.
+/// A response up to its first content.
 fn begun() -> String {
     format!("{HEAD}{}{}", chunk(START), chunk(DELTA))
 }
@@ -192,7 +192,7 @@ impl ByHand {
         Self { engine: TestEngine::with(None, tune, TestHooks::default()), listener }
     }
 
-    /// The next request's connection, with this much of an answer sent on it.
+    /// The next request's connection, with this much of a response sent on it.
     async fn answer(&self, text: impl AsRef<str>) -> TcpStream {
         let (mut stream, _) = self.listener.accept().await.unwrap();
         assert!(stream.read(&mut [0; 8192]).await.unwrap() > 0);
@@ -214,7 +214,7 @@ async fn read_until(response: &mut reqwest::Response, text: &mut String, enough:
 
 const PING: &str = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
 
-/// U8 and U11: an answer held back for long begins with pings; what is cut behind them is repaired all the same.
+/// U8 and U11: a response held back for long begins with pings; what is cut behind them is repaired all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u8_u11_an_answer_held_for_long_begins_with_pings_and_is_repaired_behind_them() {
     for mode in [StreamMode::Pass, StreamMode::Hold] {
@@ -285,7 +285,7 @@ fn measured(text: &str, more: usize) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{text}")
 }
 
-/// U10 and U11: a gathered answer with its last event is whole, also where more bytes were announced.
+/// U10 and U11: a buffered answer with its last event is whole, also where more bytes were announced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u11_a_gathered_answer_that_was_announced_longer_is_whole() {
     for more in [0, 7] {
@@ -335,7 +335,7 @@ async fn pings_and_an_announced_length_agree() {
     assert_eq!(got + &response.text().await.unwrap(), text);
 }
 
-/// U11: gathered answers survive cuts at any point; beyond the memory they wait in a file; and the order stays.
+/// U11: buffered answers survive cuts at any point; beyond the memory they wait in a file; and the order stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u11_gathered_answers_survive_every_cut() {
     for memory in [64 << 20, 1000, 0] {
@@ -362,7 +362,7 @@ async fn u11_gathered_answers_survive_every_cut() {
     }
 }
 
-/// U11: after two cuts "adaptive" gathers, says so, and then repairs what it passed on cut before.
+/// U11: after two cuts "adaptive" buffers, says so, and then repairs what it passed on cut before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u11_adaptive_gathers_after_two_cuts() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
@@ -424,7 +424,7 @@ async fn u14_a_long_silence_is_a_condition() {
     while response.chunk().await.unwrap().is_some() {}
 }
 
-/// What an attempt itself takes is no time spent on retrying: each cut of a gathered answer is repaired, however late.
+/// What an attempt itself takes is no time spent on retrying: each cut of a buffered answer is repaired, however late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u8_u11_a_second_cut_long_after_the_first_is_repaired_too() {
     for mode in [StreamMode::Pass, StreamMode::Hold] {
@@ -528,7 +528,7 @@ async fn u8_a_stream_of_json_is_streamed_as_it_comes() {
     read_until(&mut response, &mut text, |t| t == "[{},{}]").await;
 }
 
-/// U11: an answer that outgrows the room for files, or takes too long, is passed on from there, whole and in order.
+/// U11: a response that outgrows the room for files, or takes too long, is passed on from there, whole and in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn u11_a_gathered_answer_has_bounds() {
     let bounds: [fn(&mut leeward::config::Config); 2] =

@@ -117,7 +117,7 @@ async fn cell(ask: Ask, fault: Fault) {
         matches!(fault, Fault::CloseIdle(_) | Fault::ResetIdle(_) | Fault::CloseOnNextByte | Fault::ResetOnNextByte);
     if strikes_the_next || fault.when() == When::Reused {
         upstream.follow(Plan::times(1, if strikes_the_next { fault.clone() } else { Fault::None }));
-        // An RST right behind the answer may overtake its end; then this request was cut, and the next one is what counts.
+        // An RST right after the response may overtake its end; then this request was cut, and the next one is what counts.
         if let Ok(response) = put().send().await {
             response.bytes().await.ok();
         }

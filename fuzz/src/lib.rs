@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// An answer that takes longer is a hang, which is a finding.
+/// A response that takes longer is a hang, which is a finding.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// An engine with a home of its own before the upstream, as a user who has set nothing has it.
@@ -44,7 +44,7 @@ impl Running {
     }
 
     /// Sends bytes on a new connection, says that there are no more, and reads until the end. To Leeward that is a client
-    /// that leaves: a request that still waits for its answer is given up.
+    /// that leaves: a request that still waits for its response is given up.
     pub fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
         self.talk(bytes, true)
     }
@@ -57,7 +57,7 @@ impl Running {
     fn talk(&self, bytes: &[u8], leaves: bool) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.engine.address()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        // Refused while it is still sent is an answer, too.
+        // Refused while it is still sent is a response, too.
         stream.write_all(bytes).ok();
         if leaves {
             stream.shutdown(Shutdown::Write).ok();

@@ -1,4 +1,4 @@
-//! The control API with its token: any path, method and body; never a panic, never an end, always an answer.
+//! The control API with its token: any path, method and body; never a panic, never an end, always a response.
 #![no_main]
 
 use leeward_fuzz::Running;

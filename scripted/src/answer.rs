@@ -1,4 +1,4 @@
-//! An answer before it is written: status, headers and a body in pieces. It knows nothing of sockets or faults.
+//! A response before it is written: status, headers and a body in pieces. It knows nothing of sockets or faults.
 
 use bytes::Bytes;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) struct Answer {
     pub(super) framing: Framing,
     pub(super) pieces: Box<dyn Iterator<Item = Piece> + Send>,
     pub(super) trailers: Vec<(String, String)>,
-    /// Status lines sent before the answer, such as `103 Early Hints`, with a `link` header each.
+    /// Status lines sent before the response, such as `103 Early Hints`, with a `link` header each.
     pub(super) interim: Vec<u16>,
     /// Pause before the head.
     pub(super) wait: Duration,

@@ -14,12 +14,12 @@ use super::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Words of an answer when the question does not limit them.
+/// Words of a response when the question does not limit them.
 const DEFAULT_WORDS: u64 = 24;
-/// Most words of an answer.
+/// Most words of a response.
 const MOST_WORDS: u64 = 4096;
 
-/// The answer to a request, as if nothing were wrong. With `?pause_ms=N` a stream pauses so long before each event.
+/// The response to a request, as if nothing were wrong. With `?pause_ms=N` a stream pauses so long before each event.
 pub(super) fn answer(head: &Head, body: &Body, content: &[u8]) -> Answer {
     let mut answer = at_once(head, body, content);
     let pause = head.query("pause_ms").and_then(|v| v.parse().ok()).map(Duration::from_millis);
@@ -81,7 +81,7 @@ pub(super) fn interrupted(mut answer: Answer, path: &str, events: usize) -> Answ
     answer
 }
 
-/// The words of an answer: as many as the question allows, always the same ones.
+/// The words of a response: as many as the question allows, always the same ones.
 fn words(question: &Value) -> Vec<String> {
     let limits = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
     let limit = limits.iter().find_map(|key| question.get(key)?.as_u64());

@@ -147,7 +147,7 @@ async fn request(shared: &Shared, link: &mut Link<impl Socket>, connection: u64,
     sent
 }
 
-/// Gives the answer, or as much of it as the fault leaves.
+/// Gives the response, or as much of it as the fault leaves.
 async fn answer(
     shared: &Shared,
     link: &mut Link<impl Socket>,

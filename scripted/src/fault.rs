@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A point in a response, counted from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mark {
-    /// This many bytes of the body (its content, without chunk framing); 0 is right behind the headers.
+    /// This many bytes of the body (its content, without chunk framing); 0 is right after the headers.
     Bytes(u64),
     /// This many pieces of the body: for a stream its events, else the whole body is one piece.
     Events(u64),
@@ -50,7 +50,7 @@ macro_rules! faults {
 }
 
 faults! {
-    /// Nothing; the answer is given as it should be.
+    /// Nothing; the response is given as it should be.
     #[default]
     None = Request "none",
 
@@ -71,7 +71,7 @@ faults! {
     ResetHelloOver(u16) = Connecting "reset-hello-over",
     /// RST after this many bytes of the TLS answer to the `ClientHello` (on a plain upstream as `ResetInTls`).
     ResetInServerHello(usize) = Connecting "reset-in-server-hello",
-    /// Silence after this many bytes of that answer (on a plain upstream as `StallInTls`).
+    /// Silence after this many bytes of that response (on a plain upstream as `StallInTls`).
     StallInServerHello(usize) = Connecting "stall-in-server-hello",
 
     // Between two requests of a connection.
@@ -85,7 +85,7 @@ faults! {
     /// The request is answered; RST at the first byte of the next one.
     ResetOnNextByte = Request "reset-on-next-byte",
 
-    // Before any byte of the answer.
+    // Before any byte of the response.
 
     /// A request on a reused connection is read whole, then RST with no response byte.
     ResetOnReuse = Reused "reset-on-reuse",
@@ -104,7 +104,7 @@ faults! {
     /// From that point on nothing more is read, and nothing answered, until the upstream ends.
     StallMidRequest(u64) = Request "stall-mid-request",
 
-    // In the head of the answer.
+    // In the head of the response.
 
     /// A line that is no HTTP status line, then FIN.
     GarbageStatusLine = Request "garbage-status-line",
@@ -121,7 +121,7 @@ faults! {
     /// The response head, then silence.
     HeadersThenSilence = Request "headers-then-silence",
 
-    // In the body of the answer.
+    // In the body of the response.
 
     /// RST at this point of the response. What comes before it is one write, or the RST would overtake some of it.
     ResetAfter(Mark) = Request "reset-after",
@@ -135,12 +135,12 @@ faults! {
     ShortContentLength(u64) = Request "short-content-length",
     /// A chunk size that is no number, at this point of the body.
     BadChunk(Mark) = Request "bad-chunk",
-    /// Of a stream this many events, then an error in the dialect of the request's path, and the end. Other answers are right.
+    /// Of a stream this many events, then an error in the dialect of the request's path, and the end. Other responses are right.
     ErrorEvent(usize) = Request "error-event",
     /// The right headers of a stream, then `ping` events for ever.
     NeverEnds = Request "never-ends",
 
-    // Answers that are whole.
+    // Responses that are whole.
 
     /// This status with an error body in the dialect of the request's path, and these headers.
     Status(u16, Vec<(String, String)>) = Request "status",

@@ -55,7 +55,7 @@ pub struct Body {
     pub complete: bool,
 }
 
-/// How far the answer to a request went.
+/// How far the response to a request went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
     /// Nothing sent yet.
@@ -79,14 +79,14 @@ pub struct Request {
     pub body: Body,
     /// The fault that was chosen for it.
     pub fault: Fault,
-    /// How far the answer went.
+    /// How far the response went.
     pub answered: Answered,
-    /// When the client was seen to have gone away before the answer was whole.
+    /// When the client was seen to have gone away before the response was whole.
     pub abandoned: Option<Instant>,
 }
 
 impl Request {
-    /// True when the upstream did the work: an answer was begun.
+    /// True when the upstream did the work: a response was begun.
     pub fn processed(&self) -> bool {
         self.answered != Answered::No
     }
@@ -115,7 +115,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Requests whose answer was begun.
+    /// Requests whose response was begun.
     pub fn processed(&self) -> usize {
         self.requests.iter().filter(|r| r.processed()).count()
     }

@@ -1,4 +1,4 @@
-//! The writing side: puts an answer on the wire, up to the point where a fault cuts it.
+//! The writing side: puts a response on the wire, up to the point where a fault cuts it.
 
 use super::{
     answer::{Answer, Framing, Piece, reason},
@@ -10,7 +10,7 @@ use super::{
 use bytes::Bytes;
 use std::{io, time::Duration};
 
-/// Where an answer goes wrong, and how.
+/// Where a response goes wrong, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     Nowhere,
@@ -21,7 +21,7 @@ pub(super) enum Cut {
     Lie(i64),
 }
 
-/// What is done where an answer is cut.
+/// What is done where a response is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteOutcome {
     Reset,
@@ -30,7 +30,7 @@ pub(super) enum WriteOutcome {
     BadChunk,
 }
 
-/// Writes the answer to one request.
+/// Writes the response to one request.
 pub(super) struct Writer<'a, S> {
     link: &'a mut Link<S>,
     log: &'a Log,
@@ -71,7 +71,7 @@ impl<'a, S: Socket> Writer<'a, S> {
         Ok(())
     }
 
-    /// Writes what was gathered.
+    /// Writes what was buffered.
     async fn release(&mut self) -> io::Result<()> {
         match &mut self.gathered {
             Some(gathered) => self.link.send(&std::mem::take(gathered)).await,
@@ -94,7 +94,7 @@ impl<'a, S: Socket> Writer<'a, S> {
         Ok(tokio::time::timeout(wait, self.link.gone()).await.is_err())
     }
 
-    /// The whole answer, or as much of it as the cut leaves; `None` when the connection can carry another.
+    /// The whole response, or as much of it as the cut leaves; `None` when the connection can carry another.
     pub(super) async fn answer(&mut self, answer: Answer, close: bool, cut: Cut) -> io::Result<Option<End>> {
         if let Cut::InHead(_, WriteOutcome::Reset) | Cut::At(_, WriteOutcome::Reset) = cut {
             // An RST throws away what the kernel has not sent yet, and it begins with few segments at a time.

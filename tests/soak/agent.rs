@@ -19,21 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(100);
 const LARGE: usize = 1 << 20;
 /// What a chunk of a body holds.
 const PIECE: usize = 50_000;
-/// An agent that leaves after an answer's head has come leaves after this at the latest.
+/// An agent that leaves after a response's head has come leaves after this at the latest.
 const LEAVE: Duration = Duration::from_millis(300);
 
 /// What an agent saw of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Saw {
-    /// The whole answer, and it was the right one.
+    /// The whole response, and it was the right one.
     Right,
-    /// A whole answer of the upstream with this status.
+    /// A whole response of the upstream with this status.
     Status(u16),
     /// Leeward's own word.
     Told(u16, String),
-    /// The answer broke off, and what had come of it was right.
+    /// The response broke off, and what had come of it was right.
     Cut(String),
-    /// A whole answer that is not right, or the beginning of one.
+    /// A whole response that is not right, or the beginning of one.
     Wrong(String),
     /// Nothing within the limit.
     Hung,
@@ -49,7 +49,7 @@ pub struct Seen {
     /// SHA-256 of the body that was sent.
     pub sha256: String,
     pub took: Duration,
-    /// `x-leeward-attempts` of the answer.
+    /// `x-leeward-attempts` of the response.
     pub attempts: Option<u32>,
 }
 

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 /// Sizes of the large downloads, in bytes; none is near a limit of Leeward's.
 const DOWNLOADS: [u64; 4] = [0, 3_000, 300_000, 3_000_000];
-/// Words of an answer.
+/// Words of a response.
 const WORDS: [u64; 4] = [1, 7, 60, 400];
 
 /// What the upstream answers to a body that is too large for it to understand, whatever was asked.
@@ -48,7 +48,7 @@ pub enum Kind {
     Once,
 }
 
-/// An answer as the upstream gives it.
+/// A response as the upstream gives it.
 #[derive(Clone, Debug, Default)]
 pub struct Right {
     pub body: Bytes,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Law {
     /// Every repairable failure has to be repaired; else only that nothing runs twice and nobody is lied to.
     pub strict: bool,
-    /// Answers are gathered whole.
+    /// Responses are buffered whole.
     pub holds: bool,
     /// Replays of one request.
     pub replays: u32,

@@ -100,7 +100,7 @@ fn base(home: &std::path::Path) -> Config {
     config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     config.listen_pinned = true;
     config.workers = 2;
-    // With pings an answer has other bytes than its upstream's, and a busy machine is slow enough for them; `stream` tests them.
+    // With pings a response has other bytes than its upstream's, and a busy machine is slow enough for them; `stream` tests them.
     config.stream.commit_wait = Duration::from_secs(600);
     config
 }

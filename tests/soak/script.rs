@@ -28,7 +28,7 @@ pub struct Step {
     pub chunked: bool,
     /// The agent says that it is retrying by itself.
     pub retries: bool,
-    /// The agent leaves that long after it has asked, or after the answer's head, whichever is `true`.
+    /// The agent leaves that long after it has asked, or after the response's head, whichever is `true`.
     pub leaves: Option<(Duration, bool)>,
     /// What strikes the attempts, in order.
     pub faults: VecDeque<Fault>,
@@ -101,7 +101,7 @@ impl Step {
             return match dice.u8(0..5) {
                 3 => Fault::StallInHead(dice.usize(1..40)),
                 0 => Fault::StallBeforeHeaders,
-                // Behind a whole answer it would swallow the next request on its connection, which nobody can repair (U13).
+                // Behind a whole response it would swallow the next request on its connection, which nobody can repair (U13).
                 1 if length > 0 => Fault::HeadersThenSilence,
                 2 if length > 0 => Fault::StallAfter(Mark::Bytes(dice.u64(0..length))),
                 _ => Fault::NeverEnds,
@@ -188,7 +188,7 @@ impl Outlook {
 }
 
 /// A fault that has struck a request, seen from the promises U1 to U14. `first`: it was its connection's first request.
-/// `holds`: answers are gathered whole.
+/// `holds`: responses are buffered whole.
 pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &Answers) -> Outlook {
     let kind = step.what.kind();
     let held = step.is_held();
@@ -202,7 +202,7 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
     let right = answers.get(&step.what).cloned().unwrap_or_default();
     let length = right.body.len() as u64;
     let download = matches!(step.what, What::Download(_));
-    // What becomes of an answer that breaks off, having shown content or not.
+    // What becomes of a response that breaks off, having shown content or not.
     let cut = |content: bool| match kind {
         _ if !again => Cut,
         Kind::Inference if holds => Replay,
@@ -248,7 +248,7 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
             _ if download => Cut, // of unknown length and no JSON: passed on as it comes
             _ => cut(true),
         },
-        // Its last event is there, and the length is not; that has been said already, unless the answer is gathered.
+        // Its last event is there, and the length is not; that has been said already, unless the response is buffered.
         Fault::LyingContentLength(_) if step.what.is_stream() => {
             if holds && again {
                 Right
@@ -286,7 +286,7 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
     }
 }
 
-/// How far an answer had come.
+/// How far a response had come.
 enum Reached {
     Nothing,
     Content,

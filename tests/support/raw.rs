@@ -19,7 +19,7 @@ pub async fn talk(address: SocketAddr, bytes: &[u8], quiet: Duration) -> String 
 /// Sends bytes and reads one answer that states its length.
 pub async fn ask(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // A refusal may come before the last byte is out; the answer is what counts.
+    // A refusal may come before the last byte is out; the response is what counts.
     stream.write_all(bytes).await.ok();
     read_response(&mut stream).await
 }

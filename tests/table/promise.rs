@@ -16,7 +16,7 @@ pub enum Promise {
     Told(&'static [(u16, &'static str)]),
     /// `Repaired` as long as a part of the request was not out yet, else `Told`.
     InTime(&'static [&'static str], &'static [(u16, &'static str)]),
-    /// The answer is aborted, so that the client knows.
+    /// The response is aborted, so that the client knows.
     Aborted,
     /// Neither an end nor an error: the client's own patience ends it.
     Silence,
@@ -34,7 +34,7 @@ pub const TIMEOUT: Promise = Told(&[(504, "response-timeout")]);
 /// A fault or a kind without a promise does not compile.
 pub fn promise(fault: &Fault, ask: Ask) -> Promise {
     match fault {
-        // Answers that are whole; U12 among them. What was to come behind a length that was claimed nobody can know.
+        // Responses that are whole; U12 among them. What was to come behind a length that was claimed nobody can know.
         Fault::None | Fault::Slice(_) | Fault::Drip(..) | Fault::Interim(_) | Fault::Status(..) => AsSent,
         Fault::ErrorEvent(_) | Fault::ShortContentLength(_) => AsSent,
 
@@ -79,7 +79,7 @@ pub fn promise(fault: &Fault, ask: Ask) -> Promise {
         // U8, U9, U10.
         Fault::ResetAfter(mark) | Fault::TruncateAfter(mark) => cut(*mark, ask, false),
         Fault::BadChunk(mark) => cut(*mark, ask, true),
-        // An event has shown something by then; an answer in one piece has not.
+        // An event has shown something by then; a response in one piece has not.
         Fault::LyingContentLength(_) if !ask.is_stream() && ask.may_repeat() => Repaired(CUT),
         Fault::LyingContentLength(_) => Aborted,
 
@@ -92,7 +92,7 @@ pub fn promise(fault: &Fault, ask: Ask) -> Promise {
     }
 }
 
-/// An answer that breaks off; `chunked`: within its framing, so that one of known length is chunked as well.
+/// A response that breaks off; `chunked`: within its framing, so that one of known length is chunked as well.
 fn cut(mark: Mark, ask: Ask, chunked: bool) -> Promise {
     let (whole, content) = match mark {
         Mark::End => (ask.is_stream() || !chunked, true),
@@ -102,7 +102,7 @@ fn cut(mark: Mark, ask: Ask, chunked: bool) -> Promise {
         Mark::Bytes(_) => (false, false),
     };
     match (whole, ask.is_stream() && content) {
-        // U10: behind the last event a stream is whole, and behind its length anything is.
+        // U10: after the last event a stream is whole, and behind its length anything is.
         (true, _) => Right,
         (false, false) if ask.may_repeat() => Repaired(CUT),
         // U9

@@ -221,7 +221,7 @@ impl Attempts {
         self.head_sent = true;
     }
 
-    /// What the client is told of them: how many, and whether the request was too large to be sent again.
+    /// What the client learns of them: how many, and whether the request was too large to be sent again.
     pub(super) fn header(&self) -> HeaderValue {
         if self.body == retry::Body::Held || self.context.kind == Kind::NotReplayable {
             return HeaderValue::from(self.number);

@@ -1,4 +1,4 @@
-//! How often answers were cut lately, by host: what `stream.mode = "adaptive"` goes by. Survives generations.
+//! How often responses were cut lately, by host: what `stream.mode = "adaptive"` goes by. Survives generations.
 
 use crate::{
     config::{Stream, StreamMode},
@@ -18,7 +18,7 @@ const REMEMBERED: usize = 256;
 pub(super) struct Cuts(Mutex<HashMap<String, VecDeque<Instant>>>);
 
 impl Cuts {
-    /// An answer of this host was cut in the middle.
+    /// A response of this host was cut in the middle.
     pub(super) fn note(&self, host: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let times = all.entry(host.to_owned()).or_default();
@@ -26,13 +26,13 @@ impl Cuts {
         times.push_front(Instant::now());
     }
 
-    /// True when so many were cut within so long that answers are gathered.
+    /// True when so many were cut within so long that responses are buffered.
     pub(super) fn are_frequent(&self, host: &str, policy: &Stream) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(host).is_some_and(|times| frequent(times, policy))
     }
 
-    /// Says in `health` for which hosts answers are gathered now, and forgets what is old. Called from time to time.
+    /// Says in `health` for which hosts responses are buffered now, and forgets what is old. Called from time to time.
     pub(super) fn review(&self, policy: &Stream, health: &Tracker) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|host, times| {

@@ -1,4 +1,4 @@
-//! An answer on its way to the client: first what was held back of it, then frame by frame as it comes.
+//! A response on its way to the client: first what was held back of it, then frame by frame as it comes.
 //!
 //! Holds the upstream connection and drives it. At the clean end it goes back to the pool; dropped earlier (the client
 //! left) it closes, which cancels the request upstream at once.
@@ -78,7 +78,7 @@ impl Relay {
         context.ticket.trace().streams();
         let events = scanner.map(|mut scanner| {
             scanner.glance(context.dialect == Dialect::Gemini);
-            // An answer that states its length has no room for pings.
+            // A response that states its length has no room for pings.
             let stream = &context.exchange.config.stream;
             let ping = Some(stream.ping_after).filter(|_| stream.ping && source.size_hint().exact().is_none());
             Box::new(Events { scanner, silence: Silence::new(ping, stream.stall_alarm) })
@@ -90,7 +90,7 @@ impl Relay {
         relay
     }
 
-    /// The answer is complete: the connection may serve the next request.
+    /// The response is complete: the connection may serve the next request.
     fn end(&mut self) {
         self.ended = true;
         self.events = None;
@@ -108,7 +108,7 @@ impl Relay {
         self.context.ticket.ends_as(Outcome::Cut);
         self.context.ticket.failed_with(Cause::CutMidStream, self.attempts);
         let endpoint = &self.context.upstream.origin.endpoint;
-        // A broken download says nothing about streams, which are what gathering is for.
+        // A broken download says nothing about streams, which are what buffering is for.
         if self.events.take().is_some() {
             self.context.exchange.shared.cuts.note(&endpoint.host);
         }
@@ -116,7 +116,7 @@ impl Relay {
         self.broken = Some(why);
     }
 
-    /// True when the last event has been passed on: whatever happens behind it, the answer is whole (U10).
+    /// True when the last event has been passed on: whatever happens behind it, the response is whole (U10).
     fn has_last_event(&self) -> bool {
         self.events.as_ref().is_some_and(|e| e.scanner.is_complete())
     }

@@ -36,7 +36,7 @@ pub(super) struct ResponseBuffer {
     /// Bytes that may be held, where that ends the holding; `None`: a file takes what memory does not.
     most: Option<u64>,
     limits: Limits,
-    /// When a response that is gathered whole is passed on as it is.
+    /// When a response that is buffered whole is passed on as it is.
     until: Option<Instant>,
     /// Silence after which a response is given up.
     silence: Duration,
@@ -122,12 +122,12 @@ impl ResponseBuffer {
         self.delivery
     }
 
-    /// True when it has been gathered for as long as may be.
+    /// True when it has been buffered for as long as may be.
     fn is_late(&self) -> bool {
         self.until.is_some_and(|until| until <= Instant::now())
     }
 
-    /// What was to be gathered whole is let go.
+    /// What was to be buffered whole is let go.
     fn commit(&self, why: &str) -> Buffered {
         tracing::warn!("a buffered response is passed on before it is whole: {why}");
         Buffered::Commit

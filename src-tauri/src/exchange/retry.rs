@@ -2,7 +2,7 @@
 //!
 //! The rows are U1 to U13 of the design's section 4. A proxy may repeat what provably never reached the origin; RFC 9110
 //! section 9.2.2 forbids it to repeat anything else that is not idempotent on its own account. The licence for U6 to U8
-//! is that an inference has no effect but its answer, of which the client has seen nothing yet.
+//! is that an inference has no effect but its response, of which the client has seen nothing yet.
 
 use crate::{
     config::{Retry, UnknownFate},
@@ -26,7 +26,7 @@ pub enum Body {
 pub enum Kind {
     /// A safe method (RFC 9110 section 9.2.1): repeating it changes nothing.
     Safe,
-    /// Has no effect but its answer, and its tokens (`route::is_replayable`).
+    /// Has no effect but its response, and its tokens (`route::is_replayable`).
     Inference,
     /// Anything else: never sent twice once it may have arrived.
     NotReplayable,

@@ -31,7 +31,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// Writes the answer to a head that hyper never sees.
+/// Writes the response to a head that hyper never sees.
 pub(super) type Refuse = fn(Refusal) -> bytes::Bytes;
 
 /// Where the client's byte stream stands.
@@ -161,7 +161,7 @@ impl ClientIo {
             let Some(timer) = &mut self.timer else { return Poll::Pending };
             ready!(timer.as_mut().poll(cx));
             let busy = self.state.busy.load(Relaxed);
-            // An answer that is still on its way ends later than now: the clock runs once more in full behind it.
+            // A response that is still on its way ends later than now: the clock runs once more in full behind it.
             let in_use = std::mem::replace(&mut self.active, busy) || busy;
             if wait == Wait::Idle && in_use {
                 self.arm(wait);

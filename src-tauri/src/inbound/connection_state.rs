@@ -24,7 +24,7 @@ pub(super) struct ConnectionState {
     pub(super) amid: AtomicBool,
     /// True while more of the present request's body is to come from the client.
     pub(super) body_open: AtomicBool,
-    /// Set while the next request's head waits for the present answer to end.
+    /// Set while the next request's head waits for the present response to end.
     pub(super) next: AtomicWaker,
 }
 

@@ -1,4 +1,4 @@
-//! What clients are told of requests that never reach an upstream, and of heads that no parser has seen.
+//! What clients learn of requests that never reach an upstream, and of heads that no parser has seen.
 
 use super::guard::{
     Refusal,

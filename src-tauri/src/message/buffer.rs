@@ -1,4 +1,4 @@
-//! What of an answer is held back, in order: in memory up to a limit, the rest in a temporary file that has no name.
+//! What of a response is held back, in order: in memory up to a limit, the rest in a temporary file that has no name.
 
 use super::room::Permit;
 use bytes::Bytes;
@@ -39,7 +39,7 @@ pub(crate) struct Limits {
     pub(crate) disk_total: u64,
 }
 
-/// Sizes only: an answer never shows.
+/// Sizes only: a response never shows.
 impl std::fmt::Debug for Buffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Buffer").field("bytes", &self.bytes).field("in_file", &self.in_file).finish_non_exhaustive()
@@ -168,7 +168,7 @@ mod tests {
         all
     }
 
-    /// A full disk: the answer is passed on from here, and nothing of it may be missing or out of place.
+    /// A full disk: the response is passed on from here, and nothing of it may be missing or out of place.
     #[test]
     fn order_survives_a_file_that_takes_no_more() {
         let held = HeldBytes::default();

@@ -53,7 +53,7 @@ pub(crate) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
         .any(|p| !p.trim().is_empty() && !p.trim().eq_ignore_ascii_case("h2c"))
 }
 
-/// True when the sender closes the connection behind this message (RFC 9112 section 9.3).
+/// True when the sender closes the connection after this message (RFC 9112 section 9.3).
 pub(crate) fn closes(version: http::Version, headers: &HeaderMap) -> bool {
     let says = |word: &str| {
         headers

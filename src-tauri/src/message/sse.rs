@@ -60,7 +60,7 @@ impl Scanner {
         }
     }
 
-    /// From now on only the answer's end matters. `whole`: it can be told only by reading events whole (Gemini).
+    /// From now on only the response's end matters. `whole`: it can be told only by reading events whole (Gemini).
     pub fn glance(&mut self, whole: bool) {
         self.glancing = true;
         if !whole {
@@ -77,12 +77,12 @@ impl Scanner {
         self.line.is_empty() && !self.cut && !self.fields
     }
 
-    /// True when the answer's last event has passed whole; what comes behind it has no content.
+    /// True when the response's last event has passed whole; what comes behind it has no content.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// True when the answer's dialect ends with an event of its own (`message_stop`, `response.completed`), so that one
+    /// True when the response's dialect ends with an event of its own (`message_stop`, `response.completed`), so that one
     /// without it was cut, however politely. Servers of chat completions leave out `[DONE]` as they like.
     pub fn promises_an_end(&self) -> bool {
         self.promised

@@ -112,12 +112,12 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Somebody wants to know; the answer is the history, or a sentence that says why there is none.
+/// Somebody wants to know; the response is the history, or a sentence that says why there is none.
 #[derive(Debug)]
 pub struct Question {
     /// What is asked for.
     pub span: Span,
-    /// Where the answer goes.
+    /// Where the response goes.
     pub reply: oneshot::Sender<Result<History, String>>,
 }
 

@@ -24,7 +24,7 @@ struct Book {
 #[derive(Debug, Default)]
 pub struct Activities(Mutex<Book>);
 
-/// What one observer has seen, so that it is told of changes only.
+/// What one observer has seen, so that it learns of changes only.
 #[derive(Debug, Default)]
 pub struct Seen(HashMap<u64, u64>);
 

@@ -36,7 +36,7 @@ pub(super) trait Permit: Send + Sync + std::fmt::Debug {
     fn network(&self) -> u64;
     /// The other side has answered.
     fn answered(&mut self);
-    /// The connection broke without an answer to the present request.
+    /// The connection broke without a response to the present request.
     fn broke(&mut self);
 }
 
@@ -113,7 +113,7 @@ impl Connection {
         self.permit.network()
     }
 
-    /// The answer takes its time: from here on a gap of the network is no reason to give the connection up.
+    /// The response takes its time: from here on a gap of the network is no reason to give the connection up.
     pub(crate) fn disable_user_timeout(&mut self) {
         self.watch_unacknowledged(false);
     }

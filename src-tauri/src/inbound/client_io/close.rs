@@ -1,4 +1,4 @@
-//! The writing half of a client's socket, and its polite end: never an RST, never a FIN right behind the last bytes.
+//! The writing half of a client's socket, and its polite end: never an RST, never a FIN right after the last bytes.
 
 use super::ClientIo;
 use bytes::Buf;
@@ -16,17 +16,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) enum Closing {
     Open,
     Reply(bytes::Bytes),
-    /// The client may close first, so that no FIN rides behind the last bytes.
+    /// The client may close first, so that no FIN rides after the last bytes.
     Grace,
     Shutdown,
     Linger,
     Done,
 }
 
-/// A client may close first for this long; the clients that mind a FIN behind the last bytes need milliseconds.
+/// A client may close first for this long; the clients that mind a FIN after the last bytes need milliseconds.
 const GRACE: Duration = Duration::from_millis(250);
 /// What a lingering close reads and forgets at most: twice the largest request that the Messages API takes (32 MB), so that
-/// an upload that failed early is told of. Its time is `client.linger`.
+/// an upload that failed early learns of. Its time is `client.linger`.
 const LINGER_BYTES: usize = 64 << 20;
 
 impl ClientIo {

@@ -90,7 +90,7 @@ pub fn find_end(bytes: &[u8], from: usize, limits: HeadLimits) -> Result<Option<
 /// Judges a complete head.
 ///
 /// # Errors
-/// `Refusal`, for the answer to be written.
+/// `Refusal`, for the response to be written.
 pub fn check(head: &[u8], limits: HeadLimits) -> Result<Framing, Refusal> {
     if limits.fields <= STACK_FIELDS {
         let mut fields = [const { MaybeUninit::uninit() }; STACK_FIELDS];

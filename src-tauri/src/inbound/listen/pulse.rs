@@ -19,7 +19,7 @@ impl Pulse {
         self.question.notify_one();
     }
 
-    /// Whether the last question has its answer.
+    /// Whether the last question has its response.
     pub fn is_answered(&self) -> bool {
         self.answered.load(SeqCst) == self.asked.load(SeqCst)
     }

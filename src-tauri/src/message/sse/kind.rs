@@ -13,7 +13,7 @@ pub enum Kind {
     Ping,
     /// Something that a user may see, or that is not known.
     Content,
-    /// The answer's last event: `message_stop`, `[DONE]`, `response.completed`, `error`.
+    /// The response's last event: `message_stop`, `[DONE]`, `response.completed`, `error`.
     Last,
 }
 

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 /// A plain connection counts as being made until it has answered or this has passed: the system accepts it before the
-/// upstream does, and one that has too many resets it only then. TLS needs no such time, as its handshake is an answer.
+/// upstream does, and one that has too many resets it only then. TLS needs no such time, as its handshake is a response.
 pub(super) const SETTLE: Duration = Duration::from_millis(250);
 impl Origin {
     pub(super) fn dial_more(self: &Arc<Self>, inner: &mut Inner) {
@@ -131,7 +131,7 @@ impl Origin {
         }
         self.dial_more(&mut self.lock());
         if let Some(settled) = settled {
-            // An answer or the end of the connection ends it as well as the time does.
+            // A response or the end of the connection ends it as well as the time does.
             timeout(SETTLE, settled).await.ok();
             let mut inner = self.lock();
             inner.settling -= 1;

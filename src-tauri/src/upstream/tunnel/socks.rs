@@ -1,4 +1,4 @@
-//! The client's side of SOCKS 5 (RFC 1928, RFC 1929): the crate `tokio-socks` speaks it, this file says what an answer means.
+//! The client's side of SOCKS 5 (RFC 1928, RFC 1929): the crate `tokio-socks` speaks it, this file says what a response means.
 //!
 //! Reads not a byte more than the proxy's own answer. Does not flush: SOCKS stands on a plain socket.
 
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_socks::{Error, IntoTargetAddr, TargetAddr, tcp::Socks5Stream};
 use tokio_util::io::InspectReader;
 
-/// Of the answer to the greeting: version and method.
+/// Of the response to the greeting: version and method.
 const METHOD_BYTES: usize = 2;
 
 /// Greets, logs in where that is asked for, and has the connection made.
