@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     health::unix_ms,
-    status::history::{Asked, History, Question, Span},
+    status::history::{FAULTS, History, Question, Span},
 };
 use axum::extract::State;
 use serde::Deserialize;
@@ -17,27 +17,56 @@ use tokio::{sync::oneshot, time::timeout};
 /// A question over the largest history takes a tenth of this.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// What is asked for in the query of a URL, as words.
-#[derive(Deserialize)]
+/// What is shown when no beginning is named.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is asked for in the query of a URL: times are milliseconds since 1970 or a duration before now ("7d"), steps are
+/// durations.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Words {
+    /// The beginning; a day ago unless said.
     since: Option<String>,
+    /// The end; now unless said.
     until: Option<String>,
+    /// Length of a bucket; chosen unless said.
     step: Option<String>,
+    /// Single faults.
     limit: Option<String>,
 }
 
 impl Words {
-    fn span(&self, now_unix_ms: u64) -> Result<Span, Error> {
-        let Self { since, until, step, limit } = self;
-        let asked = Asked { since: since.as_deref(), until: until.as_deref(), step: step.as_deref(), limit: limit.as_deref() };
-        Span::parse(asked, now_unix_ms).map_err(Error::BadRequest)
+    /// What they mean, or a sentence that says which word makes no sense, and what to write.
+    fn span(&self, now_unix_ms: u64) -> Result<Span, String> {
+        let time = |name: &str, text: &str| match text.parse::<u64>() {
+            Ok(unix_ms) => Ok(unix_ms),
+            Err(_) => duration(name, text).map(|ago| now_unix_ms.saturating_sub(ago)),
+        };
+        let since = self.since.as_deref().map_or(Ok(now_unix_ms.saturating_sub(millis(DAY))), |text| time("since", text))?;
+        let until = self.until.as_deref().map_or(Ok(now_unix_ms), |text| time("until", text))?;
+        let step = self.step.as_deref().map(|text| duration("step", text)).transpose()?;
+        let faults = match self.limit.as_deref().map(str::parse::<usize>) {
+            None => FAULTS.0,
+            Some(Ok(count)) if count <= FAULTS.1 => count,
+            Some(_) => return Err(format!("`limit` is a number of faults, at most {}.", FAULTS.1)),
+        };
+        Span::between(since, until, step, faults)
     }
+}
+
+fn duration(name: &str, text: &str) -> Result<u64, String> {
+    humantime::parse_duration(text)
+        .map(millis)
+        .map_err(|_| format!("`{name}` is a duration such as 15m, 24h or 7d; times may also be milliseconds since 1970."))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Asks whoever keeps the history.
 pub(super) async fn show(State(admin): State<Arc<Admin>>, Query(words): Query<Words>) -> Result<Json<History>, Error> {
-    let span = words.span(unix_ms())?;
+    let span = words.span(unix_ms()).map_err(Error::BadRequest)?;
     let (reply, answer) = oneshot::channel();
     let asked = async {
         admin.history.send(Question { span, reply }).await.ok()?;
@@ -55,12 +84,15 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>, Query(words): Query<Wo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::history::PERIOD_MS;
     use axum::extract::FromRequestParts;
+
+    const NOW: u64 = 1_700_000_123_456;
 
     async fn span(query: &str, now: u64) -> Result<Span, Error> {
         let request = http::Request::builder().uri(format!("/?{query}")).body(()).unwrap();
         let Query(words) = Query::<Words>::from_request_parts(&mut request.into_parts().0, &()).await?;
-        words.span(now)
+        words.span(now).map_err(Error::BadRequest)
     }
 
     #[tokio::test]
@@ -78,6 +110,37 @@ mod tests {
         ] {
             let Err(Error::BadRequest(why)) = span(query, now).await else { panic!("{query}") };
             assert!(why.contains(word) && why.ends_with('.'), "{query}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_read_from_words() {
+        let asked = |since: Option<&str>, until: Option<&str>, step: Option<&str>, limit: Option<&str>| {
+            let [since, until, step, limit] = [since, until, step, limit].map(|word| word.map(str::to_owned));
+            Words { since, until, step, limit }.span(NOW)
+        };
+        let day = asked(None, None, None, None).unwrap();
+        assert_eq!((day.until_unix_ms, day.step_ms, day.faults), (NOW, PERIOD_MS, 200));
+        assert_eq!(day.since_unix_ms % PERIOD_MS, 0);
+        assert!((86_400_000..86_400_000 + PERIOD_MS).contains(&(NOW - day.since_unix_ms)));
+        let week = asked(Some("7d"), Some("1h"), None, Some("0")).unwrap();
+        assert_eq!((week.until_unix_ms, week.step_ms, week.faults), (NOW - 3_600_000, 12 * PERIOD_MS, 0));
+        assert_eq!(asked(Some("0"), None, None, None).unwrap().step_ms % 86_400_000, 0);
+        assert_eq!(asked(Some("1h"), None, Some("7m"), None).unwrap().step_ms, 2 * PERIOD_MS);
+        for (since, until, step, limit, word) in [
+            (Some("soon"), None, None, None, "`since`"),
+            (None, Some("1 apple"), None, None, "`until`"),
+            (None, Some("99999999999999999999"), None, None, "`until`"),
+            (Some("1h"), Some("2h"), None, None, "before"),
+            (None, Some("18446744073709551615"), None, None, "beyond"),
+            (Some("365d"), None, Some("5m"), None, "longer `step`"),
+            (None, None, Some("0s"), None, "nothing"),
+            (None, None, Some("5"), None, "`step`"),
+            (None, None, None, Some("1001"), "at most 1000"),
+            (None, None, None, Some("-1"), "at most 1000"),
+        ] {
+            let refused = asked(since, until, step, limit).unwrap_err();
+            assert!(refused.contains(word), "{since:?} {until:?} {step:?} {limit:?}: {refused}");
         }
     }
 }

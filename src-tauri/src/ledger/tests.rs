@@ -7,10 +7,7 @@ use super::{
 };
 use crate::{
     health::{Condition, unix_ms},
-    status::{
-        faults::{Cause, Fault},
-        history::Asked,
-    },
+    status::faults::{Cause, Fault},
     telemetry::Totals,
 };
 use rusqlite::Connection;
@@ -27,7 +24,7 @@ fn fault(at_unix_ms: u64, cause: Cause, retried: bool) -> Fault {
 }
 
 fn span(since: &str) -> Span {
-    Span::parse(Asked { since: Some(since), ..Asked::default() }, unix_ms() + 1000).unwrap()
+    Span::last(humantime::parse_duration(since).unwrap(), unix_ms() + 1000)
 }
 
 /// A ledger that is being kept, with everything around it.

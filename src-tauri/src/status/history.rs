@@ -14,9 +14,7 @@ const GOOD_BUCKETS: u64 = 300;
 /// More is a mistake of whoever asks.
 const MOST_BUCKETS: u64 = 2000;
 /// Faults that are listed unless another number is asked for, and the most that may be.
-const FAULTS: (usize, usize) = (200, 1000);
-/// What is shown when no beginning is named.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const FAULTS: (usize, usize) = (200, 1000);
 
 /// Which part of the history, and how finely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,19 +29,6 @@ pub struct Span {
     pub faults: usize,
 }
 
-/// A span as somebody writes it: times are milliseconds since 1970 or a duration before now ("7d"), steps are durations.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
-    /// The beginning; a day ago unless said.
-    pub since: Option<&'a str>,
-    /// The end; now unless said.
-    pub until: Option<&'a str>,
-    /// Length of a bucket; chosen unless said.
-    pub step: Option<&'a str>,
-    /// Single faults.
-    pub limit: Option<&'a str>,
-}
-
 impl Span {
     /// The last `length` before now.
     pub fn last(length: Duration, now_unix_ms: u64) -> Self {
@@ -53,27 +38,11 @@ impl Span {
         Self { since_unix_ms: since, until_unix_ms: until, step_ms: good_step(until - since), faults: FAULTS.0 }
     }
 
-    /// From words.
+    /// From here to there; `step`: the length of a bucket, chosen where none is given; `faults`: how many single ones.
     ///
     /// # Errors
-    /// A sentence that says which word makes no sense, and what to write.
-    pub fn parse(asked: Asked<'_>, now_unix_ms: u64) -> Result<Self, String> {
-        let time = |name: &str, text: &str| match text.parse::<u64>() {
-            Ok(unix_ms) => Ok(unix_ms),
-            Err(_) => duration(name, text).map(|ago| now_unix_ms.saturating_sub(ago)),
-        };
-        let since = asked.since.map_or(Ok(now_unix_ms.saturating_sub(millis(DAY))), |text| time("since", text))?;
-        let until = asked.until.map_or(Ok(now_unix_ms), |text| time("until", text))?;
-        let step = asked.step.map(|text| duration("step", text)).transpose()?;
-        let faults = match asked.limit.map(str::parse::<usize>) {
-            None => FAULTS.0,
-            Some(Ok(count)) if count <= FAULTS.1 => count,
-            Some(_) => return Err(format!("`limit` is a number of faults, at most {}.", FAULTS.1)),
-        };
-        Self::between(since, until, step, faults)
-    }
-
-    fn between(since: u64, until: u64, step: Option<u64>, faults: usize) -> Result<Self, String> {
+    /// A sentence that says what makes no sense, and what to write.
+    pub fn between(since: u64, until: u64, step: Option<u64>, faults: usize) -> Result<Self, String> {
         if since >= until {
             return Err("`since` must be before `until`.".into());
         }
@@ -100,12 +69,6 @@ fn good_step(length: u64) -> u64 {
     let day = STEPS_MS[STEPS_MS.len() - 1];
     let good = STEPS_MS.into_iter().find(|step| length.div_ceil(*step) <= GOOD_BUCKETS);
     good.unwrap_or_else(|| length.div_ceil(GOOD_BUCKETS).div_ceil(day).saturating_mul(day))
-}
-
-fn duration(name: &str, text: &str) -> Result<u64, String> {
-    humantime::parse_duration(text)
-        .map(millis)
-        .map_err(|_| format!("`{name}` is a duration such as 15m, 24h or 7d; times may also be milliseconds since 1970."))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -225,34 +188,7 @@ mod tests {
     use super::*;
 
     const NOW: u64 = 1_700_000_123_456;
-
-    #[test]
-    fn a_span_is_read_from_words() {
-        let asked = |since, until, step, limit| Span::parse(Asked { since, until, step, limit }, NOW);
-        let day = asked(None, None, None, None).unwrap();
-        assert_eq!((day.until_unix_ms, day.step_ms, day.faults), (NOW, PERIOD_MS, 200));
-        assert_eq!(day.since_unix_ms % PERIOD_MS, 0);
-        assert!((86_400_000..86_400_000 + PERIOD_MS).contains(&(NOW - day.since_unix_ms)));
-        let week = asked(Some("7d"), Some("1h"), None, Some("0")).unwrap();
-        assert_eq!((week.until_unix_ms, week.step_ms, week.faults), (NOW - 3_600_000, 12 * PERIOD_MS, 0));
-        assert_eq!(asked(Some("0"), None, None, None).unwrap().step_ms % 86_400_000, 0);
-        assert_eq!(asked(Some("1h"), None, Some("7m"), None).unwrap().step_ms, 2 * PERIOD_MS);
-        for (since, until, step, limit, word) in [
-            (Some("soon"), None, None, None, "`since`"),
-            (None, Some("1 apple"), None, None, "`until`"),
-            (None, Some("99999999999999999999"), None, None, "`until`"),
-            (Some("1h"), Some("2h"), None, None, "before"),
-            (None, Some("18446744073709551615"), None, None, "beyond"),
-            (Some("365d"), None, Some("5m"), None, "longer `step`"),
-            (None, None, Some("0s"), None, "nothing"),
-            (None, None, Some("5"), None, "`step`"),
-            (None, None, None, Some("1001"), "at most 1000"),
-            (None, None, None, Some("-1"), "at most 1000"),
-        ] {
-            let refused = asked(since, until, step, limit).unwrap_err();
-            assert!(refused.contains(word), "{since:?} {until:?} {step:?} {limit:?}: {refused}");
-        }
-    }
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     #[test]
     fn every_length_of_time_has_a_span() {
