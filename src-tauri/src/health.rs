@@ -40,6 +40,8 @@ pub enum Code {
     CertificateUntrusted,
     /// The config file on disk is invalid; the previous one stays in force.
     ConfigInvalid,
+    /// Other users can read a file with secrets of the config.
+    ConfigExposed,
     /// The state folder cannot be written.
     StateUnwritable,
     /// The company proxy cannot be reached, refuses, or wants a login.
@@ -59,6 +61,7 @@ impl Code {
     pub fn traits(self) -> (Severity, Duration) {
         match self {
             Self::PortTaken | Self::ConfigInvalid | Self::StateUnwritable => (Severity::Degraded, Duration::ZERO),
+            Self::ConfigExposed => (Severity::Degraded, Duration::ZERO),
             Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
@@ -79,6 +82,7 @@ impl Code {
             Self::UpstreamUnreachable => "upstream-unreachable",
             Self::CertificateUntrusted => "certificate-untrusted",
             Self::ConfigInvalid => "config-invalid",
+            Self::ConfigExposed => "config-exposed",
             Self::StateUnwritable => "state-unwritable",
             Self::CompanyProxy => "company-proxy",
             Self::StreamSilent => "stream-silent",
