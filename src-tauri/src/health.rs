@@ -28,6 +28,8 @@ pub enum Severity {
 pub enum Code {
     /// Another program holds the configured port; Leeward serves on another one.
     PortTaken,
+    /// Another program has the same port on the other loopback address, where `localhost` may lead.
+    OtherLoopbackTaken,
     /// The listening socket is gone and could not be bound again yet.
     ListenerLost,
     /// Two self-probes in a row went unanswered.
@@ -67,6 +69,8 @@ impl Code {
             }
             Self::ListenerLost | Self::EngineFailed => (Severity::Broken, Duration::ZERO),
             Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
+            // Between two engines it is nobody's for a moment.
+            Self::OtherLoopbackTaken => (Severity::Degraded, Duration::from_secs(3)),
             Self::ResourcesExhausted => (Severity::Degraded, Duration::from_millis(500)),
             Self::UpstreamUnreachable | Self::CompanyProxy => (Severity::Degraded, Duration::from_secs(2)),
         }
@@ -76,6 +80,7 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PortTaken => "port-taken",
+            Self::OtherLoopbackTaken => "other-loopback-taken",
             Self::ListenerLost => "listener-lost",
             Self::ProbeFailing => "probe-failing",
             Self::ResourcesExhausted => "resources-exhausted",

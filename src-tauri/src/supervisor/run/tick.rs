@@ -23,6 +23,9 @@ impl Run {
                 self.tell_exposed();
             }
             self.try_wanted_port();
+            if !self.listener.leaving {
+                self.listener.socket.hold_other(&self.shared.health);
+            }
         }
     }
 
