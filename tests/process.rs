@@ -18,6 +18,13 @@ fn open_files(pid: u32) -> u64 {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64
 }
 
+/// `serve` that lets its user look into it.
+fn open_to_us(home: &Home) -> std::process::Command {
+    let mut serve = home.command(&["serve"]);
+    serve.env(leeward::instance::DEBUGGABLE, "1");
+    serve
+}
+
 fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap().trim().trim_end_matches(" kB").trim().parse().unwrap()
@@ -32,7 +39,7 @@ fn limit_files(pid: u32, files: u64) {
 #[test]
 fn l2_running_out_of_files_is_survived() {
     let home = Home::new();
-    let serving = home.serve(&[]);
+    let serving = home.serve_by(open_to_us(&home));
     assert!(get(serving.address, "/health").is_some());
     limit_files(serving.pid(), open_files(serving.pid()) + 4);
     let crowd: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(serving.address).expect("the backlog takes it")).collect();
@@ -79,7 +86,7 @@ fn health_on(kept: &mut TcpStream) -> (String, serde_json::Value) {
 fn l9_who_could_not_ask_itself_replaces_no_engine() {
     let home = Home::new();
     home.configure("[watch]\nprobe = '50ms'\nprobe_timeout = '200ms'\n");
-    let serving = home.serve(&[]);
+    let serving = home.serve_by(open_to_us(&home));
     let log = || std::fs::read_to_string(home.paths().log_file()).unwrap_or_default();
     // The history has opened its file by then.
     assert_eq!(home.run(&["stats", "--since", "1h"]).code, Some(0));
@@ -126,7 +133,7 @@ fn l9_who_could_not_ask_itself_replaces_no_engine() {
 fn l3_a_socket_shut_down_from_outside_is_bound_again() {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
     let home = Home::new();
-    let serving = home.serve(&[]);
+    let serving = home.serve_by(open_to_us(&home));
     let pidfd = pidfd_open(Pid::from_raw(serving.pid().cast_signed()).unwrap(), PidfdFlags::empty()).unwrap();
     let listening = std::fs::read_dir(format!("/proc/{}/fd", serving.pid()))
         .unwrap()
@@ -145,7 +152,7 @@ fn l3_a_socket_shut_down_from_outside_is_bound_again() {
 #[test]
 fn l8_idle_clients_cost_little() {
     let home = Home::new();
-    let serving = home.serve(&[]);
+    let serving = home.serve_by(open_to_us(&home));
     get(serving.address, "/health").unwrap();
     let before = resident_kib(serving.pid());
     let request = format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", serving.address);
@@ -215,7 +222,7 @@ fn starting_takes_no_time() {
     let mut times: Vec<Duration> = (0..5)
         .map(|_| {
             let began = Instant::now();
-            let serving = home.serve(&[]);
+            let serving = home.serve_by(open_to_us(&home));
             assert!(get(serving.address, "/livez").is_some());
             began.elapsed()
         })
@@ -228,7 +235,7 @@ fn starting_takes_no_time() {
 #[test]
 fn l10_a_process_that_stood_still_counts_as_having_slept() {
     let home = Home::new();
-    let serving = home.serve(&[]);
+    let serving = home.serve_by(open_to_us(&home));
     assert!(get(serving.address, "/health").is_some());
     kill(serving.pid(), "STOP");
     std::thread::sleep(Duration::from_secs(6)); // what is under test is time that passes

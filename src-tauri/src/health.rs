@@ -28,6 +28,8 @@ pub enum Severity {
 pub enum Code {
     /// Another program holds the configured port; Leeward serves on another one.
     PortTaken,
+    /// Another program has the same port on the other loopback address, where `localhost` may lead.
+    OtherLoopbackTaken,
     /// The listening socket is gone and could not be bound again yet.
     ListenerLost,
     /// Two self-probes in a row went unanswered.
@@ -40,6 +42,8 @@ pub enum Code {
     CertificateUntrusted,
     /// The config file on disk is invalid; the previous one stays in force.
     ConfigInvalid,
+    /// Other users can read a file with secrets of the config.
+    ConfigExposed,
     /// The state folder cannot be written.
     StateUnwritable,
     /// The company proxy cannot be reached, refuses, or wants a login.
@@ -59,11 +63,14 @@ impl Code {
     pub fn traits(self) -> (Severity, Duration) {
         match self {
             Self::PortTaken | Self::ConfigInvalid | Self::StateUnwritable => (Severity::Degraded, Duration::ZERO),
+            Self::ConfigExposed => (Severity::Degraded, Duration::ZERO),
             Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
             Self::ListenerLost | Self::EngineFailed => (Severity::Broken, Duration::ZERO),
             Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
+            // Between two engines it is nobody's for a moment.
+            Self::OtherLoopbackTaken => (Severity::Degraded, Duration::from_secs(3)),
             Self::ResourcesExhausted => (Severity::Degraded, Duration::from_millis(500)),
             Self::UpstreamUnreachable | Self::CompanyProxy => (Severity::Degraded, Duration::from_secs(2)),
         }
@@ -73,12 +80,14 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PortTaken => "port-taken",
+            Self::OtherLoopbackTaken => "other-loopback-taken",
             Self::ListenerLost => "listener-lost",
             Self::ProbeFailing => "probe-failing",
             Self::ResourcesExhausted => "resources-exhausted",
             Self::UpstreamUnreachable => "upstream-unreachable",
             Self::CertificateUntrusted => "certificate-untrusted",
             Self::ConfigInvalid => "config-invalid",
+            Self::ConfigExposed => "config-exposed",
             Self::StateUnwritable => "state-unwritable",
             Self::CompanyProxy => "company-proxy",
             Self::StreamSilent => "stream-silent",

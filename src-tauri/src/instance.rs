@@ -5,6 +5,7 @@
 
 mod address;
 mod client;
+mod core_files;
 mod find;
 mod handover;
 mod holder;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use address::{base_url, reachable};
 pub use client::{Client, ClientError};
+pub use core_files::{CoreLimit, DEBUGGABLE, hide_memory, no_core_files};
 pub use find::running;
 pub use handover::{Confirmation, Taken, hand_over};
 pub use holder::{Holder, holder_of, is_held_by};

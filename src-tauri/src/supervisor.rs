@@ -10,6 +10,7 @@ mod generation;
 mod generations;
 mod hooks;
 mod options;
+mod other_loopback;
 mod probe;
 mod recovery;
 mod run;

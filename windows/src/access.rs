@@ -23,7 +23,7 @@ use windows_sys::{
             TokenUser,
         },
         Storage::FileSystem::{
-            CREATE_ALWAYS, CreateDirectoryW, CreateFileW, FILE_ATTRIBUTE_NORMAL, FILE_SHARE_DELETE, FILE_SHARE_READ,
+            CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_ATTRIBUTE_NORMAL, FILE_SHARE_DELETE, FILE_SHARE_READ,
             FILE_SHARE_WRITE,
         },
         System::Threading::{GetCurrentProcess, OpenProcessToken},
@@ -153,17 +153,17 @@ pub fn create_dir(path: &Path, sddl: &str) -> io::Result<()> {
     }
 }
 
-/// Makes a file for writing with this access list, or empties the one that is there, which keeps its own list.
+/// Makes a new file for writing with this access list.
 ///
 /// # Errors
-/// What the system says; an access list that is none.
+/// What the system says, `AlreadyExists` among it; an access list that is none.
 pub fn create_file(path: &Path, sddl: &str) -> io::Result<File> {
     let (name, attributes) = (name_of(path)?, Attributes::parse(sddl)?);
     // As the standard library shares its files.
     let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
     // SAFETY: `name` ends with a zero; the attributes live until the call returns; a template may be left out.
     let file = unsafe {
-        CreateFileW(name.as_ptr(), GENERIC_WRITE, share, &attributes.as_raw(), CREATE_ALWAYS, FILE_ATTRIBUTE_NORMAL, null_mut())
+        CreateFileW(name.as_ptr(), GENERIC_WRITE, share, &attributes.as_raw(), CREATE_NEW, FILE_ATTRIBUTE_NORMAL, null_mut())
     };
     if file == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());

@@ -21,7 +21,8 @@ impl Leeward {
 
     fn at(&self, place: &Place<'_>) -> Command {
         let mut command = Command::new(&self.program);
-        command.env("LEEWARD_HOME", place.folder);
+        // Its memory and descriptors are counted.
+        command.env("LEEWARD_HOME", place.folder).env("LEEWARD_DEBUGGABLE", "1");
         command
     }
 }

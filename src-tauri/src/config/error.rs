@@ -29,6 +29,9 @@ pub enum Error {
         /// The key that is wrong (`retry.total`), where it is known.
         key: Option<String>,
     },
+    /// Others can change the config or the state: a sentence.
+    #[error("{0}")]
+    Distrusted(String),
     /// The user has no home folder and `LEEWARD_HOME` is not set.
     #[error("no home folder was found for this user; set LEEWARD_HOME to a folder for Leeward's files")]
     NoHome,

@@ -7,6 +7,7 @@ use super::{
     key::{Key, variable},
     paths::Paths,
     sources::{Flags, Sources},
+    trust,
     types::Config,
 };
 use crate::files;
@@ -46,6 +47,7 @@ pub(super) fn read(sources: &Sources<'_>) -> Result<(Paths, Option<String>), Err
     if let Some(file) = named {
         paths.config_file = file;
     }
+    trust::check(&paths, must_exist)?;
     let file = paths.config_file.clone();
     let text = match files::read_to_string(&file) {
         Ok(text) => Some(text),

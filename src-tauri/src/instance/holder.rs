@@ -1,5 +1,9 @@
 //! Who holds a port, for the sentence the user sees. Best effort: other users' processes may stay unnamed.
 
+#[cfg(target_os = "linux")]
+#[path = "holder/linux.rs"]
+mod platform;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -31,20 +35,42 @@ impl std::fmt::Display for Holder {
 
 /// Names the process that listens on the port of `address`. Blocks for at most about half a second.
 pub fn holder_of(address: SocketAddr) -> Holder {
-    let (pid, program) = processes_at(address).next().map_or((None, None), |p| (Some(p.pid), Some(p.name)));
+    let (told, hidden) = processes_at(address);
+    let found = told.into_iter().next().or_else(|| match <[_; 1]>::try_from(hidden) {
+        Ok([only]) => Some(only),
+        Err(_) => None,
+    });
+    let (pid, program) = found.unzip();
     Holder { pid, program, leeward: answers_as_leeward(address) }
 }
 
-/// True when the system says that the process listens at `address`. Asks only the system, and blocks while it answers.
+/// True when the system says that the process listens at `address`, or that it may be the one of this user that does. Asks
+/// only the system, and blocks while it answers.
 pub fn is_held_by(address: SocketAddr, pid: u32) -> bool {
-    processes_at(address).any(|process| process.pid == pid)
+    let (told, hidden) = processes_at(address);
+    told.iter().chain(&hidden).any(|(process, _)| *process == pid)
 }
 
-/// Several, where a socket is shared.
-fn processes_at(address: SocketAddr) -> impl Iterator<Item = listeners::Process> {
+/// Number and program of a process.
+type Process = (u32, String);
+
+/// Several, where a socket is shared; and those that may be it, where the system names none.
+fn processes_at(address: SocketAddr) -> (Vec<Process>, Vec<Process>) {
     let tcp = |l: &listeners::Listener| l.protocol == listeners::Protocol::TCP;
-    let there = move |l: &listeners::Listener| l.socket.port() == address.port() && covers(l.socket, address);
-    listeners::get_all().into_iter().flatten().filter(move |l| tcp(l) && there(l)).map(|l| l.process)
+    let there = move |listening: SocketAddr| listening.port() == address.port() && covers(listening, address);
+    let all = listeners::get_all().into_iter().flatten().filter(|l| tcp(l) && there(l.socket));
+    let told: Vec<_> = all.map(|l| (l.process.pid, l.process.name)).collect();
+    let hidden = if told.is_empty() { hidden(there) } else { Vec::new() };
+    (told, hidden)
+}
+
+#[cfg(target_os = "linux")]
+use platform::hidden;
+
+/// There is nothing that hides from its own user.
+#[cfg(not(target_os = "linux"))]
+fn hidden(_covers: impl Fn(SocketAddr) -> bool) -> Vec<Process> {
+    Vec::new()
 }
 
 /// A listener on the unspecified address holds the port of every address.

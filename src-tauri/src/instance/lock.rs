@@ -1,7 +1,7 @@
 //! The lock of a state folder: one process at a time serves from it. Says who holds it, and takes it from nobody.
 
 use super::{
-    private::create_private_dir,
+    private::{create_private_dir, open_private_file},
     record::{Record, read_record},
 };
 use crate::config::Paths;
@@ -40,7 +40,7 @@ impl Lock {
     pub fn acquire(paths: &Paths) -> Result<Self, LockError> {
         let unwritable = |why| LockError::Unwritable { path: paths.state_dir.clone(), why };
         create_private_dir(&paths.state_dir).map_err(unwritable)?;
-        let file = File::options().create(true).truncate(false).write(true).open(paths.lock_file()).map_err(unwritable)?;
+        let file = open_private_file(&paths.lock_file()).map_err(unwritable)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Held(read_record(paths))),

@@ -7,7 +7,7 @@ mod platform;
 #[path = "private/windows.rs"]
 mod platform;
 
-pub(super) use platform::{create_private_dir, how_to_protect, is_exposed};
+pub(super) use platform::{create_private_dir, how_to_protect, is_exposed, open_private_file};
 
 use crate::files;
 use std::{
@@ -20,9 +20,10 @@ use std::{
 /// # Errors
 /// When the folder cannot be written.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
+    // A name that nobody can guess, and a file that is new: nothing that lies there is written through.
+    let beside = path.with_extension(format!("{}.tmp", random_name()?));
+    let mut file = platform::create_private_file(&beside)?;
     let result = (|| {
-        let mut file = platform::create_private_file(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         drop(file);
@@ -33,4 +34,10 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         std::fs::remove_file(&beside).ok();
     }
     result
+}
+
+fn random_name() -> io::Result<String> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|e| io::Error::other(format!("the system gave no random bytes: {e}")))?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }

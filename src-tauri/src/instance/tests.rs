@@ -138,3 +138,21 @@ fn a_file_that_stays_open_is_not_replaced_and_nothing_is_left_beside_it() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+/// What others may have left in a folder from before is not written through, and the lock is theirs no more.
+#[cfg(unix)]
+#[test]
+fn the_lock_is_private_and_follows_no_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let (dir, paths) = home();
+    std::fs::create_dir_all(&paths.state_dir).unwrap();
+    std::fs::write(paths.lock_file(), "").unwrap();
+    std::fs::set_permissions(paths.lock_file(), PermissionsExt::from_mode(0o666)).unwrap();
+    drop(Lock::acquire(&paths).unwrap());
+    assert_eq!(std::fs::metadata(paths.lock_file()).unwrap().permissions().mode() & 0o777, 0o600);
+    let precious = dir.path().join("precious");
+    std::fs::write(&precious, "").unwrap();
+    std::fs::remove_file(paths.lock_file()).unwrap();
+    symlink(&precious, paths.lock_file()).unwrap();
+    assert!(matches!(Lock::acquire(&paths), Err(LockError::Unwritable { .. })));
+}

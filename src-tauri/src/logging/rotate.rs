@@ -2,8 +2,15 @@
 //!
 //! Written by one process at a time: the one that holds the instance lock. Trouble with an old file never stops the log.
 
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod platform;
+
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -25,7 +32,7 @@ impl Rotating {
     /// When the folder or the file cannot be made.
     pub fn open(path: &Path, limit: u64, kept: u32) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
+            platform::create_dir(folder)?;
         }
         let (file, written) = append_to(path)?;
         Ok(Self { path: path.to_owned(), file, written, limit, kept })
@@ -80,11 +87,7 @@ pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
 }
 
 fn append_to(path: &Path) -> io::Result<(File, u64)> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
+    let file = platform::append_to(path)?;
     let written = file.metadata()?.len();
     Ok((file, written))
 }
@@ -147,11 +150,17 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn only_the_user_reads_it() {
-        use std::os::unix::fs::PermissionsExt;
+    fn only_the_user_reads_it_whatever_was_there() {
+        use std::{fs::Permissions, os::unix::fs::PermissionsExt};
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("a.log");
+        let folder = home.path().join("logs");
+        let path = folder.join("a.log");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         Rotating::open(&path, 100, 1).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        Rotating::open(&path, 100, 1).unwrap();
+        assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
     }
 }

@@ -1,6 +1,6 @@
 //! The one listening socket: bound, looked after, bound again. Accepts nothing itself.
 
-use super::{platform, recovery::Listening, start_error::StartError};
+use super::{other_loopback::OtherLoopback, platform, recovery::Listening, start_error::StartError};
 use crate::{
     config::{Config, DEFAULT_PORT, LAST_FALLBACK_PORT},
     health::{Code, Tracker},
@@ -24,6 +24,7 @@ pub(super) struct Socket {
     address: SocketAddr,
     /// The configured address, when another program holds it.
     wanted: Option<SocketAddr>,
+    other: OtherLoopback,
 }
 
 impl Socket {
@@ -32,7 +33,7 @@ impl Socket {
     pub(super) fn bind(config: &Config, health: &Tracker, may_leave: bool) -> Result<Self, StartError> {
         let wanted = config.listen;
         let why = match listen_on(wanted) {
-            Ok(listener) => return Self::of(listener, None).map_err(|why| StartError::Bind { address: wanted, why }),
+            Ok(listener) => return Self::of(listener, None, health).map_err(|why| StartError::Bind { address: wanted, why }),
             Err(why) => why,
         };
         let taken = why.kind() == io::ErrorKind::AddrInUse;
@@ -43,7 +44,7 @@ impl Socket {
                 let address = SocketAddr::new(wanted.ip(), port);
                 if let Ok(listener) = listen_on(address) {
                     elsewhere(health, wanted, &why, address);
-                    return Self::of(listener, Some(wanted)).map_err(|why| StartError::Bind { address, why });
+                    return Self::of(listener, Some(wanted), health).map_err(|why| StartError::Bind { address, why });
                 }
             }
         }
@@ -66,11 +67,24 @@ impl Socket {
         if let Some(why) = &refused {
             elsewhere(health, config.listen, why, address);
         }
-        Self::of(listener, refused.map(|_| config.listen)).map_err(|why| StartError::Bind { address, why })
+        Self::of(listener, refused.map(|_| config.listen), health).map_err(|why| StartError::Bind { address, why })
     }
 
-    fn of(listener: TcpListener, wanted: Option<SocketAddr>) -> io::Result<Self> {
-        Ok(Self { address: listener.local_addr()?, listener: Some(listener), wanted })
+    fn of(listener: TcpListener, wanted: Option<SocketAddr>, health: &Tracker) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let mut socket = Self { address, listener: Some(listener), wanted, other: OtherLoopback::of(address) };
+        socket.hold_other(health);
+        Ok(socket)
+    }
+
+    /// Holds the same port on the other loopback address, unless that is done or somebody has it.
+    pub(super) fn hold_other(&mut self, health: &Tracker) {
+        self.other.hold(health);
+    }
+
+    /// Another process is to hold that.
+    pub(super) fn release_other(&mut self) {
+        self.other.release();
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -124,6 +138,7 @@ impl Socket {
     /// Ends listening: from now on the port refuses.
     pub(super) fn close(&mut self) {
         self.listener = None;
+        self.release_other();
     }
 }
 

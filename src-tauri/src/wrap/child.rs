@@ -8,19 +8,21 @@ mod platform;
 mod platform;
 
 use super::plan::Plan;
+use crate::instance::CoreLimit;
 use std::{io, process::ExitStatus};
 use tokio::process::{Child, Command};
 
-/// Starts the program of a plan with the terminal, the folder and everything else inherited.
+/// Starts the program of a plan with the terminal, the folder and everything else inherited, and the limit of core files
+/// that Leeward found.
 ///
 /// # Errors
 /// The system's, when it cannot be started.
-pub fn spawn(plan: &Plan) -> io::Result<Agent> {
+pub fn spawn(plan: &Plan, core_limit: &CoreLimit) -> io::Result<Agent> {
     // Before the start: a signal in between must find us prepared.
     let signals = platform::Signals::register()?;
     let mut command = Command::new(&plan.program);
     command.args(&plan.args).envs(&plan.set).kill_on_drop(false);
-    Ok(Agent { child: command.spawn()?, signals })
+    Ok(Agent { child: core_limit.starting(|| command.spawn())?, signals })
 }
 
 /// A running agent.

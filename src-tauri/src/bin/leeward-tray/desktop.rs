@@ -14,6 +14,7 @@ use crate::{
 use leeward::{
     config::Paths,
     control::{Command, Commands},
+    instance::CoreLimit,
     status::{Phase, Status},
     tasks::Tasks,
     view::{menu::Action, notice::Notice},
@@ -31,14 +32,14 @@ use tokio::sync::watch;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Shows the tray until the user quits or the system asks; stops the engine then. `hidden`: the session starts it.
-pub(crate) fn run(mut running: Running, hidden: bool) -> Result<(), Failure> {
+pub(crate) fn run(mut running: Running, core_limit: CoreLimit, hidden: bool) -> Result<(), Failure> {
     let calls = running.calls.take();
-    let result = show(&running, calls, hidden);
+    let result = show(&running, calls, core_limit, hidden);
     running.stop();
     result
 }
 
-fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Failure> {
+fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: bool) -> Result<(), Failure> {
     let failed = |why: &dyn std::fmt::Display| {
         Failure::new(UNAVAILABLE, format!("the tray cannot be shown: {why}; run `leeward serve` instead"))
     };
@@ -67,6 +68,7 @@ fn show(running: &Running, calls: Option<Calls>, hidden: bool) -> Result<(), Fai
         .manage(running.client.clone())
         .manage(running.paths.clone())
         .manage(tasks.clone())
+        .manage(core_limit)
         .manage(wanted)
         .manage(Clipboard::default())
         .manage(TrayHost::default())
@@ -146,8 +148,8 @@ fn chosen(app: &AppHandle, id: &str) {
         Some(Action::Launch(agent)) => {
             let app = app.clone();
             app.clone().state::<Tasks>().spawn(async move {
-                let (paths, tasks) = (app.state::<Paths>(), app.state::<Tasks>());
-                if let Err(why) = launch::again(&agent, &paths, &tasks).await {
+                let (paths, tasks, core_limit) = (app.state::<Paths>(), app.state::<Tasks>(), app.state::<CoreLimit>());
+                if let Err(why) = launch::again(&agent, &paths, &tasks, &core_limit).await {
                     tracing::error!("{agent} cannot be launched: {}", why.message);
                     let shown = app.clone();
                     // The Launch page has what is needed to do better.

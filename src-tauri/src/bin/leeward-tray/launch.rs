@@ -5,7 +5,7 @@ use crate::{commands::Refusal, state::PANEL};
 use leeward::{
     config::{Paths, environment},
     files,
-    instance::write_atomically,
+    instance::{CoreLimit, write_atomically},
     tasks::Tasks,
     wrap::{self, Profile, Shell},
 };
@@ -133,16 +133,17 @@ pub(crate) async fn launch(
     args: Vec<String>,
     paths: State<'_, Paths>,
     tasks: State<'_, Tasks>,
+    core_limit: State<'_, CoreLimit>,
 ) -> Result<Launched, Refusal> {
-    open(&agent, &folder, &mode, &args, &paths, &tasks).await
+    open(&agent, &folder, &mode, &args, &paths, &tasks, &core_limit).await
 }
 
 /// From the menu: in the folder of the last time, else at home.
-pub(crate) async fn again(agent: &str, paths: &Paths, tasks: &Tasks) -> Result<Launched, Refusal> {
+pub(crate) async fn again(agent: &str, paths: &Paths, tasks: &Tasks, core_limit: &CoreLimit) -> Result<Launched, Refusal> {
     let home = || wrap::with_own(|around| around.home.clone()).ok().flatten();
     let folder = recent(paths).into_iter().next().or_else(home);
     let folder = folder.ok_or_else(|| Refusal::new("no-folder", "Choose a folder on the panel's Launch page first."))?;
-    open(agent, &folder, "base-url", &[], paths, tasks).await
+    open(agent, &folder, "base-url", &[], paths, tasks, core_limit).await
 }
 
 async fn open(
@@ -152,6 +153,7 @@ async fn open(
     args: &[String],
     paths: &Paths,
     tasks: &Tasks,
+    core_limit: &CoreLimit,
 ) -> Result<Launched, Refusal> {
     let words = checked(agent, folder, mode, args)?;
     let found = wrap::with_own(|around| wrap::terminal(&words, folder, around));
@@ -161,7 +163,7 @@ async fn open(
     let mut command = Command::from(terminal.command);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let failed = |why: &dyn std::fmt::Display| Refusal::new("terminal-failed", format!("{name} could not be opened: {why}."));
-    let mut child = command.spawn().map_err(|why| failed(&why))?;
+    let mut child = core_limit.starting(|| command.spawn()).map_err(|why| failed(&why))?;
     match timeout(FAILS_WITHIN, child.wait()).await {
         Ok(Ok(status)) if !status.success() => return Err(failed(&format!("it ended at once with {status}"))),
         Ok(_) => {}

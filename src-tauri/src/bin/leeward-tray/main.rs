@@ -35,9 +35,10 @@ fn main() -> ExitCode {
             return if told.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    let core_limit = leeward::instance::no_core_files();
     let flags = Flags { listen: arguments.listen, upstream: arguments.upstream, config_file: arguments.config };
     let started = engine::start(flags, std::io::stderr().is_terminal());
-    match started.and_then(|running| running.map_or(Ok(()), |running| desktop::run(running, arguments.hidden))) {
+    match started.and_then(|running| running.map_or(Ok(()), |running| desktop::run(running, core_limit, arguments.hidden))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!("{}", failure.sentence);

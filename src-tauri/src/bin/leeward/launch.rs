@@ -73,6 +73,8 @@ pub(crate) fn background(config: &Config, exit_when_idle: Option<Duration>) -> O
 }
 
 fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
+    let core_limit = instance::no_core_files();
+    instance::hide_memory();
     let config = config::load(None)?;
     if dry_run {
         let running = block_on(instance::running(&config))??;
@@ -89,7 +91,7 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
             say(format!("warning: {warning}"));
         }
         session.warm(plan.warm.as_deref()).await;
-        let agent = wrap::spawn(&plan).map_err(|e| refused(&plan, &e))?;
+        let agent = wrap::spawn(&plan, &core_limit).map_err(|e| refused(&plan, &e))?;
         let ended = tokio::select! {
             ended = agent.wait() => ended,
             never = session.hold() => match never {},

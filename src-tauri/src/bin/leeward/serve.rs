@@ -38,6 +38,9 @@ enum Request {
 
 /// Runs `leeward serve`.
 pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
+    // It starts no programs.
+    let _core_limit = instance::no_core_files();
+    instance::hide_memory();
     if args.detached {
         instance::leave_terminal().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot leave the terminal: {e}")))?;
     }

@@ -1,7 +1,7 @@
 //! Unix half of `private`: files are 0600, folders 0700.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
@@ -12,7 +12,18 @@ pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
 }
 
 pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Opens a file to be written, or makes it; a link is not followed, and one that others could open is theirs no more.
+pub(crate) fn open_private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).custom_flags(link).open(path)?;
+    if is_exposed(&file)? {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
 }
 
 /// True when others than the owner may read the file.

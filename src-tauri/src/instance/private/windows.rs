@@ -27,6 +27,11 @@ pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
     leeward_windows::create_file(path, &access::private("")?)
 }
 
+/// Opens a file to be written, or makes it: it has the access list of the state folder.
+pub(crate) fn open_private_file(path: &Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).write(true).open(path)
+}
+
 /// True when others than the user, the system and its administrators may do anything with the file.
 pub(crate) fn is_exposed(file: &File) -> io::Result<bool> {
     Ok(access::is_open_to_others(&leeward_windows::access_list(file)?, &leeward_windows::own_sid()?))

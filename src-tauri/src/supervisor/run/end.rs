@@ -65,6 +65,7 @@ impl Run {
         match parts {
             Ok((socket, lock)) => {
                 self.listener.leaving = true;
+                self.listener.socket.release_other();
                 self.work.spawn_blocking(move || Tick::HandedOver(reply, instance::hand_over(&to, &socket, &lock)));
             }
             Err(why) => self.stay(reply, &why),
@@ -73,6 +74,7 @@ impl Run {
 
     pub(super) fn stay(&mut self, reply: Reply<()>, why: &impl std::fmt::Display) {
         self.listener.leaving = false;
+        self.listener.socket.hold_other(&self.shared.health);
         tracing::warn!("the listener was not handed over, and this engine goes on: {why}");
         reply.send(Err(format!("Nothing was handed over: {why}."))).ok(); // whoever asked may be gone
     }

@@ -2,7 +2,7 @@
 
 use super::state::Run;
 use crate::{
-    config::Config,
+    config::{self, Config},
     control::Restarted,
     health::Code,
     supervisor::{
@@ -79,7 +79,10 @@ impl Run {
             self.file.refilter(&self.config.log);
         }
         match &reloaded {
-            Ok(()) => self.shared.health.clear(Code::ConfigInvalid, None),
+            Ok(()) => {
+                self.shared.health.clear(Code::ConfigInvalid, None);
+                self.tell_exposed();
+            }
             Err(ReloadError::Refused(why)) => {
                 self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}."));
             }
@@ -87,6 +90,14 @@ impl Run {
             Err(ReloadError::Unread(_)) => {}
         }
         reloaded
+    }
+
+    /// Tells of secrets in the config that others can read, until they cannot.
+    pub(super) fn tell_exposed(&self) {
+        match config::exposed(&self.config) {
+            Some(sentence) => self.shared.health.set(Code::ConfigExposed, None, sentence),
+            None => self.shared.health.clear(Code::ConfigExposed, None),
+        }
     }
 
     /// The generation of this number accepts.

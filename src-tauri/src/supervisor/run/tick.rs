@@ -18,7 +18,14 @@ impl Run {
                 tracing::info!("the config file has changed");
                 self.restart(Vec::new());
             }
+            // A changed mode changes no time that the file shows.
+            if self.shared.health.stands(Code::ConfigExposed) {
+                self.tell_exposed();
+            }
             self.try_wanted_port();
+            if !self.listener.leaving {
+                self.listener.socket.hold_other(&self.shared.health);
+            }
         }
     }
 
