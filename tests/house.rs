@@ -22,11 +22,12 @@ use std::{fs, path::Path, process::Command};
 const ROOMS: &[(&str, &[&str], &str)] = &[
     ("files", &[], "how a file is replaced says nothing about what is in it"),
     ("config", &["files"], "the config is read before anything else exists and knows nobody"),
-    ("health", &[], "whoever sees a fault reports it; the list of faults knows no reporter"),
+    ("health", &["escape"], "whoever sees a fault reports it; the list of faults knows no reporter"),
     ("tasks", &[], "an owner of tasks must not know what they do"),
     ("second", &[], "a tick does not know what is done in it"),
+    ("escape", &[], "what makes a text harmless does not depend on what it says"),
     ("shortage", &[], "an error's number says the same to everybody"),
-    ("logging", &[], "the log starts first and takes everybody's lines"),
+    ("logging", &["escape"], "the log starts first and takes everybody's lines"),
     ("control", &["config", "health"], "commands are a vocabulary; only the supervisor acts on them"),
     ("window", &[], "who asks for the panel's window knows no desktop"),
     ("network", &["second", "shortage"], "it watches the machine and tells; it knows nobody who listens"),
@@ -39,10 +40,10 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("telemetry", &["health", "status"], "whoever counts knows what others read of it, and nobody who reads"),
     ("ledger", &["config", "health", "status", "telemetry"], "the history listens to the traffic; nobody waits for it"),
     // The engine's layers, from the last one up: none sees one above it.
-    ("message", &["status", "telemetry"], "what both sides of a request share knows neither side"),
+    ("message", &["escape", "status", "telemetry"], "what both sides of a request share knows neither side"),
     (
         "upstream",
-        &["config", "health", "message", "network", "status", "tasks", "telemetry"],
+        &["config", "escape", "health", "message", "network", "status", "tasks", "telemetry"],
         "a connection to an API knows no client, and decides nothing about sending again",
     ),
     (
@@ -103,7 +104,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "it owns the socket and the state, and knows neither wrap nor any painting of them",
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),
-    ("wrap", &["config", "instance"], "it talks to a running engine over the socket, like a stranger"),
+    ("wrap", &["config", "escape", "instance"], "it talks to a running engine over the socket, like a stranger"),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
 
@@ -115,6 +116,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
             "config",
             "control",
             "demo",
+            "escape",
             "health",
             "instance",
             "ledger",
@@ -133,6 +135,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
         &[
             "config",
             "control",
+            "escape",
             "files",
             "health",
             "instance",

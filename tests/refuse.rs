@@ -256,6 +256,12 @@ async fn sessions_bring_their_upstreams() {
         std::fs::read_to_string(engine.home.path().join("state/session-upstreams.json")).unwrap().contains("gw-1"),
         "kept for an engine to come"
     );
+    let clash = open(serde_json::json!({ "gw-1": upstream.url().as_str() })).await.unwrap();
+    assert_eq!((clash.status(), clash.headers()["x-leeward-error"].to_str().unwrap()), (409.try_into().unwrap(), "name-taken"));
+    let clash = clash.text().await.unwrap();
+    assert!(clash.contains("`gw-1` is the name of another upstream already"), "{clash}");
+    assert_eq!(ask().await, 200);
+    assert_eq!((gateway.log().record().requests.len(), upstream.log().record().requests.len()), (2, 0), "still the first one's");
     let status: serde_json::Value =
         client().get(engine.url("/_leeward/v1/status")).bearer_auth(engine.token()).send().await.unwrap().json().await.unwrap();
     assert_eq!(status["sessions"][0]["agent"], "claude");

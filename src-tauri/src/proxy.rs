@@ -15,13 +15,12 @@ use crate::{
     status::{Status, history::Questions},
     tasks::Tasks,
     telemetry::{Counters, Traffic},
-    upstream::{self, Remember, UpstreamParts, Upstreams},
+    upstream::{self, Remember, SessionUpstream, UpstreamParts, Upstreams},
     window::Window,
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
-use url::Url;
 
 /// What the generations of one engine share.
 pub(crate) struct Shared {
@@ -75,7 +74,7 @@ impl Shared {
         config: &Config,
         token: Secret,
         channels: Channels,
-        known: BTreeMap<String, Url>,
+        known: BTreeMap<String, SessionUpstream>,
         remember: Remember,
     ) -> Self {
         Self {

@@ -25,5 +25,5 @@ pub(crate) use budget::Budget;
 pub(crate) use connection::Connection;
 pub(crate) use named::Upstream;
 pub(crate) use pool::Lease;
-pub(crate) use session_upstreams::Remember;
+pub(crate) use session_upstreams::{Hold, Learned, Remember, SessionUpstream};
 pub(crate) use upstreams::{Shared, UpstreamParts, Upstreams};

@@ -28,6 +28,8 @@ pub(super) enum Error {
     WrongMethod(&'static str),
     /// A request that cannot be understood or done; the sentence says why.
     BadRequest(String),
+    /// Somebody else has what was asked for; the sentence says what.
+    Taken(String),
     /// A command was not carried out; the sentence says why.
     Undone(String),
 }
@@ -39,6 +41,7 @@ impl Error {
             Self::NoSuchPath | Self::NoPanel | Self::NoWindow | Self::UnknownUpstream(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Taken(_) => StatusCode::CONFLICT,
             Self::Undone(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -52,6 +55,7 @@ impl Error {
             Self::UnknownUpstream(_) => "unknown-upstream",
             Self::WrongMethod(_) => "wrong-method",
             Self::BadRequest(_) => "bad-request",
+            Self::Taken(_) => "name-taken",
             Self::Undone(_) => "not-done",
         }
     }
@@ -69,7 +73,7 @@ impl Error {
                 let methods: Vec<&str> = methods.split(", ").filter(|method| *method != "HEAD").collect();
                 format!("This control path is for {}.", methods.join(" or "))
             }
-            Self::BadRequest(why) | Self::Undone(why) => why.clone(),
+            Self::BadRequest(why) | Self::Taken(why) | Self::Undone(why) => why.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     config,
     control::Session,
     health::{Code, unix_ms},
+    upstream::{Hold, Learned, SessionUpstream},
 };
 use axum::{
     body::{Body, Bytes},
@@ -26,6 +27,9 @@ pub(super) struct SessionRequest {
     pid: u32,
     #[serde(default)]
     upstreams: BTreeMap<String, String>,
+    /// The upstreams stay known after the session: nobody sees the end of the terminal that knows them.
+    #[serde(default)]
+    lasting: bool,
 }
 
 /// A session lasts as long as its stream; the stream's end tells `wrap` that the engine is gone.
@@ -37,25 +41,28 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
         }
         let url =
             config::check_upstream(&url, admin.local).map_err(|why| Error::BadRequest(format!("upstream {name}: {why}.")))?;
-        upstreams.insert(name, url);
+        upstreams.insert(name, SessionUpstream { url, lasting: asked.lasting });
     }
     let learner = admin.upstreams.clone();
-    if let Err(e) = on_disk(move || learner.learn(upstreams)).await? {
+    let learned = on_disk(move || learner.learn(upstreams)).await?;
+    let Learned { hold, written } = learned.map_err(|taken| Error::Taken(format!("{taken}.")))?;
+    if let Err(e) = written {
         admin.health.set(Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    let lines = lines(&admin, Session { agent, pid: asked.pid, since_unix_ms: unix_ms() }).map(Ok::<_, Infallible>);
+    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms() };
+    let lines = lines(&admin, session, hold).map(Ok::<_, Infallible>);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-/// The session's number, then a sign of life now and then. Who drops the stream ends the session: the connection does so
-/// when its client has left.
-fn lines(admin: &Admin, session: Session) -> impl Stream<Item = Bytes> + Send + 'static {
+/// The session's number, then a sign of life now and then. Who drops the stream ends the session and lets go of its
+/// upstreams: the connection does so when its client has left.
+fn lines(admin: &Admin, session: Session, hold: Hold) -> impl Stream<Item = Bytes> + Send + 'static {
     let guard = admin.sessions.open(session);
     let first = Bytes::from(format!("{{\"session\":{}}}\n", guard.id()));
-    let beats = stream::unfold(guard, async |guard| {
+    let beats = stream::unfold((guard, hold), async |held| {
         tokio::time::sleep(STREAM_BEAT).await;
-        Some((Bytes::from_static(b"\n"), guard))
+        Some((Bytes::from_static(b"\n"), held))
     });
     // A generation that has been replaced hands its sessions over: they connect again.
     stream::once(ready(first)).chain(beats.take_until(admin.draining()))

@@ -14,7 +14,9 @@ use crate::{
     proxy::{Channels, Shared},
     status::Status,
     telemetry::Traffic,
+    upstream::{Remember, SessionUpstream},
 };
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -193,20 +195,60 @@ impl Drop for Engine {
     }
 }
 
+/// Sessions' upstreams as they are written down: by name the URL, or the URL as one that lasts.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Remembered {
+    Session(String),
+    Lasting { lasting: String },
+}
+
 /// Sessions' upstreams from before; a file that cannot be read costs them until their `wrap` reconnects.
-fn known_upstreams(paths: &Paths) -> BTreeMap<String, Url> {
+fn known_upstreams(paths: &Paths) -> BTreeMap<String, SessionUpstream> {
     let Ok(bytes) = files::read(&paths.session_upstreams_file()) else { return BTreeMap::new() };
-    serde_json::from_slice::<BTreeMap<String, String>>(&bytes)
-        .map(|map| map.into_iter().filter_map(|(name, url)| Some((name, Url::parse(&url).ok()?))).collect())
+    let known = |(name, remembered)| {
+        let (url, lasting) = match remembered {
+            Remembered::Session(url) => (url, false),
+            Remembered::Lasting { lasting } => (lasting, true),
+        };
+        Some((name, SessionUpstream { url: Url::parse(&url).ok()?, lasting }))
+    };
+    serde_json::from_slice::<BTreeMap<String, Remembered>>(&bytes)
+        .map(|map| map.into_iter().filter_map(known).collect())
         .unwrap_or_else(|e| {
             tracing::warn!("{} is damaged and ignored: {e}", paths.session_upstreams_file().display());
             BTreeMap::new()
         })
 }
 
-fn remember(paths: Paths) -> crate::upstream::Remember {
+fn remember(paths: Paths) -> Remember {
     Box::new(move |known| {
-        let text: BTreeMap<&str, &str> = known.iter().map(|(name, url)| (name.as_str(), url.as_str())).collect();
+        let remembered = |SessionUpstream { url, lasting }: &SessionUpstream| match lasting {
+            false => Remembered::Session(url.to_string()),
+            true => Remembered::Lasting { lasting: url.to_string() },
+        };
+        let text: BTreeMap<&str, Remembered> = known.iter().map(|(name, known)| (name.as_str(), remembered(known))).collect();
         instance::write_atomically(&paths.session_upstreams_file(), &serde_json::to_vec_pretty(&text)?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_to_come_knows_what_was_written_down_also_by_an_older_one() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Config::under(home.path()).unwrap().paths;
+        std::fs::create_dir_all(&paths.state_dir).unwrap();
+        let one = |url: &str, lasting| SessionUpstream { url: Url::parse(url).unwrap(), lasting };
+        let known = [("gw-1", one("https://a.corp", false)), ("gw-env", one("https://b.corp/v1", true))];
+        let known: BTreeMap<String, SessionUpstream> = known.map(|(name, known)| (name.to_owned(), known)).into();
+        remember(paths.clone())(&known).unwrap();
+        assert_eq!(known_upstreams(&paths), known);
+        std::fs::write(paths.session_upstreams_file(), r#"{"gw-1a2b3c4d":"https://a.corp"}"#).unwrap();
+        assert_eq!(known_upstreams(&paths), BTreeMap::from([("gw-1a2b3c4d".to_owned(), one("https://a.corp", false))]));
+        std::fs::write(paths.session_upstreams_file(), "{").unwrap();
+        assert!(known_upstreams(&paths).is_empty());
+    }
 }

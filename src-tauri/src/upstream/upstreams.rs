@@ -7,7 +7,7 @@ use super::{
     named::Upstream,
     paths::PathCache,
     pool::{CONDITIONS, Origin, Parts},
-    session_upstreams::{Remember, SessionUpstreams},
+    session_upstreams::{Learned, Remember, SessionUpstream, SessionUpstreams, Taken},
 };
 use crate::{
     config::Config,
@@ -19,7 +19,6 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -47,7 +46,7 @@ impl Shared {
     pub(crate) fn new(
         config: &Config,
         network: watch::Receiver<Network>,
-        known: BTreeMap<String, Url>,
+        known: BTreeMap<String, SessionUpstream>,
         remember: Remember,
     ) -> Self {
         Self {
@@ -139,12 +138,13 @@ impl Upstreams {
     /// Makes the upstreams of a session known, here and to engines to come.
     ///
     /// # Errors
-    /// When they cannot be written down; they are known here all the same.
-    pub(crate) fn learn(&self, given: BTreeMap<String, Url>) -> io::Result<()> {
-        if self.parts.shared.sessions.learn(given)? {
+    /// `Taken` when a known name would lead elsewhere.
+    pub(crate) fn learn(&self, given: BTreeMap<String, SessionUpstream>) -> Result<Learned, Taken> {
+        let learned = self.parts.shared.sessions.learn(given)?;
+        if matches!(learned.written, Ok(true)) {
             self.parts.health.clear(Code::StateUnwritable, None);
         }
-        Ok(())
+        Ok(learned)
     }
 
     /// Connects to an upstream in advance; how many dials it began. `None`: there is no upstream of that name.

@@ -2,10 +2,10 @@
 
 use super::{
     context::value_in_lines,
-    draft::{Draft, PlanError},
+    draft::{Draft, Heeded, PlanError},
     gemini,
     route::FirstParty,
-    table::{Base, Only, Special},
+    table::{Base, Special},
 };
 use std::collections::BTreeMap;
 
@@ -30,10 +30,11 @@ pub(super) fn draft(draft: &mut Draft<'_>, stated: &Stated) -> Result<(), PlanEr
             Some(Inherited { place, value, outranks: false })
         });
         let is_geminis = profile.special == Some(Special::Gemini) && base.variable == gemini::KEYED;
-        if is_geminis && !gemini::may_set_base_url(draft, inherited.is_some()) {
-            continue;
-        }
-        if base.only == Some(Only::Inherited) && inherited.is_none() {
+        let is_open = !is_geminis || gemini::may_set_base_url(draft, inherited.is_some());
+        let is_set = is_open && (base.only.is_none() || inherited.is_some());
+        let outranked = profile.special == Some(Special::Aider) && !inherited.as_ref().is_some_and(|i| i.outranks);
+        of_project(draft, base, if is_set && !outranked { Heeded::BelowOurs } else { Heeded::Always });
+        if !is_set {
             continue;
         }
         let first = FirstParty { upstream: base.upstream.as_deref(), path: &base.path };
@@ -59,7 +60,7 @@ fn aider_option(variable: &str, url: &str) -> [String; 2] {
 }
 
 /// What the user has set for a base URL and where: the environment first, then the agent's files, or the other way
-/// round where the agent does so.
+/// round where the agent does so. Files of the project are told and left to the agent.
 fn inherited(draft: &mut Draft<'_>, base: &Base) -> Option<Inherited> {
     let outranks = draft.profile.special == Some(Special::Aider);
     let found = if outranks {
@@ -85,10 +86,27 @@ fn in_environment(draft: &Draft<'_>, base: &Base) -> Option<Inherited> {
 
 fn in_files(draft: &mut Draft<'_>, base: &Base, files_outrank: bool) -> Option<Inherited> {
     let context = draft.context;
-    draft.profile.files.iter().find_map(|file| {
+    let mut own = draft.profile.files.iter().filter(|file| !context.is_of_project(file));
+    own.find_map(|file| {
         let path = context.path(file)?;
         let text = context.text(&path, &mut draft.warnings)?;
         let (name, outranks, value) = names(base).find_map(|(name, over)| Some((name, over, value_in_lines(&text, name)?)))?;
         Some(Inherited { place: format!("{}: {name}", path.display()), value, outranks: outranks || files_outrank })
     })
+}
+
+fn of_project(draft: &mut Draft<'_>, base: &Base, heeded: Heeded) {
+    let context = draft.context;
+    for file in draft.profile.files.iter().filter(|file| context.is_of_project(file)) {
+        let Some((path, text)) =
+            context.path(file).and_then(|path| Some((path.clone(), context.text(&path, &mut draft.warnings)?)))
+        else {
+            continue;
+        };
+        for (name, _) in names(base) {
+            if let Some(value) = value_in_lines(&text, name) {
+                draft.leave_to_agent(&format!("{}: {name}", path.display()), &value, heeded);
+            }
+        }
+    }
 }

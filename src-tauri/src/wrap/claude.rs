@@ -4,7 +4,7 @@
 use super::{
     bypass::{PROXIES, bypass},
     context::AgentContext,
-    draft::{Draft, PlanError},
+    draft::{Draft, Heeded, PlanError},
     options::option_value,
     route::FirstParty,
 };
@@ -27,7 +27,18 @@ const OTHER_PROVIDERS: [(&str, &str); 3] = [
 struct Source {
     place: String,
     env: Map<String, Value>,
-    managed: bool,
+    scope: Scope,
+}
+
+/// Whose word a place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// The organisation's; nothing can overrule it.
+    Managed,
+    /// The user's own.
+    User,
+    /// The project's, which Claude Code heeds once its user trusts the folder.
+    Project,
 }
 
 impl Source {
@@ -48,19 +59,30 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
     let stated = |name: &str| sources.iter().find_map(|s| s.get(name).map(|value| (s, value)));
     let effective = |name: &str| stated(name).map(|(_, v)| v).or_else(|| context.var(name)).filter(|v| !v.is_empty());
 
-    let inherited = effective(BASE);
-    let place = stated(BASE).map_or(BASE.to_owned(), |(source, _)| format!("{}: {BASE}", source.place));
+    let (of_project, own_sources): (Vec<_>, Vec<_>) = sources.iter().partition(|s| s.scope == Scope::Project);
+    let stated_base = own_sources.iter().find_map(|s| Some((*s, s.get(BASE)?)));
+    let inherited = stated_base.as_ref().map(|(_, v)| v.clone()).or_else(|| context.var(BASE)).filter(|v| !v.is_empty());
+    let place = stated_base.map_or(BASE.to_owned(), |(source, _)| format!("{}: {BASE}", source.place));
     let url = draft.route(&place, inherited.as_deref(), FirstParty { upstream: None, path: "" })?;
 
     let mut overrides = Map::new();
-    if let Some(source) = sources.iter().find(|s| s.managed && s.get(BASE).is_some_and(|v| v != url)) {
+    if let Some(source) = own_sources.iter().find(|s| s.scope == Scope::Managed && s.get(BASE).is_some_and(|v| v != url)) {
         draft.warnings.push(format!(
             "{} is managed by your organisation and sets {BASE}; nothing can overrule it, so requests bypass Leeward. \
              Set `upstream` in Leeward's config to that gateway and ask for the managed value to be changed to {url}",
             source.place
         ));
-    } else if sources.iter().any(|s| s.get(BASE).is_some_and(|v| v != url)) {
+    } else if own_sources.iter().any(|s| s.get(BASE).is_some_and(|v| v != url)) {
         overrides.insert(BASE.into(), url.clone().into());
+    }
+    // Both outrank a project's file, trusted or not.
+    let ours_outranks =
+        overrides.contains_key(BASE) || own_sources.iter().any(|s| s.scope == Scope::Managed && s.get(BASE).is_some());
+    for source in of_project {
+        if let Some(value) = source.get(BASE) {
+            let heeded = if ours_outranks { Heeded::BelowOurs } else { Heeded::OnceTrusted };
+            draft.leave_to_agent(&format!("{}: {BASE}", source.place), &value, heeded);
+        }
     }
     draft.set.insert(BASE.into(), url);
 
@@ -68,7 +90,7 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
         if effective(name).is_none() {
             draft.set.insert(name.clone(), value.clone());
             // An empty value in a settings file unsets the variable again.
-            if stated(name).is_some_and(|(source, _)| !source.managed) {
+            if stated(name).is_some_and(|(source, _)| source.scope != Scope::Managed) {
                 overrides.insert(name.clone(), value.clone().into());
             }
         }
@@ -150,35 +172,38 @@ fn inline(text: &str) -> Option<Map<String, Value>> {
 /// Every place that can set a variable, the strongest first.
 fn sources(draft: &mut Draft<'_>, own: Option<&str>) -> Vec<Source> {
     let context = draft.context;
-    let mut files: Vec<(PathBuf, bool)> = Vec::new();
+    let mut files: Vec<(PathBuf, Scope)> = Vec::new();
     for folder in managed_folders() {
         let mut parts = (context.list)(&folder.join("managed-settings.d"));
         parts.retain(|p| p.extension().is_some_and(|e| e == "json"));
         // Later parts outrank earlier ones, and all of them the file they add to.
-        files.extend(parts.into_iter().rev().map(|p| (p, true)));
-        files.push((folder.join("managed-settings.json"), true));
+        files.extend(parts.into_iter().rev().map(|p| (p, Scope::Managed)));
+        files.push((folder.join("managed-settings.json"), Scope::Managed));
     }
     let strongest_of_the_user = files.len();
-    files.push((context.cwd.join(".claude/settings.local.json"), false));
-    files.push((context.cwd.join(".claude/settings.json"), false));
-    files.extend(context.home_of("CLAUDE_CONFIG_DIR", ".claude").map(|folder| (folder.join("settings.json"), false)));
+    let users = context.home_of("CLAUDE_CONFIG_DIR", ".claude").map(|folder| folder.join("settings.json"));
+    for file in ["./.claude/settings.local.json", "./.claude/settings.json"] {
+        let scope = if context.is_of_project(file) { Scope::Project } else { Scope::User };
+        files.extend(context.path(file).filter(|path| users.as_ref() != Some(path)).map(|path| (path, scope)));
+    }
+    files.extend(users.map(|path| (path, Scope::User)));
     let own_file = own.filter(|text| inline(text).is_none());
     if let Some(file) = own_file {
-        files.insert(strongest_of_the_user, (context.cwd.join(file), false));
+        files.insert(strongest_of_the_user, (context.cwd.join(file), Scope::User));
     }
     let mut sources: Vec<Source> =
-        files.into_iter().filter_map(|(path, managed)| read(context, path, managed, &mut draft.warnings)).collect();
+        files.into_iter().filter_map(|(path, scope)| read(context, path, scope, &mut draft.warnings)).collect();
     if let Some(settings) = own.and_then(inline) {
-        let at = sources.iter().position(|s| !s.managed).unwrap_or(sources.len());
-        sources.insert(at, Source { place: "--settings".into(), env: env_of(&settings), managed: false });
+        let at = sources.iter().position(|s| s.scope != Scope::Managed).unwrap_or(sources.len());
+        sources.insert(at, Source { place: "--settings".into(), env: env_of(&settings), scope: Scope::User });
     }
     sources
 }
 
-fn read(context: &AgentContext<'_>, path: PathBuf, managed: bool, warnings: &mut Vec<String>) -> Option<Source> {
+fn read(context: &AgentContext<'_>, path: PathBuf, scope: Scope, warnings: &mut Vec<String>) -> Option<Source> {
     let text = context.text(&path, warnings)?;
     match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
-        Ok(Value::Object(settings)) => Some(Source { place: path.display().to_string(), env: env_of(&settings), managed }),
+        Ok(Value::Object(settings)) => Some(Source { place: path.display().to_string(), env: env_of(&settings), scope }),
         Ok(_) => None,
         Err(e) => {
             warnings.push(format!("{} is not valid JSON ({e}), so it is not known whether it sets a base URL", path.display()));

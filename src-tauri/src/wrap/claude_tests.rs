@@ -5,7 +5,6 @@ use super::*;
 
 const URL: &str = "http://127.0.0.1:8787";
 const USER: &str = "/home/me/.claude/settings.json";
-const PROJECT: &str = "/work/.claude/settings.json";
 const GATEWAY: &str = r#"{"env":{"ANTHROPIC_BASE_URL":"https://gateway.corp/anthropic"},"model":"x"}"#;
 
 fn managed() -> String {
@@ -52,8 +51,9 @@ fn a_gateway_in_the_environment_becomes_the_upstream() {
 
 #[test]
 fn a_settings_file_is_overruled_for_this_session() {
-    for file in [USER, PROJECT, "/work/.claude/settings.local.json"] {
-        let plan = World::new(&[], &[(file, GATEWAY)]).plan("claude", &["--resume"]);
+    // A session that begins in the home folder finds the user's own files there.
+    for (file, cwd) in [(USER, "/work"), (USER, "/home/me"), ("/home/me/.claude/settings.local.json", "/home/me")] {
+        let plan = World { cwd, ..World::new(&[], &[(file, GATEWAY)]) }.plan("claude", &["--resume"]);
         let name = plan.upstreams.keys().next().unwrap_or_else(|| panic!("{file}"));
         assert_eq!(overruled(&plan.args).unwrap()[BASE], format!("{URL}/@{name}"), "{file}");
         assert_eq!(plan.args.last().unwrap(), "--resume");
@@ -63,9 +63,12 @@ fn a_settings_file_is_overruled_for_this_session() {
 
 #[test]
 fn the_strongest_settings_file_names_the_upstream() {
-    let project = r#"{"env":{"ANTHROPIC_BASE_URL":"https://project.corp"}}"#;
-    let plan = World::new(&[(BASE, "https://shell.corp")], &[(USER, GATEWAY), (PROJECT, project)]).plan("claude", &[]);
-    assert_eq!(plan.upstreams.values().collect::<Vec<_>>(), ["https://project.corp"]);
+    let own = r#"{"env":{"ANTHROPIC_BASE_URL":"https://own.corp"}}"#;
+    let files = [(USER, GATEWAY), ("/work/own.json", own)];
+    for (args, url) in [(vec![], "https://gateway.corp/anthropic"), (vec!["--settings", "own.json"], "https://own.corp")] {
+        let plan = World::new(&[(BASE, "https://shell.corp")], &files).plan("claude", &args);
+        assert_eq!(plan.upstreams.values().collect::<Vec<_>>(), [url]);
+    }
 }
 
 #[test]

@@ -46,6 +46,23 @@ impl AgentContext<'_> {
         Some(self.cwd.join(text.strip_prefix("./").unwrap_or(text)))
     }
 
+    /// True for a file of the project: it belongs to the folder, so whoever wrote the project may have written it. What
+    /// stands in the home folder itself is the user's own, also when an agent starts there.
+    pub(super) fn is_of_project(&self, text: &str) -> bool {
+        let folder = match text.split_at_checked(2) {
+            Some(("~/", _)) => return false,
+            Some(("^/", _)) => self.path("^/"),
+            _ => self.path("./"),
+        };
+        folder.is_some_and(|folder| !self.is_home(&folder))
+    }
+
+    /// True for the user's home folder.
+    pub(super) fn is_home(&self, folder: &Path) -> bool {
+        // Components, because `^/` and `./` leave an empty one at the end.
+        self.home.as_ref().is_some_and(|home| home.components().eq(folder.components()))
+    }
+
     /// Where an agent keeps its files: a folder that a variable names, else one below the home folder.
     pub(super) fn home_of(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
         self.var(variable)

@@ -5,7 +5,7 @@ use super::{
     route::{FirstParty, Router},
     table::Profile,
 };
-use crate::config::Secret;
+use crate::{config::Secret, escape};
 use std::{collections::BTreeMap, ffi::OsString};
 
 /// Why there is no plan.
@@ -19,6 +19,17 @@ pub enum PlanError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+/// Whether an agent heeds a base URL in a file of the project, given the variables that it is started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heeded {
+    /// It does, once its user trusts the folder.
+    OnceTrusted,
+    /// It does.
+    Always,
+    /// What it is started with outranks the file.
+    BelowOurs,
 }
 
 /// What is known of the plan so far.
@@ -38,6 +49,31 @@ pub(super) struct Draft<'a> {
 }
 
 impl Draft<'_> {
+    /// Tells of a base URL in a file of the project and leaves it to the agent: a cloned repository chooses no upstream.
+    pub(super) fn leave_to_agent(&mut self, place: &str, value: &str, heeded: Heeded) {
+        if url::Url::parse(value.trim()).is_ok_and(|url| self.router.is_own(&url)) {
+            return;
+        }
+        let title = &self.profile.title;
+        let outcome = match heeded {
+            Heeded::OnceTrusted => {
+                format!("{title} asks you whether it counts (trust); once it does, requests go there and bypass Leeward")
+            }
+            Heeded::Always => format!("{title} reads it by itself, so requests may go there and bypass Leeward"),
+            Heeded::BelowOurs => format!("{title} gets its usual address"),
+        };
+        // Each file says it once, and what it says is foreign text.
+        let warning = format!(
+            "{} is `{}`: a file of this project chooses no upstream for Leeward; {outcome}; if you trust it, set it in your \
+             environment or your own settings instead",
+            escape::line(place),
+            escape::line(value)
+        );
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
     /// Routes a base URL that stands at `place`, and remembers the upstream.
     pub(super) fn route(&mut self, place: &str, inherited: Option<&str>, first: FirstParty<'_>) -> Result<String, PlanError> {
         let route = self.router.route(inherited, first).map_err(|why| PlanError::BaseUrl { place: place.to_owned(), why })?;

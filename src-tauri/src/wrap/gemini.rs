@@ -47,8 +47,11 @@ fn method_in_settings(draft: &mut Draft<'_>) -> Option<String> {
     let defaults = context
         .var("GEMINI_CLI_SYSTEM_DEFAULTS_PATH")
         .map_or_else(|| system.with_file_name("system-defaults.json"), PathBuf::from);
-    let files = [Some(system), context.path("./.gemini/settings.json"), context.path("~/.gemini/settings.json"), Some(defaults)];
-    files.into_iter().flatten().find_map(|path| {
+    // A project's settings count only once its user trusts the folder; until then the variable alone would be refused.
+    let of_folder = Some("./.gemini/settings.json").filter(|file| !context.is_of_project(file));
+    let own = [of_folder, Some("~/.gemini/settings.json")].map(|file| context.path(file?));
+    let files = std::iter::once(Some(system)).chain(own).chain([Some(defaults)]);
+    files.flatten().find_map(|path| {
         let text = context.text(&path, &mut draft.warnings)?;
         let settings = jsonc_parser::parse_to_serde_value::<Value>(&text, &Default::default()).ok()?;
         // The second is where older versions kept it; newer ones still read it.

@@ -2,13 +2,13 @@
 //! providers that the user has a key or an entry for are named, as a named one appears in opencode's model list.
 
 use super::{
-    draft::{Draft, PlanError},
+    draft::{Draft, Heeded, PlanError},
     route::FirstParty,
 };
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 const CONTENT: &str = "OPENCODE_CONFIG_CONTENT";
@@ -26,10 +26,16 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
     };
     let logins = logins(draft);
     let mut entries: BTreeMap<String, Option<(String, String)>> = BTreeMap::new();
+    let mut of_project = Vec::new();
     collect(&content, CONTENT, &mut entries);
-    for path in config_files(draft) {
+    for (path, is_of_project) in config_files(draft) {
         if let Some(text) = draft.context.text(&path, &mut draft.warnings) {
             match parse(&text) {
+                Some(config) if is_of_project => {
+                    let mut found = BTreeMap::new();
+                    collect(&config, &path.display().to_string(), &mut found);
+                    of_project.extend(found.into_iter().filter_map(|(id, stated)| Some((id, stated?))));
+                }
                 Some(config) => collect(&config, &path.display().to_string(), &mut entries),
                 None => draft.warnings.push(format!("{} is not valid JSON, so its providers are not known", path.display())),
             }
@@ -65,6 +71,12 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
             continue;
         };
         urls.insert(id, draft.route(&place, Some(&value), nowhere)?);
+    }
+    for (id, (place, value)) in of_project {
+        if !names_this_machine(&value) {
+            let heeded = if urls.contains_key(&id) { Heeded::BelowOurs } else { Heeded::Always };
+            draft.leave_to_agent(&place, &value, heeded);
+        }
     }
     if urls.is_empty() {
         draft.warnings.push("opencode has no provider with a key or an entry in its config yet, so requests bypass Leeward; log in and start it again".into());
@@ -111,18 +123,22 @@ fn collect(config: &Map<String, Value>, place: &str, entries: &mut BTreeMap<Stri
     }
 }
 
-/// The config files opencode reads, the strongest first: from the folder upwards, the one a variable names, the user's.
-fn config_files(draft: &Draft<'_>) -> Vec<PathBuf> {
+/// The config files opencode reads, the strongest first, and whether they are the project's: from the folder upwards, the
+/// one a variable names, the user's.
+fn config_files(draft: &Draft<'_>) -> Vec<(PathBuf, bool)> {
     let context = draft.context;
-    let mut folders: Vec<PathBuf> = context.cwd.ancestors().map(PathBuf::from).collect();
     let user = context.home_of("XDG_CONFIG_HOME", ".config").map(|f| f.join("opencode"));
     let named = context.var("OPENCODE_CONFIG").map(|file| context.cwd.join(file));
     let both = |folder: PathBuf| [folder.join("opencode.jsonc"), folder.join("opencode.json")];
-    let mut files: Vec<PathBuf> = folders.drain(..).flat_map(both).collect();
-    files.extend(named);
-    files.extend(user.into_iter().flat_map(both));
+    let is_users = |folder: &PathBuf| context.is_home(folder) || user.as_ref() == Some(folder);
+    let with_scope = |folder: &Path| both(folder.into()).map(|file| (file, !is_users(&folder.into())));
+    let mut files: Vec<(PathBuf, bool)> = context.cwd.ancestors().flat_map(with_scope).collect();
+    // Who names a file in a variable has chosen it.
+    files.retain(|(file, _)| named.as_ref() != Some(file));
+    files.extend(named.map(|file| (file, false)));
+    files.extend(user.clone().into_iter().flat_map(both).map(|file| (file, false)));
     let mut seen = BTreeSet::new();
-    files.retain(|file| seen.insert(file.clone()));
+    files.retain(|(file, _)| seen.insert(file.clone()));
     files
 }
 

@@ -36,7 +36,8 @@ fn an_inherited_content_is_joined() {
 fn gateways_in_config_files_become_upstreams_the_nearest_first() {
     let near = "{ // a comment\n \"provider\": {\"corp\": {\"options\": {\"baseURL\": \"https://near.corp/v1\"}},}, }";
     let far = r#"{"provider":{"corp":{"options":{"baseURL":"https://far.corp"}},"ollama":{"options":{"baseURL":"http://localhost:11434/v1"}}}}"#;
-    let world = World::new(&[], &[("/work/opencode.jsonc", near), ("/home/me/.config/opencode/opencode.json", far)]);
+    let world = World::new(&[], &[("/home/me/opencode.jsonc", near), ("/home/me/.config/opencode/opencode.json", far)]);
+    let world = World { cwd: "/home/me/src/app", ..world };
     let plan = world.plan("opencode", &[]);
     assert_eq!(plan.upstreams.values().collect::<Vec<_>>(), ["https://near.corp/v1"]);
     let name = plan.upstreams.keys().next().unwrap();
@@ -46,7 +47,7 @@ fn gateways_in_config_files_become_upstreams_the_nearest_first() {
 #[test]
 fn a_computed_base_url_is_left_and_told() {
     let config = r#"{"provider":{"openai":{"options":{"baseURL":"{env:GATEWAY}"}}}}"#;
-    let plan = World::new(&[], &[("/work/opencode.json", config)]).plan("opencode", &[]);
+    let plan = World::new(&[], &[("/home/me/.config/opencode/opencode.json", config)]).plan("opencode", &[]);
     assert!(plan.warnings.iter().any(|w| w.contains("`openai` is computed")), "{:?}", plan.warnings);
     assert!(!plan.set.contains_key(CONTENT));
 }
@@ -63,7 +64,7 @@ fn without_a_provider_it_says_so() {
 fn a_second_run_inside_the_first_changes_nothing() {
     let world = World::new(
         &[("OPENAI_API_KEY", "k")],
-        &[("/work/opencode.json", r#"{"provider":{"corp":{"options":{"baseURL":"https://c.corp"}}}}"#)],
+        &[("/home/me/.config/opencode/opencode.json", r#"{"provider":{"corp":{"options":{"baseURL":"https://c.corp"}}}}"#)],
     );
     let outer = world.plan("opencode", &[]);
     let inner = World {

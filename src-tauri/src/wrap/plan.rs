@@ -119,5 +119,8 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
 }
 
 #[cfg(test)]
+#[path = "project_tests.rs"]
+mod project_tests;
+#[cfg(test)]
 #[path = "plan_tests.rs"]
 pub(super) mod tests;

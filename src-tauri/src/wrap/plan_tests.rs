@@ -10,6 +10,8 @@ pub(in crate::wrap) struct World {
     pub config: &'static str,
     pub vars: BTreeMap<String, String>,
     pub files: BTreeMap<PathBuf, String>,
+    /// Where the agent starts; the home folder is `/home/me`.
+    pub cwd: &'static str,
 }
 
 impl World {
@@ -20,6 +22,7 @@ impl World {
             config: "",
             vars: own(vars).into_iter().collect(),
             files: own(files).into_iter().map(|(k, v)| (k.into(), v)).collect(),
+            cwd: "/work",
         }
     }
 
@@ -34,7 +37,7 @@ impl World {
             read: &|path| self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into()),
             list: &list,
             home: Some("/home/me".into()),
-            cwd: "/work".into(),
+            cwd: self.cwd.into(),
         };
         let args = args.iter().map(OsString::from).collect();
         plan(
@@ -153,9 +156,9 @@ fn a_base_url_that_cannot_be_an_upstream_is_named() {
     let refused = World::new(&[("OPENAI_API_BASE", "gateway.corp/v1")], &[]).try_plan("aider", &[]).unwrap_err().to_string();
     assert!(refused.starts_with("OPENAI_API_BASE: ") && refused.contains("unset it"), "{refused}");
     let refused =
-        World::new(&[], &[("/work/.env", "AIDER_OPENAI_API_BASE=ftp://x")]).try_plan("aider", &[]).unwrap_err().to_string();
+        World::new(&[], &[("/home/me/.env", "AIDER_OPENAI_API_BASE=ftp://x")]).try_plan("aider", &[]).unwrap_err().to_string();
     let refused = refused.replace('\\', "/");
-    assert!(refused.starts_with("/work/.env: AIDER_OPENAI_API_BASE: "), "{refused}");
+    assert!(refused.starts_with("/home/me/.env: AIDER_OPENAI_API_BASE: "), "{refused}");
 }
 
 #[test]
@@ -185,11 +188,11 @@ fn aiders_files_outrank_its_environment_and_options_outrank_them() {
         (Some("--openai-api-base"), "https://a.corp")
     );
     for (file, text, option) in [
-        ("/work/.env", "OPENAI_API_BASE=https://file.corp", "--openai-api-base"),
-        ("/.env", "ANTHROPIC_API_BASE=https://file.corp", "--set-env"),
+        ("/home/me/.env", "OPENAI_API_BASE=https://file.corp", "--openai-api-base"),
+        ("/home/me/.env", "ANTHROPIC_API_BASE=https://file.corp", "--set-env"),
         ("/home/me/.aider.conf.yml", "openai-api-base: https://file.corp", "--openai-api-base"),
     ] {
-        let plan = World::new(&environment, &[(file, text), ("/.git/HEAD", "")]).plan("aider", &["--model", "x"]);
+        let plan = World::new(&environment, &[(file, text)]).plan("aider", &["--model", "x"]);
         assert_eq!(plan.args[0], option, "{file}");
         let (name, _) = plan.upstreams.iter().find(|(_, url)| *url == "https://file.corp").unwrap_or_else(|| panic!("{file}"));
         assert!(plan.args[1].to_str().unwrap().ends_with(&format!("{BASE}/@{name}")), "{file}: {:?}", plan.args);

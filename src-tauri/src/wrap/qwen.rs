@@ -1,14 +1,19 @@
 //! Qwen Code: its settings name an endpoint below the environment (`security.auth.baseUrl`, `env`) and others above it
 //! (`modelProviders`). Reads them, writes none.
 
-use super::{bases::Stated, draft::Draft};
+use super::{
+    bases::Stated,
+    draft::{Draft, Heeded},
+};
 use serde_json::Value;
 
 /// The base URLs that its settings name and the environment would overrule.
 pub(super) fn stated(draft: &mut Draft<'_>) -> Stated {
     let context = draft.context;
     let mut stated = Stated::new();
-    for path in ["./.qwen/settings.json", "~/.qwen/settings.json"].into_iter().filter_map(|file| context.path(file)) {
+    for file in ["./.qwen/settings.json", "~/.qwen/settings.json"] {
+        let Some(path) = context.path(file) else { continue };
+        let of_project = context.is_of_project(file);
         let Some(text) = context.text(&path, &mut draft.warnings) else { continue };
         let Ok(settings) = jsonc_parser::parse_to_serde_value::<Value>(&text, &Default::default()) else {
             draft.warnings.push(format!("{} is not valid JSON, so it is not known which endpoint it names", path.display()));
@@ -16,7 +21,10 @@ pub(super) fn stated(draft: &mut Draft<'_>) -> Stated {
         };
         let place = |key: &str| format!("{}: {key}", path.display());
         let mut note = |variable: &'static str, key: &str, value: Option<&Value>| {
-            if let Some(url) = value.and_then(Value::as_str).filter(|url| !url.is_empty()) {
+            let Some(url) = value.and_then(Value::as_str).filter(|url| !url.is_empty()) else { return };
+            if of_project {
+                draft.leave_to_agent(&place(key), url, Heeded::BelowOurs);
+            } else {
                 stated.entry(variable).or_insert_with(|| (place(key), url.to_owned()));
             }
         };

@@ -93,7 +93,7 @@ impl<'a> Router<'a> {
             return Ok(self.named(Some(name), rest));
         }
         let gateway = url.as_str().trim_end_matches('/').to_owned();
-        let name = format!("gw-{:08x}", fnv1a(gateway.as_bytes()));
+        let name = name_of(&gateway);
         let route = self.named(Some(&name), "");
         self.gateways.insert(name, gateway);
         Ok(route)
@@ -125,9 +125,14 @@ fn below<'u>(url: &'u Url, upstream: &Url) -> Option<&'u str> {
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// FNV-1a, 32 bits: a name for a URL that is the same in every process and version.
-fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+/// A name for a URL that is the same in every process and version, and no other URL's: 128 bits of its SHA-256. In base 32,
+/// as a log takes a long run of hexadecimal digits for a secret.
+fn name_of(gateway: &str) -> String {
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, gateway.as_bytes());
+    let bits = digest.as_ref().iter().take(16).fold(0u128, |bits, byte| (bits << 8) | u128::from(*byte));
+    let digits = (0..26).rev().map(|at| char::from(DIGITS[(bits >> (5 * at)) as usize & 31]));
+    std::iter::once("gw-".to_owned()).chain(digits.map(String::from)).collect()
 }
 
 #[cfg(test)]

@@ -52,7 +52,9 @@ fn a_gateway_becomes_an_upstream_of_the_session_under_a_stable_name() {
         assert_eq!(url, gateway);
         assert_eq!(route, Route { url: format!("http://127.0.0.1:8787/@{name}"), upstream: Some(name.clone()) });
     }
-    assert_eq!(format!("gw-{:08x}", fnv1a(b"a")), "gw-e40c292c", "the name must not change between versions");
+    assert_eq!(name_of("https://a.corp"), "gw-ej6hyw4tlo7kvhci24yffx47o7", "the name must not change between versions");
+    let names: std::collections::BTreeSet<String> = (0..2000).map(|n| name_of(&format!("https://{n}.corp"))).collect();
+    assert!(names.len() == 2000 && names.iter().all(|name| crate::config::is_upstream_name(name) && name.len() == 29));
 }
 
 #[test]

@@ -27,6 +27,19 @@ pub struct Session {
 /// When the instance refuses or is gone.
 pub async fn open(client: Client, plan: &Plan, background: Background) -> Result<Session, ClientError> {
     let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams });
+    begin(client, body, background).await
+}
+
+/// Makes a plan's upstreams known for good: nobody will see the end of the terminal that they are for.
+///
+/// # Errors
+/// When the instance refuses or is gone.
+pub async fn make_known(client: Client, plan: &Plan, background: Background) -> Result<(), ClientError> {
+    let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams, "lasting": true });
+    begin(client, body, background).await.map(drop)
+}
+
+async fn begin(client: Client, body: Value, background: Background) -> Result<Session, ClientError> {
     let stream = request(&client, &body).await?;
     let address = client.address();
     Ok(Session { stream, client, body, background, address })

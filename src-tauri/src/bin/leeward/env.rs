@@ -29,8 +29,7 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
         let request = Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address() };
         let plan = launch::surrounded(|context| Ok(wrap::plan(request, &config, context)?))?;
         if !plan.upstreams.is_empty() {
-            // Told for a moment; the instance remembers session upstreams.
-            wrap::open(client, &plan, background.clone()).await?;
+            wrap::make_known(client, &plan, background.clone()).await?;
         }
         Outcome::Ok(plan)
     })??;

@@ -1,0 +1,99 @@
+//! Foreign text that cannot command a terminal: control characters, and those that turn the direction of what follows,
+//! become visible. Knows nothing of what a text says.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+/// More of a foreign text tells a reader nothing.
+const LONGEST: usize = 400;
+
+/// Text of one line, from a certificate, an upstream, a file or another program, as part of a sentence.
+pub fn line(text: &str) -> Cow<'_, str> {
+    let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(at, _)| at);
+    let text = match end < text.len() {
+        true => Cow::Owned(format!("{}…", &text[..end])),
+        false => Cow::Borrowed(text),
+    };
+    match text {
+        Cow::Borrowed(text) => escaped(text, |_| false),
+        Cow::Owned(text) => Cow::Owned(escaped(&text, |_| false).into_owned()),
+    }
+}
+
+/// Text on its way out; lines and tabs stay what they are.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// The same for bytes: what is not UTF-8 may be a control character of eight bits, so it becomes visible as well.
+pub fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
+    match std::str::from_utf8(text) {
+        Ok(text) => match lines(text) {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        },
+        Err(_) => Cow::Owned(lines(&String::from_utf8_lossy(text)).into_owned().into_bytes()),
+    }
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let commands = |c: char| !stays(c) && is_command(c);
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            _ if !commands(c) => out.push(c),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // A String takes everything.
+            _ => write!(out, "\\u{{{:x}}}", u32::from(c)).unwrap_or_default(),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// C0, DEL and C1; what turns the direction or ends a line in some eyes only.
+fn is_command(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sequence_stays_one() {
+        for (text, in_sentence, on_its_way_out) in [
+            ("plain, «Größe», 漢字, 👩‍💻", "plain, «Größe», 漢字, 👩‍💻", "plain, «Größe», 漢字, 👩‍💻"),
+            ("\x1b]0;OWNED\x07", "\\u{1b}]0;OWNED\\u{7}", "\\u{1b}]0;OWNED\\u{7}"),
+            ("\x1b[2J\x1b[31m", "\\u{1b}[2J\\u{1b}[31m", "\\u{1b}[2J\\u{1b}[31m"),
+            ("\u{9b}2J\u{9d}0;x\u{9c}\u{90}", "\\u{9b}2J\\u{9d}0;x\\u{9c}\\u{90}", "\\u{9b}2J\\u{9d}0;x\\u{9c}\\u{90}"),
+            ("a\u{8}\u{7f}\0", "a\\u{8}\\u{7f}\\u{0}", "a\\u{8}\\u{7f}\\u{0}"),
+            ("a\rb", "a\\rb", "a\\rb"),
+            ("a\n\tb", "a\\n\\tb", "a\n\tb"),
+            ("\u{202e}evil\u{202c}", "\\u{202e}evil\\u{202c}", "\\u{202e}evil\\u{202c}"),
+            ("\u{2066}x\u{2069}\u{200f}\u{61c}", "\\u{2066}x\\u{2069}\\u{200f}\\u{61c}", "\\u{2066}x\\u{2069}\\u{200f}\\u{61c}"),
+            ("a\u{2028}b\u{85}", "a\\u{2028}b\\u{85}", "a\\u{2028}b\\u{85}"),
+        ] {
+            assert_eq!((&*line(text), &*lines(text)), (in_sentence, on_its_way_out), "{text:?}");
+            assert_eq!(&*bytes(text.as_bytes()), on_its_way_out.as_bytes(), "{text:?}");
+            // What is escaped is not escaped again on its way out.
+            assert_eq!(lines(&line(text)), line(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_pass_as_control_characters() {
+        let out = bytes(b"log \x9b2J\x1b[2J\n");
+        assert_eq!(std::str::from_utf8(&out).unwrap(), "log \u{fffd}2J\\u{1b}[2J\n");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        let out = line(&"ä".repeat(LONGEST + 1)).into_owned();
+        assert_eq!((out.chars().count(), out.ends_with('…')), (LONGEST + 1, true));
+        assert_eq!(line(&"ä".repeat(LONGEST)).chars().count(), LONGEST);
+    }
+}
