@@ -149,7 +149,7 @@ mod tests {
             |out, text| out.json(&json!({ text: [text] })),
         ];
         for (at, way) in ways.iter().enumerate() {
-            for text in ["\x1b]0;OWNED\x07", "\x1b[2J", "\x1b[31m", "\u{9b}2J", "\u{202e}x", "a\rb", "\x7f\x08"] {
+            for text in ["\x1b]0;OWNED\x07", "\x1b[2J", "\x1b[35m", "\u{9b}2J", "\u{202e}x", "a\rb", "\x7f\x08"] {
                 for colour in [false, true] {
                     let page = Page::default();
                     let mut out = Out { writer: Box::new(page.clone()), colour, terminal: true };
