@@ -161,3 +161,26 @@ async fn more_roots_are_read_again_when_they_change() {
     write(&file, "junk", 3);
     assert_eq!(ask(&engine).await, (None, "none".into()));
 }
+
+/// Whoever answers on the network names the issuer; the sentence about it must not command a terminal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_cannot_write_escape_sequences_into_what_is_told() {
+    const EVIL: &str = "\x1b]0;OWNED\x07\x1b[2J\u{9b}31m\u{202e}EVIL";
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::CommonName, EVIL);
+    let root = params.self_signed(&key).unwrap();
+    let evil = Authority { root, issuer: Issuer::new(params, key) };
+    let server = Server::start(&evil, Vec::new()).await;
+    let upstream = format!("https://{}", server.address).parse().unwrap();
+    let engine = TestEngine::with(None, |config| config.upstream = upstream, TestHooks::default());
+    let response = client().post(engine.url("/v1/messages")).body("{}").send().await.unwrap();
+    let answer: serde_json::Value = response.json().await.unwrap();
+    let conditions = engine.health().await["conditions"].clone();
+    for told in [&answer["error"]["message"], &conditions[0]["sentence"]] {
+        let told = told.as_str().unwrap_or_else(|| panic!("{answer} {conditions}"));
+        assert!(told.contains("EVIL") && told.contains(r"\u{1b}[2J"), "{told:?}");
+        assert!(!told.contains(|c: char| c.is_control() || c == '\u{202e}'), "{told:?}");
+    }
+}

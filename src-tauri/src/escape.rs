@@ -1,27 +1,32 @@
 //! Foreign text that cannot command a terminal: control characters, and those that turn the direction of what follows,
 //! become visible. Knows nothing of what a text says.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
 /// More of a foreign text tells a reader nothing.
 const LONGEST: usize = 400;
 
-/// Text of one line, from a certificate, an upstream, a file or another program, as part of a sentence.
-pub fn line(text: &str) -> Cow<'_, str> {
-    let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(at, _)| at);
-    let text = match end < text.len() {
-        true => Cow::Owned(format!("{}…", &text[..end])),
-        false => Cow::Borrowed(text),
-    };
-    match text {
-        Cow::Borrowed(text) => escaped(text, |_| false),
-        Cow::Owned(text) => Cow::Owned(escaped(&text, |_| false).into_owned()),
+/// What a certificate, an upstream, a file or another program says, as part of a sentence: one line, and not too long.
+pub fn foreign(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cow::Owned(format!("{}…", line(&text[..end]))),
+        None => line(text),
     }
+}
+
+/// A sentence of one line.
+pub fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false, in_text)
 }
 
 /// Text on its way out; lines and tabs stay what they are.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |c| matches!(c, '\n' | '\t'))
+    escaped(text, |c| matches!(c, '\n' | '\t'), in_text)
+}
+
+/// JSON on its way out, which says the same afterwards: such characters stand in its strings alone.
+pub fn json(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| matches!(c, '\n' | '\t'), |c| format!("\\u{:04x}", u32::from(c)))
 }
 
 /// The same for bytes: what is not UTF-8 may be a control character of eight bits, so it becomes visible as well.
@@ -35,21 +40,23 @@ pub fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn in_text(c: char) -> String {
+    match c {
+        '\n' => "\\n".into(),
+        '\r' => "\\r".into(),
+        '\t' => "\\t".into(),
+        _ => format!("\\u{{{:x}}}", u32::from(c)),
+    }
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool, shown: impl Fn(char) -> String) -> Cow<'_, str> {
     let commands = |c: char| !stays(c) && is_command(c);
     if !text.contains(commands) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match c {
-            _ if !commands(c) => out.push(c),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            // A String takes everything.
-            _ => write!(out, "\\u{{{:x}}}", u32::from(c)).unwrap_or_default(),
-        }
+        if commands(c) { out.push_str(&shown(c)) } else { out.push(c) }
     }
     Cow::Owned(out)
 }
@@ -81,6 +88,9 @@ mod tests {
             assert_eq!(&*bytes(text.as_bytes()), on_its_way_out.as_bytes(), "{text:?}");
             // What is escaped is not escaped again on its way out.
             assert_eq!(lines(&line(text)), line(text), "{text:?}");
+            let said = serde_json::Value::from(text).to_string();
+            assert_eq!(serde_json::from_str::<String>(&json(&said)).unwrap(), text, "JSON says the same");
+            assert!(!json(&said).contains(is_command), "{text:?}");
         }
     }
 
@@ -92,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_at_a_character() {
-        let out = line(&"ä".repeat(LONGEST + 1)).into_owned();
+        let out = foreign(&"ä".repeat(LONGEST + 1)).into_owned();
         assert_eq!((out.chars().count(), out.ends_with('…')), (LONGEST + 1, true));
-        assert_eq!(line(&"ä".repeat(LONGEST)).chars().count(), LONGEST);
+        assert_eq!(foreign(&"ä".repeat(LONGEST)).chars().count(), LONGEST);
     }
 }

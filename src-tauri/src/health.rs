@@ -2,6 +2,7 @@
 //!
 //! Knows no other room: whoever sees a fault sets a condition, whoever sees it gone clears it.
 
+use crate::escape;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -133,7 +134,7 @@ impl Tracker {
     /// Records that something is wrong. The start time survives a new sentence.
     pub fn set(&self, code: Code, subject: Option<&str>, sentence: impl Into<String>) {
         let (severity, delay) = code.traits();
-        let sentence = sentence.into();
+        let sentence = escape::lines(&sentence.into()).into_owned();
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match map.get_mut(&(code, subject.map(str::to_owned))) {
             Some(entry) => entry.condition.sentence = sentence,

@@ -11,6 +11,7 @@ pub use redact::Redactor;
 pub use rotate::Rotating;
 pub use tail::{Line, Tail, tail};
 
+use crate::escape;
 use queue::{Queue, Writer};
 use std::{
     io::{self, Write},
@@ -114,7 +115,7 @@ pub fn init(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<Guar
             tracing::error!(thread = thread.name().unwrap_or("unnamed"), "{panic}");
             if !also_stderr {
                 // Nobody may be reading; the log has it as well.
-                writeln!(io::stderr(), "{}", redactor.redact(&panic.to_string())).ok();
+                writeln!(io::stderr(), "{}", escape::lines(&redactor.redact(&panic.to_string()))).ok();
             }
         }));
     }
@@ -157,7 +158,7 @@ where
     Box::new(layer().with_ansi(false).with_writer(writer))
 }
 
-/// Passes on what it is given without its secrets. It is given whole lines.
+/// Passes on what it is given without its secrets and without what commands a terminal. It is given whole lines.
 struct Redacted<W> {
     redactor: Redactor,
     target: W,
@@ -165,7 +166,7 @@ struct Redacted<W> {
 
 impl<W: Write> Write for Redacted<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.target.write_all(&self.redactor.redact_bytes(line))?;
+        self.target.write_all(&escape::bytes(&self.redactor.redact_bytes(line)))?;
         Ok(line.len())
     }
 

@@ -1,6 +1,6 @@
 //! Why an attempt failed. Names and words only: what follows from it, `exchange` decides.
 
-use crate::status::faults::Cause;
+use crate::{escape, status::faults::Cause};
 
 /// Why an attempt failed, and what follows for the origin.
 #[derive(Clone, Debug)]
@@ -12,8 +12,9 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into() }
+    /// `detail` may hold what an upstream, its certificate or a proxy says.
+    pub(crate) fn new(cause: Cause, detail: impl AsRef<str>) -> Self {
+        Self { cause, detail: escape::line(detail.as_ref()).into_owned() }
     }
 }
 

@@ -6,6 +6,7 @@
 use super::paths::Share;
 use crate::{
     config::{self, KeyShare, Trust, read_certificates},
+    escape,
     message::Failure,
     status::faults::Cause,
 };
@@ -171,8 +172,10 @@ impl ServerCertVerifier for IssuerVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.0.verify_server_cert(end_entity, intermediates, name, ocsp, now).map_err(|reason| {
-            let issuer = X509Certificate::from_der(end_entity)
-                .map_or_else(|_| "nobody (it cannot be read)".into(), |(_, c)| c.issuer().to_string());
+            let issuer = X509Certificate::from_der(end_entity).map_or_else(
+                |_| "nobody (it cannot be read)".into(),
+                |(_, c)| escape::foreign(&c.issuer().to_string()).into_owned(),
+            );
             let reason = match reason {
                 rustls::Error::InvalidCertificate(why) => why.to_string(),
                 other => other.to_string(),

@@ -66,8 +66,8 @@ impl Draft<'_> {
         let warning = format!(
             "{} is `{}`: a file of this project chooses no upstream for Leeward; {outcome}; if you trust it, set it in your \
              environment or your own settings instead",
-            escape::line(place),
-            escape::line(value)
+            escape::foreign(place),
+            escape::foreign(value)
         );
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 /// Where it was started from a menu or at login, nobody reads what it writes; the exit code says it as well.
 fn tell(sentence: &str) {
-    writeln!(std::io::stderr(), "leeward-tray: {sentence}").ok();
+    writeln!(std::io::stderr(), "leeward-tray: {}", leeward::escape::lines(sentence)).ok();
     if !std::io::stderr().is_terminal() {
         // Without a desktop there is nobody to tell.
         notify_rust::Notification::new().summary("Leeward could not start").body(sentence).show().ok();

@@ -17,8 +17,8 @@ pub(crate) fn load(file: Option<PathBuf>) -> Outcome<Config> {
 pub(crate) fn run(args: args::Config, out: &mut Out) -> Outcome {
     match args {
         args::Config::Path => out.line(file_in_force()?.display().to_string())?,
-        args::Config::Show { template: true } => out.text(config::default_file())?,
-        args::Config::Show { template: false } => out.text(as_file(&load(None)?))?,
+        args::Config::Show { template: true } => out.script(config::default_file())?,
+        args::Config::Show { template: false } => out.script(as_file(&load(None)?))?,
         args::Config::Check { file } => check(file, out)?,
         args::Config::Schema => out.line(format!("{:#}", config::schema()))?,
     }

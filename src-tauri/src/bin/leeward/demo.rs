@@ -38,7 +38,7 @@ fn print(report: &Report, out: &mut Out) -> Outcome<()> {
             l if l.starts_with("FAILED") => out.paint(Level::Broken, l),
             l if l.starts_with("Passed") => out.paint(Level::Ok, l),
             l if l.starts_with(|c: char| c.is_ascii_digit()) => out.bold(l),
-            l => l.to_owned(),
+            l => l.into(),
         };
         out.line(painted)?;
     }

@@ -44,7 +44,7 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
         });
     }
     for (name, value) in &plan.set {
-        out.line(shell.export(name, value))?;
+        out.script(shell.export(name, value) + "\n")?;
     }
     Ok(Exit::Ok as i32)
 }

@@ -63,7 +63,7 @@ fn print(history: &Value, out: &mut Out) -> Outcome<()> {
     let now = unix_ms();
     let length = number(history, "/until_unix_ms").saturating_sub(number(history, "/since_unix_ms"));
     let requests = format!("{} requests", thousands(number(history, "/requests")));
-    out.line(format!("{} in the last {}", out.bold(&requests), age(length)))?;
+    out.line(out.bold(requests).then(format!(" in the last {}", age(length))))?;
     faults(history, out)?;
     let lost = number(history, "/lost");
     if lost > 0 {

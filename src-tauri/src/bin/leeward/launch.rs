@@ -79,7 +79,7 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     if dry_run {
         let running = block_on(instance::running(&config))??;
         let plan = target.plan(running.map_or(config.listen, |client| client.address()), &config)?;
-        out.text(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
+        out.script(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
     }
     // Everything that can be refused without a Leeward is refused before one is started.

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &args::Logs, out: &mut Out) -> Outcome {
         Err(e) => return Err(unreadable(&path, &e)),
     };
     let end = tail(&mut file, args.lines).map_err(|e| unreadable(&path, &e))?;
-    out.text(end)?;
+    out.lines(&end)?;
     if !args.follow {
         return Ok(Exit::Ok as i32);
     }
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Logs, out: &mut Out) -> Outcome {
         let mut added = Vec::new();
         file.read_to_end(&mut added).map_err(|e| unreadable(&path, &e))?;
         if !added.is_empty() {
-            out.text(added)?;
+            out.lines(&added)?;
         }
         // A rotated log is a new file under the same name; it is shorter than what has been read.
         let read = file.stream_position().map_err(|e| unreadable(&path, &e))?;

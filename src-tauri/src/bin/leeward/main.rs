@@ -87,7 +87,7 @@ fn restart(out: &mut Out) -> Outcome {
 fn completions(args: &args::Completions, out: &mut Out) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "leeward", &mut script);
-    out.text(script)?;
+    out.script(script)?;
     Ok(Exit::Ok as i32)
 }
 

@@ -1,8 +1,29 @@
-//! The one place that writes to the terminal. Colours only for a terminal, and never against NO_COLOR.
+//! The one place that writes to the terminal. Colours only for a terminal, and never against NO_COLOR. Nothing that others
+//! have written commands the terminal.
 
 use anstyle::{AnsiColor, Style};
-use leeward::{config::environment, view::Level};
+use leeward::{config::environment, escape, view::Level};
 use std::io::{self, IsTerminal, Write};
+
+/// Cursor home and clear to the end of the screen.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Text whose only sequences are the styles of this file.
+pub(crate) struct Text(String);
+
+impl<S: AsRef<str>> From<S> for Text {
+    fn from(text: S) -> Self {
+        Self(escape::lines(text.as_ref()).into_owned())
+    }
+}
+
+impl Text {
+    /// With more text after it.
+    pub(crate) fn then(mut self, text: impl Into<Text>) -> Self {
+        self.0.push_str(&text.into().0);
+        self
+    }
+}
 
 /// Where a command writes its results.
 pub(crate) struct Out {
@@ -25,44 +46,61 @@ impl Out {
     }
 
     /// A line, written out at once.
-    pub(crate) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(self.writer, "{}", text.as_ref())?;
+    pub(crate) fn line(&mut self, text: impl Into<Text>) -> io::Result<()> {
+        writeln!(self.writer, "{}", text.into().0)?;
         self.writer.flush()
     }
 
-    /// Text as it is.
-    pub(crate) fn text(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
+    /// Lines that others wrote, such as a log's.
+    pub(crate) fn lines(&mut self, text: &[u8]) -> io::Result<()> {
+        self.writer.write_all(&escape::bytes(text))?;
+        self.writer.flush()
+    }
+
+    /// What another program reads, to the byte; a terminal gets it without what commands it.
+    pub(crate) fn script(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
+        if self.terminal {
+            return self.lines(text.as_ref());
+        }
         self.writer.write_all(text.as_ref())?;
+        self.writer.flush()
+    }
+
+    /// Clears the terminal.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        self.writer.write_all(CLEAR.as_bytes())?;
         self.writer.flush()
     }
 
     /// A value as JSON, on several lines for people.
     pub(crate) fn json(&mut self, value: &serde_json::Value) -> io::Result<()> {
-        self.line(if self.terminal { format!("{value:#}") } else { value.to_string() })
+        let text = if self.terminal { format!("{value:#}") } else { value.to_string() };
+        writeln!(self.writer, "{}", escape::json(&text))?;
+        self.writer.flush()
     }
 
     /// Text in the colour of its level.
-    pub(crate) fn paint(&self, level: Level, text: &str) -> String {
+    pub(crate) fn paint(&self, level: Level, text: &str) -> Text {
         let colour = match level {
             Level::Ok => AnsiColor::Green,
             Level::Degraded => AnsiColor::Yellow,
             Level::Broken => AnsiColor::Red,
         };
-        self.styled(Style::new().fg_color(Some(colour.into())), text)
+        self.styled(Style::new().fg_color(Some(colour.into())), text.into())
     }
 
     /// Text that matters less.
-    pub(crate) fn dim(&self, text: &str) -> String {
-        self.styled(Style::new().dimmed(), text)
+    pub(crate) fn dim(&self, text: &str) -> Text {
+        self.styled(Style::new().dimmed(), text.into())
     }
 
     /// Text that matters more.
-    pub(crate) fn bold(&self, text: &str) -> String {
-        self.styled(Style::new().bold(), text)
+    pub(crate) fn bold(&self, text: impl Into<Text>) -> Text {
+        self.styled(Style::new().bold(), text.into())
     }
 
-    fn styled(&self, style: Style, text: &str) -> String {
-        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    fn styled(&self, style: Style, Text(text): Text) -> Text {
+        Text(if self.colour { format!("{style}{text}{style:#}") } else { text })
     }
 }
 
@@ -73,5 +111,64 @@ fn colours_wanted() -> bool {
 
 /// A message beside the results, on standard error. That nobody reads it changes nothing.
 pub(crate) fn say(text: impl AsRef<str>) {
-    writeln!(io::stderr(), "leeward: {}", text.as_ref()).ok();
+    writeln!(io::stderr(), "leeward: {}", escape::lines(text.as_ref())).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    type Way = fn(&mut Out, &str) -> io::Result<()>;
+
+    #[test]
+    fn foreign_text_reaches_a_terminal_without_its_sequences_by_every_way_out() {
+        let ways: [Way; 8] = [
+            |out, text| out.line(text),
+            |out, text| out.line(out.paint(Level::Broken, text)),
+            |out, text| out.line(out.bold(out.paint(Level::Ok, text))),
+            |out, text| out.line(out.dim("a").then(text)),
+            |out, text| out.line(format!("{text} {text}")),
+            |out, text| out.lines(text.as_bytes()),
+            |out, text| out.script(text),
+            |out, text| out.json(&json!({ text: [text] })),
+        ];
+        for (at, way) in ways.iter().enumerate() {
+            for text in ["\x1b]0;OWNED\x07", "\x1b[2J", "\x1b[35m", "\u{9b}2J", "\u{202e}x", "a\rb", "\x7f\x08"] {
+                for colour in [false, true] {
+                    let page = Page::default();
+                    let mut out = Out { writer: Box::new(page.clone()), colour, terminal: true };
+                    way(&mut out, text).unwrap();
+                    let shown = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+                    assert!(!shown.contains(text), "{at}: {shown:?}");
+                    // Without the styles of this file there is nothing left that commands.
+                    let plain = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"];
+                    let rest = plain.iter().fold(shown.clone(), |rest, style| rest.replace(style, ""));
+                    assert_eq!(escape::lines(&rest), rest, "{at}: {shown:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_another_program_reads_stays_as_it_is() {
+        let page = Page::default();
+        Out { writer: Box::new(page.clone()), colour: false, terminal: false }.script("export A='\x1b\r\n'\n").unwrap();
+        assert_eq!(*page.0.lock().unwrap(), b"export A='\x1b\r\n'\n");
+    }
 }

@@ -37,12 +37,8 @@ pub(crate) fn run(args: &args::Stats, out: &mut Out) -> Outcome {
 
 fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
     let count = |path: &str| thousands(number(stats, path));
-    out.line(format!(
-        "{} in the last {}, {} in flight",
-        out.bold(&format!("{} requests", count("/requests"))),
-        age(counted_for),
-        count("/in_flight")
-    ))?;
+    let when = format!(" in the last {}, {} in flight", age(counted_for), count("/in_flight"));
+    out.line(out.bold(format!("{} requests", count("/requests"))).then(when))?;
     faults(stats, out)?;
     what_happened(stats, out)?;
     out.line(format!(

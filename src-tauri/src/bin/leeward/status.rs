@@ -17,8 +17,6 @@ use std::time::Duration;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Cursor home and clear to the end of the screen.
-const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Runs `leeward status`.
 pub(crate) fn run(args: &args::Status, out: &mut Out) -> Outcome {
@@ -27,7 +25,7 @@ pub(crate) fn run(args: &args::Status, out: &mut Out) -> Outcome {
         loop {
             let answer = ask(&config).await;
             if args.watch && !args.json && out.is_terminal() {
-                out.text(CLEAR)?;
+                out.clear()?;
             }
             let exit = if args.json { print_json(answer, out)? } else { print(answer, args.watch, out)? };
             if !args.watch {
@@ -77,10 +75,10 @@ fn print(answer: Result<Answer, ClientError>, watching: bool, out: &mut Out) -> 
     };
     let status = parse(&answer.status)?;
     let verdict = view::verdict(&status);
-    out.line(out.bold(&out.paint(verdict.level, &verdict.sentence)))?;
+    out.line(out.bold(out.paint(verdict.level, &verdict.sentence)))?;
     for line in view::lines(&status, Some(faults(&answer.stats)), unix_ms()) {
-        let text = if line.level == Level::Ok { line.text } else { out.paint(line.level, &line.text) };
-        out.line(format!("{}  {text}", out.dim(&format!("{:>8}", line.label))))?;
+        let text = if line.level == Level::Ok { line.text.into() } else { out.paint(line.level, &line.text) };
+        out.line(out.dim(&format!("{:>8}", line.label)).then("  ").then(text))?;
     }
     Ok(if verdict.level == Level::Broken { Exit::Unavailable } else { Exit::Ok })
 }
