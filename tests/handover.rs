@@ -56,6 +56,10 @@ async fn a_running_serve_hands_its_port_on_and_refuses_nobody() {
     config.listen = home.address;
     let engine = replace(config, &read_record(&paths).unwrap()).await;
     assert_eq!(engine.address(), serving.address);
+    if let Ok(other) = std::net::TcpListener::bind("[::1]:0") {
+        let other = std::net::SocketAddr::new(other.local_addr().unwrap().ip(), engine.address().port());
+        assert!(std::net::TcpListener::bind(other).is_err(), "the other loopback address came along");
+    }
     let seen = served.load(Relaxed);
     crate::support::eventually("requests go on", async || served.load(Relaxed) > seen + 100).await;
     let events = tokio::time::timeout(LIMIT, stream.text()).await.unwrap().expect("the stream finishes where it began");

@@ -30,6 +30,7 @@ mod request;
 mod restart;
 mod room;
 mod storm;
+mod strangers;
 mod stream;
 mod support;
 mod table;
