@@ -2,6 +2,7 @@
 //! that nobody has.
 
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
 use crate::home::{Home, LEEWARD, Ran, kill, until};
 use leeward::instance::DEBUGGABLE;

@@ -12,6 +12,7 @@ mod certificates;
 mod check;
 mod company_proxy;
 mod definition;
+mod distrust;
 mod edit;
 mod error;
 mod key;

@@ -10,23 +10,10 @@ mod platform;
 #[path = "trust/windows.rs"]
 mod platform;
 
-use super::{error::Error, paths::Paths, types::Config};
+use super::{distrust::Distrust, error::Error, paths::Paths, types::Config};
 use crate::files;
 use std::path::{Path, PathBuf};
 use url::Url;
-
-/// What is wrong with a folder or file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Distrust {
-    /// It is another user's.
-    #[cfg_attr(windows, allow(dead_code, reason = "an access list says enough there"))]
-    Foreign {
-        /// Whose.
-        owner: u32,
-    },
-    /// Others can change what is in it.
-    Writable,
-}
 
 /// Refuses folders and a config file that others can change. Of a file that the user `named`, the folder is nobody's business:
 /// whoever replaces the file there is its owner then.

@@ -3,7 +3,7 @@
 //! Root is trusted by everybody: it reads and changes everything anyway, and system-wide configs are its own. Root itself
 //! trusts a folder of any owner: volumes of containers belong to users of the host, and NFS shows root's files as nobody's.
 
-use super::Distrust;
+use crate::config::distrust::Distrust;
 use rustix::{
     fs::{StatVfsMountFlags, statvfs},
     process::{getegid, geteuid},
@@ -203,10 +203,10 @@ mod tests {
             assert_eq!(is_readable_by_others(&file), told, "{folder:o} {mode:o}");
         }
         chmod(&file, 0o644);
-        let sentence = super::super::exposed(&config).unwrap();
+        let sentence = crate::config::exposed(&config).unwrap();
         assert_eq!(sentence, format!("Other users can read secrets in {0}; run `chmod 600 {0}`.", file.display()));
         fs::write(&file, "").unwrap();
-        assert_eq!(super::super::exposed(&config), None, "nothing is secret in it");
+        assert_eq!(crate::config::exposed(&config), None, "nothing is secret in it");
     }
 
     #[test]

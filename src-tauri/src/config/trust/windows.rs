@@ -1,7 +1,7 @@
 //! Windows half of `trust`: the access list decides. Only groups that anybody is in count: what is allowed to a user or
 //! group by name is somebody's choice, and profiles of companies have such entries.
 
-use super::Distrust;
+use crate::config::distrust::Distrust;
 use std::{fs::OpenOptions, io, os::windows::fs::OpenOptionsExt, path::Path};
 
 /// Everyone, anonymous, authenticated, interactive and network users, users and guests of the machine and of its domain.
