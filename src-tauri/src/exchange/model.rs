@@ -40,7 +40,7 @@ fn sane(name: &str) -> Option<String> {
     sane.then(|| name.to_owned())
 }
 
-/// The text of the key `model` of an object that may break off behind it.
+/// The text of the key `model` of an object that may break off after it.
 fn top_level(json: &[u8]) -> Option<String> {
     let mut found = None;
     // Reading ends as an error where the name has been found, and where the text breaks off.

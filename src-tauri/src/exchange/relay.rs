@@ -65,7 +65,7 @@ impl Relay {
     ) -> Self {
         let (held, scanner, mut source) = buffer.into_parts();
         if whole && let Some(connection) = source.take_connection() {
-            context.upstream.origin.put_back(connection); // one that broke off behind its last event is found unusable there
+            context.upstream.origin.put_back(connection); // one that broke off after its last event is found unusable there
         }
         Self::after((held, scanner, source), (context, attempts), outcome)
     }
@@ -116,7 +116,7 @@ impl Relay {
         self.broken = Some(why);
     }
 
-    /// True when the last event has been passed on: whatever happens behind it, the response is whole (U10).
+    /// True when the last event has been passed on: whatever happens after it, the response is whole (U10).
     fn has_last_event(&self) -> bool {
         self.events.as_ref().is_some_and(|e| e.scanner.is_complete())
     }

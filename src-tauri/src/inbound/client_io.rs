@@ -161,7 +161,7 @@ impl ClientIo {
             let Some(timer) = &mut self.timer else { return Poll::Pending };
             ready!(timer.as_mut().poll(cx));
             let busy = self.state.busy.load(Relaxed);
-            // A response that is still on its way ends later than now: the clock runs once more in full behind it.
+            // A response that is still on its way ends later than now: the clock runs once more in full after it.
             let in_use = std::mem::replace(&mut self.active, busy) || busy;
             if wait == Wait::Idle && in_use {
                 self.arm(wait);
@@ -255,7 +255,7 @@ impl ClientIo {
             let unseen = match this.at {
                 At::Head => this.pending.len() > this.scanned,
                 At::Body(_) | At::Chunked(_) => !this.pending.is_empty(),
-                // The request's handler reads this and answers it; nothing behind it is read as a request.
+                // The request's handler reads this and answers it; nothing after it is read as a request.
                 At::Lost => {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the chunked coding is broken")));
                 }

@@ -131,7 +131,7 @@ async fn respond(
     }
     let has_body = !http_body::Body::is_end_stream(request.body());
     let mut response = dispatch(inbound, request, shed).await;
-    // A response that comes before the request's last byte (refused, or an upload that failed): hyper closes behind it, and a
+    // A response that comes before the request's last byte (refused, or an upload that failed): hyper closes after it, and a
     // client that is not told so loses its next request.
     let early = has_body && state.body_open.load(Relaxed);
     if shed || early || *inbound.mode.borrow() != Mode::Serving {

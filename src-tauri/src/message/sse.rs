@@ -1,7 +1,7 @@
 //! Server-sent events, looked at in passing: where events end and what kind they are. Changes no byte, keeps few.
 //!
 //! The format is the WHATWG HTML standard's, section 9.2.6: fields by line, events by blank line, lines ended by LF, CR LF
-//! or CR. Before the commit point whole events are read, because their content decides; behind it only how an event
+//! or CR. Before the commit point whole events are read, because their content decides; after it only how an event
 //! begins, which tells the last one.
 
 mod kind;
@@ -77,7 +77,7 @@ impl Scanner {
         self.line.is_empty() && !self.cut && !self.fields
     }
 
-    /// True when the response's last event has passed whole; what comes behind it has no content.
+    /// True when the response's last event has passed whole; what comes after it has no content.
     pub fn is_complete(&self) -> bool {
         self.complete
     }

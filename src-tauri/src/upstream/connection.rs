@@ -211,7 +211,7 @@ impl Connection {
             Some(Err(error)) => error,
             None => return Err(self.stalled("the network took no byte of the request")),
         };
-        // What fails to be written behind the whole request is not of it.
+        // What fails to be written after the whole request is not of it.
         let whole = length.is_some_and(|n| self.meter.flushed.load(Relaxed) >= written + n);
         let written = self.meter.written.load(Relaxed) - written;
         let answered = self.meter.read.load(Relaxed) > read;

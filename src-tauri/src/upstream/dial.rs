@@ -1,6 +1,6 @@
 //! Makes one connection: names to addresses, addresses raced through TLS (RFC 8305), the winner made into a connection.
 //!
-//! A post-quantum hello that broke is followed by a classical one to the same address, behind the addresses that have not
+//! A post-quantum hello that broke is followed by a classical one to the same address, after the addresses that have not
 //! been tried (U2). What was learned on the way goes to `paths`.
 
 use super::{

@@ -57,7 +57,7 @@ impl Painter {
         loop {
             let quitting = self.wants.borrow().quitting;
             // Everything that is shown changes with the status (at the latest when the engine has probed itself) or
-            // with a wish. Only the end is short enough to count its requests.
+            // with a command. Only the end is short enough to count its requests.
             let ending = async { if quitting { sleep(ENDING).await } else { std::future::pending().await } };
             let due = self.recent.look_again;
             let again = async { if let Some(at) = due { sleep_until(at).await } else { std::future::pending().await } };
@@ -77,7 +77,7 @@ impl Painter {
                 tracing::warn!("the tray cannot be repainted: {why}");
             }
             self.notify(&app, &status);
-            // A wish is shown at once, everything else in its turn.
+            // A command is shown at once, everything else in its turn.
             if !quitting && timeout(PACE, self.wants.changed()).await.is_ok() {
                 self.wants.mark_changed();
             }

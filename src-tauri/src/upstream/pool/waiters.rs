@@ -23,7 +23,7 @@ struct Waiter {
 pub(super) struct Waiters(VecDeque<Waiter>);
 
 impl Waiters {
-    /// Queues a request behind those that began before it.
+    /// Queues a request after those that began before it.
     pub(super) fn add(&mut self, began: Instant, fresh: bool) -> oneshot::Receiver<Given> {
         let (give, take) = oneshot::channel();
         let behind = self.0.iter().rposition(|w| w.began <= began).map_or(0, |at| at + 1);
