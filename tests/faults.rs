@@ -256,15 +256,16 @@ async fn u6_replays_end_with_the_budget() {
         c.retry.budget = 0.0;
         c.retry.budget_floor = 1;
     });
-    let mut told = 0;
+    let (mut told, began) = (0, std::time::Instant::now());
     for _ in 0..100 {
         let response = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
         told += u64::from(response.headers().contains_key("x-leeward-error"));
         response.bytes().await.unwrap();
     }
     let stats = engine.stats().await;
-    // One a second over the ten seconds that a deposit lives, and not a reset retried beyond that.
-    assert!(stats["replays"].as_u64().unwrap() <= 12 && told > 20, "{told} told, {stats}");
+    // One a second over the ten seconds that a deposit lives and those that this took, and not a reset retried beyond that.
+    let most = 11 + began.elapsed().as_secs();
+    assert!(stats["replays"].as_u64().unwrap() <= most && told > 20, "at most {most}; {told} told, {stats}");
 }
 
 /// U9 and U14 without an end of the upstream's own: bytes and silence reach the client as they are.

@@ -15,17 +15,18 @@ const dist = new URL("../dist/", import.meta.url);
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
 
 /** The page's address: as the engine serves it, or else its files under the engine's own origin with the policy that ships. */
-async function address(page, origin) {
+async function address(origin) {
   if ((await fetch(`${origin}/_leeward/ui/`)).ok) {
     console.log("engine: serves the page itself");
-    return `${origin}/_leeward/ui/`;
+    return { at: `${origin}/_leeward/ui/`, lend: async () => undefined };
   }
   const csp = await policy();
-  await page.route(`${origin}/panel/**`, async (route) => {
-    const name = new URL(route.request().url()).pathname.slice("/panel/".length);
-    await route.fulfill({ body: await readFile(new URL(name, dist)), contentType: TYPES[extname(name)], headers: { "content-security-policy": csp } });
-  });
-  return `${origin}/panel/index.html`;
+  const lend = (tab) =>
+    tab.route(`${origin}/panel/**`, async (route) => {
+      const name = new URL(route.request().url()).pathname.slice("/panel/".length);
+      await route.fulfill({ body: await readFile(new URL(name, dist)), contentType: TYPES[extname(name)], headers: { "content-security-policy": csp } });
+    });
+  return { at: `${origin}/panel/index.html`, lend };
 }
 
 /** An API that resets the first message it is asked for and answers everything else. */
@@ -64,7 +65,8 @@ export async function onTheEngine(open, screenshots) {
     assert.ok(origin, `no address in: ${line}`);
     const token = (await readFile(join(home, "state", "control.token"), "utf8")).trim();
     const { page, errors, context } = await open();
-    const at = await address(page, origin);
+    const { at, lend } = await address(origin);
+    await lend(page);
     const shown = (id, text) => page.getByTestId(id).filter({ hasText: text }).waitFor();
 
     await page.goto(`${at}#token=${token}`);
@@ -84,7 +86,7 @@ export async function onTheEngine(open, screenshots) {
     await shown("generation", /^2$/);
     console.log("engine: status, restart, and a reload without the token in the address");
 
-    await anOriginOfItsOwn({ context, at, origin, token, seen: api.seen });
+    await anOriginOfItsOwn({ context, at, lend, origin, token, seen: api.seen });
     await activity(page, origin);
     await history(page);
     await settings(page, home);

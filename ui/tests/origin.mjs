@@ -13,8 +13,8 @@ export const HOSTILE = {
   "/evil/image.svg": ["image/svg+xml", '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'],
 };
 
-/** `at`: the panel's address; `seen`: the paths that the API was asked for. */
-export async function anOriginOfItsOwn({ context, at, origin, token, seen }) {
+/** `at`: the panel's address; `lend` gives a tab its files where the engine has none; `seen`: the paths that the API was asked for. */
+export async function anOriginOfItsOwn({ context, at, lend, origin, token, seen }) {
   const evil = () => seen.filter((path) => path.includes("/evil/"));
   // A program asks the same, and gets it: the API would answer.
   assert.equal((await fetch(`${origin}/evil/script.js`)).headers.get("content-type"), "text/javascript");
@@ -22,6 +22,7 @@ export async function anOriginOfItsOwn({ context, at, origin, token, seen }) {
   seen.length = 0;
 
   const tab = await context.newPage();
+  await lend(tab);
   await tab.goto(`${at}#token=${token}`);
   await tab.getByTestId("headline").filter({ hasText: "Accepting on" }).waitFor();
   assert.equal(await tab.evaluate((name) => sessionStorage.getItem(name), TOKEN), token, "this tab has something to take");
@@ -41,6 +42,8 @@ export async function anOriginOfItsOwn({ context, at, origin, token, seen }) {
   });
   assert.deepEqual(asked, ["refused", undefined, 403, "from-browser"]);
 
+  // Playwright shows no favicon to a tab whose requests it looks into.
+  await tab.unrouteAll();
   for (const path of ["/evil/page.html", "/@anthropic/evil/page.html", "/favicon.ico"]) {
     const shown = await tab.goto(`${origin}${path}`);
     assert.equal(shown.headers()["content-type"], "text/plain; charset=utf-8", path);
