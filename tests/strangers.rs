@@ -196,7 +196,7 @@ fn a_serve_that_hides_its_memory_is_still_named_to_its_user() {
     let mut taken = as_owner(&home, &["serve", "--listen", &serving.address.to_string()]);
     let ran = Ran::from(taken.env("LEEWARD_HOME", &second).output().unwrap());
     assert_eq!(ran.code, Some(75), "{ran:?}");
-    assert!(ran.stderr.contains(&format!("another Leeward (leeward, pid {})", serving.pid())), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("is taken by leeward (pid {})", serving.pid())), "{ran:?}");
     kill(serving.pid(), "STOP");
     let ran = Ran::from(as_owner(&home, &["status"]).output().unwrap());
     kill(serving.pid(), "CONT");

@@ -9,6 +9,7 @@ use leeward::{
     config::{Config, Flags, Settings},
     health::unix_ms,
     instance::{Lock, Record, TakeOver, take_over},
+    proof::Challenge,
     supervisor::{Engine, EngineOptions, TestHooks},
 };
 use scripted::{Plan, Upstream};
@@ -67,6 +68,10 @@ async fn one_without_a_lock_keeps_its_socket() {
     assert!(answer.text().await.unwrap().contains("keeps its socket"));
 }
 
+fn head(reader: &mut impl BufRead) -> Vec<String> {
+    reader.lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect()
+}
+
 /// One that knows no way to pass its socket ends first; the port is bound again at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_cannot_hand_over_frees_its_place() {
@@ -74,22 +79,27 @@ async fn one_that_cannot_hand_over_frees_its_place() {
     let config = config(home.path(), None);
     let paths = config.paths.clone();
     let lock = Lock::acquire(&paths).unwrap();
-    leeward::instance::read_or_create_token(&paths).unwrap();
+    let token = leeward::instance::create_token(&paths).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let record = Record { pid: 1, address: listener.local_addr().unwrap(), version: "test".into(), started_unix_ms: unix_ms() };
+    let address = listener.local_addr().unwrap();
+    let record = Record { pid: 1, address, version: "test".into(), started_unix_ms: unix_ms() };
     // What such a one does, as far as it is asked.
     let old = std::thread::spawn(move || {
         let mut asked = Vec::new();
         while !asked.iter().any(|path| path == "/_leeward/v1/stop") {
             let (mut stream, _) = listener.accept().unwrap();
             let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let lines: Vec<String> = reader.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+            // The first request of each connection asks for the proof.
+            let asked_for = head(&mut reader);
+            let challenge = asked_for[0].split(['=', ' ']).nth(2).and_then(Challenge::parse).unwrap();
+            let proof = format!("{{\"proof\":\"{}\"}}", challenge.answer(&token, address));
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{proof}", proof.len()).unwrap();
+            let lines = head(&mut reader);
             let length = lines.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
             reader.read_exact(&mut vec![0; length.unwrap_or(0)]).unwrap();
             let path = lines[0].split(' ').nth(1).unwrap().to_owned();
             let status = if path.ends_with("/stop") { "202 Accepted" } else { "404 Not Found" };
-            let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}");
-            stream.write_all(answer.as_bytes()).unwrap();
+            write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}").unwrap();
             asked.push(path);
         }
         drop((listener, lock));

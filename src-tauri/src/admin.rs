@@ -31,6 +31,7 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get, post},
 };
+use crate::proof;
 use error::Error;
 use std::{future::ready, sync::Arc};
 use tower::ServiceExt;
@@ -81,6 +82,7 @@ fn without_token() -> Vec<Row> {
         ("/health", SEEN, get(show::health)),
         ("/stats", SEEN, get(show::stats)),
         ("/metrics", SEEN, get(show::metrics)),
+        (proof::PATH, "GET", get(show::proof)),
         ("/_leeward/ui", SEEN, get(panel::moved)),
         ("/_leeward/ui/", SEEN, get(panel::serve)),
         ("/_leeward/ui/{*name}", SEEN, get(panel::serve)),

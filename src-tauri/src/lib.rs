@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod logging;
 pub mod message;
 pub mod network;
+pub mod proof;
 mod proxy;
 mod second;
 mod shortage;

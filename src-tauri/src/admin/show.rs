@@ -1,18 +1,37 @@
 //! How things are: health, stats and metrics. Changes nothing.
 
 use super::{
-    extract::{Json, text},
+    error::Error,
+    extract::{Json, Query, text},
     metrics,
     state::Admin,
 };
 use crate::{
     health::{Severity, unix_ms},
+    proof::Challenge,
     status::{Phase, Status, stats::Stats},
 };
 use axum::{extract::State, response::Response};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProofQuery {
+    challenge: String,
+}
+
+/// For anybody: it says nothing of the token, and whoever wants to send one asks first.
+pub(super) async fn proof(
+    State(admin): State<Arc<Admin>>,
+    Query(ProofQuery { challenge }): Query<ProofQuery>,
+) -> Result<Json<Value>, Error> {
+    let challenge = Challenge::parse(&challenge);
+    let challenge = challenge.ok_or_else(|| Error::BadRequest("A challenge has 64 hexadecimal digits.".into()))?;
+    Ok(Json(json!({ "proof": challenge.answer(&admin.token, admin.local) })))
+}
 
 pub(super) async fn livez() -> Response {
     text("text/plain", "ok\n")

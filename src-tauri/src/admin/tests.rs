@@ -34,6 +34,8 @@ const fn case(path: &'static str, takes: &'static [(&'static str, &'static str, 
     Case { path, asked: path, takes, cached: "no-store", stream: false }
 }
 
+const CHALLENGE: &str = "/_leeward/v1/proof?challenge=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 const SHOWS: &[(&str, &str, u16)] = &[("GET", "", 200), ("HEAD", "", 200)];
 
 const CASES: &[Case] = &[
@@ -42,6 +44,7 @@ const CASES: &[Case] = &[
     case("/health", SHOWS),
     case("/stats", SHOWS),
     case("/metrics", SHOWS),
+    Case { asked: CHALLENGE, ..case(crate::proof::PATH, &[("GET", "", 200)]) },
     case("/_leeward/ui", &[("GET", "", 308), ("HEAD", "", 308)]),
     Case { cached: "no-cache", ..case("/_leeward/ui/", SHOWS) },
     Case {

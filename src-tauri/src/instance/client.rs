@@ -1,6 +1,8 @@
-//! A client of the running instance, for the CLI, `wrap` and the tray. Talks to nobody else.
+//! A client of the running instance, for the CLI, `wrap` and the tray. Talks to nobody else: each connection proves who is at
+//! its other end before a token or a request is sent on it.
 
 use super::{
+    proven::{Proof, Unproven},
     record::{Record, read_record},
     token::{TokenError, read_token},
 };
@@ -17,6 +19,14 @@ pub enum ClientError {
     /// No record, or nobody answers at the recorded address.
     #[error("no Leeward is running{}; start one with `leeward serve`", .0.map_or(String::new(), |a| format!(" (nobody answers on {a})")))]
     NotRunning(Option<SocketAddr>),
+    /// Whoever answers there is not ours. Nothing was sent to it.
+    #[error("whatever answers on {address} is not this Leeward, and was sent nothing ({why}); `leeward serve` starts one")]
+    Stranger {
+        /// Whom was asked.
+        address: SocketAddr,
+        /// How that was seen.
+        why: String,
+    },
     /// The control token cannot be used.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -42,12 +52,36 @@ pub enum ClientError {
     },
 }
 
+/// A connection is the system's to make, busy or not. Where nobody listens Linux says so at once and Windows tries for two
+/// seconds; whoever waits to start an instance in its place need not.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(1);
+/// A proof takes a running instance a fraction of a millisecond; a machine that is busy makes it wait.
+pub(super) const PROVEN_WITHIN: Duration = Duration::from_secs(2);
+
+/// Who is at an address.
+pub(super) enum Proven {
+    /// The instance of the state folder.
+    Ours,
+    /// Somebody who accepts a connection and says nothing.
+    Silent,
+    /// Somebody else, and how that was seen.
+    Stranger(String),
+    /// Nobody accepts.
+    Nobody,
+}
+
+/// Why a connection was not used, where that is the reason.
+fn unproven(error: &reqwest::Error) -> Option<Unproven> {
+    let mut reasons = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    reasons.find_map(|reason| reason.downcast_ref().cloned())
+}
+
 /// Talks to one running instance over its own listener.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     address: SocketAddr,
-    token: Option<Secret>,
+    token: Secret,
     client_token: Option<Secret>,
 }
 
@@ -64,21 +98,37 @@ impl Client {
     /// The instance at an address, with the state folder's token.
     ///
     /// # Errors
-    /// `Token` when the token exists but cannot be used.
+    /// `NotRunning` where no Leeward has ever served, `Token` when the token exists but cannot be used.
     pub fn at(address: SocketAddr, paths: &Paths) -> Result<Self, ClientError> {
+        Self::within(PROVEN_WITHIN, address, paths)
+    }
+
+    /// As `at`, with another limit for the proof of each connection.
+    pub(super) fn within(limit: Duration, address: SocketAddr, paths: &Paths) -> Result<Self, ClientError> {
         let token = match read_token(paths) {
-            Ok(token) => Some(token),
-            Err(TokenError::Missing(_)) => None,
+            Ok(token) => token,
+            Err(TokenError::Missing(_)) => return Err(ClientError::NotRunning(Some(address))),
             Err(e) => return Err(e.into()),
         };
+        let proof = Proof { address, token: token.clone(), connected_within: CONNECTED_WITHIN, proven_within: limit };
         let http = reqwest::Client::builder()
             .no_proxy() // loopback: a proxy variable of the user's must not be asked
-            .connect_timeout(Duration::from_secs(1))
+            .connector_layer(proof)
             .pool_idle_timeout(Duration::from_secs(5))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| ClientError::Broken { address, why: e.to_string() })?;
         Ok(Self { http, address, token, client_token: None })
+    }
+
+    /// Whether the instance of the state folder answers there: `Silent` and `Stranger` are told apart from nobody.
+    pub(super) async fn prove(&self) -> Proven {
+        match self.send(reqwest::Method::GET, "/livez", None, None).await {
+            Ok(_) => Proven::Ours,
+            Err(ClientError::Broken { .. }) => Proven::Silent,
+            Err(ClientError::Stranger { why, .. }) => Proven::Stranger(why),
+            Err(_) => Proven::Nobody,
+        }
     }
 
     /// With the token that the config asks of every client, where it does.
@@ -149,12 +199,9 @@ impl Client {
         body: Option<&Value>,
         limit: Option<Duration>,
     ) -> Result<reqwest::Response, ClientError> {
-        let mut request = self.http.request(method, format!("http://{}{path}", self.address));
+        let mut request = self.http.request(method, format!("http://{}{path}", self.address)).bearer_auth(self.token.reveal());
         if let Some(limit) = limit {
             request = request.timeout(limit);
-        }
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.reveal());
         }
         if let Some(token) = &self.client_token {
             request = request.header(CLIENT_TOKEN_HEADER, token.reveal());
@@ -163,10 +210,12 @@ impl Client {
             request = request.json(body);
         }
         request.send().await.map_err(|e| {
-            if e.is_connect() {
-                ClientError::NotRunning(Some(self.address))
-            } else {
-                ClientError::Broken { address: self.address, why: e.without_url().to_string() }
+            let address = self.address;
+            match unproven(&e) {
+                Some(Unproven::Stranger(why)) => ClientError::Stranger { address, why },
+                Some(silent @ Unproven::Silent) => ClientError::Broken { address, why: silent.to_string() },
+                None if e.is_connect() => ClientError::NotRunning(Some(address)),
+                None => ClientError::Broken { address, why: e.without_url().to_string() },
             }
         })
     }

@@ -1,69 +1,66 @@
-//! Finds the Leeward that serves here. The control token goes to nobody before it is certain who answers. Starts nothing.
+//! Finds the Leeward that serves here: the state folder's lock is held, and whoever answers at the recorded address proves
+//! that it has the control token. Until then nothing is sent. Starts nothing.
 
 use super::{
-    address::{base_url, reachable},
-    client::{Client, ClientError},
+    address::reachable,
+    client::{Client, ClientError, PROVEN_WITHIN, Proven},
     holder::is_held_by,
+    lock::Lock,
     record::{Record, read_record},
 };
-use crate::config::{CLIENT_TOKEN_HEADER, Config};
+use crate::config::{Config, Paths};
 use std::time::Duration;
 
-/// Limit of a question whose answer decides whether there is an instance: a machine that is busy makes it wait.
-pub(super) const FOUND_WITHIN: Duration = Duration::from_secs(2);
-/// A connection is the system's to make, busy or not. Where nobody listens Linux says so at once and Windows tries for two
-/// seconds; whoever waits to start an instance in its place need not.
-const CONNECTED_WITHIN: Duration = Duration::from_secs(1);
+/// Limit of a proof that decides whether there is an instance.
+pub(super) const FOUND_WITHIN: Duration = PROVEN_WITHIN;
 
-/// The instance that serves from these files and answers; `None` when none does.
-///
-/// The control token is sent to nobody before it is certain that the recorded process answers.
+/// The instance that serves from these files and has proved it; `None` when none does.
 ///
 /// # Errors
-/// When the instance is there and does not answer, or the token cannot be used.
+/// When the instance is there and does not answer, somebody else answers in its place, or the token cannot be used.
 pub async fn running(config: &Config) -> Result<Option<Client>, ClientError> {
     match look(config, FOUND_WITHIN).await? {
         Seen::Ours(client) => Ok(Some(client)),
         Seen::Silent(record) => hangs(record).await.map_or(Ok(None), Err),
+        Seen::Stranger(record, why) => Err(ClientError::Stranger { address: record.address, why }),
         Seen::Nobody => Ok(None),
     }
 }
 
 /// What there is at the address of the record.
 pub(super) enum Seen {
-    /// The process of the record.
+    /// The instance of the state folder.
     Ours(Client),
     /// Somebody who accepts a connection and says nothing.
     Silent(Record),
-    /// Nobody, or another program.
+    /// Somebody else, and how that was seen.
+    Stranger(Record, String),
+    /// Nobody.
     Nobody,
 }
 
 pub(super) async fn look(config: &Config, limit: Duration) -> Result<Seen, ClientError> {
     let Some(mut record) = read_record(&config.paths) else { return Ok(Seen::Nobody) };
-    record.address = reachable(record.address);
-    match ask(&record, config, limit).await {
-        Ok(true) => {
-            let client = Client::at(record.address, &config.paths)?;
-            Ok(Seen::Ours(client.with_client_token(config.client_token.clone())))
-        }
-        Err(e) if e.is_timeout() && !e.is_connect() => Ok(Seen::Silent(record)),
-        _ => Ok(Seen::Nobody),
+    if is_stale(&config.paths) {
+        return Ok(Seen::Nobody);
     }
+    record.address = reachable(record.address);
+    let client = match Client::within(limit, record.address, &config.paths) {
+        Err(ClientError::NotRunning(_)) => return Ok(Seen::Nobody),
+        client => client?.with_client_token(config.client_token.clone()),
+    };
+    Ok(match client.prove().await {
+        Proven::Ours => Seen::Ours(client),
+        Proven::Silent => Seen::Silent(record),
+        Proven::Stranger(why) => Seen::Stranger(record, why),
+        Proven::Nobody => Seen::Nobody,
+    })
 }
 
-/// True when the process of the record answers at its address.
-///
-/// A client token is for everybody who may be a client, so it may be sent before.
-async fn ask(record: &Record, config: &Config, limit: Duration) -> reqwest::Result<bool> {
-    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    let http = http.connect_timeout(CONNECTED_WITHIN).build()?;
-    let mut request = http.get(format!("{}/health", base_url(record.address))).timeout(limit);
-    if let Some(token) = &config.client_token {
-        request = request.header(CLIENT_TOKEN_HEADER, token.reveal());
-    }
-    let health: serde_json::Value = request.send().await?.json().await?;
-    Ok(health.get("pid").and_then(serde_json::Value::as_u64) == Some(record.pid.into()))
+/// True where nobody holds the lock: the record's process is gone, whoever answers at its address, and the record goes too.
+/// Where the lock cannot be asked (a folder that became read-only) the proof alone decides.
+fn is_stale(paths: &Paths) -> bool {
+    Lock::acquire_now(paths).is_ok()
 }
 
 /// What is to be told of the one that says nothing, if it is the process of the record. The system names a user's own processes.
@@ -79,8 +76,15 @@ pub(super) async fn hangs(Record { pid, address, .. }: Record) -> Option<ClientE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::{Lock, write_record};
-    use tokio::{io::AsyncWriteExt, net::TcpListener, time::sleep};
+    use crate::{
+        instance::{create_token, write_record},
+        proof::{Challenge, PATH},
+    };
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+        time::sleep,
+    };
 
     /// Of a home of its own, whose record names this process and a listener of it.
     async fn recorded() -> (tempfile::TempDir, Config, Lock, TcpListener) {
@@ -89,24 +93,83 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (pid, address) = (std::process::id(), listener.local_addr().unwrap());
         let lock = Lock::acquire(&config.paths).unwrap();
+        create_token(&config.paths).unwrap();
         write_record(&config.paths, &Record { pid, address, version: "1".into(), started_unix_ms: 1 }).unwrap();
         (home, config, lock, listener)
     }
 
+    /// The head of the next request on a connection.
+    async fn head(client: &mut TcpStream) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") && client.read_buf(&mut head).await.is_ok_and(|n| n > 0) {}
+        String::from_utf8(head).unwrap()
+    }
+
+    async fn answer(client: &mut TcpStream, body: &str) {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        // Whoever has heard enough may be gone.
+        client.write_all(format!("{head}{body}").as_bytes()).await.ok();
+    }
+
+    /// What whoever holds `token` at `address` answers to a request for its proof.
+    fn proof(asked: &str, token: &crate::config::Secret, address: std::net::SocketAddr) -> String {
+        let challenge = asked.split_once(&format!("GET {PATH}?challenge=")).unwrap().1.split(' ').next().unwrap();
+        format!("{{\"proof\":\"{}\"}}", Challenge::parse(challenge).unwrap().answer(token, address))
+    }
+
     #[tokio::test]
-    async fn an_instance_that_a_busy_machine_makes_wait_is_found() {
+    async fn an_instance_that_a_busy_machine_makes_wait_is_found_on_the_connection_that_it_proved() {
         let (_home, config, _lock, listener) = recorded().await;
-        let answer = async {
+        let (token, address) = (crate::instance::read_token(&config.paths).unwrap(), listener.local_addr().unwrap());
+        let serve = async {
             let (mut client, _) = listener.accept().await.unwrap();
-            // Twice as long as a machine takes that has nothing else to do.
+            let asked = head(&mut client).await;
+            assert!(!asked.contains(token.reveal()), "nothing is sent before the proof");
+            // Many times as long as a machine takes that has nothing else to do.
             sleep(Duration::from_secs(1)).await;
-            let body = format!("{{\"pid\":{}}}", std::process::id());
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-            client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            answer(&mut client, &proof(&asked, &token, address)).await;
+            let then = head(&mut client).await;
+            assert!(then.starts_with("GET /livez ") && then.contains(token.reveal()), "the same connection carries the rest");
+            answer(&mut client, "ok").await;
             client
         };
-        let (found, _client) = tokio::join!(running(&config), answer);
-        assert_eq!(found.unwrap().map(|client| client.address()), listener.local_addr().ok());
+        let (found, _client) = tokio::join!(running(&config), serve);
+        assert_eq!(found.unwrap().map(|client| client.address()), Some(address));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_at_the_recorded_address_gets_nothing() {
+        let (_home, config, lock, listener) = recorded().await;
+        let config = Config { client_token: Some(crate::config::Secret::new("c".repeat(20))), ..config };
+        let (token, address) = (crate::instance::read_token(&config.paths).unwrap(), listener.local_addr().unwrap());
+        let other = crate::config::Secret::new("0".repeat(64));
+        let elsewhere = "127.0.0.1:1".parse().unwrap();
+        let heard = proof(&format!("GET {PATH}?challenge={} ", "0".repeat(64)), &token, address);
+        type Answer<'a> = Box<dyn Fn(&str) -> String + 'a>;
+        let answers: [(&str, Answer<'_>); 6] = [
+            ("it says that it is one", Box::new(|_| format!("{{\"pid\":{}}}", std::process::id()))),
+            ("another token", Box::new(|asked| proof(asked, &other, address))),
+            ("passed on to the true one, which is elsewhere", Box::new(|asked| proof(asked, &token, elsewhere))),
+            ("heard before", Box::new(|_| heard.clone())),
+            ("nothing", Box::new(|_| String::new())),
+            ("too much", Box::new(|_| "x".repeat(1 << 16))),
+        ];
+        for (what, reply) in answers {
+            let serve = async {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let asked = head(&mut client).await;
+                answer(&mut client, &reply(&asked)).await;
+                let more = head(&mut client).await;
+                (asked, more)
+            };
+            let (found, (asked, more)) = tokio::join!(running(&config), serve);
+            assert!(matches!(found, Err(ClientError::Stranger { .. })), "{what}: {found:?}");
+            assert!(!asked.contains(token.reveal()) && !asked.contains("cccc"), "{what}: {asked}");
+            assert_eq!(more, "", "{what}");
+        }
+        drop(lock);
+        assert!(running(&config).await.unwrap().is_none(), "without a lock nobody serves, whoever answers");
+        assert_eq!(read_record(&config.paths), None, "a stale record goes");
     }
 
     #[tokio::test]

@@ -4,36 +4,28 @@
 #[path = "holder/linux.rs"]
 mod platform;
 
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::net::SocketAddr;
 
-/// The process that listens on a port.
+/// The process that listens on a port. What it says of itself is not asked: anybody may say that it is a Leeward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its process id, where the system tells.
     pub pid: Option<u32>,
     /// Its program, where the system tells.
     pub program: Option<String>,
-    /// True when it answers as a Leeward.
-    pub leeward: bool,
 }
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if self.leeward { "another Leeward" } else { "another program" };
         match (&self.program, self.pid) {
-            (Some(program), Some(pid)) if self.leeward => write!(f, "{kind} ({program}, pid {pid})"),
             (Some(program), Some(pid)) => write!(f, "{program} (pid {pid})"),
-            (None, Some(pid)) => write!(f, "{kind} (pid {pid})"),
-            _ => write!(f, "{kind}, which the system does not name"),
+            (None, Some(pid)) => write!(f, "another program (pid {pid})"),
+            _ => f.write_str("another program, which the system does not name"),
         }
     }
 }
 
-/// Names the process that listens on the port of `address`. Blocks for at most about half a second.
+/// Names the process that listens on the port of `address`. Asks only the system, and blocks while it answers.
 pub fn holder_of(address: SocketAddr) -> Holder {
     let (told, hidden) = processes_at(address);
     let found = told.into_iter().next().or_else(|| match <[_; 1]>::try_from(hidden) {
@@ -41,7 +33,7 @@ pub fn holder_of(address: SocketAddr) -> Holder {
         Err(_) => None,
     });
     let (pid, program) = found.unzip();
-    Holder { pid, program, leeward: answers_as_leeward(address) }
+    Holder { pid, program }
 }
 
 /// True when the system says that the process listens at `address`, or that it may be the one of this user that does. Asks
@@ -76,18 +68,4 @@ fn hidden(_covers: impl Fn(SocketAddr) -> bool) -> Vec<Process> {
 /// A listener on the unspecified address holds the port of every address.
 fn covers(listening: SocketAddr, asked: SocketAddr) -> bool {
     listening.ip() == asked.ip() || listening.ip().is_unspecified()
-}
-
-fn answers_as_leeward(address: SocketAddr) -> bool {
-    const LIMIT: Duration = Duration::from_millis(250);
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.set_write_timeout(Some(LIMIT))?;
-        stream.write_all(format!("GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())?;
-        let mut head = [0u8; 1024];
-        let read = stream.read(&mut head)?;
-        Ok(String::from_utf8_lossy(&head[..read]).to_ascii_lowercase().contains("x-leeward:"))
-    };
-    ask().unwrap_or(false)
 }

@@ -2,13 +2,18 @@
 
 use super::{
     private::{create_private_dir, open_private_file},
-    record::{Record, read_record},
+    record::{Record, read_record, remove_stale_record},
 };
 use crate::config::Paths;
 use std::{
     fs::{File, TryLockError},
     io,
+    time::Duration,
 };
+
+/// Whoever looks whether the lock is free holds it for microseconds.
+const LOOK: Duration = Duration::from_millis(2);
+const LOOKS: u32 = 10;
 
 /// Held by the one process that serves from a state folder. The system releases it however the process ends.
 #[derive(Debug)]
@@ -33,11 +38,34 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock, creating the state folder (readable by the user alone) if need be.
+    /// Takes the lock, creating the state folder (readable by the user alone) if need be. A record that lies there is of an
+    /// instance that is gone, and is removed.
     ///
     /// # Errors
     /// `Held` when another process has it, `Unwritable` when the folder cannot be used.
     pub fn acquire(paths: &Paths) -> Result<Self, LockError> {
+        let mut looks = 0;
+        loop {
+            match Self::acquire_now(paths) {
+                // Somebody may only have looked whether it is free.
+                Err(LockError::Held(_)) if looks < LOOKS => {
+                    looks += 1;
+                    std::thread::sleep(LOOK);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// As `acquire`, without patience.
+    pub(super) fn acquire_now(paths: &Paths) -> Result<Self, LockError> {
+        let lock = Self::take(paths)?;
+        remove_stale_record(paths);
+        Ok(lock)
+    }
+
+    /// Takes the lock from an instance that gives way: its record stays until the next one's is there.
+    pub(super) fn take(paths: &Paths) -> Result<Self, LockError> {
         let unwritable = |why| LockError::Unwritable { path: paths.state_dir.clone(), why };
         create_private_dir(&paths.state_dir).map_err(unwritable)?;
         let file = open_private_file(&paths.lock_file()).map_err(unwritable)?;

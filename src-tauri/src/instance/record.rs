@@ -38,6 +38,15 @@ pub fn remove_record(paths: &Paths) {
     if keeps_record(record.as_deref(), others) {
         return;
     }
+    remove(paths);
+}
+
+/// Removes whatever record there is. For whoever has the lock, and so knows that its process is gone.
+pub(super) fn remove_stale_record(paths: &Paths) {
+    remove(paths);
+}
+
+fn remove(paths: &Paths) {
     if let Err(e) = std::fs::remove_file(paths.instance_file())
         && e.kind() != io::ErrorKind::NotFound
     {

@@ -120,10 +120,14 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
             answered => (answered.unwrap_or(begun), READY_WITHIN),
         };
         if since.elapsed() >= limit {
-            if let Seen::Silent(record) = seen
-                && let Some(error) = hangs(record).await
-            {
-                return Err(error.into());
+            match seen {
+                Seen::Silent(record) => {
+                    if let Some(error) = hangs(record).await {
+                        return Err(error.into());
+                    }
+                }
+                Seen::Stranger(record, why) => return Err(ClientError::Stranger { address: record.address, why }.into()),
+                Seen::Ours(_) | Seen::Nobody => {}
             }
             if let Some(reason) = refusal {
                 return Err(StartError::Ended { code: Some(TRY_AGAIN), reason });

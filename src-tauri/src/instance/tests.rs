@@ -63,14 +63,31 @@ fn a_record_that_could_not_be_read_stays() {
 }
 
 #[test]
-fn the_token_is_made_once_and_private() {
+fn the_token_is_new_at_each_start_and_private() {
     let (_dir, paths) = home();
     assert!(matches!(read_token(&paths), Err(TokenError::Missing(_))));
-    let token = read_or_create_token(&paths).unwrap();
+    let token = create_token(&paths).unwrap();
     assert!(read_token(&paths).unwrap().matches(token.reveal()));
     assert_eq!(token.reveal().len(), 64);
     std::fs::write(paths.token_file(), "short").unwrap();
-    assert!(matches!(read_or_create_token(&paths), Err(TokenError::Damaged(_))));
+    assert!(matches!(read_token(&paths), Err(TokenError::Damaged(_))));
+    let next = create_token(&paths).unwrap();
+    assert!(!next.matches(token.reveal()));
+    assert!(read_token(&paths).unwrap().matches(next.reveal()));
+}
+
+/// It is of a process that is gone.
+#[test]
+fn whoever_gets_the_lock_removes_the_record_that_lies_there() {
+    let (_dir, paths) = home();
+    let lock = Lock::acquire(&paths).unwrap();
+    let record = Record { pid: 7, address: "127.0.0.1:8787".parse().unwrap(), version: "1".into(), started_unix_ms: 1 };
+    write_record(&paths, &record).unwrap();
+    assert!(Lock::acquire(&paths).is_err());
+    assert_eq!(read_record(&paths), Some(record), "its process serves");
+    drop(lock);
+    let _lock = Lock::acquire(&paths).unwrap();
+    assert_eq!(read_record(&paths), None);
 }
 
 #[cfg(unix)]
@@ -78,7 +95,7 @@ fn the_token_is_made_once_and_private() {
 fn a_token_that_others_can_read_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let (_dir, paths) = home();
-    read_or_create_token(&paths).unwrap();
+    create_token(&paths).unwrap();
     std::fs::set_permissions(paths.token_file(), PermissionsExt::from_mode(0o644)).unwrap();
     let refused = read_token(&paths).unwrap_err();
     assert!(refused.to_string().contains("chmod 600"), "{refused}");
@@ -88,7 +105,6 @@ fn a_token_that_others_can_read_is_refused() {
 fn the_holder_of_a_port_is_named() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let holder = holder_of(listener.local_addr().unwrap());
-    assert!(!holder.leeward);
     if cfg!(target_os = "linux") {
         assert_eq!(holder.pid, Some(std::process::id()), "{holder}");
     }

@@ -1,4 +1,4 @@
-//! The control token: made once, readable by the user alone, refused when it is not.
+//! The control token: made at each start, readable by the user alone, refused when it is not.
 
 use super::private::{create_private_dir, how_to_protect, is_exposed, write_atomically};
 use crate::{
@@ -17,10 +17,10 @@ pub enum TokenError {
     #[error("there is no control token at {}; start Leeward first (`leeward serve`)", .0.display())]
     Missing(PathBuf),
     /// Other users could read it.
-    #[error("the control token {} can be read by other users; {}, or delete it and restart Leeward", .0.display(), how_to_protect(.0))]
+    #[error("the control token {} can be read by other users; {}, or restart Leeward for a new one", .0.display(), how_to_protect(.0))]
     Exposed(PathBuf),
     /// The file is empty or not text.
-    #[error("the control token {} is damaged; delete it and restart Leeward", .0.display())]
+    #[error("the control token {} is damaged; restart Leeward for a new one", .0.display())]
     Damaged(PathBuf),
     /// Any other trouble with the file.
     #[error("cannot use the control token {}: {why}", path.display())]
@@ -55,21 +55,17 @@ pub fn read_token(paths: &Paths) -> Result<Secret, TokenError> {
     Ok(Secret::new(text.to_owned()))
 }
 
-/// Reads the token, or makes one of 256 random bits.
+/// A new token of 256 random bits, in the place of the one before: what was caught of an earlier Leeward opens nothing.
 ///
 /// # Errors
-/// As `read_token`, but a missing file is made.
-pub fn read_or_create_token(paths: &Paths) -> Result<Secret, TokenError> {
-    match read_token(paths) {
-        Err(TokenError::Missing(path)) => {
-            let io = |why| TokenError::Io { path: path.clone(), why };
-            create_private_dir(&paths.state_dir).map_err(io)?;
-            let text = random_key().map_err(io)?;
-            write_atomically(&path, text.as_bytes()).map_err(io)?;
-            Ok(Secret::new(text))
-        }
-        other => other,
-    }
+/// `Io` when the state folder cannot be written.
+pub fn create_token(paths: &Paths) -> Result<Secret, TokenError> {
+    let path = paths.token_file();
+    let io = |why| TokenError::Io { path: path.clone(), why };
+    create_private_dir(&paths.state_dir).map_err(io)?;
+    let text = random_key().map_err(io)?;
+    write_atomically(&path, text.as_bytes()).map_err(io)?;
+    Ok(Secret::new(text))
 }
 
 /// 256 random bits as hexadecimal digits. From the system itself: the TLS library's generator takes 50 ms to gather entropy

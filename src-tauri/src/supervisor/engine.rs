@@ -66,7 +66,7 @@ impl Engine {
     /// # Errors
     /// As `start`.
     pub fn start_with(config: Config, host: impl Into<EngineOptions>, hooks: TestHooks) -> Result<Self, StartError> {
-        let EngineOptions { reload, settings, refilter, panel, window, lock, inherited, may_leave } = host.into();
+        let EngineOptions { reload, settings, refilter, panel, window, lock, inherited, keeps_token, may_leave } = host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
         let socket = match inherited {
@@ -74,7 +74,8 @@ impl Engine {
             None => socket::Socket::bind(&config, &health, may_leave)?,
         };
         let address = socket.address();
-        let token = instance::read_or_create_token(&config.paths)?;
+        let kept = keeps_token.then(|| instance::read_token(&config.paths)).transpose()?;
+        let token = kept.map_or_else(|| instance::create_token(&config.paths), Ok)?;
         let (commands, commanded) = mpsc::channel(COMMANDS);
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();

@@ -38,6 +38,7 @@ pub struct EngineOptions {
     pub(super) window: Option<Window>,
     pub(super) lock: Option<Lock>,
     pub(super) inherited: Option<TcpListener>,
+    pub(super) keeps_token: bool,
     pub(super) may_leave: bool,
 }
 
@@ -56,7 +57,7 @@ impl EngineOptions {
     }
 
     fn reading(reload: Read) -> Self {
-        Self { reload, settings: None, refilter: None, panel: None, window: None, lock: None, inherited: None, may_leave: false }
+        Self { reload, settings: None, refilter: None, panel: None, window: None, lock: None, inherited: None, keeps_token: false, may_leave: false }
     }
 
     /// The log follows the config.
@@ -89,9 +90,16 @@ impl EngineOptions {
         Self { lock: Some(lock), ..self }
     }
 
-    /// The socket of the engine that is taken over from, in the place of one of its own.
+    /// The socket of the engine that is taken over from, in the place of one of its own. Both accept for a moment, and both are
+    /// to be known by the same control token; so it stays in force.
     #[must_use]
     pub fn inheriting(self, listener: Option<TcpListener>) -> Self {
+        Self { keeps_token: listener.is_some(), inherited: listener, ..self }
+    }
+
+    /// A socket that others have held while nobody accepted on it, in the place of one of its own.
+    #[must_use]
+    pub fn listening_on(self, listener: Option<TcpListener>) -> Self {
         Self { inherited: listener, ..self }
     }
 }

@@ -47,7 +47,7 @@ impl From<ClientError> for Refusal {
                 errors: body.get("errors").cloned().unwrap_or_default(),
             },
             ClientError::NotRunning(_) => Self::new("not-accepting", "The engine does not accept; Restart makes a new one."),
-            ClientError::Token(_) | ClientError::Broken { .. } => Self::new("no-answer", why),
+            ClientError::Token(_) | ClientError::Stranger { .. } | ClientError::Broken { .. } => Self::new("no-answer", why),
         }
     }
 }

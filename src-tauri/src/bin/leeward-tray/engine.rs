@@ -120,7 +120,7 @@ fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
                         return Ok(Some(Place { lock: taken.lock, listener: Some(taken.listener), before }));
                     }
                     // It has just started and not written its record, or is about to be gone.
-                    Err(TakeOverError::Client(ClientError::NotRunning(_))) if patient => {}
+                    Err(TakeOverError::Client(ClientError::NotRunning(_) | ClientError::Stranger { .. })) if patient => {}
                     Err(why) => return Err(Failure::new(TRY_AGAIN, format!("{refused} and does not give way: {why}"))),
                 }
             }

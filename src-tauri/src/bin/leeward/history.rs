@@ -31,7 +31,7 @@ pub(crate) fn run(config: &Config, since: Duration, json: bool, out: &mut Out) -
         let client = match instance::running(config).await {
             Ok(Some(client)) => client,
             // One that does not answer has written what it knew.
-            Ok(None) | Err(ClientError::Broken { .. }) => return Ok(None),
+            Ok(None) | Err(ClientError::Broken { .. } | ClientError::Stranger { .. }) => return Ok(None),
             Err(e) => return Err(e),
         };
         let Span { since_unix_ms, until_unix_ms, step_ms, faults } = span;

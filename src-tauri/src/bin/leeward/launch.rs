@@ -111,7 +111,7 @@ async fn connect(target: &Target, config: &Config, background: &Background) -> O
         attempts += 1;
         match wrap::open(client, &plan, background.clone()).await {
             Ok(session) => return Ok((plan, session)),
-            Err(ClientError::NotRunning(_) | ClientError::Broken { .. }) if attempts < 3 => {}
+            Err(ClientError::NotRunning(_) | ClientError::Stranger { .. } | ClientError::Broken { .. }) if attempts < 3 => {}
             Err(e) => return Err(e.into()),
         }
     }

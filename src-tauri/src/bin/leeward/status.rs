@@ -112,6 +112,7 @@ fn faults(stats: &Value) -> Faults {
 fn code(e: &ClientError) -> &'static str {
     match e {
         ClientError::NotRunning(_) => "not-running",
+        ClientError::Stranger { .. } => "stranger",
         ClientError::Token(_) => "token-unusable",
         ClientError::Refused { .. } => "refused",
         ClientError::Broken { .. } => "no-answer",

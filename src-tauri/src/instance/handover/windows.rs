@@ -61,7 +61,7 @@ impl Doorstep {
             io::Error::new(io::ErrorKind::Unsupported, format!("it cannot pass its socket to this process ({e})"))
         })?;
         let listener = leeward_windows::take(&ticket)?;
-        let lock = within(SENT_WITHIN, || match Lock::acquire(&self.paths) {
+        let lock = within(SENT_WITHIN, || match Lock::take(&self.paths) {
             Err(LockError::Held(_)) => None,
             done => Some(done.map_err(io::Error::other)),
         });
