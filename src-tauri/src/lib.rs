@@ -21,6 +21,7 @@ pub mod network;
 mod proxy;
 mod second;
 mod shortage;
+pub mod socket_owner;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;
