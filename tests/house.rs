@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("second", &[], "a tick does not know what is done in it"),
     ("escape", &[], "what makes a text harmless does not depend on what it says"),
     ("shortage", &[], "an error's number says the same to everybody"),
+    ("socket_owner", &[], "whose a socket is does not depend on who asks"),
     ("logging", &["escape"], "the log starts first and takes everybody's lines"),
     ("control", &["config", "health"], "commands are a vocabulary; only the supervisor acts on them"),
     ("proof", &["config"], "a proof is a hash of a token, whoever asks and whoever answers"),
@@ -35,7 +36,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("status", &["control", "health", "network"], "the picture that others see holds data, it decides nothing"),
     (
         "instance",
-        &["config", "control", "files", "proof", "shortage"],
+        &["config", "control", "files", "proof", "shortage", "socket_owner"],
         "who holds the port is a question about files and processes, not about the engine",
     ),
     ("telemetry", &["health", "status"], "whoever counts knows what others read of it, and nobody who reads"),

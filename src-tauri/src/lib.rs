@@ -22,6 +22,7 @@ pub mod proof;
 mod proxy;
 mod second;
 mod shortage;
+pub mod socket_owner;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;

@@ -103,10 +103,19 @@ fn name_of(path: &Path) -> io::Result<Vec<u16>> {
 /// # Errors
 /// What the system says.
 pub fn own_sid() -> io::Result<String> {
-    let mut token: HANDLE = null_mut();
     // SAFETY: the handle of the process is a constant that is always valid.
     let process = unsafe { GetCurrentProcess() };
-    // SAFETY: `token` is written before the call returns.
+    // SAFETY: it is valid.
+    unsafe { sid_of(process) }
+}
+
+/// The user that a process runs as.
+///
+/// # Safety
+/// The handle must be one of a process, and open.
+pub(crate) unsafe fn sid_of(process: HANDLE) -> io::Result<String> {
+    let mut token: HANDLE = null_mut();
+    // SAFETY: the caller says that the handle is open; `token` is written before the call returns.
     if unsafe { OpenProcessToken(process, TOKEN_QUERY, &mut token) } == 0 {
         return Err(io::Error::last_os_error());
     }

@@ -1,15 +1,17 @@
 //! The few calls of Windows that no safe crate offers: private files, resuming from sleep, a listening socket's
-//! state, and that socket for another process.
+//! state, that socket for another process, and whose a socket is.
 //!
 //! All unsafe code of the project is here, and nothing else: what is done with these calls is decided where they are used.
 //! Empty on other systems.
 #![cfg(windows)]
 
 mod access;
+mod owner;
 mod power;
 mod socket;
 
 pub use access::{access_list, create_dir, create_file, own_sid};
+pub use owner::{TcpSocket, User, tcp_sockets, user_of};
 pub use power::{Resumes, on_resume};
 pub use socket::{Ticket, has_backlog, is_listening, share, take};
 

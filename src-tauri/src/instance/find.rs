@@ -1,5 +1,6 @@
-//! Finds the Leeward that serves here: the state folder's lock is held, and whoever answers at the recorded address proves
-//! that it has the control token. Until then nothing is sent. Starts nothing.
+//! Finds the Leeward that serves here: the state folder's lock is held, the system names our own user as the owner of the
+//! listener at the recorded address, and whoever answers there proves that it has the control token. Until then nothing is
+//! sent. Starts nothing.
 
 use super::{
     address::reachable,
@@ -8,7 +9,10 @@ use super::{
     lock::Lock,
     record::{Record, read_record},
 };
-use crate::config::{Config, Paths};
+use crate::{
+    config::{Config, Paths},
+    socket_owner::{self, Owner},
+};
 use std::time::Duration;
 
 /// Limit of a proof that decides whether there is an instance.
@@ -45,6 +49,17 @@ pub(super) async fn look(config: &Config, limit: Duration) -> Result<Seen, Clien
         return Ok(Seen::Nobody);
     }
     record.address = reachable(record.address);
+    let address = record.address;
+    let owner = tokio::task::spawn_blocking(move || socket_owner::of_listener(address)).await;
+    match owner.unwrap_or_else(|e| Owner::Unknown(e.to_string())) {
+        Owner::Other(user) => {
+            let of = user.map_or_else(String::new, |user| format!(" ({user})"));
+            return Ok(Seen::Stranger(record, format!("it belongs to another user{of}")));
+        }
+        Owner::Nobody => return Ok(Seen::Nobody),
+        // The proof decides alone where the system does not say.
+        Owner::Own | Owner::Unknown(_) => {}
+    }
     let client = match Client::within(limit, record.address, &config.paths) {
         Err(ClientError::NotRunning(_)) => return Ok(Seen::Nobody),
         client => client?.with_client_token(config.client_token.clone()),

@@ -49,10 +49,10 @@ type Process = (u32, String);
 /// Several, where a socket is shared; and those that may be it, where the system names none.
 fn processes_at(address: SocketAddr) -> (Vec<Process>, Vec<Process>) {
     let tcp = |l: &listeners::Listener| l.protocol == listeners::Protocol::TCP;
-    let there = move |listening: SocketAddr| listening.port() == address.port() && covers(listening, address);
+    let there = |listening: SocketAddr| listening.port() == address.port() && covers(listening, address);
     let all = listeners::get_all().into_iter().flatten().filter(|l| tcp(l) && there(l.socket));
     let told: Vec<_> = all.map(|l| (l.process.pid, l.process.name)).collect();
-    let hidden = if told.is_empty() { hidden(there) } else { Vec::new() };
+    let hidden = if told.is_empty() { hidden(address) } else { Vec::new() };
     (told, hidden)
 }
 
@@ -61,7 +61,7 @@ use platform::hidden;
 
 /// There is nothing that hides from its own user.
 #[cfg(not(target_os = "linux"))]
-fn hidden(_covers: impl Fn(SocketAddr) -> bool) -> Vec<Process> {
+fn hidden(_address: SocketAddr) -> Vec<Process> {
     Vec::new()
 }
 
