@@ -290,7 +290,12 @@ fn a_taken_port_names_its_holder() {
     let ran = home.run(&["serve", "--listen", &address]);
     assert_eq!(ran.code, Some(75), "{ran:?}");
     let pid = format!("(pid {})", std::process::id());
-    assert!(ran.stderr.contains(&format!("{address} is taken by")) && ran.stderr.contains("--listen"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("port {} of 127.0.0.1 is taken by", address.rsplit(':').next().unwrap()))
+            && ran.stderr.contains("--listen"),
+        "{}",
+        ran.stderr
+    );
     assert!(!cfg!(target_os = "linux") || ran.stderr.contains(&pid), "{}", ran.stderr);
 }
 

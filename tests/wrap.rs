@@ -346,7 +346,7 @@ fn a_background_instance_that_cannot_start_says_why() {
     let holder = TcpListener::bind(home.address).unwrap();
     let ran = home.run(&["wrap", "claude"]);
     assert_eq!(ran.code, Some(75), "{ran:?}");
-    assert!(ran.stderr.contains(&format!("{} is taken by", home.address)), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("port {} of {} is taken by", home.address.port(), home.address.ip())), "{}", ran.stderr);
     assert!(!home.path("env").exists());
     drop(holder);
 }

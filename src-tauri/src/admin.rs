@@ -23,6 +23,7 @@ mod typescript;
 
 pub(crate) use state::Admin;
 
+use crate::proof;
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -31,7 +32,6 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get, post},
 };
-use crate::proof;
 use error::Error;
 use std::{future::ready, sync::Arc};
 use tower::ServiceExt;

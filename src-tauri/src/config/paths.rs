@@ -46,6 +46,16 @@ impl Paths {
         self.state_dir.join("instance.lock")
     }
 
+    /// Held locked by whoever is just starting a background instance.
+    pub fn start_lock_file(&self) -> PathBuf {
+        self.state_dir.join("start.lock")
+    }
+
+    /// A file for each process that holds the listening socket.
+    pub fn holders_dir(&self) -> PathBuf {
+        self.state_dir.join("holders")
+    }
+
     /// The bearer token of the control paths, readable by the user alone.
     pub fn token_file(&self) -> PathBuf {
         self.state_dir.join("control.token")

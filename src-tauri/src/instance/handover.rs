@@ -11,7 +11,7 @@ mod platform;
 #[path = "handover/windows.rs"]
 mod platform;
 
-pub(super) use platform::handover_socket;
+pub(super) use platform::receive;
 pub use taken::{Confirmation, Taken};
 
 use super::lock::Lock;
@@ -23,7 +23,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
 /// Hands both to the process that waits at `to`, and waits until it confirms. Blocks for 10 seconds at most.
 ///
 /// # Errors
-/// When nobody waits there, does not confirm in time, or the system refuses to pass the socket on.
+/// When nobody waits there, it is another user's, does not confirm in time, or the system refuses to pass the socket on.
 pub fn hand_over(to: &Path, listener: &TcpListener, lock: &Lock) -> io::Result<()> {
     platform::hand_over(to, listener, &lock.file, CONFIRM_WITHIN)
 }

@@ -3,7 +3,8 @@
 use super::{
     address::reachable,
     client::{Client, ClientError},
-    handover::{Taken, handover_socket},
+    door::Door,
+    handover::{Taken, receive},
     lock::Lock,
     record::Record,
 };
@@ -64,10 +65,10 @@ pub async fn take_over(
         Err(why) => return Err(why.into()),
     }
     let failed = |why| TakeOverError::Failed { address: record.address, pid: record.pid, why };
-    let handover_socket = handover_socket(paths).map_err(failed)?;
-    let asked = json!({ "to": handover_socket.path() });
+    let door = Door::open().map_err(failed)?;
+    let asked = json!({ "to": door.path() });
     let handed = tokio::select! {
-        handed = timeout(HANDED_WITHIN, handover_socket.receive()) => handed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        handed = timeout(HANDED_WITHIN, receive(door, paths)) => handed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
         // An answer before the socket is a refusal.
         answer = client.post("/_leeward/v1/handover", &asked, 2 * HANDED_WITHIN) => match answer {
             Err(why @ ClientError::Refused { status: 404, .. }) => Err(io::Error::new(io::ErrorKind::Unsupported, why)),

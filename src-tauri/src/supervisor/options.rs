@@ -57,7 +57,17 @@ impl EngineOptions {
     }
 
     fn reading(reload: Read) -> Self {
-        Self { reload, settings: None, refilter: None, panel: None, window: None, lock: None, inherited: None, keeps_token: false, may_leave: false }
+        Self {
+            reload,
+            settings: None,
+            refilter: None,
+            panel: None,
+            window: None,
+            lock: None,
+            inherited: None,
+            keeps_token: false,
+            may_leave: false,
+        }
     }
 
     /// The log follows the config.

@@ -142,7 +142,10 @@ pub fn port_taken(windows: &Windows, folder: &Path, serving: &Serving) -> String
     let home = folder.join("other");
     std::fs::create_dir(&home).unwrap();
     let (code, said) = windows.run(&home, &["serve", "--listen", &taken.to_string()]);
-    assert!(code == Some(75) && said.contains(&format!("{taken} is taken by ")), "{code:?} {said}");
+    assert!(
+        code == Some(75) && said.contains(&format!("port {} of {} is taken by ", taken.port(), taken.ip())),
+        "{code:?} {said}"
+    );
     let (_, rest) = said.split_once(" is taken by ").unwrap();
     format!("\"taken by {}\"", rest.split(';').next().unwrap_or_default())
 }

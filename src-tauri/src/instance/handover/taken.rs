@@ -1,20 +1,12 @@
 //! What the new process gets, and the byte by which the old one learns that it accepts. Passes no handle itself.
 
-use crate::instance::lock::Lock;
+use crate::instance::{door::Line, lock::Lock};
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::TcpListener,
     time::Duration,
 };
 
-/// The line between the two processes.
-#[cfg(unix)]
-type Line = std::os::unix::net::UnixStream;
-#[cfg(windows)]
-type Line = std::net::TcpStream;
-
-/// What was accepted has been sent already.
-pub(super) const SENT_WITHIN: Duration = Duration::from_secs(1);
 /// The byte that says "I accept".
 const CONFIRMED: u8 = b'a';
 
@@ -31,7 +23,7 @@ pub struct Taken {
 
 /// Tells the old process that the new one accepts. Dropped without, the old one goes on as if nothing had happened.
 #[derive(Debug)]
-pub struct Confirmation(pub(super) Line);
+pub struct Confirmation(pub(in crate::instance) Line);
 
 impl Confirmation {
     /// The old process may stop accepting.

@@ -1,0 +1,143 @@
+//! A duplicate of the listening socket in a process whose agent uses it: while it is held the port is nobody else's, and
+//! connections wait until Leeward accepts again. Whoever holds never accepts and touches no option, since all duplicates share
+//! them: it passes the socket on and closes it.
+
+use super::{
+    door::{self, Door, Line, Word},
+    holders::Registered,
+};
+use crate::config::Paths;
+use std::{
+    convert::Infallible,
+    io,
+    net::TcpListener,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Notify, task::spawn_blocking, time::sleep};
+
+/// Between two tries to accept at the door, where the system is short of something.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// A process that holds the socket, or is about to.
+#[derive(Debug)]
+pub struct Holding {
+    door: Door,
+    held: Mutex<Held>,
+    changed: Notify,
+    _registered: Option<Registered>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    socket: Option<TcpListener>,
+    is_let_go: bool,
+    is_expired: bool,
+}
+
+impl Holding {
+    /// Opens a door for the socket, and registers it for whoever starts a Leeward here. Called within a runtime.
+    ///
+    /// # Errors
+    /// When no door can be opened. One that cannot be registered serves its own session alone.
+    pub fn open(paths: &Paths) -> io::Result<Self> {
+        let door = Door::open()?;
+        let registered = Registered::register(paths, door.path());
+        let registered = registered.inspect_err(|why| tracing::warn!("not registered as a holder of the port: {why}")).ok();
+        Ok(Self { door, held: Mutex::default(), changed: Notify::new(), _registered: registered })
+    }
+
+    /// Where the socket is brought, and asked for.
+    pub fn door(&self) -> &Path {
+        self.door.path()
+    }
+
+    /// Whether the socket is held now.
+    pub fn is_held(&self) -> bool {
+        self.held().socket.is_some()
+    }
+
+    /// Returns once the socket is held.
+    pub async fn filled(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.is_held() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether Leeward was ended on purpose since the socket was held: then nobody starts it again.
+    pub fn is_let_go(&self) -> bool {
+        self.held().is_let_go
+    }
+
+    /// Nobody accepted for too long: clients are better refused than left waiting.
+    pub fn expire(&self) {
+        let mut held = self.held();
+        if held.socket.take().is_some() {
+            held.is_expired = true;
+            tracing::error!("no Leeward accepted in time: the port is let go, and connections are refused");
+        }
+    }
+
+    /// Whether the socket was ever let go for that.
+    pub fn has_expired(&self) -> bool {
+        self.held().is_expired
+    }
+
+    /// Answers whoever comes to the door, for as long as it is polled.
+    pub async fn attend(&self) -> Infallible {
+        loop {
+            let line = match self.door.next().await {
+                Ok(line) => line,
+                Err(why) => {
+                    tracing::debug!("nobody comes through the door: {why}");
+                    sleep(AGAIN).await;
+                    continue;
+                }
+            };
+            if let Err(why) = self.hear(line).await {
+                tracing::debug!("whoever came left: {why}");
+            }
+        }
+    }
+
+    /// The lines are read and written on a thread of their own: the agent's signals wait for nobody.
+    async fn hear(&self, mut line: Line) -> io::Result<()> {
+        let heard = spawn_blocking(move || door::receive(&mut line).map(|heard| (heard, line)));
+        let ((word, socket), mut line) = heard.await.map_err(io::Error::other)??;
+        let (answer, socket) = self.answer(word, socket)?;
+        let said = spawn_blocking(move || door::send(&mut line, answer, socket.as_ref()));
+        said.await.map_err(io::Error::other)?
+    }
+
+    fn answer(&self, word: Word, socket: Option<TcpListener>) -> io::Result<(Word, Option<TcpListener>)> {
+        let mut held = self.held();
+        match word {
+            Word::Hold => {
+                held.socket = socket;
+                held.is_let_go = false;
+                drop(held);
+                self.changed.notify_waiters();
+                Ok((Word::Done, None))
+            }
+            Word::Give => match &held.socket {
+                Some(socket) => Ok((Word::Here, Some(socket.try_clone()?))),
+                None => Ok((Word::None, None)),
+            },
+            Word::LetGo => {
+                held.socket = None;
+                held.is_let_go = true;
+                Ok((Word::Done, None))
+            }
+            Word::Here | Word::None | Word::Done => Err(io::Error::other("that is an answer, and nothing was asked")),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
