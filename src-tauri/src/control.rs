@@ -30,6 +30,16 @@ pub enum Command {
         /// Told once the other accepts; on an error this engine goes on.
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Bring the listening socket to a holder's door: it keeps the port should this process end.
+    Lend {
+        /// The door.
+        to: PathBuf,
+    },
+    /// Have every holder let go of the listening socket: what follows is an end on purpose.
+    LetGo {
+        /// Told once all have, or do not answer.
+        reply: oneshot::Sender<()>,
+    },
     /// Stop accepting, let requests in flight finish for at most this long, then end.
     Stop {
         /// Limit for what is in flight.
@@ -62,6 +72,10 @@ pub struct Session {
     pub pid: u32,
     /// Since when, in milliseconds since 1970.
     pub since_unix_ms: u64,
+    /// Where the wrap holds the listening socket. Nobody else's business.
+    #[serde(skip)]
+    #[cfg_attr(test, ts(skip))]
+    pub door: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -94,6 +108,11 @@ impl Sessions {
     /// The open sessions, oldest first.
     pub fn list(&self) -> Vec<Session> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.values().cloned().collect()
+    }
+
+    /// The doors of those that hold the listening socket.
+    pub fn doors(&self) -> Vec<PathBuf> {
+        self.list().into_iter().filter_map(|session| session.door).collect()
     }
 
     /// How long no session has been open; zero while one is.

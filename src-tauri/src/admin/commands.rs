@@ -13,6 +13,9 @@ use tokio::sync::oneshot;
 #[serde(deny_unknown_fields)]
 pub(super) struct StopRequest {
     drain_ms: u64,
+    /// Ended on purpose: whoever holds the port lets go first, and nobody starts Leeward again.
+    #[serde(default)]
+    release: bool,
 }
 
 #[derive(Deserialize)]
@@ -34,8 +37,14 @@ pub(super) async fn restart(State(admin): State<Arc<Admin>>) -> Result<Json<Rest
 
 pub(super) async fn stop(
     State(admin): State<Arc<Admin>>,
-    Json(StopRequest { drain_ms }): Json<StopRequest>,
+    Json(StopRequest { drain_ms, release }): Json<StopRequest>,
 ) -> Result<(StatusCode, Json<Value>), Error> {
+    if release {
+        let (reply, done) = oneshot::channel();
+        send(&admin, Command::LetGo { reply }).await?;
+        // An engine that ends meanwhile has nobody to wait for.
+        done.await.ok();
+    }
     send(&admin, Command::Stop { drain: Duration::from_millis(drain_ms) }).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "stopping": true }))))
 }

@@ -1,9 +1,9 @@
 //! `POST /_leeward/v1/sessions`: a `wrap` holds this stream open for as long as its agent runs. Counts, decides nothing.
 
-use super::{config::on_disk, error::Error, extract::Json, state::Admin};
+use super::{commands::send, config::on_disk, error::Error, extract::Json, state::Admin};
 use crate::{
     config,
-    control::Session,
+    control::{Command, Session},
     health::{Code, unix_ms},
     upstream::{Hold, Learned, SessionUpstream},
 };
@@ -15,7 +15,7 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use http::header;
 use serde::Deserialize;
-use std::{collections::BTreeMap, convert::Infallible, future::ready, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, future::ready, path::PathBuf, sync::Arc, time::Duration};
 
 /// An open stream says that it is alive this often.
 const STREAM_BEAT: Duration = Duration::from_secs(10);
@@ -30,6 +30,9 @@ pub(super) struct SessionRequest {
     /// The upstreams stay known after the session: nobody sees the end of the terminal that knows them.
     #[serde(default)]
     lasting: bool,
+    /// Where the wrap waits for a duplicate of the listening socket.
+    #[serde(default)]
+    door: Option<PathBuf>,
 }
 
 /// A session lasts as long as its stream; the stream's end tells `wrap` that the engine is gone.
@@ -50,8 +53,11 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
         admin.health.set(Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms() };
+    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), door: asked.door.clone() };
     let lines = lines(&admin, session, hold).map(Ok::<_, Infallible>);
+    if let Some(to) = asked.door {
+        send(&admin, Command::Lend { to }).await?;
+    }
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 

@@ -165,7 +165,8 @@ impl Fixture {
                         reply.send(Ok(Restarted { generation: 2, took_ms: 1, config_error: None })).unwrap();
                     }
                     Command::HandOver { reply, .. } => reply.send(Ok(())).unwrap(),
-                    Command::Stop { .. } => {}
+                    Command::LetGo { reply } => reply.send(()).unwrap(),
+                    Command::Stop { .. } | Command::Lend { .. } => {}
                 }
             }
         };

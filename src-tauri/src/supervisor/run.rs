@@ -3,6 +3,7 @@
 
 mod begin;
 mod end;
+mod holders;
 mod listener;
 mod network;
 mod network_changed;
@@ -63,6 +64,8 @@ impl Run {
             match tick {
                 Tick::Command(Some(Command::Restart { reply })) => self.restart(vec![reply]),
                 Tick::Command(Some(Command::HandOver { to, reply })) => self.hand_over(to, reply),
+                Tick::Command(Some(Command::Lend { to })) => self.lend(to),
+                Tick::Command(Some(Command::LetGo { reply })) => self.let_go(reply),
                 Tick::Command(Some(Command::Stop { drain })) => return self.stop(drain).await,
                 Tick::Command(None) => return self.stop(Duration::ZERO).await,
                 Tick::Event(Some(event)) => self.react(event),
@@ -76,6 +79,8 @@ impl Run {
                 Tick::HandedOver(reply, Err(why)) => self.stay(reply, &why),
                 Tick::Probed(answer, took) => self.probed(&answer, took),
                 Tick::Free(address, free) => self.port_free(address, free),
+                Tick::Fetched(socket) => self.fetched(socket),
+                Tick::Asked => {}
                 Tick::Network(Some(news)) => self.network_changed(news),
                 Tick::Network(None) => return self.stop(Duration::ZERO).await,
                 Tick::SourceEnded(ended) => network_changed::source_ended(ended),

@@ -128,6 +128,17 @@ impl Socket {
         Ok(())
     }
 
+    /// Goes on with a duplicate that somebody held, if it is of the same address. Listening begins anew where it was ended.
+    pub(super) fn adopt(&mut self, held: TcpListener) -> io::Result<()> {
+        let at = held.local_addr()?;
+        if at != self.address {
+            return Err(io::Error::other(format!("it is of {at}, and {} was lost", self.address)));
+        }
+        socket2::SockRef::from(&held).listen(BACKLOG)?;
+        self.listener = Some(held);
+        Ok(())
+    }
+
     /// Ends with a socket that is gone.
     pub(super) fn let_go(&mut self) {
         if let Some(gone) = self.listener.take() {

@@ -1,14 +1,23 @@
 //! The control stream that a wrap holds open while its agent runs: it tells Leeward who is there, and its end tells
-//! the wrap that Leeward is gone. Then Leeward is started again at the same address. Prints nothing: the terminal
-//! is the agent's.
+//! the wrap that Leeward is gone. Then Leeward is started again on the very socket that the wrap holds, unless it was ended on
+//! purpose. Prints nothing: the terminal is the agent's.
 
 use super::plan::Plan;
-use crate::instance::{Background, Client, ClientError, StartError, reachable, running, running_or_start};
+use crate::instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_or_start};
 use serde_json::{Value, json};
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
-use tokio::time::sleep;
+use std::{convert::Infallible, future::pending, net::SocketAddr, time::Duration};
+use tokio::time::{sleep, timeout};
 
 const WARM_WITHIN: Duration = Duration::from_secs(2);
+/// The socket is brought as soon as the session is open.
+const HELD_WITHIN: Duration = Duration::from_secs(1);
+/// How long connections may wait for a Leeward that accepts them. A client gives a connection 10 s or more, and the queue is
+/// not to fill for nobody.
+const ACCEPTED_WITHIN: Duration = Duration::from_secs(15);
+/// An open stream says every 10 s that it is alive; after this long its other end hangs.
+const SILENT_FOR: Duration = Duration::from_secs(25);
+/// How often a Leeward that was ended on purpose is looked for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// An open session.
 #[derive(Debug)]
@@ -21,12 +30,20 @@ pub struct Session {
     address: SocketAddr,
 }
 
-/// Opens a session for a plan.
+/// Opens a session for a plan. With a holder, its Leeward brings it a duplicate of the listening socket; `filled` says when.
 ///
 /// # Errors
 /// When the instance refuses or is gone.
-pub async fn open(client: Client, plan: &Plan, background: Background) -> Result<Session, ClientError> {
-    let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams });
+pub async fn open(
+    client: Client,
+    plan: &Plan,
+    background: Background,
+    holding: Option<&Holding>,
+) -> Result<Session, ClientError> {
+    let mut body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams });
+    if let Some(holding) = holding {
+        body["door"] = json!(holding.door());
+    }
     begin(client, body, background).await
 }
 
@@ -57,11 +74,22 @@ impl Session {
         }
     }
 
+    /// Waits until the socket is held, so that the port is nobody else's before the agent knows it. That it is not is logged,
+    /// and the agent runs as well.
+    pub async fn filled(holding: &Holding) {
+        if timeout(HELD_WITHIN, holding.filled()).await.is_err() {
+            tracing::warn!("this session does not hold the port: its Leeward did not bring the socket within {HELD_WITHIN:?}");
+        }
+    }
+
     /// Keeps the session open, and Leeward alive, until the future is dropped.
-    pub async fn hold(mut self) -> Infallible {
+    pub async fn hold(mut self, holding: Option<&Holding>) -> Infallible {
         loop {
-            while let Ok(Some(_)) = self.stream.chunk().await {}
-            self.stream = self.reopen().await;
+            while let Ok(Ok(Some(_))) = timeout(SILENT_FOR, self.stream.chunk()).await {}
+            self.stream = tokio::select! {
+                stream = self.reopen(holding) => stream,
+                never = expire(holding) => match never {},
+            };
         }
     }
 
@@ -71,23 +99,29 @@ impl Session {
         if reachable(configured) == self.address { configured } else { self.address }
     }
 
-    async fn reopen(&mut self) -> reqwest::Response {
+    async fn reopen(&mut self, holding: Option<&Holding>) -> reqwest::Response {
         let mut pause = Duration::from_millis(20);
         loop {
-            match self.attempt().await {
+            let on_purpose = holding.is_some_and(Holding::is_let_go);
+            match self.attempt(!on_purpose).await {
                 Ok(stream) => return stream,
                 Err(e) => tracing::debug!("no session: {e}"),
             }
-            sleep(pause).await;
+            sleep(if on_purpose { LOOK } else { pause }).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 
     /// A restart inside Leeward ends the stream too; then it still answers and a new stream is enough.
-    async fn attempt(&mut self) -> Result<reqwest::Response, StartError> {
-        let client = match running(&self.background.config).await? {
-            Some(client) => client,
-            None => running_or_start(&self.background, Some(self.listen())).await?,
+    async fn attempt(&mut self, may_start: bool) -> Result<reqwest::Response, StartError> {
+        let client = match running(&self.background.config).await {
+            Ok(Some(client)) => client,
+            // One that hangs is ended and replaced.
+            Ok(None) | Err(ClientError::Broken { .. }) if may_start => {
+                running_or_start(&self.background, Some(self.listen())).await?
+            }
+            Ok(None) => return Err(ClientError::NotRunning(Some(self.address)).into()),
+            Err(e) => return Err(e.into()),
         };
         let stream = request(&client, &self.body).await?;
         if client.address() != self.address {
@@ -96,4 +130,13 @@ impl Session {
         self.client = client;
         Ok(stream)
     }
+}
+
+/// Lets the socket go when no Leeward accepts for too long.
+async fn expire(holding: Option<&Holding>) -> Infallible {
+    sleep(ACCEPTED_WITHIN).await;
+    if let Some(holding) = holding {
+        holding.expire();
+    }
+    pending().await
 }

@@ -41,6 +41,11 @@ pub(crate) enum Command {
     ///
     /// The config is read again. Requests in flight finish on the old engine.
     Restart,
+    /// End the running Leeward, in the background or not
+    ///
+    /// Requests in flight may finish. Sessions of `leeward wrap` let go of the port and don't start Leeward again, so their
+    /// agents are refused until somebody does.
+    Stop,
     /// Print the address of the panel, for a browser
     ///
     /// It ends with a token that gives control of Leeward, so do not share it. On a machine without a desktop, forward the

@@ -9,7 +9,7 @@ use crate::{
 };
 use leeward::{
     config::Config,
-    instance::{self, Background, ClientError},
+    instance::{self, Background, ClientError, CoreLimit, Holding},
     wrap::{self, Plan, Profile, Request, Session, Shell},
 };
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
@@ -86,30 +86,65 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     target.plan(config.listen, &config)?;
     let background = background(&config, Some(instance::IDLE))?;
     block_on(async {
-        let (plan, session) = progress::while_waiting("starting Leeward", connect(target, &config, &background)).await?;
-        for warning in &plan.warnings {
-            say(format!("warning: {warning}"));
-        }
-        session.warm(plan.warm.as_deref()).await;
-        let agent = wrap::spawn(&plan, &core_limit).map_err(|e| refused(&plan, &e))?;
-        let ended = tokio::select! {
-            ended = agent.wait() => ended,
-            never = session.hold() => match never {},
+        let holding = Holding::open(&config.paths);
+        let holding = holding.inspect_err(|why| tracing::warn!("the port will not be held: {why}")).ok();
+        let launched = launch(target, &config, &background, holding.as_ref(), &core_limit);
+        let ended = match &holding {
+            Some(holding) => tokio::select! {
+                ended = launched => ended,
+                never = holding.attend() => match never {},
+            },
+            None => launched.await,
         };
-        let status =
-            ended.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
-        Ok(wrap::exit_code(status))
+        if holding.is_some_and(|holding| holding.has_expired()) {
+            say(
+                "Leeward could not be started again within 15 s, so the agent's connections were refused; `leeward logs` says why",
+            );
+        }
+        ended
     })?
 }
 
+/// Starts the program beside a session, and ends as it ends.
+async fn launch(
+    target: &Target,
+    config: &Config,
+    background: &Background,
+    holding: Option<&Holding>,
+    core_limit: &CoreLimit,
+) -> Outcome {
+    let connected = connect(target, config, background, holding);
+    let (plan, session) = progress::while_waiting("starting Leeward", connected).await?;
+    for warning in &plan.warnings {
+        say(format!("warning: {warning}"));
+    }
+    if let Some(holding) = holding {
+        Session::filled(holding).await;
+    }
+    session.warm(plan.warm.as_deref()).await;
+    let agent = wrap::spawn(&plan, core_limit).map_err(|e| refused(&plan, &e))?;
+    let ended = tokio::select! {
+        ended = agent.wait() => ended,
+        never = session.hold(holding) => match never {},
+    };
+    let status =
+        ended.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
+    Ok(wrap::exit_code(status))
+}
+
 /// A session with an instance. One that was found a moment before it ended is replaced.
-async fn connect(target: &Target, config: &Config, background: &Background) -> Outcome<(Plan, Session)> {
+async fn connect(
+    target: &Target,
+    config: &Config,
+    background: &Background,
+    holding: Option<&Holding>,
+) -> Outcome<(Plan, Session)> {
     let mut attempts = 0;
     loop {
         let client = instance::running_or_start(background, None).await?;
         let plan = target.plan(client.address(), config)?;
         attempts += 1;
-        match wrap::open(client, &plan, background.clone()).await {
+        match wrap::open(client, &plan, background.clone(), holding).await {
             Ok(session) => return Ok((plan, session)),
             Err(ClientError::NotRunning(_) | ClientError::Stranger { .. } | ClientError::Broken { .. }) if attempts < 3 => {}
             Err(e) => return Err(e.into()),

@@ -18,6 +18,7 @@ mod search_path;
 mod serve;
 mod stats;
 mod status;
+mod stop;
 
 /// glibc keeps what thousands of clients once took (104 MiB after 5,000 of them, where this keeps 22) and is slower.
 #[cfg(target_os = "linux")]
@@ -57,6 +58,7 @@ fn run(command: Command) -> Outcome {
         Command::Env(args) => env::run(args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
         Command::Restart => restart(&mut out),
+        Command::Stop => stop::run(&mut out),
         Command::Panel => panel::run(&mut out),
         Command::Stats(args) => stats::run(&args, &mut out),
         Command::Logs(args) => logs::run(&args, &mut out),

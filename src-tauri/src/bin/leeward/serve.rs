@@ -16,7 +16,11 @@ use leeward::{
     supervisor::{Engine, EngineOptions, StartError},
 };
 use platform::Requests;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::{oneshot, watch};
 
 mod idle;
@@ -56,9 +60,20 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     let host = EngineOptions::of(settings)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
         .showing(config::panel_folder())
-        .holding(lock);
+        .holding(lock)
+        .listening_on(held(&config)?);
     let engine = Engine::start(config.clone(), host).map_err(refused)?;
     block_on(serve(engine, &config, &args, out))?
+}
+
+/// The socket that sessions of a Leeward before this one hold. Their agents know its address, so it is served wherever it is;
+/// unless the command line asks for another one.
+fn held(config: &Config) -> Outcome<Option<TcpListener>> {
+    let (paths, wanted) = (config.paths.clone(), config.listen);
+    let asked = block_on(async { tokio::task::spawn_blocking(move || instance::held_socket(&paths, wanted)).await })?;
+    let held = asked.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot ask who holds the port: {e}")))?;
+    let is_other = |socket: &TcpListener| wanted.port() != 0 && socket.local_addr().is_ok_and(|at| at != wanted);
+    Ok(held.filter(|socket| !(config.listen_pinned && is_other(socket))))
 }
 
 fn refused(e: StartError) -> Failure {

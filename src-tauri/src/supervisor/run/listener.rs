@@ -21,6 +21,10 @@ pub(super) struct Listener {
     pub(super) leaving: bool,
     /// When the lost socket is bound again.
     pub(super) rebind_at: Option<Instant>,
+    /// Those who hold the socket are being asked for it.
+    pub(super) asks_holders: bool,
+    /// They were asked since it was lost, and had none.
+    pub(super) holders_have_none: bool,
     pub(super) releasing: Option<SocketRelease>,
     /// Releases so far.
     pub(super) releases: u64,
@@ -48,7 +52,18 @@ pub(super) struct SocketRelease {
 
 impl Listener {
     pub(super) fn new(socket: Socket, lock: Option<Lock>) -> Self {
-        Self { socket, lock, leaving: false, rebind_at: None, releasing: None, releases: 0, wants_handle: false, due: None }
+        Self {
+            socket,
+            lock,
+            leaving: false,
+            rebind_at: None,
+            asks_holders: false,
+            holders_have_none: false,
+            releasing: None,
+            releases: 0,
+            wants_handle: false,
+            due: None,
+        }
     }
 
     /// True while there is no socket, or nobody has a handle of it.

@@ -62,20 +62,28 @@ impl Run {
         self.listener.rebind_at = None;
         let socket = &mut self.listener.socket;
         // Bound already where only a descriptor for the handle was missing.
-        let bound = if socket.listening() == Listening::Yes { Ok(()) } else { socket.rebind() };
+        let is_bound = socket.listening() == Listening::Yes;
+        let bound = if is_bound { Ok(()) } else { socket.rebind() };
         match bound.and_then(|()| socket.dup()) {
             Ok(handle) => {
                 self.shared.counters.rebound();
                 self.shared.counters.set_accepting(true);
                 self.shared.health.clear(Code::ListenerLost, None);
                 tracing::info!(address = %self.listener.socket.address(), "bound again");
+                self.listener.holders_have_none = false;
+                if !is_bound {
+                    self.lend_to_all();
+                }
                 self.hand_out(handle);
                 self.probing.mended(self.memory.misses());
                 self.restart_what_is_due();
             }
             Err(e) => {
                 let address = self.listener.socket.address();
-                if e.kind() == io::ErrorKind::AddrInUse {
+                let may_be_held = e.kind() == io::ErrorKind::AddrInUse && !self.listener.holders_have_none;
+                if may_be_held && self.ask_holders() {
+                    tracing::debug!("{address} is asked for where it is held");
+                } else if e.kind() == io::ErrorKind::AddrInUse {
                     // A generation's own handle of the old socket keeps the address: they let go and finish their streams.
                     self.generations.retire_below(u64::MAX);
                 }

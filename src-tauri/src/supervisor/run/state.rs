@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{Arc, mpsc as std_mpsc},
     time::Duration,
 };
@@ -40,6 +40,10 @@ pub(super) enum Tick {
     Probed(Answer, Duration),
     HandedOver(oneshot::Sender<Result<(), String>>, std::io::Result<()>),
     Free(SocketAddr, bool),
+    /// What a holder had, after the socket was lost here.
+    Fetched(Option<TcpListener>),
+    /// Holders were asked for something; the log says how it went.
+    Asked,
     Network(Option<NetworkNews>),
     SourceEnded(Result<(), JoinError>),
 }
