@@ -132,7 +132,7 @@ async fn request(shared: &Shared, link: &mut Link<impl Socket>, connection: u64,
     match fault {
         Fault::ResetMidRequest(_) => return Ok(Some(End::Reset)),
         Fault::CloseMidRequest(_) => return Ok(Some(End::Close)),
-        // Whoever reads nothing is not told that the client has left either.
+        // Whoever reads nothing does not learn that the client has left either.
         Fault::StallMidRequest(_) => std::future::pending().await,
         _ => {}
     }

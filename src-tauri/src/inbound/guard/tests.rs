@@ -178,11 +178,7 @@ fn what_a_browser_asks_of_an_upstream_never_reaches_it() {
         ("a program", &[], [request, request, own]),
         ("curl", &[("user-agent", "curl/8.9"), ("accept", "*/*")], [request, request, own]),
         ("Node's fetch", &[("user-agent", "node"), ("accept", "*/*"), ("sec-fetch-mode", "cors")], [request, request, own]),
-        (
-            "the same after HTML",
-            &[("user-agent", "node"), ("accept", HTML), ("sec-fetch-mode", "cors")],
-            [request, request, own],
-        ),
+        ("the same after HTML", &[("user-agent", "node"), ("accept", HTML), ("sec-fetch-mode", "cors")], [request, request, own]),
         (
             "Java, which accepts HTML",
             &[("user-agent", "Java/21"), ("accept", "text/html, image/gif, */*; q=.2")],
