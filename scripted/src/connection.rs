@@ -197,7 +197,7 @@ async fn answer(
         Fault::TruncateAfter(mark) => Cut::At(*mark, WriteOutcome::Close),
         Fault::StallAfter(mark) => Cut::At(*mark, WriteOutcome::Stall),
         Fault::BadChunk(mark) => Cut::At(*mark, WriteOutcome::BadChunk),
-        // A stream has no length to lie about, so the lie is told on the same words with one.
+        // A stream has no length to lie about, so the lie is about the same words with one.
         Fault::LyingContentLength(more) => Cut::Lie(i64::try_from(*more).unwrap_or(i64::MAX)),
         Fault::ShortContentLength(less) => Cut::Lie(-i64::try_from(*less).unwrap_or(i64::MAX)),
         Fault::Slice(bytes) => {
