@@ -272,6 +272,17 @@ fn forbidden_words_stay_out() {
     none(found);
 }
 
+/// CI's package is built with the features that the tests ask of zbus (`xtask/src/bundle.rs`), a release without them.
+#[test]
+fn programs_need_no_feature_of_the_tests() {
+    let ours = sources().into_iter().filter(|file| file.path.starts_with("src-tauri/src/") && !file.in_tests());
+    let served = ["zbus::interface", "object_server", "serve_at"];
+    none(ours.flat_map(|file| {
+        let lines = file.code.lines().enumerate().filter(|(_, text)| served.iter().any(|word| text.contains(word)));
+        lines.map(|(n, _)| format!("{}:{}: only the tests serve on D-Bus", file.path, n + 1)).collect::<Vec<_>>()
+    }));
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let silent = sources().into_iter().filter(|f| !f.text.starts_with("//! "));

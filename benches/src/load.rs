@@ -1,7 +1,7 @@
 //! The load generator: so many clients, each with a connection of its own, each asking again as soon as it is answered.
 //!
 //! A client that waits does not ask, so a closed loop hides what a pause would have cost the requests that were not sent
-//! (coordinated omission). `Load::corrected` puts them back, as HdrHistogram does it: an answer that took n medians stands
+//! (coordinated omission). `Load::corrected` puts them back, as HdrHistogram does it: a response that took n medians stands
 //! for n requests, each of which would have waited a median less.
 
 use crate::wire::{LIMIT, Line};
@@ -29,12 +29,12 @@ pub(crate) struct Load {
     pub(crate) answered: u64,
     pub(crate) failed: u64,
     pub(crate) took: Duration,
-    /// Nanoseconds to the answer's end, as measured.
+    /// Nanoseconds to the response's end, as measured.
     pub(crate) times: Histogram<u64>,
 }
 
 impl Load {
-    /// Answers a second.
+    /// Responses a second.
     pub(crate) fn rate(&self) -> f64 {
         self.answered as f64 / self.took.as_secs_f64()
     }

@@ -151,7 +151,7 @@ impl Home {
     }
 }
 
-/// Starts a program before an upstream, and waits until it answers through it.
+/// Starts a program in front of an upstream, and waits until it answers through it.
 pub(crate) async fn start(peer: &dyn Peer, upstream: SocketAddr, authority: Option<&Path>, cores: Cores) -> Result<Running> {
     let home = Home::new(upstream, authority)?;
     let (process, start) = home.start(peer, cores)?;

@@ -14,7 +14,7 @@ impl Record {
         self.0.entry(figure.to_owned()).or_default().entry(peer.to_owned()).or_default().push(value);
     }
 
-    /// What another record holds, behind what is here.
+    /// What another record holds, after what is here.
     pub(crate) fn merge(&mut self, other: Self) {
         for (figure, peers) in other.0 {
             let here = self.0.entry(figure).or_default();

@@ -86,7 +86,7 @@ impl Case<'_> {
 
 type Run = for<'c> fn(&'c mut Case<'_>) -> Pin<Box<dyn Future<Output = Result<Verdict>> + 'c>>;
 
-/// A fault: its name, what is done, and the deed.
+/// A fault: its name, what is done, and the code that does it.
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,

@@ -1,4 +1,4 @@
-//! The upstream that every proxy stands before: hyper on one thread, plain or TLS. It answers at once what the query asks
+//! The upstream that every proxy forwards to: hyper on one thread, plain or TLS. It answers at once what the query asks
 //! for: `?answer=BYTES` of JSON, or `?events=N&gap_ms=M` as a stream of server-sent events, each with the time it was sent.
 
 use crate::{args, clock, wire};
@@ -14,7 +14,7 @@ use std::{collections::HashMap, convert::Infallible, io, net::SocketAddr, sync::
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-/// An answer's size when the query does not say.
+/// A response's size when the query does not say.
 const ANSWER: usize = 1024;
 /// Connections that may wait to be accepted: 5,000 clients come at once.
 const BACKLOG: i32 = 8192;

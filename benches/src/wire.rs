@@ -1,4 +1,4 @@
-//! The client's side on the bare wire: a request as bytes, an answer read to its end. Kept lean, because the load must not
+//! The client's side on the bare wire: a request as bytes, a response read to its end. Kept lean, because the load must not
 //! be what is measured.
 
 use std::{io, net::SocketAddr, time::Duration};
@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// No answer takes this long on a machine that works at all.
+/// No response takes this long on a machine that works at all.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// Room for what is read at a time.
 const ROOM: usize = 64 << 10;
@@ -28,7 +28,7 @@ pub(crate) fn json(bytes: usize) -> Vec<u8> {
     filled(r#"{"model":"claude-bench","max_tokens":64,"messages":[{"role":"user","content":""#, r#""}]}"#, bytes)
 }
 
-/// An answer of the same.
+/// A response of the same.
 pub(crate) fn message(bytes: usize) -> Vec<u8> {
     let open = r#"{"id":"msg_bench","type":"message","role":"assistant","model":"claude-bench","stop_reason":"end_turn","#;
     let open = format!(r#"{open}"usage":{{"input_tokens":8,"output_tokens":8}},"content":[{{"type":"text","text":""#);
@@ -40,7 +40,7 @@ fn filled(open: &str, close: &str, bytes: usize) -> Vec<u8> {
     [open.as_bytes(), &vec![b'x'; fill], close.as_bytes()].concat()
 }
 
-/// An answer that was read to its end.
+/// A response that was read to its end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         self.stream
     }
 
-    /// Sends a request and reads the answer; an answer that breaks off is an error.
+    /// Sends a request and reads the response; a response that breaks off is an error.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.ask_seeing(request, |_| ()).await
     }

@@ -1,4 +1,4 @@
-//! What the targets share: a real engine in this process, a strict upstream behind it, and a client on a raw socket.
+//! What the targets share: a real engine in this process, a strict upstream after it, and a client on a raw socket.
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
 use leeward::{

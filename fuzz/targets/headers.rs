@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let answer = running.exchange(&bytes);
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{:?}", String::from_utf8_lossy(&answer));
-    // One answer a request, and one for what is none: nothing that was sent as a body is answered as a request. What reached
+    // One response a request, and one for what is none: nothing that was sent as a body is answered as a request. What reached
     // the upstream is judged there.
     let asked = data.windows(7).filter(|at| *at == b"HTTP/1.").count();
     assert!(answers(&answer) <= asked + 1, "{:?} -> {:?}", String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&answer));

@@ -1,4 +1,4 @@
-//! The APIs that the upstream speaks, as far as agents and their SDKs need them: which path gets which answer.
+//! The APIs that the upstream speaks, as far as agents and their SDKs need them: which path gets which response.
 //!
 //! Everything it says is fixed, so that the same question gets the same bytes however often it is asked.
 
@@ -69,7 +69,7 @@ pub(super) fn endless() -> Answer {
     Answer::events(std::iter::repeat(ping))
 }
 
-/// Of a stream this many events, then an error in its dialect and a proper end. Another answer stays as it is.
+/// Of a stream this many events, then an error in its dialect and a proper end. Another response stays as it is.
 pub(super) fn interrupted(mut answer: Answer, path: &str, events: usize) -> Answer {
     if answer.framing != Framing::Chunked {
         return answer;

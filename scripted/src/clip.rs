@@ -40,7 +40,7 @@ pub(super) async fn handshake(tls: &TlsAcceptor, stream: TcpStream, bytes: usize
     }
 }
 
-/// A socket that takes a number of bytes. What is written behind them breaks it, or vanishes.
+/// A socket that takes a number of bytes. What is written after them breaks it, or vanishes.
 struct Clipped {
     stream: TcpStream,
     left: usize,

@@ -132,7 +132,7 @@ async fn request(shared: &Shared, link: &mut Link<impl Socket>, connection: u64,
     match fault {
         Fault::ResetMidRequest(_) => return Ok(Some(End::Reset)),
         Fault::CloseMidRequest(_) => return Ok(Some(End::Close)),
-        // Whoever reads nothing is not told that the client has left either.
+        // Whoever reads nothing does not learn that the client has left either.
         Fault::StallMidRequest(_) => std::future::pending().await,
         _ => {}
     }
@@ -197,7 +197,7 @@ async fn answer(
         Fault::TruncateAfter(mark) => Cut::At(*mark, WriteOutcome::Close),
         Fault::StallAfter(mark) => Cut::At(*mark, WriteOutcome::Stall),
         Fault::BadChunk(mark) => Cut::At(*mark, WriteOutcome::BadChunk),
-        // A stream has no length to lie about, so the lie is told on the same words with one.
+        // A stream has no length to lie about, so the lie is about the same words with one.
         Fault::LyingContentLength(more) => Cut::Lie(i64::try_from(*more).unwrap_or(i64::MAX)),
         Fault::ShortContentLength(less) => Cut::Lie(-i64::try_from(*less).unwrap_or(i64::MAX)),
         Fault::Slice(bytes) => {

@@ -1,6 +1,6 @@
 //! The vocabulary of misbehaviour: what a scripted upstream can do to a connection, a request or a response.
 //!
-//! Names only. `connection.rs` acts them out in an exhaustive `match`, so a fault without a deed does not compile.
+//! Names only. `connection.rs` acts them out in an exhaustive `match`, so a fault that nothing acts out does not compile.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub enum Mark {
     Bytes(u64),
     /// This many pieces of the body: for a stream its events, else the whole body is one piece.
     Events(u64),
-    /// Behind the last byte of the body; in a chunked one before its last chunk.
+    /// After the last byte of the body; in a chunked one before its last chunk.
     End,
 }
 
@@ -58,7 +58,7 @@ faults! {
 
     /// RST at once after the TCP connection is made: no byte is read. A live listener cannot refuse any earlier.
     ResetAtAccept = Connecting "reset-at-accept",
-    /// The same because too many wait to be accepted; an upstream behind a `Queue` does it on its own.
+    /// The same because too many wait to be accepted; an upstream with a `Queue` does it on its own.
     Overflow = Connecting "overflow",
     /// RST after the first bytes of the `ClientHello` have come (on a plain upstream: of the request).
     ResetInTls = Connecting "reset-in-tls",
@@ -69,7 +69,7 @@ faults! {
     /// RST when the `ClientHello` is longer than this many bytes, as a box on the way does that knows no post-quantum key
     /// share. A shorter one, and a plain connection, are served.
     ResetHelloOver(u16) = Connecting "reset-hello-over",
-    /// RST after this many bytes of the TLS answer to the `ClientHello` (on a plain upstream as `ResetInTls`).
+    /// RST after this many bytes of the TLS response to the `ClientHello` (on a plain upstream as `ResetInTls`).
     ResetInServerHello(usize) = Connecting "reset-in-server-hello",
     /// Silence after this many bytes of that response (on a plain upstream as `StallInTls`).
     StallInServerHello(usize) = Connecting "stall-in-server-hello",
@@ -108,9 +108,9 @@ faults! {
 
     /// A line that is no HTTP status line, then FIN.
     GarbageStatusLine = Request "garbage-status-line",
-    /// The right answer, its head blown up by a field of this many bytes.
+    /// The right response, its head blown up by a field of this many bytes.
     HugeHead(usize) = Request "huge-head",
-    /// The right answer behind this many `103 Early Hints`.
+    /// The right response after this many `103 Early Hints`.
     Interim(usize) = Request "interim",
     /// RST after this many bytes of the response head.
     ResetInHead(usize) = Request "reset-in-head",
@@ -144,7 +144,7 @@ faults! {
 
     /// This status with an error body in the dialect of the request's path, and these headers.
     Status(u16, Vec<(String, String)>) = Request "status",
-    /// The right answer, written this many bytes at a time.
+    /// The right response, written this many bytes at a time.
     Slice(usize) = Request "slice",
     /// The same with a pause before each.
     Drip(usize, Duration) = Request "drip",

@@ -1,4 +1,4 @@
-//! A scripted upstream: an HTTP/1.1 server on loopback that speaks the agents' APIs and fails exactly as told.
+//! A scripted upstream: an HTTP/1.1 server on loopback that speaks the agents' APIs and fails exactly as scripted.
 //!
 //! Written on raw sockets, because a proper server library cannot misbehave. `leeward demo`, the tests, the soak and the
 //! torture stand before it; an agent's real request never reaches it. It knows nothing of Leeward.
@@ -96,7 +96,7 @@ impl Upstream {
         Self::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), plan, true)
     }
 
-    /// As `tls`, behind a short queue.
+    /// As `tls`, with a short queue.
     ///
     /// # Errors
     /// As `tls`.

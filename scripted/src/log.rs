@@ -49,7 +49,7 @@ pub struct Body {
     pub sha256: String,
     /// The content itself when it is not longer than `KEPT_BODY`.
     pub kept: Option<Bytes>,
-    /// Trailer fields behind a chunked body.
+    /// Trailer fields after a chunked body.
     pub trailers: Vec<(String, String)>,
     /// True when all of it came.
     pub complete: bool,

@@ -109,7 +109,7 @@ impl Plan {
 
     /// Only faults that a proxy can repair without harm. `percent` in 100 new connections are reset, half of them before a
     /// byte is read and half in the TLS handshake. Of the requests on a reused connection half that share is reset before
-    /// the response's headers, and behind the other half the connection is closed, so that whoever keeps it finds it dead.
+    /// the response's headers, and after the other half the connection is closed, so that whoever keeps it finds it dead.
     ///
     /// A fresh connection's first request is never reset after it was read whole: nobody can know whether such a request
     /// was processed.

@@ -15,11 +15,11 @@ const SILENCE: Duration = Duration::from_millis(150);
 /// How a connection looks from the client's side once nothing more comes.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
-    /// A complete answer; the connection is still open.
+    /// A complete response; the connection is still open.
     Whole,
-    /// A complete answer, then FIN.
+    /// A complete response, then FIN.
     WholeThenClosed,
-    /// A complete answer, then RST.
+    /// A complete response, then RST.
     WholeThenReset,
     /// RST before any byte.
     Reset,
@@ -27,7 +27,7 @@ enum Seen {
     Closed,
     /// No byte, and still open.
     Silent,
-    /// Some bytes that are no complete answer, then RST.
+    /// Some bytes that are no complete response, then RST.
     CutByReset,
     /// The same, then FIN.
     CutByClose,
@@ -38,7 +38,7 @@ enum Seen {
 /// Sends a request and reads until the connection looks as promised, or in a way that cannot become so any more.
 async fn exchange(socket: &mut TcpStream, request: &str, promised: &Seen) -> (Vec<u8>, Seen) {
     let mut got = Vec::new();
-    // A write may fail when the reset is faster; what counts is what the read then tells.
+    // A write may fail when the reset is faster; what counts is what the read then shows.
     let _ = socket.write_all(request.as_bytes()).await;
     let end = loop {
         let done = match promised {
@@ -212,7 +212,7 @@ async fn a_next_request_meets_its_end_at_its_first_byte() {
     }
 }
 
-/// Whatever is cut: all that stands before the mark comes, and nothing behind it.
+/// Whatever is cut: all that stands before the mark comes, and nothing after it.
 #[tokio::test]
 async fn cuts_are_where_they_are_said_to_be() {
     // As much of the chunks as there is.

@@ -203,7 +203,7 @@ fn room(mark: Mark, bytes: u64, events: u64) -> u64 {
     }
 }
 
-/// The same answer with its length known, which a lie about it needs.
+/// The same response with its length known, which a lie about it needs.
 fn measured(mut answer: Answer) -> Answer {
     let body: Vec<u8> = answer.pieces.by_ref().flat_map(|p| p.bytes).collect();
     answer.framing = Framing::Length(body.len() as u64);

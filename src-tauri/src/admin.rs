@@ -2,7 +2,7 @@
 //! of the token.
 //!
 //! One axum `Router`, built once per generation and called for each request to a path that `is_own`. It serves no
-//! connection and knows nothing of how requests are passed on.
+//! connection and knows nothing of how requests are forwarded.
 
 mod commands;
 mod config;

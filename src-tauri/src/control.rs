@@ -20,14 +20,14 @@ use tokio::{
 pub enum Command {
     /// A new engine generation on the same socket, with the config read again.
     Restart {
-        /// Told how it went.
+        /// Gets how it went.
         reply: oneshot::Sender<Result<Restarted, String>>,
     },
     /// Hand the listening socket on to the process that waits at this place, then end as the config's `drain` says.
     HandOver {
         /// Where it waits.
         to: PathBuf,
-        /// Told once the other accepts; on an error this engine goes on.
+        /// Notified once the other accepts; on an error this engine goes on.
         reply: oneshot::Sender<Result<(), String>>,
     },
     /// Bring the listening socket to a holder's door: it keeps the port should this process end.
@@ -47,7 +47,7 @@ pub enum Command {
     },
 }
 
-/// The answer to a restart.
+/// The response to a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Restarted {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// More of a foreign text tells a reader nothing.
+/// More of a foreign text is of no use to a reader.
 const LONGEST: usize = 400;
 
 /// What a certificate, an upstream, a file or another program says, as part of a sentence: one line, and not too long.

@@ -12,7 +12,7 @@ const SHARING_VIOLATION: i32 = 32;
 const PAUSE: Duration = Duration::from_millis(10);
 /// A second in all: who reads a file often can have it open most of the time.
 const REPLACING: u32 = 100;
-/// A fifth of a second: a replacement takes a moment, and a file that its user may not read is to be told of soon.
+/// A fifth of a second: a replacement takes a moment, and a file that its user may not read is to be reported soon.
 const READING: u32 = 20;
 
 /// Renames a file over another one: who opens that one sees the old content or the new one, never a part.

@@ -103,12 +103,12 @@ impl Ledger {
     /// Writes what is left and closes the file.
     pub async fn end(self) {
         let Self { settings, thread } = self;
-        drop(settings); // tells the thread
+        drop(settings); // ends the thread
         let Some((thread, ended)) = thread else { return };
         if timeout(END_LIMIT, ended).await.is_err() {
             tracing::warn!("the ledger does not end within {END_LIMIT:?}; its last entries may be missing");
         } else {
-            thread.join().ok(); // a panic of its has been told
+            thread.join().ok(); // a panic of its has been logged
         }
     }
 }

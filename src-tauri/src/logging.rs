@@ -158,7 +158,7 @@ where
     Box::new(layer().with_ansi(false).with_writer(writer))
 }
 
-/// Passes on what it is given without its secrets and without what commands a terminal. It is given whole lines.
+/// Forwards what it is given without its secrets and without what commands a terminal. It is given whole lines.
 struct Redacted<W> {
     redactor: Redactor,
     target: W,

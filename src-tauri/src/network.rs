@@ -1,4 +1,4 @@
-//! Watches this machine's network and sleep, and tells when connections made before may be dead.
+//! Watches this machine's network and sleep, and reports when connections made before may be dead.
 //!
 //! Announces only what matters to connections that leave the machine. Knows nobody who listens, and never stops anything:
 //! a source that the system does not have costs a line in the debug log.
@@ -66,12 +66,12 @@ const POLL: Duration = Duration::from_secs(15);
 const PICTURE_LIMIT: Duration = Duration::from_secs(3);
 // The clocks are read each second, but not while the picture is taken, and that must not count as a sleep.
 const _: () = assert!(PICTURE_LIMIT.as_millis() + SECOND.as_millis() < clocks::JUMP.as_millis());
-/// The clocks and the system tell of the same sleep within this.
+/// The clocks and the system report the same sleep within this.
 const SAME_SLEEP: Duration = Duration::from_secs(10);
 /// Hints that may wait; sources wait in their turn.
 const HINTS: usize = 4;
 
-/// Tells `news` of the network for as long as somebody takes them.
+/// Sends `news` of the network for as long as somebody takes them.
 pub async fn watch(news: mpsc::Sender<NetworkNews>) {
     let (hint, hints) = mpsc::channel(HINTS);
     let mut sources = JoinSet::new();
@@ -150,7 +150,7 @@ impl<M: Machine> Watch<M> {
         Ok(())
     }
 
-    /// True when the clocks tell of a sleep.
+    /// True when the clocks show a sleep.
     async fn read_clocks(&mut self) -> Result<bool, Deaf> {
         let mut now = self.machine.clocks();
         now.asleep = now.asleep.or(self.clocks.asleep);
@@ -167,12 +167,12 @@ impl<M: Machine> Watch<M> {
         let fingerprint = now.as_ref().map(Picture::fingerprint);
         self.seen = now.or(self.seen.take());
         self.pace.announced(Instant::now());
-        // The network settles in the seconds after; what changes then is told by itself.
+        // The network settles in the seconds after; what changes then is reported by itself.
         self.pace.want(Instant::now());
         self.tell(NetworkNews::Changed { why, fingerprint }).await
     }
 
-    /// Takes a picture of the network, and tells of what is different.
+    /// Takes a picture of the network, and reports what is different.
     async fn compare(&mut self) -> Result<(), Deaf> {
         self.pace.compared(Instant::now());
         let Some(now) = self.picture().await else { return Ok(()) };

@@ -49,7 +49,7 @@ impl std::fmt::Debug for Shared {
 pub(crate) struct Channels {
     /// Where commands go.
     pub(crate) commands: Commands,
-    /// The picture that the supervisor publishes.
+    /// The status that the supervisor publishes.
     pub(crate) status: watch::Receiver<Status>,
     /// Who holds a control stream open.
     pub(crate) sessions: Sessions,
@@ -177,7 +177,7 @@ impl Proxy {
         self.inbound.upstreams.sweep(|| self.inbound.exchange.review_cuts()).await;
     }
 
-    /// Tells every origin when the network is another one (L10); ends with the generation.
+    /// Notifies every origin when the network is another one (L10); ends with the generation.
     pub(crate) async fn follow_network(self: Arc<Self>) {
         self.inbound.upstreams.follow_network().await;
     }

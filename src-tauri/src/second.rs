@@ -1,5 +1,5 @@
 //! The one tick of what is looked after once a second: all of it in the same moment, so that an idle processor is woken
-//! once and sleeps the rest. Whatever can be told by an event does not belong here.
+//! once and sleeps the rest. Whatever an event can report does not belong here.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};

@@ -111,7 +111,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// A picture of an engine that has not started.
+    /// The status of an engine that has not started.
     pub fn starting() -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -128,7 +128,7 @@ impl Status {
         }
     }
 
-    /// Why it ended, where nobody had told it to.
+    /// Why it ended, where nobody had asked it to.
     pub fn failure(&self) -> Option<&str> {
         self.conditions.iter().find(|c| c.code == Code::EngineFailed).map(|c| c.sentence.as_str())
     }

@@ -47,6 +47,29 @@ const NAMES: &[(&str, &str)] = &[
 /// Where an old public name must stay: files of users have it as a column or a value.
 const LEDGER: &str = "src-tauri/src/ledger/";
 
+/// Phrases that were given up in comments and pages: (old, what they say instead).
+const PHRASES: &[(&str, &str)] = &[
+    ("passed on", "forwarded"),
+    ("passes on", "forwards"),
+    ("is told", "is notified, or gets"),
+    ("are told", "are notified, or get"),
+    ("has told", "has reported"),
+    ("Told ", "Reported, or notified"),
+    ("right answer", "right response"),
+    ("complete answer", "complete response"),
+];
+
+/// Rooms whose comments still say some of them.
+const UNSWEPT: &[&str] = &["exchange", "upstream", "instance", "wrap", "bin/leeward/"];
+
+#[test]
+fn old_phrases_do_not_come_back() {
+    let folders = ["src-tauri/src/", "scripted/", "xtask/", "benches/", "fuzz/", "windows/", "docs/"];
+    let files = folders.iter().flat_map(|start| texts(start, &["rs", "md"]));
+    let swept = |path: &str| !UNSWEPT.iter().any(|room| path.starts_with(&format!("src-tauri/src/{room}")));
+    none(files.filter(|(path, _)| swept(path)).flat_map(|(path, text)| old_phrases(&path, &text)));
+}
+
 #[test]
 fn old_words_do_not_come_back() {
     let ours = sources().into_iter().filter(|file| file.path.starts_with("src-tauri/src/"));
@@ -71,8 +94,24 @@ fn a_planted_word_is_found() {
     assert_eq!(old_identifiers(&file("struct Wishes; // Wish\nlet s = \"Wish\"; enum Wish {}")).len(), 1);
     let found = old_identifiers(&file("struct A;\nfn f(w: Wire) {}"));
     assert_eq!(found, ["a.rs:2: `Wire` is called `Connection` here: one word for one thing, the one of the field"]);
+    assert_eq!(old_phrases("a.rs", "/// It is told apart.\nlet s = \"is told\";").len(), 0);
+    assert_eq!(old_phrases("a.rs", "    /// It is told, and passed on.").len(), 2);
+    assert_eq!(old_phrases("a.md", "It is passed on.").len(), 1);
     assert_eq!(old_names("a.rs", "was_absorbed absorbed_by streams-held-up").len(), 0);
     assert_eq!(old_names("a.rs", "json[\"absorbed\"]\nstats.passed_on_total, `cut-while-held`").len(), 3);
+}
+
+fn old_phrases(path: &str, text: &str) -> Vec<String> {
+    let is_prose = |line: &str| path.ends_with(".md") || line.trim_start().starts_with("//");
+    // "Told apart" is the field's as well.
+    let says =
+        |line: &str, old: &str| line.match_indices(old).any(|(at, _)| !line[at + old.len()..].trim_start().starts_with("apart"));
+    let lines = text.lines().enumerate().filter(|(_, line)| is_prose(line));
+    let found = lines.flat_map(|(at, line)| {
+        let old = PHRASES.iter().filter(move |(old, _)| says(line, old));
+        old.map(move |(old, new)| format!("{path}:{}: \"{old}\" is \"{new}\": a newcomer needs no dictionary", at + 1))
+    });
+    found.collect()
 }
 
 fn old_identifiers(file: &Source) -> Vec<String> {

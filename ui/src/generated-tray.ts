@@ -10,7 +10,7 @@ export type Agent = {
   found: boolean;
   /** Its program. */
   path?: string;
-  /** As it tells. */
+  /** As it reports it. */
   version?: string;
   /** What to do when it was not found. */
   hint?: string;

@@ -349,7 +349,7 @@ export type Probe = {
 /** How far a request is. */
 export type RequestPhase = "reading" | "connecting" | "sent" | "buffering" | "streaming" | "done";
 
-/** The answer to a restart. */
+/** The response to a restart. */
 export type Restarted = {
   /** Number of the generation that accepts now. */
   generation: number;

@@ -71,7 +71,7 @@ function lines(text: string): string[] {
   return text.split("\n").map((line) => line.trim()).filter(Boolean);
 }
 
-/** The default in words, behind the field. */
+/** The default in words, after the field. */
 export function written(key: Pick<ConfigKey, "kind">, value: unknown): string {
   if (value === null || value === undefined || (Array.isArray(value) && value.length === 0)) return texts.settings.none;
   if (typeof value === "boolean") return value ? texts.settings.on : texts.settings.off;

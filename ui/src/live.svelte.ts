@@ -9,7 +9,7 @@ export class Live {
   status = $state.raw<Status>();
   stats = $state.raw<Stats>();
   requests = $state.raw<Activity[]>([]);
-  /** False until the engine has told its requests, and where it does not tell them. */
+  /** False until the engine has sent its requests, and where it does not send them. */
   tellsRequests = $state(false);
   trouble = $state.raw<Trouble>();
   transport = $state.raw<Transport>();

@@ -175,7 +175,7 @@ function follow(open: Open, get: <T>(path: string) => Promise<T>, watcher: Watch
   const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
   let streams = true;
 
-  /** What this Leeward does not tell is left out. */
+  /** What this Leeward does not report is left out. */
   async function optional<T>(path: string): Promise<T | null> {
     try {
       return await get<T>(path);
@@ -206,7 +206,7 @@ function follow(open: Open, get: <T>(path: string) => Promise<T>, watcher: Watch
     try {
       const response = await open("GET", "events", undefined, both);
       const pieces = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-      // Read from now on and told after the snapshot: nothing falls between the two.
+      // Read from now on and shown after the snapshot: nothing falls between the two.
       await snapshot();
       const read = reader();
       while (pieces && !ended()) {
@@ -235,7 +235,7 @@ function follow(open: Open, get: <T>(path: string) => Promise<T>, watcher: Watch
           streams = false;
           continue;
         }
-        // A stream that broke in the middle is opened again before anybody is told.
+        // A stream that broke in the middle is opened again before anybody is notified.
         if (failures > 0 || thrown instanceof Trouble) watcher.failed(trouble);
         failures += 1;
       }

@@ -121,7 +121,7 @@ export async function onTheEngine(open, screenshots) {
   }
 }
 
-/** Requests, some at once, until told to stop. */
+/** Requests, some at once, until asked to stop. */
 function underLoad(origin) {
   let [asked, answered, stopped, begun] = [0, 0, false, undefined];
   const running = new Promise((done) => (begun = done));

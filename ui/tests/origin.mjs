@@ -59,7 +59,7 @@ export async function anOriginOfItsOwn({ context, at, lend, origin, token, seen 
   console.log("engine: images, scripts, frames, forms and fetches of other pages reach no upstream");
 }
 
-/** A page of another origin tries all it has. Leeward's own list tells what came of it: a browser tells no page. */
+/** A page of another origin tries all it has. Leeward's own list shows what came of it: a browser shows no page. */
 async function fromElsewhere(context, origin, token) {
   const at = (how) => `${origin}/evil/${how}`;
   const html = `<!doctype html><title>elsewhere</title><img src="${at("image")}"><script src="${at("script")}"></script>
@@ -83,7 +83,7 @@ async function fromElsewhere(context, origin, token) {
         await one("preflight", { method: "POST", headers: { "x-api-key": "1" } }),
       ];
     }, at(""));
-    // `opaque`: sent, and nothing of the answer is told.
+    // `opaque`: sent, and nothing of the response is shown.
     assert.deepEqual(fetched, ["TypeError", "opaque", "opaque", "TypeError"]);
     const activity = await fetch(`${origin}/_leeward/v1/activity`, { headers: { authorization: `Bearer ${token}` } });
     const listed = (await activity.json()).requests.filter(({ path }) => path.startsWith("/evil/"));

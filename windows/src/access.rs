@@ -48,7 +48,7 @@ impl Local {
     /// It must point to UTF-16 that ends with a zero.
     unsafe fn text(&self) -> String {
         let start: *const u16 = self.0.cast_const().cast();
-        // SAFETY: the caller says that a zero follows, behind which nothing is read.
+        // SAFETY: the caller says that a zero follows, after which nothing is read.
         let length = unsafe { lstrlenW(start) };
         // SAFETY: so many units have just been read there, and the memory lives as long as `self`.
         let units = unsafe { std::slice::from_raw_parts(start, usize::try_from(length).unwrap_or(0)) };
@@ -121,10 +121,10 @@ pub(crate) unsafe fn sid_of(process: HANDLE) -> io::Result<String> {
     }
     // SAFETY: the call has just opened it for us alone.
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
-    // A TOKEN_USER and the SID behind it, which has at most 68 bytes; as u64, so that it is aligned.
+    // A TOKEN_USER and the SID after it, which has at most 68 bytes; as u64, so that it is aligned.
     let mut user = [0u64; 16];
     let mut length = 0;
-    // SAFETY: the space is as long as the call is told.
+    // SAFETY: the space is as long as the call is given.
     let told = unsafe {
         GetTokenInformation(
             token.as_raw_handle(),

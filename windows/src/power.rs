@@ -1,4 +1,4 @@
-//! Told when the machine resumes, without a window: Windows calls back on a thread of its own.
+//! Notified when the machine resumes, without a window: Windows calls back on a thread of its own.
 
 use std::{
     ffi::c_void,
@@ -18,7 +18,7 @@ use windows_sys::Win32::{
 /// What is called; it stands for itself, so that one pointer names it.
 struct Told(Box<dyn Fn() + Send + Sync>);
 
-/// Being told. Ends when it is dropped.
+/// A subscription. Ends when it is dropped.
 pub struct Resumes {
     registration: HPOWERNOTIFY,
 }

@@ -30,6 +30,14 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "share/fish/vendor_completions.d/leeward.fish"),
 ];
 
+/// What the packages' build changes in `tauri.conf.json`: the panel is not built again.
+pub(crate) const CONFIG: &str = r#"{"build":{"beforeBuildCommand":""}}"#;
+/// What Tauri's own command builds with beside the features of `tauri.conf.json`.
+pub(crate) const FEATURE: &str = "tauri/custom-protocol";
+/// What only the tests ask of the dependencies. A debug build has it too, and so finds them as the tests have left them:
+/// cargo builds each dependency once for each set of features.
+const TESTS_FEATURES: &str = "tokio/test-util,zbus/service";
+
 /// How the programs are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
@@ -46,6 +54,10 @@ impl Profile {
 
     fn flag(self) -> &'static [&'static str] {
         if self.is_release() { &[] } else { &["--debug"] }
+    }
+
+    fn features(self) -> &'static [&'static str] {
+        if self.is_release() || !cfg!(target_os = "linux") { &[] } else { &["--features", TESTS_FEATURES] }
     }
 
     fn folder(self) -> &'static str {
@@ -72,7 +84,9 @@ pub(crate) fn run(formats: Vec<String>) -> Result<ExitCode> {
 pub(crate) fn make(formats: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
     packages::ensure(&BUNDLE)?;
     let linked = if profile.is_release() { link::args() } else { String::new() };
-    tauri("build --ci --no-bundle").args(profile.flag()).env(link::VARIABLE, &linked).run()?;
+    let build = tauri("build --ci --no-bundle").args(profile.flag()).args(profile.features());
+    // Unset and empty are two values to cargo, which would build a debug build's programs again.
+    if profile.is_release() { build.env(link::VARIABLE, &linked) } else { build }.run()?;
     let staged = target().join("bundle").join("made");
     let config = config(&staged, profile, &linked)?;
     let folder = target().join(profile.folder()).join("bundle");
@@ -103,11 +117,11 @@ fn is_package(file: &Path) -> bool {
     ["deb", "rpm", "AppImage", "app", "dmg", "exe", "msi"].contains(&&*end)
 }
 
-/// The build's own command, from the panel's lock file. The panel is not built again.
+/// The build's own command, from the panel's lock file.
 fn tauri(line: &str) -> Shell {
     let tauri = root().join("ui").join("node_modules").join("@tauri-apps").join("cli").join("tauri.js");
     let shell = Shell::new("node").arg(tauri).args(line.split_whitespace());
-    shell.arg("--config").arg(r#"{"build":{"beforeBuildCommand":""}}"#)
+    shell.arg("--config").arg(CONFIG)
 }
 
 /// The files and dependencies that only a finished build knows, as an addition to `tauri.conf.json`.

@@ -110,13 +110,13 @@ fn what_failed(said: &str) -> String {
     lines[from..].join("\n")
 }
 
-/// cargo-fuzz of the wanted release.
+/// cargo-fuzz of the wanted release, built without optimisation: it only starts what fuzzes.
 fn tool() -> Result<PathBuf> {
     let home = target().join("tools");
     let tool = home.join("bin").join(format!("cargo-fuzz{}", std::env::consts::EXE_SUFFIX));
     let version = |tool: &PathBuf| Shell::program(tool).args(["fuzz", "--version"]).read();
     if !tool.exists() || !version(&tool).is_ok_and(|said| said.ends_with(CARGO_FUZZ)) {
-        let install = Shell::cargo("install --quiet --locked --version").arg(CARGO_FUZZ).arg("--root").arg(&home);
+        let install = Shell::cargo("install --quiet --debug --locked --version").arg(CARGO_FUZZ).arg("--root").arg(&home);
         install.arg("cargo-fuzz").run()?;
     }
     Ok(tool)

@@ -2,7 +2,7 @@
 
 use crate::shell::Shell;
 
-/// The variable that the build script passes on.
+/// The variable that the build script forwards.
 pub(crate) const VARIABLE: &str = "LEEWARD_LINK_ARGS";
 
 /// Relative relocations in a bit map instead of 24 bytes each: 1 MB less that every start reads.

@@ -7,7 +7,8 @@ use crate::{
 };
 use anyhow::Result;
 
-const TARGET: &str = "aarch64-apple-darwin";
+/// What is built for, and never run here.
+pub(crate) const TARGET: &str = "aarch64-apple-darwin";
 
 /// Lints of engine, CLI, tray and their tests, or the reason why they cannot run here. The tray needs the panel's page.
 pub(crate) fn check() -> Result<Outcome> {

@@ -61,7 +61,7 @@ fn crates(tree: &str) -> BTreeSet<Work> {
     let work = |line: &str| {
         let mut parts = line.trim_end_matches(" (*)").split('|');
         let (name, version) = parts.next()?.split_once(" v")?;
-        // With a folder behind it, it is our own.
+        // With a folder after it, it is our own.
         (!version.contains(' ')).then(|| Work {
             name: name.into(),
             version: version.into(),

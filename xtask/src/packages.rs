@@ -1,4 +1,4 @@
-//! System packages: installed on Debian after saying which; elsewhere their names are told.
+//! System packages: installed on Debian after saying which; elsewhere their names are shown.
 
 use crate::shell::Shell;
 use anyhow::{Context, Result, bail};

@@ -70,13 +70,15 @@ impl Shell {
         self
     }
 
-    /// The same, started by another program (a display server, a session bus).
+    /// The same with its variables, started by another program (a display server, a session bus).
     pub(crate) fn under(self, other: Self) -> Self {
-        other.arg(self.0.get_program()).args(self.0.get_args())
+        let other = other.arg(self.0.get_program()).args(self.0.get_args());
+        let variables = self.0.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        variables.fold(other, |other, (name, value)| other.env(name, value))
     }
 
     /// A variable for the program alone.
-    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.0.env(name, value);
         self
     }
@@ -140,7 +142,7 @@ impl Shell {
         self.0.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
-    /// Becomes it where the system can, so that signals reach it; else waits for it and passes its status on.
+    /// Becomes it where the system can, so that signals reach it; else waits for it and returns its status.
     pub(crate) fn become_it(mut self) -> Result<std::process::ExitCode> {
         println!("$ {self}");
         #[cfg(unix)]

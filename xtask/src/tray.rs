@@ -1,6 +1,7 @@
 //! The tray's build and its tests, on a display and a session bus of their own.
 
 use crate::{
+    bundle,
     packages::{self, TRAY, TRAY_TESTS},
     shell::{Shell, target},
     ui,
@@ -45,17 +46,24 @@ pub(crate) fn clippy() -> Result<()> {
     Shell::cargo("clippy --locked --features tray --bin leeward-tray --test tray -- -D warnings").run()
 }
 
+/// Built as `tauri build` does it: what the tests try is what the package holds, and the step `bundle` finds it built.
+fn test() -> Shell {
+    let features = format!("tray,{}", bundle::FEATURE);
+    let test = Shell::cargo("test --locked --bin leeward-tray --test tray --features").arg(features);
+    test.env("TAURI_CONFIG", bundle::CONFIG)
+}
+
 /// The real program on a virtual display. Its unit tests run with it.
 pub(crate) fn tests() -> Result<()> {
     packages::ensure(&TRAY)?;
     if !cfg!(target_os = "linux") {
-        return Shell::cargo("test --locked --features tray --bin leeward-tray --test tray").run();
+        return test().run();
     }
     packages::ensure(&TRAY_TESTS)?;
     // Built first: a compiler's output is not for the virtual display's log.
-    Shell::cargo("test --locked --features tray --bin leeward-tray --test tray --no-run").run()?;
+    test().arg("--no-run").run()?;
     let bus = Bus::write(&target().join("tray-bus"))?;
-    let cargo = Shell::cargo("test --locked --features tray --bin leeward-tray --test tray");
+    let cargo = test();
     // Software rendering and no accessibility bus: neither exists on a bare machine.
     let cargo = cargo.under(bus.session()).env("NO_AT_BRIDGE", "1").env("LIBGL_ALWAYS_SOFTWARE", "1");
     cargo.env("XDG_DATA_DIRS", bus.data_dirs(env::var_os("XDG_DATA_DIRS"))).run()

@@ -1,5 +1,5 @@
 //! Request bodies from 1 KiB to 10 MiB, one after the other on one connection: the time from the first byte sent to the
-//! answer's last.
+//! response's last.
 
 use super::Subject;
 use crate::{load::histogram, record::Record, wire};

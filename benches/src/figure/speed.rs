@@ -1,4 +1,4 @@
-//! Latency with one client; throughput and processor time with 16 and 64. A request of 1 KiB, an answer of 1 KiB.
+//! Latency with one client; throughput and processor time with 16 and 64. A request of 1 KiB, a response of 1 KiB.
 
 use super::Subject;
 use crate::{

@@ -9,7 +9,7 @@ use std::process::Command;
 const PROGRAM: &str = "/usr/sbin/haproxy";
 
 pub(super) struct Haproxy {
-    /// Told to send requests again; a request must then fit into its buffer, which is 1 MiB for each direction of each
+    /// Configured to send requests again; a request must then fit into its buffer, which is 1 MiB for each direction of each
     /// connection.
     pub(super) retries: bool,
 }

@@ -40,7 +40,7 @@ fn version_of(program: &Path, package: &str) -> String {
     format!("{package} {version}")
 }
 
-/// headroom, told to change nothing: the nearest product.
+/// headroom, set to change nothing: the nearest product.
 struct Headroom {
     program: PathBuf,
 }

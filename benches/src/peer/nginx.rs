@@ -9,7 +9,7 @@ use std::process::Command;
 const PROGRAM: &str = "/usr/sbin/nginx";
 
 pub(super) struct Nginx {
-    /// Told to send a POST again, which it does only to "another" server: the same one, named twice.
+    /// Configured to send a POST again, which it does only to "another" server: the same one, named twice.
     pub(super) retries: bool,
 }
 

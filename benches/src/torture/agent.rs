@@ -43,7 +43,7 @@ impl Agent {
         self.line = None;
     }
 
-    /// A question whose answer is one JSON text.
+    /// A question whose response is one JSON text.
     pub(super) async fn ask(&mut self) -> io::Result<()> {
         match self.question(r#"{"model":"bench","max_tokens":24}"#, "", |_| ()).await? {
             200 => Ok(()),
@@ -51,7 +51,7 @@ impl Agent {
         }
     }
 
-    /// A question whose answer is a stream.
+    /// A question whose response is a stream.
     pub(super) async fn stream(&mut self, query: &str) -> End {
         let mut text = Vec::new();
         let question = r#"{"model":"bench","max_tokens":24,"stream":true}"#;

@@ -14,7 +14,7 @@ const REQUESTS: u64 = 100;
 /// For a connection's end to arrive at whoever keeps it: the next question is not asked in the same microsecond.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The fault at the first attempt of each question, none at the next: only who asks again gets an answer.
+/// The fault at the first attempt of each question, none at the next: only who asks again gets a response.
 fn first_attempt(fault: Fault) -> Plan {
     let seen = Mutex::new(HashSet::new());
     Plan::by(move |moment| match moment {
@@ -45,7 +45,7 @@ async fn answers(case: &mut Case<'_>, plan: Plan) -> Result<Verdict> {
 }
 
 pub(super) async fn at_accept(case: &mut Case<'_>) -> Result<Verdict> {
-    // Each answer is the last of its connection, so that each question needs a new one.
+    // Each response is the last of its connection, so that each question needs a new one.
     let plan = Plan::by(|moment| match moment {
         Moment::Connection { connection } if connection % 2 == 0 => Fault::ResetAtAccept,
         Moment::Connection { .. } => Fault::None,

@@ -1,4 +1,4 @@
-//! The Messages API: one answer, streamed or whole.
+//! The Messages API: one response, streamed or whole.
 
 use super::{Answer, model, now, streams, words};
 use bytes::Bytes;

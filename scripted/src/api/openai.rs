@@ -1,4 +1,4 @@
-//! Chat Completions and Responses: one answer each, streamed or whole.
+//! Chat Completions and Responses: one response each, streamed or whole.
 
 use super::{Answer, model, now, streams, words};
 use bytes::Bytes;

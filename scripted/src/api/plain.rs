@@ -1,6 +1,6 @@
 //! Paths that no API has, for tests that care about bytes rather than about meaning.
 //!
-//! `/echo` tells what came; `/bytes/N`, `/sse/N?delay_ms=D`, `/status/N`, `/slow?ms=D`, `/trailers` and `/hints` send what they say.
+//! `/echo` says what came; `/bytes/N`, `/sse/N?delay_ms=D`, `/status/N`, `/slow?ms=D`, `/trailers` and `/hints` do what they say.
 
 use super::{
     super::{

@@ -1,4 +1,4 @@
-//! What somebody asks for: passed on to the supervisor, the window or an upstream. Decides nothing.
+//! What somebody asks for: forwarded to the supervisor, the window or an upstream. Decides nothing.
 
 use super::{error::Error, extract::Json, state::Admin};
 use crate::control::{Command, Restarted};

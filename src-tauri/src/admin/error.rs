@@ -1,4 +1,4 @@
-//! What own paths say instead of an answer: status, code and a sentence, as JSON. For control clients; agents are told of
+//! What own paths say instead of a response: status, code and a sentence, as JSON. For control clients; agents hear of
 //! the failures of their requests elsewhere, in the form of the API that they asked.
 
 use crate::exchange;

@@ -1,6 +1,6 @@
 //! `GET /_leeward/v1/events`: what changes, as server-sent events. Ends with its generation, so that readers reconnect.
 //!
-//! A reader that does not keep up is told less often, since each event says how things are and not what has happened;
+//! A reader that does not keep up gets fewer events, since each event says how things are and not what has happened;
 //! one that reads nothing at all is left. No task runs for it: the events are made while the connection asks for them.
 
 use super::state::Admin;

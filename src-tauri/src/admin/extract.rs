@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Names Leeward to whoever asks what serves here.
 const LEEWARD: HeaderName = HeaderName::from_static("x-leeward");
 
-/// A body of JSON, whatever type the client says it has; and an answer that no cache keeps.
+/// A body of JSON, whatever type the client says it has; and a response that no cache keeps.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
@@ -38,7 +38,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// An answer of any kind that no cache keeps.
+/// A response of any kind that no cache keeps.
 pub(super) fn text(kind: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     let headers = response.headers_mut();
@@ -74,7 +74,7 @@ impl FromRequestParts<Arc<Admin>> for Token {
     }
 }
 
-/// What lies behind a rejection of axum's, without axum's own words.
+/// The cause of a rejection of axum's, without axum's own words.
 fn reason(rejection: &dyn std::error::Error) -> String {
     rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string)
 }

@@ -1,4 +1,4 @@
-//! `GET /_leeward/v1/history`: reads what is asked for, and passes the question on. Keeps and knows no history itself.
+//! `GET /_leeward/v1/history`: reads what is asked for, and forwards the question. Keeps and knows no history itself.
 
 use super::{
     error::Error,

@@ -35,7 +35,7 @@ pub(super) struct SessionRequest {
     door: Option<PathBuf>,
 }
 
-/// A session lasts as long as its stream; the stream's end tells `wrap` that the engine is gone.
+/// A session lasts as long as its stream; the stream's end shows `wrap` that the engine is gone.
 pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
     let mut upstreams = BTreeMap::new();
     for (name, url) in asked.upstreams {

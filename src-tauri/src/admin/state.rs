@@ -23,7 +23,7 @@ pub(crate) struct Admin {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) sessions: Sessions,
     pub(crate) commands: Commands,
-    /// The picture that the supervisor publishes.
+    /// The status that the supervisor publishes.
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) history: Questions,
     /// Where the config comes from, if it can be changed there.
@@ -38,7 +38,7 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// The picture with the counters of this moment.
+    /// The status with the counters of this moment.
     pub(super) fn live_status(&self) -> Status {
         let mut status = self.status.borrow().clone();
         self.counters.fill(&mut status.listener);

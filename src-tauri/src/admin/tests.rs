@@ -26,7 +26,7 @@ struct Case {
     /// Method, body and status of what the path is for.
     takes: &'static [(&'static str, &'static str, u16)],
     cached: &'static str,
-    /// An answer that goes on.
+    /// A response that goes on.
     stream: bool,
 }
 

@@ -8,7 +8,7 @@
 //! key: Type = default, from least ("why not less") to most ("why not more") in "unit", …;
 //! ```
 //!
-//! Default and limits are written as in the file. `none` means that a key may be left out; a sentence behind it tells what
+//! Default and limits are written as in the file. `none` means that a key may be left out; a sentence after it says what
 //! happens then. `or "0s"` is a value below the range that switches the feature off. `secret` values are never shown.
 //! A change takes effect with the next generation (at a reload), unless the row says `takes_effect AtNextStart`. What one
 //! key demands of another stands in `relations.rs`. A new section is one more block, named at the end of the first one.
@@ -180,9 +180,9 @@ section! {
         hold_ping: Time = "10s", from "10ms" to "1h" ("by then every agent has given up");
         /// Memory for one response that is buffered whole. Beyond it a temporary file is used (`hold_disk`).
         hold_memory: Bytes<u64> = "64MiB", from "0B" to "4GiB" ("more belongs on a disk");
-        /// Size of all temporary files together. Beyond it a response is passed on before it is whole.
+        /// Size of all temporary files together. Beyond it a response is forwarded before it is whole.
         hold_disk: Bytes<u64> = "256MiB", from "0B" to "1024GiB";
-        /// How long a response is buffered. Then it is passed on before it is whole.
+        /// How long a response is buffered. Then it is forwarded before it is whole.
         hold_time: Time = "30m", from "10ms" to "1d";
         /// From this many cut responses within `adaptive_within`, `adaptive` buffers whole responses.
         adaptive_cuts: u32 = 2, from 1 ("`hold` buffers every response") to 256 ("no more are remembered") in "responses";

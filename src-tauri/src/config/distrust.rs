@@ -1,4 +1,4 @@
-//! What keeps a folder or file from being believed. Data; `trust` finds and tells it.
+//! What keeps a folder or file from being believed. Data; `trust` finds and reports it.
 
 /// What is wrong with a folder or file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

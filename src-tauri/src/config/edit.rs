@@ -36,7 +36,7 @@ pub(super) fn edit(text: &str, changes: &Changes) -> Result<String, (String, Str
 
 fn put(table: &mut dyn TableLike, leaf: &str, mut item: Item) {
     if let Some(old) = table.get_mut(leaf) {
-        // The comment behind a value belongs to the line.
+        // The comment after a value belongs to the line.
         if let (Some(old), Some(new)) = (old.as_value(), item.as_value_mut()) {
             *new.decor_mut() = old.decor().clone();
         }
@@ -88,7 +88,7 @@ fn remove(document: &mut DocumentMut, section: Option<&str>, leaf: &str) {
     if !above.contains('#') {
         return;
     }
-    // The key behind it takes them over, or the next section, or the end of the file.
+    // The key after it takes them over, or the next section, or the end of the file.
     let next = names.get(at + 1).filter(|name| table.get(name).is_some_and(Item::is_value));
     if let Some(mut key) = next.and_then(|name| table.key_mut(name)) {
         let own = key.leaf_decor().prefix().and_then(|p| p.as_str()).unwrap_or_default().to_owned();

@@ -12,7 +12,7 @@ impl Secret {
         Self(value)
     }
 
-    /// Compares in a time that does not tell how much matched; it may tell the length.
+    /// Compares in a time that does not reveal how much matched; it may reveal the length.
     pub fn matches(&self, other: &str) -> bool {
         verify_slices_are_equal(self.0.as_bytes(), other.as_bytes()).is_ok()
     }

@@ -101,7 +101,7 @@ macro_rules! default_text {
     };
 }
 
-/// A section; `definition.rs` tells how a row reads.
+/// A section; `definition.rs` says how a row reads.
 macro_rules! section {
     (
         $(#[doc = $about:literal])+

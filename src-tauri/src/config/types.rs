@@ -40,7 +40,7 @@ pub struct Config {
     pub pool: Pool,
     /// What is tried again, how often and for how long.
     pub retry: Retry,
-    /// How streamed answers reach the agent.
+    /// How streamed responses reach the agent.
     pub stream: Stream,
     /// What happens while no connection can be made.
     pub circuit: Circuit,

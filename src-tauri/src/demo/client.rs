@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// Most header fields of an answer.
+/// Most header fields of a response.
 const HEAD_FIELDS: usize = 128;
 
 /// Where requests go.
@@ -30,7 +30,7 @@ pub(super) struct Request {
     pub(super) body: String,
 }
 
-/// A complete answer.
+/// A complete response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -85,7 +85,7 @@ impl Client {
         Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))) })
     }
 
-    /// Sends one request on a fresh connection and reads its answer.
+    /// Sends one request on a fresh connection and reads its response.
     pub(super) async fn ask(&self, request: &Request, limit: Duration) -> Result<Answer, Failure> {
         self.session().ask(request, limit).await
     }
@@ -115,7 +115,7 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Session {
-    /// Sends one request and reads its answer.
+    /// Sends one request and reads its response.
     pub(super) async fn ask(&mut self, request: &Request, limit: Duration) -> Result<Answer, Failure> {
         timeout(limit, self.exchange(request)).await.unwrap_or(Err(Failure::TimedOut))
     }
@@ -151,7 +151,7 @@ async fn converse(stream: &mut Box<dyn Stream>, host: SocketAddr, request: &Requ
     }
 }
 
-/// The answer once all of it is there.
+/// The response once all of it is there.
 fn complete(got: &[u8], bodiless: bool) -> Result<Option<Answer>, Failure> {
     let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS];
     let mut response = httparse::Response::new(&mut fields);

@@ -1,6 +1,6 @@
 //! How far the demo is, for whoever shows it. Shows nothing itself.
 
-/// Is told how many steps of a stage are done.
+/// Gets how many steps of a stage are done.
 pub(super) type Step<'a> = &'a mut (dyn FnMut(u64) + Send);
 
 /// How far the demo is.

@@ -29,7 +29,7 @@ pub struct Starts {
     pub starts_failed: u64,
     /// Requests that the agents sent.
     pub requests: u64,
-    /// Requests without the right answer.
+    /// Requests without the right response.
     pub failed: u64,
     /// The same by what the agent saw.
     pub failures: BTreeMap<String, u64>,
@@ -75,7 +75,7 @@ fn message(stream: bool, words: u32) -> Request {
     Request { method: "POST", target: "/v1/messages", body }
 }
 
-/// A question whose answer is a stream.
+/// A question whose response is a stream.
 pub(super) fn streamed() -> Request {
     message(true, 250)
 }
@@ -90,7 +90,7 @@ fn requests() -> [Request; 4] {
     ]
 }
 
-/// The right answer, asked from an upstream without faults.
+/// The right response, asked from an upstream without faults.
 pub(super) async fn right_answer(request: &Request) -> std::io::Result<Answer> {
     let upstream = Upstream::plain(Plan::none())?;
     Client::plain(upstream.address()).ask(request, REQUEST).await.map_err(std::io::Error::other)

@@ -15,7 +15,7 @@ const HEALTH: Duration = Duration::from_secs(5);
 /// Limit of one connect; a full accept queue must not stop the storm.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// What a client sends before it resets: nothing, half a request, a request whose answer takes a while, half a body.
+/// What a client sends before it resets: nothing, half a request, a request whose response takes a while, half a body.
 const SHAPES: [&[u8]; 4] = [
     b"",
     b"GET /health HT",

@@ -26,11 +26,11 @@ pub(super) const BURST: u64 = 50;
 const QUEUE: Queue = Queue { places: 8, every: Duration::from_millis(2) };
 /// Longer than a hello without a post-quantum key share, and shorter than one with it.
 const CLASSICAL: u16 = 1000;
-/// Bytes of the server's TLS answer that come before a reset in it.
+/// Bytes of the server's TLS response that come before a reset in it.
 const SERVER_HELLO: usize = 100;
 /// The first events of a stream announce content and hold none.
 const PREAMBLE: u64 = 3;
-/// An event in the middle of the answer.
+/// An event in the middle of the response.
 const MIDDLE: u64 = 12;
 
 /// One kind of fault.
@@ -128,7 +128,7 @@ pub struct Trial {
 pub struct Tally {
     /// Requests sent.
     pub requests: u64,
-    /// Requests without the right answer.
+    /// Requests without the right response.
     pub failed: u64,
     /// The same by what the client saw.
     pub failures: BTreeMap<String, u64>,

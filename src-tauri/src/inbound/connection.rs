@@ -23,7 +23,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-/// Serves a connection to its end. `shed`: it is one too many, and every request on it is told so.
+/// Serves a connection to its end. `shed`: it is one too many, and every request on it is refused for that.
 pub(super) async fn serve(inbound: Arc<Inbound>, mut stream: TcpStream, shed: bool, awaiting: Arc<AwaitingFirstRequest>) {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!("a client's socket could not be tuned: {e}");
@@ -132,7 +132,7 @@ async fn respond(
     let has_body = !http_body::Body::is_end_stream(request.body());
     let mut response = dispatch(inbound, request, shed).await;
     // A response that comes before the request's last byte (refused, or an upload that failed): hyper closes after it, and a
-    // client that is not told so loses its next request.
+    // client that does not learn this loses its next request.
     let early = has_body && state.body_open.load(Relaxed);
     if shed || early || *inbound.mode.borrow() != Mode::Serving {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

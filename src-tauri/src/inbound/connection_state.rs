@@ -1,4 +1,4 @@
-//! What a connection's requests, its socket and its life cycle tell each other: a few flags, no decisions.
+//! What a connection's requests, its socket and its life cycle share: a few flags, no decisions.
 
 use futures_util::task::AtomicWaker;
 use std::sync::{
@@ -9,7 +9,7 @@ use std::sync::{
     },
 };
 
-/// What the requests of a connection tell its socket.
+/// What the requests of a connection report to its socket.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionState {
     /// True while a request is being answered.

@@ -8,7 +8,6 @@ use super::{
     server::Inbound,
 };
 use crate::{
-    admin::is_own,
     exchange::{
         self, Dialect, Error, Meaning, forward,
         route::{self, Route},
@@ -32,7 +31,8 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
         response.map(ResponseBody::from)
     };
     match guard::check(&inbound.config, inbound.local, request.method(), request.uri(), request.headers()) {
-        Ok(Admitted::Request) => {}
+        Ok(Admitted::Own) => return inbound.own_paths.answer(request).await.map(ResponseBody::from),
+        Ok(Admitted::Upstream) => {}
         Ok(Admitted::Navigation) => return greeting::page().map(ResponseBody::from),
         Err(why) => {
             let closes = refusal::closes(&why);
@@ -42,9 +42,6 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
             }
             return response;
         }
-    }
-    if is_own(path) {
-        return inbound.own_paths.answer(request).await.map(ResponseBody::from);
     }
     // After Leeward's own paths: `leeward status` and `restart` are wanted most when there are too many connections.
     if shed {
@@ -64,19 +61,4 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
     let mut ticket = inbound.traffic.begin();
     ticket.noted(request.method().as_str(), rest);
     forward(&inbound.exchange, upstream, rest, request, ticket).await.map(ResponseBody::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_own;
-
-    #[test]
-    fn own_paths_are_told_from_an_upstreams() {
-        for own in ["/livez", "/readyz", "/health", "/stats", "/metrics", "/_leeward/v1/restart", "/_leeward/ui/", "/_leeward/"] {
-            assert!(is_own(own), "{own}");
-        }
-        for other in ["/healthy", "/health/", "/v1/health", "/@openai/livez", "/_leewardx", "/", "*", "/v1/messages"] {
-            assert!(!is_own(other), "{other}");
-        }
-    }
 }

@@ -26,9 +26,11 @@ use std::net::SocketAddr;
 /// What a request is that is not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admitted {
-    /// One to be answered by whoever its path belongs to.
-    Request,
-    /// A browser that was led to an upstream's path: it gets a page of ours, and the upstream hears nothing of it.
+    /// For one of Leeward's own paths.
+    Own,
+    /// For an upstream.
+    Upstream,
+    /// A browser opened an upstream's path: it gets a page of ours, and nothing is sent upstream.
     Navigation,
 }
 
@@ -64,7 +66,7 @@ enum PathKind {
     Control,
     /// Leeward's other paths.
     Own,
-    /// What an upstream answers.
+    /// Everything else: an upstream's.
     Upstream,
 }
 
@@ -137,7 +139,7 @@ pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, hea
     if length.is_some_and(|n| n > config.limits.body_bytes) {
         return Err(Refusal::BodyTooLarge);
     }
-    Ok(Admitted::Request)
+    Ok(if kind == PathKind::Upstream { Admitted::Upstream } else { Admitted::Own })
 }
 
 /// True when a segment is `.` or `..`, percent-encoded or not: what they mean upstream is not ours to guess.

@@ -61,7 +61,7 @@ impl Accept for TcpListener {
     }
 }
 
-/// What the accept loop tells the supervisor.
+/// What the accept loop reports to the supervisor.
 #[derive(Debug)]
 pub enum Event {
     /// The loop of this generation accepts.
@@ -73,7 +73,7 @@ pub enum Event {
         /// The error.
         why: String,
     },
-    /// The loop has let go of its handle of the socket, as it was told to by the order of this number.
+    /// The loop has let go of its handle of the socket, as the order of this number asked.
     LetGo(u64),
     /// The loop or the whole generation ended without having been asked to.
     Ended {
@@ -89,7 +89,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_mi
 /// So many errors in a row without one success are no storm of resets any more.
 const MANY: u32 = 256;
 
-/// What the supervisor tells an accept loop.
+/// What the supervisor orders an accept loop to do.
 #[derive(Debug)]
 pub enum Order {
     /// Let go of the socket, say so with this number, and wait.

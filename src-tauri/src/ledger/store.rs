@@ -43,7 +43,7 @@ pub(super) fn used(db: &Connection) -> Result<u64, StoreError> {
 
 /// Removes what is older than `keep`, then the oldest of what is more than `size`; gives the space back.
 ///
-/// Single faults go before counts: the counts are small, and tell the same over a longer time.
+/// Single faults go before counts: the counts are small, and show the same over a longer time.
 pub(super) fn prune(db: &Connection, keep: Duration, size: u64, now_unix_ms: u64) -> Result<(), StoreError> {
     let oldest = now_unix_ms.saturating_sub(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX)).cast_signed();
     let mut removed = 0;

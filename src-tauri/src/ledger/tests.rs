@@ -249,7 +249,7 @@ fn only_two_damaged_files_are_kept() {
     assert_eq!(names(home.path()), [pair(1_700_000_002u64), pair(1_700_000_003)].concat());
 }
 
-/// What the system refuses is told, tried again, and over when the system lets us; what came meanwhile is written then.
+/// What the system refuses is reported, tried again, and over when the system lets us; what came meanwhile is written then.
 #[test]
 fn a_file_that_cannot_be_used_is_tried_again() {
     let kept = Kept::start(|file, _| std::fs::create_dir(file).unwrap());

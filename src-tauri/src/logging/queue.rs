@@ -60,7 +60,7 @@ pub(super) fn start(target: impl Write + Send + 'static, name: &str) -> io::Resu
 
 fn write(wanted: &Receiver<Word>, mut target: impl Write, lost: &AtomicU64) {
     while let Ok(Word::Line(line)) = wanted.recv() {
-        // There is nobody to tell of a log that cannot be written; the next line may find room.
+        // There is nobody to notify of a log that cannot be written; the next line may find room.
         target.write_all(&line).ok();
         let missing = lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    /// Takes nothing until it is told to.
+    /// Takes nothing until it is released.
     struct Gate(mpsc::Receiver<()>, Page);
 
     impl Write for Gate {

@@ -12,7 +12,7 @@ const PATTERNS: &[&str] = &[
     r#"((?:authorization|x-api-key|api-key|x-goog-api-key|cookie2?|x-[a-z-]*token)\\*["']?\s*[:=,]\s*b?\\*")[^"\r\n]*"#,
     // The same as `name: value` or `name=value`: anything may follow a blank, so the rest of the line goes.
     r#"((?:authorization|x-api-key|api-key|x-goog-api-key|cookie2?|x-[a-z-]*token)\\*["']?\s*[:=]\s*)[^\s"\\][^\r\n]*"#,
-    // Fields of OAuth answers and settings files.
+    // Fields of OAuth responses and settings files.
     r#"("(?:[a-z]+_?)?(?:token|api_?key|secret|password)\\*"\s*:\s*\\*")[^"\r\n]*"#,
     // Exported variables: ANTHROPIC_API_KEY=…
     r#"(\b[a-z0-9_]*(?:_api_key|_token|_secret|_password)=)[^\s]+"#,

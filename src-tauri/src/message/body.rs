@@ -91,7 +91,7 @@ impl Payload {
         held.into_iter().flatten().chain(streamed.into_iter().flatten())
     }
 
-    /// Where a streamed body will tell of its client's faults.
+    /// Where a streamed body will report its client's faults.
     pub(crate) fn client_fault(&self) -> ClientFault {
         match self {
             Self::Stream(streamed) => streamed.fault.clone(),

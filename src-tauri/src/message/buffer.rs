@@ -10,7 +10,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
-/// Frames that wait to be passed on.
+/// Frames that wait to be forwarded.
 #[derive(Default)]
 pub(crate) struct Buffer {
     memory: VecDeque<Bytes>,
@@ -66,7 +66,7 @@ impl Buffer {
 
     /// Adds a frame. What memory may not hold goes to the file.
     ///
-    /// Written in place: it goes to the system's cache, and only answers of many megabytes come here.
+    /// Written in place: it goes to the system's cache, and only responses of many megabytes come here.
     ///
     /// # Errors
     /// When the file cannot be made or written, or may not grow; the frame is kept in memory all the same.
@@ -168,7 +168,7 @@ mod tests {
         all
     }
 
-    /// A full disk: the response is passed on from here, and nothing of it may be missing or out of place.
+    /// A full disk: the response is forwarded from here, and nothing of it may be missing or out of place.
     #[test]
     fn order_survives_a_file_that_takes_no_more() {
         let held = HeldBytes::default();
@@ -187,7 +187,7 @@ mod tests {
         assert!(buffer.is_empty() && held.now() == 0);
     }
 
-    /// What cannot be read back is told, and not left out.
+    /// What cannot be read back is reported, and not left out.
     #[test]
     fn a_file_that_cannot_be_read_ends_the_answer() {
         let mut buffer = Buffer::default();

@@ -1,4 +1,4 @@
-//! What goes wrong on the client's side of a body. Names only; what the client is told, `exchange` says.
+//! What goes wrong on the client's side of a body. Names only; what the client gets, `exchange` says.
 
 use super::outgoing::BoxError;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -18,7 +18,7 @@ impl Failure {
     }
 }
 
-/// The reason behind all that a library says around it.
+/// The innermost reason, without what a library says around it.
 pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut inner = error;
     while let Some(source) = inner.source() {

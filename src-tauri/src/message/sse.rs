@@ -2,7 +2,7 @@
 //!
 //! The format is the WHATWG HTML standard's, section 9.2.6: fields by line, events by blank line, lines ended by LF, CR LF
 //! or CR. Before the commit point whole events are read, because their content decides; after it only how an event
-//! begins, which tells the last one.
+//! begins, which shows the last one.
 
 mod kind;
 
@@ -60,7 +60,7 @@ impl Scanner {
         }
     }
 
-    /// From now on only the response's end matters. `whole`: it can be told only by reading events whole (Gemini).
+    /// From now on only the response's end matters. `whole`: it is seen only by reading events whole (Gemini).
     pub fn glance(&mut self, whole: bool) {
         self.glancing = true;
         if !whole {
@@ -88,7 +88,7 @@ impl Scanner {
         self.promised
     }
 
-    /// Reads a chunk; `seen` is told the kind of each event that ends in it.
+    /// Reads a chunk; `seen` gets the kind of each event that ends in it.
     pub fn feed(&mut self, mut chunk: &[u8], mut seen: impl FnMut(Kind)) {
         while !chunk.is_empty() {
             if std::mem::take(&mut self.after_cr) && chunk[0] == b'\n' {

@@ -1,4 +1,4 @@
-//! Whether this machine has slept, told by its clocks alone. Compares readings; waits for nothing.
+//! Whether this machine has slept, judged by its clocks alone. Compares readings; waits for nothing.
 //!
 //! `Instant` stops while Linux and macOS sleep, and goes on while Windows sleeps; the wall clock goes on everywhere. So a
 //! sleep shows as a wall clock that ran ahead, or as a reading that comes much later than it should.
@@ -35,7 +35,7 @@ impl Reading {
             return Some(NetworkWhy::Woke);
         }
         let running = later.running.saturating_duration_since(self.running);
-        // A wall clock that was set back tells nothing.
+        // A wall clock that was set back shows nothing.
         let wall = later.wall.duration_since(self.wall).unwrap_or(running);
         (running >= JUMP || wall.saturating_sub(running) >= JUMP).then_some(NetworkWhy::ClockJumped)
     }

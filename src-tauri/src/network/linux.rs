@@ -1,4 +1,4 @@
-//! Linux: netlink tells of links, addresses and routes, a cancelled timer and logind of sleep. Only asks and listens.
+//! Linux: netlink reports links, addresses and routes, a cancelled timer and logind of sleep. Only asks and listens.
 
 mod logind;
 mod netlink;
@@ -16,12 +16,12 @@ use rustix::{
 use std::{io, net::IpAddr, time::Duration};
 use tokio::sync::mpsc;
 
-/// Clocks that are read one after the other tell of one moment when nothing came between; on a busy machine it may take
+/// Clocks that are read one after the other show one moment when nothing came between; on a busy machine it may take
 /// more than one try.
 const TRIES: u32 = 3;
 const AT_ONCE: Duration = Duration::from_millis(50);
 
-/// Netlink tells of routes too.
+/// Netlink reports routes too.
 pub(super) const EVENTS_SHOW_ROUTES: bool = true;
 
 /// Sends a hint whenever links, addresses, routes or routing rules may have changed.
@@ -38,7 +38,7 @@ pub(super) async fn resumes(hints: mpsc::Sender<Hint>) -> io::Result<()> {
     tokio::join!(wake::listen(hints.clone()), bus).0
 }
 
-/// Routes and addresses as the kernel tells them; in a sandbox without netlink, what a socket tells.
+/// Routes and addresses as the kernel reports them; in a sandbox without netlink, what a socket shows.
 pub(super) async fn picture() -> io::Result<Picture> {
     match netlink::picture().await {
         // Only where it never works: two kinds of picture by turns would be a change each time.

@@ -1,4 +1,4 @@
-//! What is told of this machine's network: which one it is, and why it counts as another one. Data only.
+//! What is reported of this machine's network: which one it is, and why it counts as another one. Data only.
 
 use serde::{Deserialize, Serialize};
 

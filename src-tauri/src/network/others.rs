@@ -1,4 +1,4 @@
-//! Windows, macOS and the BSDs: the system tells of interfaces and addresses, and a socket of the way out. Windows tells
+//! Windows, macOS and the BSDs: the system reports interfaces and addresses, and a socket of the way out. Windows tells
 //! that it has resumed; elsewhere sleep shows in the clocks alone. A change of routes shows in the next picture.
 
 use super::{
@@ -39,7 +39,7 @@ pub(super) async fn resumes(hints: mpsc::Sender<Hint>) -> io::Result<()> {
     Ok(())
 }
 
-/// Nothing here tells of a resume without a run loop of Apple's and code of our own in C.
+/// Nothing here reports a resume without a run loop of Apple's and code of our own in C.
 #[cfg(not(windows))]
 pub(super) async fn resumes(_: mpsc::Sender<Hint>) -> io::Result<()> {
     std::future::ready(Ok(())).await

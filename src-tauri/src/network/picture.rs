@@ -76,7 +76,7 @@ pub(super) fn own_address(outside: IpAddr) -> io::Result<Option<IpAddr>> {
     let socket = match UdpSocket::bind((any, 0)) {
         Ok(socket) => socket,
         Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable || no_such_family(&e) => return Ok(None),
-        // Out of files, say: that tells nothing of the network.
+        // Out of files, say: that says nothing about the network.
         Err(e) => return Err(e),
     };
     // Port 9 is discard (RFC 863).

@@ -15,7 +15,7 @@ pub(super) enum Hint {
     Resumed,
 }
 
-/// For the log: a source that ends costs nothing but what it would have told.
+/// For the log: a source that ends costs nothing but what it would have reported.
 pub(super) fn note(what: &str, ended: io::Result<()>) {
     match ended {
         Ok(()) => tracing::debug!("this system does not tell of changes: {what}"),

@@ -1,4 +1,4 @@
-//! The watch on a machine that a test makes up: what is told, when, and how often. Time is paused; no socket is used.
+//! The watch on a machine that a test makes up: what is reported, when, and how often. Time is paused; no socket is used.
 
 use super::news::{NetworkNews, NetworkWhy};
 use super::{Ended, Hint, Machine, POLL, SECOND, Watch, clocks::Reading, picture::Picture, picture::Way};
@@ -71,7 +71,7 @@ struct Watching {
     _watch: JoinSet<()>,
 }
 
-/// A watch that has told what it knows at its start.
+/// A watch that has reported what it knows at its start.
 async fn watching(polling: bool) -> Watching {
     let machine = Made::new();
     let (hints, hinted) = mpsc::channel(4);
@@ -183,7 +183,7 @@ async fn one_sleep_is_told_once_whoever_tells_of_it() {
     // logind alone, where the clocks show nothing.
     watching.hint(Hint::Resumed).await;
     assert_eq!(watching.next().await, changed(NetworkWhy::Woke, 1));
-    // The network settles after the sleep: that is a change of its own, and told by the picture that a sleep asks for.
+    // The network settles after the sleep: that is a change of its own, and reported by the picture that a sleep asks for.
     watching.machine.set(|s| s.gateway = 7);
     assert_eq!(watching.next().await, changed(NetworkWhy::Routes, 7));
 }

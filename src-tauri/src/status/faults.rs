@@ -132,7 +132,7 @@ impl Cause {
         }
     }
 
-    /// Whose fault it is, as far as can be told from here.
+    /// Whose fault it is, as far as can be seen from here.
     pub fn whose(self) -> Whose {
         match self {
             Self::Dns | Self::Connect | Self::Tls | Self::WriteStalled | Self::CircuitOpen => Whose::Network,

@@ -8,7 +8,7 @@ use crate::{
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::watch;
 
-/// Runs the supervisor. One that panics, or returns without having been told to, leaves the picture of a broken engine.
+/// Runs the supervisor. One that panics, or returns without having been asked to, leaves the status of a broken engine.
 pub(super) fn guard(health: &Tracker, publish: &watch::Sender<Status>, supervisor: impl FnOnce()) {
     let panicked = catch_unwind(AssertUnwindSafe(supervisor)).is_err();
     if !panicked && publish.borrow().phase == Phase::Stopped {

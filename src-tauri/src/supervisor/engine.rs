@@ -1,4 +1,4 @@
-//! A running engine as its program holds it: started, asked, told to stop. What it does, its supervisor's loop decides.
+//! A running engine as its program holds it: started, asked, stopped. What it does, its supervisor's loop decides.
 
 use super::{backstop, hooks::TestHooks, options::EngineOptions, platform, run, socket, start_error::StartError};
 use crate::{
@@ -142,7 +142,7 @@ impl Engine {
         self.address
     }
 
-    /// The picture, and its changes.
+    /// The status, and its changes.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
@@ -162,12 +162,12 @@ impl Engine {
         self.traffic.clone()
     }
 
-    /// Bytes held now: of requests for replay, of answers until they are let go.
+    /// Bytes held now: of requests for replay, of responses until they are let go.
     pub fn held_bytes(&self) -> u64 {
         self.held.now()
     }
 
-    /// Treats the network as changed from now on, as after sleep: for whoever knows what the system did not tell us.
+    /// Treats the network as changed from now on, as after sleep: for whoever knows what the system did not report.
     pub fn network_changed(&self) {
         // Full: one that waits does the same. Closed: the engine is ending.
         self.network.try_send(NetworkNews::Changed { why: NetworkWhy::Reported, fingerprint: None }).ok();

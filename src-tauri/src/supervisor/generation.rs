@@ -74,7 +74,7 @@ impl Generation {
         now.duration_since(self.asked_at)
     }
 
-    /// Tells the accept loop what to do with its socket; whether there is one that may hear of it.
+    /// Orders what the accept loop does with its socket; whether there is one that may hear of it.
     pub(super) fn tell(&self, order: Order) -> bool {
         self.orders.try_send(order).is_ok()
     }
@@ -163,7 +163,7 @@ fn live(
                 () = proxy.drained() => {}
                 _ = timeout(drain, mode.wait_for(|m| *m == Mode::Closing)) => {}
             }
-            // Told to close, or out of time: idle connections get their farewell before anything is cut.
+            // Asked to close, or out of time: idle connections get their farewell before anything is cut.
             closing.send_replace(Mode::Closing);
             if timeout(farewell, proxy.drained()).await.is_err() {
                 tracing::warn!(generation = number, "the drain's limit is over; what is left is cut");

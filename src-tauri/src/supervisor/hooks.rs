@@ -12,13 +12,13 @@ pub(super) type EachTurn = Arc<dyn Fn() + Send + Sync>;
 pub struct TestHooks {
     /// Stands between the socket and the accept loop.
     pub adopt: Option<Adopt>,
-    /// Tells of changes of the network in this machine's place; one that never speaks keeps the real ones out.
+    /// Reports changes of the network in this machine's place; one that never speaks keeps the real ones out.
     pub network: Option<NetworkSource>,
     /// Called by the supervisor at every turn of its loop: one that panics is a supervisor that does.
     pub each_turn: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-/// What tells of changes of the network: runs beside the supervisor's loop, and may end when it has nothing to tell.
+/// What reports changes of the network: runs beside the supervisor's loop, and may end when it has nothing to report.
 pub type NetworkSource = Arc<dyn Fn(mpsc::Sender<NetworkNews>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl std::fmt::Debug for TestHooks {

@@ -114,7 +114,7 @@ impl EngineOptions {
     }
 }
 
-/// A certificate file that cannot be read is told in words alone: then it is asked whether anything can be read right now.
+/// A certificate file that cannot be read is reported in words alone: then it is asked whether anything can be read right now.
 fn refused_or_unread(error: &config::Error) -> ReloadError {
     let short = match error {
         config::Error::Unreadable { why, .. } => is_shortage(why),

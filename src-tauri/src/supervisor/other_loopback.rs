@@ -26,7 +26,7 @@ impl OtherLoopback {
         Self { address: other(served), held: None, served }
     }
 
-    /// Holds the other address, unless that is done. Who has it instead is told, and that it is ours again.
+    /// Holds the other address, unless that is done. Reports who has it instead, and that it is ours again.
     pub(super) fn hold(&mut self, health: &Tracker) {
         let (Some(address), None) = (self.address, &self.held) else { return };
         match bind(address) {
@@ -71,7 +71,7 @@ fn other(served: SocketAddr) -> Option<SocketAddr> {
 
 /// Without SO_REUSEADDR: with it, others that set it could bind the same and listen (Linux), as nobody listens here. So
 /// nobody shares the port; on Windows other users cannot by default. No connection is accepted here, so that none is left
-/// behind that would keep a later bind out.
+/// after that would keep a later bind out.
 fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&address.into())?;

@@ -30,7 +30,7 @@ pub(super) enum Answer {
     CouldNotAsk(io::Error),
 }
 
-/// Asks `/livez`. Also tells how long it took.
+/// Asks `/livez`. Also says how long it took.
 pub(super) async fn probe(config: &Config, address: SocketAddr) -> (Answer, Duration) {
     let began = Instant::now();
     let asked = timeout(config.watch.probe_timeout, ask(reachable(address))).await;

@@ -162,7 +162,7 @@ fn heard(listens: io::Result<bool>) -> Listening {
     }
 }
 
-/// Tells that another address than the configured one is served, and who holds that.
+/// Reports that another address than the configured one is served, and who holds that.
 fn elsewhere(health: &Tracker, wanted: SocketAddr, why: &io::Error, address: SocketAddr) {
     let reason = match why.kind() {
         io::ErrorKind::AddrInUse => format!("is taken by {}", instance::holder_of(wanted)),

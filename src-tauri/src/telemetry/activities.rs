@@ -63,7 +63,7 @@ impl Activities {
         let mut marks = HashMap::with_capacity(entries.len());
         let mut changed = Vec::new();
         for entry in entries {
-            // Read before the picture is taken: what changes between the two is told once more.
+            // Read before the picture is taken: what changes between the two is reported once more.
             let mark = entry.mark();
             if seen.0.get(&entry.id()) != Some(&mark) {
                 changed.push(entry.picture());

@@ -26,7 +26,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Puts the numbers of this moment into the picture.
+    /// Puts the numbers of this moment into the status.
     pub fn fill(&self, listener: &mut Listener) {
         listener.accepted = self.accepted();
         listener.accept_errors = self.errors.load(Relaxed);

@@ -1,4 +1,4 @@
-//! One request as it is counted and shown: begun with its head, told what becomes of it, ended when it is dropped.
+//! One request as it is counted and shown: begun with its head, updated with what becomes of it, ended when it is dropped.
 
 use super::{
     trace::Trace,

@@ -4,7 +4,7 @@
 use super::{Faults, Level, verdict};
 use crate::status::{Phase, Status};
 
-/// What the icon tells. Each has a shape of its own, so that nobody needs to see colours.
+/// What the icon shows. Each has a shape of its own, so that nobody needs to see colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Icon {
     /// The engine is coming up.

@@ -1,15 +1,15 @@
-//! When the user is told without having looked: when agents cannot work for a while, and when they can again. Values
+//! When the user is notified without having looked: when agents cannot work for a while, and when they can again. Values
 //! only; whoever shows them asks whether the user wants them.
 
 use super::{Level, verdict};
 use crate::status::{Phase, Status};
 
-/// Milliseconds that it must be broken before anybody is told: most of it is repaired sooner.
+/// Milliseconds that it must be broken before anybody is notified: most of it is repaired sooner.
 const BROKEN_FOR: u64 = 3_000;
-/// Milliseconds that it must work again before anybody is told, so that a flapping network tells twice and not twenty times.
+/// Milliseconds that it must work again before anybody is notified: a flapping network notifies twice and not twenty times.
 const WORKING_FOR: u64 = 5_000;
 
-/// What is told.
+/// What is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// A few words.
@@ -18,11 +18,11 @@ pub struct Notice {
     pub text: String,
 }
 
-/// What was told, and what may have to be told soon.
+/// What was shown, and what may have to be shown soon.
 #[derive(Clone, Debug, Default)]
 pub struct Notices {
     told_broken: bool,
-    /// Since when it has been other than what was told.
+    /// Since when it has been other than what was shown.
     other_since: Option<u64>,
 }
 

@@ -107,7 +107,7 @@ fn a_missed_probe_is_worse_the_second_time() {
     }
 }
 
-/// The age is that of the last answer, however often Leeward could not ask since.
+/// The age is that of the last response, however often Leeward could not ask since.
 #[test]
 fn a_check_that_could_not_be_made_is_told_as_such() {
     for (misses, unasked, level, text) in [

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One scratch folder and what apt is told about it.
+/// One scratch folder and what apt is given for it.
 pub(super) struct Apt {
     state: PathBuf,
     options: Vec<String>,

@@ -122,7 +122,7 @@ fn told(entry: Entry, ours: &Path, place: String) -> Autostart {
     }
 }
 
-/// What is to be started: an AppImage mounts itself elsewhere each time, and tells where it is.
+/// What is to be started: an AppImage mounts itself elsewhere each time, and says where it is.
 fn program() -> io::Result<PathBuf> {
     match environment("APPIMAGE").filter(|path| !path.is_empty()) {
         Some(image) => Ok(image.into()),

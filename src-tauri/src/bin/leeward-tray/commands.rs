@@ -1,5 +1,5 @@
 //! What the panel may ask. The engine decides: restart and status go through its channels, so that they work whatever
-//! its listener does; the rest is asked of its own paths, where a browser asks too, so that both are told the same.
+//! its listener does; the rest is asked of its own paths, where a browser asks too, so that both get the same.
 
 use leeward::{
     control::{Command, Commands, Restarted},
@@ -52,7 +52,7 @@ impl From<ClientError> for Refusal {
     }
 }
 
-/// The picture the panel starts with; later ones come as `status` events.
+/// The status the panel starts with; later ones come as `status` events.
 #[tauri::command]
 pub(crate) async fn status(client: State<'_, Client>, picture: State<'_, watch::Receiver<Status>>) -> Result<Value, Refusal> {
     match client.get("/_leeward/v1/status", STATUS_LIMIT).await {
@@ -112,7 +112,7 @@ pub(crate) async fn config_check(client: State<'_, Client>, set: Map<String, Val
     post(&client, "config/check", &json!({ "set": set })).await
 }
 
-/// Saves changes to the config, all or none; they are in force with the answer.
+/// Saves changes to the config, all or none; they are in force with the response.
 #[tauri::command]
 pub(crate) async fn config_set(client: State<'_, Client>, set: Map<String, Value>) -> Result<Value, Refusal> {
     post(&client, "config", &json!({ "set": set })).await

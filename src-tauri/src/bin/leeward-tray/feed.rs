@@ -1,4 +1,4 @@
-//! What changes, told to the panel as events for as long as its window is there. Without a window nothing is looked at.
+//! What changes, sent to the panel as events for as long as its window is there. Without a window nothing is looked at.
 
 use crate::state::PANEL;
 use leeward::{
@@ -18,7 +18,7 @@ const COUNTERS: u32 = 4;
 /// What is not answered within this is asked for again at the next turn.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Tells until the window is closed.
+/// Sends until the window is closed.
 pub(crate) async fn tell(app: AppHandle, client: Client, traffic: Arc<Traffic>, closed: CancellationToken) {
     closed.run_until_cancelled(tell_all(&app, &client, &traffic)).await;
 }
@@ -43,7 +43,7 @@ async fn tell_all(app: &AppHandle, client: &Client, traffic: &Traffic) {
 }
 
 async fn tell_if_new(app: &AppHandle, client: &Client, name: &str, last: &mut Value) {
-    // Where the engine does not answer, `paint` tells the status that says so.
+    // Where the engine does not answer, `paint` sends the status that says so.
     if let Ok(now) = client.get(&format!("/_leeward/v1/{name}"), LIMIT).await
         && now != *last
     {

@@ -43,7 +43,7 @@ pub(crate) struct Agent {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     path: Option<PathBuf>,
-    /// As it tells.
+    /// As it reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     version: Option<String>,
@@ -67,7 +67,7 @@ pub(crate) struct Launched {
     terminal: String,
 }
 
-/// The agents that Leeward knows, found ones first, with the versions they tell.
+/// The agents that Leeward knows, found ones first, with the versions they report.
 #[tauri::command]
 pub(crate) async fn agents() -> Result<Vec<Agent>, Refusal> {
     let mut asked = JoinSet::new();

@@ -1,4 +1,4 @@
-//! The tray: the engine inside a program without a window. Paints the status, passes commands on, decides nothing.
+//! The tray: the engine inside a program without a window. Paints the status, forwards commands, decides nothing.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 mod args;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(told) => {
-            // Help and version are told the same way and are no error.
+            // Help and version are printed the same way and are no error.
             told.print().ok();
             return if told.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
         }
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn tell(sentence: &str) {
     writeln!(std::io::stderr(), "leeward-tray: {}", leeward::escape::lines(sentence)).ok();
     if !std::io::stderr().is_terminal() {
-        // Without a desktop there is nobody to tell.
+        // Without a desktop there is nobody to notify.
         notify_rust::Notification::new().summary("Leeward could not start").body(sentence).show().ok();
     }
 }

@@ -32,7 +32,7 @@ impl Line {
     }
 
     /// Whether a plain line can be chosen, or a switch is on. A desktop turns its switch when it is chosen, and what was
-    /// asked for may not have worked: so that is always told.
+    /// asked for may not have worked: so that is always shown.
     fn mark(&self, state: bool) -> tauri::Result<()> {
         match self {
             Self::Plain(item) => item.set_enabled(state),
@@ -42,7 +42,7 @@ impl Line {
 }
 
 impl Painting {
-    /// Puts the icon up. `chosen` is told the name of a line.
+    /// Puts the icon up. `chosen` gets the name of a line.
     pub(crate) fn begin(
         app: &AppHandle,
         tray: Tray,

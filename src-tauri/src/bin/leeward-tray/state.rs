@@ -14,7 +14,7 @@ pub(crate) struct Wanted {
     pub(crate) autostart: Option<bool>,
 }
 
-/// Tells the painting what the user has asked for.
+/// Shows the painter what the user has asked for.
 #[derive(Debug)]
 pub(crate) struct Wants(watch::Sender<Wanted>);
 

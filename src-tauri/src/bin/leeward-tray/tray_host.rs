@@ -1,4 +1,4 @@
-//! Whether this desktop shows tray icons at all. Plain GNOME does not: then the icon is nowhere, and nobody is told.
+//! Whether this desktop shows tray icons at all. Plain GNOME does not: then the icon is nowhere, and nobody is notified.
 
 #[cfg(target_os = "linux")]
 use std::time::Duration;

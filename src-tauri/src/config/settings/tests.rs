@@ -94,7 +94,7 @@ fn secrets_never_leave() {
         assert_eq!(complaints[0].key, key);
         assert!(!complaints[0].message.contains("4711"), "{complaints:?}");
     }
-    // A broken file is told of without what stands in it.
+    // A broken file is reported without what stands in it.
     fs::write(home.file(), "client_token = 'hush-1-of-the-tests'\nlog = 'hush=loud'\n[retry]\ntotal = 'soon'\n").unwrap();
     let running = Config::under(Home::new("client_token = 'hush-3-of-the-tests'").0.path()).unwrap();
     let view = settings.view(&running).unwrap();

@@ -83,7 +83,7 @@ impl AsyncWrite for ClientIo {
         flushed
     }
 
-    /// Closes so that the client can read everything: answer, grace, FIN, linger. Unread input would make it an RST.
+    /// Closes so that the client can read everything: response, grace, FIN, linger. Unread input would make it an RST.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         // A farewell is part of the last message: cut short, the client would wait for a FIN that never comes.

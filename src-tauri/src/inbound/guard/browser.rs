@@ -1,7 +1,7 @@
-//! What a browser sends, told from what programs send. Pure.
+//! What a browser sends, told apart from what programs send. Pure.
 //!
 //! The panel's token lives in its origin, which every path of ours shares. So nothing that an upstream says may be rendered
-//! there, run there, or become its service worker: what a browser asks of an upstream's path is not passed on.
+//! there, run there, or become its service worker: what a browser asks of an upstream's path is not forwarded.
 //!
 //! Programs do not send `Sec-Fetch-Site`; Node's fetch sends `Sec-Fetch-Mode: cors` alone. Pages cannot leave it out. Browsers
 //! from before 2023 do not send it: their navigations are known by what they accept.
@@ -45,7 +45,7 @@ pub(super) fn sender(method: &Method, path: &str, headers: &HeaderMap) -> Sender
     }
 }
 
-/// Whether a browser tells how the page behind a request relates to us.
+/// Whether a browser says how the page that made a request relates to us.
 pub(super) fn names_its_site(headers: &HeaderMap) -> bool {
     headers.contains_key(SITE)
 }

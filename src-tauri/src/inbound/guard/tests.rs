@@ -37,7 +37,7 @@ fn hosts_are_loopback_names_with_any_port_and_those_that_are_allowed() {
         "llm.example.com:8443",
         "[fd00::7]:1",
     ] {
-        assert_eq!(verdict(&config, "/v1/messages", &[("host", good)]), Ok(Admitted::Request), "{good}");
+        assert_eq!(verdict(&config, "/v1/messages", &[("host", good)]), Ok(Admitted::Upstream), "{good}");
     }
     for bad in [
         "evil.example:8787",
@@ -70,7 +70,7 @@ fn probes_are_answered_by_any_name_and_without_a_token() {
     let config = config("listen = '0.0.0.0:8787'\nclient_token = 'a-secret-of-tests'");
     for host in ["10.77.0.2:8787", "pod-7.cluster:8787", "localhost:8787", "", "not a host"] {
         for path in ["/livez", "/readyz", "/readyz?verbose"] {
-            assert_eq!(verdict(&config, path, &[("host", host)]), Ok(Admitted::Request), "{host} {path}");
+            assert_eq!(verdict(&config, path, &[("host", host)]), Ok(Admitted::Own), "{host} {path}");
         }
         for path in ["/livez/", "/@openai/livez", "/health", "/stats", "/metrics", "/v1/models"] {
             assert!(verdict(&config, path, &[("host", host)]).is_err(), "{host} {path}");
@@ -86,6 +86,20 @@ fn probes_are_answered_by_any_name_and_without_a_token() {
 }
 
 #[test]
+fn own_paths_are_told_apart_from_an_upstreams() {
+    let config = config("");
+    let of = |path: &str| verdict(&config, path, &[("host", "localhost:8787")]);
+    for own in ["/livez", "/readyz", "/health", "/stats", "/metrics", "/_leeward/v1/restart", "/_leeward/ui/", "/_leeward/"] {
+        assert_eq!(of(own), Ok(Admitted::Own), "{own}");
+        assert_eq!(of(&format!("{own}?a=b")), Ok(Admitted::Own), "{own}");
+        assert_eq!(of(&format!("http://localhost:8787{own}")), Ok(Admitted::Own), "{own}");
+    }
+    for other in ["/healthy", "/health/", "/v1/health", "/@openai/livez", "/_leewardx", "/", "*", "/v1/messages", "/?/livez"] {
+        assert_eq!(of(other), Ok(Admitted::Upstream), "{other}");
+    }
+}
+
+#[test]
 fn web_pages_are_refused() {
     let config = config("");
     let host = ("host", "localhost:8787");
@@ -95,7 +109,7 @@ fn web_pages_are_refused() {
         }
     }
     let own = ("origin", "http://localhost:8787");
-    assert_eq!(verdict(&config, "/_leeward/v1/status", &[host, own]), Ok(Admitted::Request));
+    assert_eq!(verdict(&config, "/_leeward/v1/status", &[host, own]), Ok(Admitted::Own));
     assert_eq!(verdict(&config, "/v1/messages", &[host, own]), Err(Refusal::ForeignOrigin), "the panel asks no upstream");
     let twice = [host, own, ("origin", "https://evil.example")];
     assert_eq!(verdict(&config, "/_leeward/v1/status", &twice), Err(Refusal::ForeignOrigin));
@@ -109,7 +123,7 @@ fn web_pages_are_refused() {
 fn targets_are_ours_and_plain() {
     let config = config("");
     let host = [("host", "localhost:8787")];
-    assert_eq!(verdict(&config, "http://localhost:8787/v1/messages", &host), Ok(Admitted::Request));
+    assert_eq!(verdict(&config, "http://localhost:8787/v1/messages", &host), Ok(Admitted::Upstream));
     // As somebody's HTTP_PROXY, whose host is as foreign, or another server on this machine.
     for (target, host) in [
         ("http://example.com/", "localhost:8787"),
@@ -123,7 +137,7 @@ fn targets_are_ours_and_plain() {
         assert_eq!(verdict(&config, bad, &host), Err(Refusal::DotSegments), "{bad}");
     }
     for good in ["/a..b/c", "/v1/models/..hidden", "/a/...", "/?q=../x"] {
-        assert_eq!(verdict(&config, good, &host), Ok(Admitted::Request), "{good}");
+        assert_eq!(verdict(&config, good, &host), Ok(Admitted::Upstream), "{good}");
     }
 }
 
@@ -133,8 +147,8 @@ fn the_client_token_is_asked_for_when_set() {
     let host = ("host", "127.0.0.1:8787");
     assert_eq!(verdict(&config, "/", &[host]), Err(Refusal::Token));
     assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "wrong!")]), Err(Refusal::Token));
-    assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "a-secret-of-tests")]), Ok(Admitted::Request));
-    assert_eq!(verdict(&config, "/_leeward/v1/status", &[host]), Ok(Admitted::Request), "the control token is asked for there");
+    assert_eq!(verdict(&config, "/", &[host, ("x-leeward-token", "a-secret-of-tests")]), Ok(Admitted::Upstream));
+    assert_eq!(verdict(&config, "/_leeward/v1/status", &[host]), Ok(Admitted::Own), "the control token is asked for there");
     assert_eq!(verdict(&config, "/@a/_leeward/", &[host]), Err(Refusal::Token));
 }
 
@@ -144,7 +158,7 @@ fn upgrades_and_huge_bodies_are_refused() {
     let host = ("host", "127.0.0.1:8787");
     assert_eq!(verdict(&config, "/", &[host, ("upgrade", "websocket")]), Err(Refusal::Upgrade));
     assert_eq!(verdict(&config, "/", &[host, ("content-length", "1025")]), Err(Refusal::BodyTooLarge));
-    assert_eq!(verdict(&config, "/", &[host, ("content-length", "1024")]), Ok(Admitted::Request));
+    assert_eq!(verdict(&config, "/", &[host, ("content-length", "1024")]), Ok(Admitted::Upstream));
 }
 
 /// Every kind of path, with every kind of method, with everything a browser or a program says of itself.
@@ -153,7 +167,7 @@ fn what_a_browser_asks_of_an_upstream_never_reaches_it() {
     const OWN: &str = "http://localhost:8787";
     const FRIEND: &str = "vscode-webview://1a2b";
     let config = config("allowed_origins = ['vscode-webview://1a2b', 'http://localhost:3000']");
-    let (request, page) = (Ok(Admitted::Request), Ok(Admitted::Navigation));
+    let (request, own, page) = (Ok(Admitted::Upstream), Ok(Admitted::Own), Ok(Admitted::Navigation));
     let (browser, origin) = (Err(Refusal::FromBrowser), Err(Refusal::ForeignOrigin));
     const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.4 Safari/605.1.15";
     const HTML: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -161,34 +175,30 @@ fn what_a_browser_asks_of_an_upstream_never_reaches_it() {
     // path of the control API.
     type Row = (&'static str, &'static [(&'static str, &'static str)], [Result<Admitted, Refusal>; 3]);
     let rows: &[Row] = &[
-        ("a program", &[], [request, request, request]),
-        ("curl", &[("user-agent", "curl/8.9"), ("accept", "*/*")], [request, request, request]),
-        ("Node's fetch", &[("user-agent", "node"), ("accept", "*/*"), ("sec-fetch-mode", "cors")], [request, request, request]),
-        (
-            "the same after HTML",
-            &[("user-agent", "node"), ("accept", HTML), ("sec-fetch-mode", "cors")],
-            [request, request, request],
-        ),
+        ("a program", &[], [request, request, own]),
+        ("curl", &[("user-agent", "curl/8.9"), ("accept", "*/*")], [request, request, own]),
+        ("Node's fetch", &[("user-agent", "node"), ("accept", "*/*"), ("sec-fetch-mode", "cors")], [request, request, own]),
+        ("the same after HTML", &[("user-agent", "node"), ("accept", HTML), ("sec-fetch-mode", "cors")], [request, request, own]),
         (
             "Java, which accepts HTML",
             &[("user-agent", "Java/21"), ("accept", "text/html, image/gif, */*; q=.2")],
-            [request, request, request],
+            [request, request, own],
         ),
-        ("an IDE's own process", &[("user-agent", AGENT), ("accept", "application/json")], [request, request, request]),
+        ("an IDE's own process", &[("user-agent", AGENT), ("accept", "application/json")], [request, request, own]),
         (
             "an address typed",
             &[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", HTML)],
-            [page, browser, request],
+            [page, browser, own],
         ),
-        ("a link of another site", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], [page, browser, request]),
-        ("a frame", &[("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "iframe")], [page, browser, request]),
+        ("a link of another site", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], [page, browser, own]),
+        ("a frame", &[("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "iframe")], [page, browser, own]),
         (
             "an object",
             &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "object")],
-            [page, browser, request],
+            [page, browser, own],
         ),
-        ("HTML and no mode", &[("sec-fetch-site", "none"), ("accept", HTML)], [page, browser, request]),
-        ("a browser of 2022", &[("user-agent", AGENT), ("accept", HTML)], [page, browser, request]),
+        ("HTML and no mode", &[("sec-fetch-site", "none"), ("accept", HTML)], [page, browser, own]),
+        ("a browser of 2022", &[("user-agent", AGENT), ("accept", HTML)], [page, browser, own]),
         (
             "a form of another site",
             &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")],
@@ -202,30 +212,30 @@ fn what_a_browser_asks_of_an_upstream_never_reaches_it() {
         (
             "an image",
             &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
-            [browser, browser, request],
+            [browser, browser, own],
         ),
         (
             "a script",
             &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")],
-            [browser, browser, request],
+            [browser, browser, own],
         ),
         (
             "a script of the panel",
             &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")],
-            [browser, browser, request],
+            [browser, browser, own],
         ),
         (
             "a worker of the panel",
             &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "worker")],
-            [browser, browser, request],
+            [browser, browser, own],
         ),
-        ("a site alone", &[("sec-fetch-site", "none")], [browser, browser, request]),
-        ("an unknown site", &[("sec-fetch-site", "")], [browser, browser, request]),
-        ("a fetch of the panel", &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")], [browser, browser, request]),
+        ("a site alone", &[("sec-fetch-site", "none")], [browser, browser, own]),
+        ("an unknown site", &[("sec-fetch-site", "")], [browser, browser, own]),
+        ("a fetch of the panel", &[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")], [browser, browser, own]),
         (
             "the panel with its origin",
             &[("origin", OWN), ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")],
-            [origin, origin, request],
+            [origin, origin, own],
         ),
         (
             "a fetch of another site",
@@ -252,9 +262,9 @@ fn what_a_browser_asks_of_an_upstream_never_reaches_it() {
         (
             "a worker's script",
             &[("service-worker", "script"), ("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "serviceworker")],
-            [browser, browser, request],
+            [browser, browser, own],
         ),
-        ("the same of 2022", &[("service-worker", "script"), ("accept", "*/*")], [browser, browser, request]),
+        ("the same of 2022", &[("service-worker", "script"), ("accept", "*/*")], [browser, browser, own]),
         ("the same of a friend", &[("service-worker", "script"), ("origin", FRIEND)], [browser, browser, origin]),
     ];
     for (who, said, [read, written, control]) in rows {
@@ -281,7 +291,7 @@ fn what_a_browser_asks_of_an_upstream_never_reaches_it() {
         assert!(icon == page || (icon == browser && said[0].0 == "service-worker") || icon == origin, "{who}: {icon:?}");
         assert_eq!(of(Method::POST, "/favicon.ico"), *written, "{who} writes an icon");
         for path in ["/health", "/stats", "/metrics", "/livez", "/readyz"] {
-            let wanted = if headers.contains_key(ORIGIN) { origin } else { request };
+            let wanted = if headers.contains_key(ORIGIN) { origin } else { own };
             assert_eq!(of(Method::GET, path), wanted, "{who} at {path}");
         }
     }
@@ -293,5 +303,5 @@ fn a_page_that_is_allowed_needs_the_token_as_well() {
     let page = [("host", "localhost:8787"), ("origin", "http://localhost:3000"), ("sec-fetch-site", "same-site")];
     assert_eq!(verdict(&config, "/v1/messages", &page), Err(Refusal::Token));
     let with_token = [&page[..], &[("x-leeward-token", "a-secret-of-tests")]].concat();
-    assert_eq!(verdict(&config, "/v1/messages", &with_token), Ok(Admitted::Request));
+    assert_eq!(verdict(&config, "/v1/messages", &with_token), Ok(Admitted::Upstream));
 }

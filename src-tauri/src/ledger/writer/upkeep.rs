@@ -1,4 +1,4 @@
-//! The keeper's file: opened, given up, begun anew, pruned; and the day that it belongs to. Collects no fault.
+//! The writer's file: opened, given up, begun anew, pruned; and the day that it belongs to. Collects no fault.
 
 use super::Writer;
 use crate::{
@@ -104,7 +104,7 @@ impl Writer {
         }
     }
 
-    /// What earlier processes counted today; ours has written nothing before it is told for the first time.
+    /// What earlier processes counted today; ours has written nothing before it is notified for the first time.
     pub(super) fn tell_today(&mut self) {
         if let (false, Some(db)) = (self.told_today || self.day == 0, &self.db) {
             match read::faults_since(db, self.day) {

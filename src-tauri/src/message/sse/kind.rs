@@ -1,6 +1,6 @@
 //! What an event means for the commit window, over the dialects of all agents: by its name, else by its data. Pure.
 //!
-//! In doubt an event is content: then it is passed on at once, and what follows a cut is the client's to decide.
+//! In doubt an event is content: then it is forwarded at once, and what follows a cut is the client's to decide.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub enum Kind {
     Last,
 }
 
-/// Tells the kind from the event's name and as much of its data as was kept.
+/// Finds the kind from the event's name and as much of its data as was kept.
 pub(super) fn of(name: &[u8], data: &[u8]) -> Kind {
     match (name, data) {
         (b"", b"") => Kind::Ping, // comments only
@@ -27,7 +27,7 @@ pub(super) fn of(name: &[u8], data: &[u8]) -> Kind {
     }
 }
 
-/// As `of` for streams whose content is passed on already: tells the last event, and everything else is content.
+/// As `of` for streams whose content is forwarded already: finds the last event, and everything else is content.
 pub(super) fn glance(name: &[u8], data: &[u8]) -> Kind {
     let kind = match (name, data) {
         (b"", b"") => Kind::Ping,
@@ -53,7 +53,7 @@ fn of_type(name: &[u8], data: &[u8]) -> Kind {
     }
 }
 
-/// Events without a name: their data says it in `type`, or is a chunk of a chat completion, or of Gemini's answer.
+/// Events without a name: their data says it in `type`, or is a chunk of a chat completion, or of Gemini's response.
 fn of_data(data: &[u8]) -> Kind {
     let Some(value) = parsed(data) else { return of_beginning(data) };
     if let Some(kind) = value["type"].as_str() {

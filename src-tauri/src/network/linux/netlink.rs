@@ -182,7 +182,7 @@ impl Asking {
                 // An interface of a kind that the parser does not know is none of those that matter.
                 let Ok(message) = message else { continue };
                 if message.header.sequence_number != self.sequence {
-                    continue; // the end of an answer that was given up
+                    continue; // the end of a response that was given up
                 }
                 match message.payload {
                     NetlinkPayload::Done(_) => return Ok(answers),

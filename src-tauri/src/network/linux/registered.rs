@@ -6,7 +6,7 @@ use std::{
 };
 use tokio::io::unix::AsyncFd;
 
-/// Makes the runtime tell when `source` can be read.
+/// Makes the runtime report when `source` can be read.
 #[expect(
     deprecated,
     reason = "its successor is unsafe for the sake of descriptors that are not the source's own; `AsFd` says they are"

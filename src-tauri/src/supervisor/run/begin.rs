@@ -46,7 +46,7 @@ pub(in crate::supervisor) struct Parts {
     pub(in crate::supervisor) commanded: mpsc::Receiver<Command>,
     pub(in crate::supervisor) network: watch::Sender<Network>,
     pub(in crate::supervisor) news: mpsc::Receiver<NetworkNews>,
-    /// Tells of changes of the network.
+    /// Reports changes of the network.
     pub(in crate::supervisor) source: Source,
     pub(in crate::supervisor) ledger: Ledger,
     pub(in crate::supervisor) adopt: Adopt,

@@ -1,4 +1,4 @@
-//! The picture that others see, and the orderly end: both only tell what the loop has decided.
+//! The status that others see, and the orderly end: both only report what the loop has decided.
 
 use super::state::{Run, Tick};
 use crate::{

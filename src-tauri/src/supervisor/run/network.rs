@@ -1,4 +1,4 @@
-//! What the loop knows of this machine's network, and whom it tells. Data; `network_changed` acts.
+//! What the loop knows of this machine's network, and whom it notifies. Data; `network_changed` acts.
 
 use crate::{
     network::{Network, NetworkNews},
@@ -7,15 +7,15 @@ use crate::{
 use std::pin::Pin;
 use tokio::sync::{mpsc, watch};
 
-/// What tells of changes of the network.
+/// What reports changes of the network.
 pub(in crate::supervisor) type Source = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What tells, who is told, and what was.
+/// What reports, who is notified, and of what.
 pub(super) struct NetworkWatch {
-    /// Tells of changes, from the loop's beginning on.
+    /// Reports changes, from the loop's beginning on.
     pub(super) source: Option<Source>,
     pub(super) news: mpsc::Receiver<NetworkNews>,
-    /// Tells the generations.
+    /// Notifies the generations.
     pub(super) tell: watch::Sender<Network>,
     /// The changes so far, as others see them.
     pub(super) changes: status::Network,

@@ -1,11 +1,11 @@
-//! Changes of this machine's network in the loop: passed on to the generations, and shown. Watches nothing itself.
+//! Changes of this machine's network in the loop: forwarded to the generations, and shown. Watches nothing itself.
 
 use super::state::Run;
 use crate::{health::unix_ms, network::NetworkNews, status};
 use tokio::{task::JoinError, time::Instant};
 
 impl Run {
-    /// Another network, or the same one after sleep: everybody who holds connections is told, and the probe asks at once.
+    /// Another network, or the same one after sleep: everybody who holds connections is notified, and the probe asks at once.
     pub(super) fn network_changed(&mut self, news: NetworkNews) {
         let (why, fingerprint) = match news {
             NetworkNews::Known { fingerprint } => {

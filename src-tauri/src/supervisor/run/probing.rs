@@ -1,4 +1,4 @@
-//! The self-probe in the loop: made in its turn, and what came of it is told.
+//! The self-probe in the loop: made in its turn, and what came of it is reported.
 
 use super::state::{Run, Tick};
 use crate::{

@@ -92,7 +92,7 @@ impl Run {
         reloaded
     }
 
-    /// Tells of secrets in the config that others can read, until they cannot.
+    /// Warns of secrets in the config that others can read, until they cannot.
     pub(super) fn tell_exposed(&self) {
         match config::exposed(&self.config) {
             Some(sentence) => self.shared.health.set(Code::ConfigExposed, None, sentence),

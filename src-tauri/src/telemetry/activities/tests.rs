@@ -1,4 +1,4 @@
-//! The registry: what it shows of a request's life, what it forgets, what an observer is told.
+//! The registry: what it shows of a request's life, what it forgets, what an observer gets.
 
 use super::Seen;
 use crate::{

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file's name, as the plugin is told.
+/// The file's name, as the plugin gets it.
 pub(super) const NAME: &str = "leeward-tray";
 const GROUP: &str = "[Desktop Entry]";
 

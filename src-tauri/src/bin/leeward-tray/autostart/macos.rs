@@ -1,5 +1,5 @@
 //! macOS half of autostart. The plugin's launch agent (launchd.plist(5)) gets the escapes of its format; the system's list of
-//! login items can switch it off, which launchd tells.
+//! login items can switch it off, which launchd reports.
 
 use super::entry::{Entry, HIDDEN};
 use leeward::instance::write_atomically;
@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-/// The file's name and the agent's label, as the plugin is told.
+/// The file's name and the agent's label, as the plugin gets it.
 pub(super) const NAME: &str = "app.leeward";
 
 pub(super) fn place() -> io::Result<PathBuf> {

@@ -15,7 +15,7 @@ const VALUES: Values<'_> = Values {
     approved: r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run",
     name: NAME,
 };
-/// The value's name, as the plugin is told.
+/// The value's name, as the plugin gets it.
 pub(super) const NAME: &str = "Leeward";
 const ON: [u8; 12] = [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// ERROR_FILE_NOT_FOUND as an HRESULT.

@@ -99,7 +99,7 @@ fn the_plugin_still_has_to_be_mended() {
 #[test]
 fn a_shell_reads_the_same_path() {
     for path in PATHS.into_iter().filter(|path| !path.contains('%')) {
-        // What the file's own escapes leave behind.
+        // What the file's own escapes leave.
         let exec = quoted(path).replace("\\\\", "\\");
         let said = std::process::Command::new("sh").args(["-c", &format!("printf %s {exec}")]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&said.stdout), path);
