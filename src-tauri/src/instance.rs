@@ -12,6 +12,7 @@ mod handover;
 mod holder;
 mod holders;
 mod holding;
+mod hung;
 mod keep;
 mod lock;
 mod private;

@@ -11,7 +11,7 @@ mod power;
 mod socket;
 
 pub use access::{access_list, create_dir, create_file, own_sid};
-pub use owner::{TcpSocket, User, tcp_sockets, user_of};
+pub use owner::{TcpSocket, User, end_process, tcp_sockets, user_of};
 pub use power::{Resumes, on_resume};
 pub use socket::{Ticket, has_backlog, is_listening, share, take};
 

@@ -1,6 +1,6 @@
 //! What Windows says of all TCP sockets, and of the user that a process runs as.
 
-use crate::access::sid_of;
+use crate::access::{own_sid, sid_of};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -12,7 +12,7 @@ use windows_sys::Win32::{
         GetExtendedTcpTable, MIB_TCP_STATE_LISTEN, MIB_TCP6ROW_OWNER_PID, MIB_TCPROW_OWNER_PID, TCP_TABLE_OWNER_PID_ALL,
     },
     Networking::WinSock::{AF_INET, AF_INET6},
-    System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION},
+    System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE, TerminateProcess},
 };
 
 /// A row of the table in words of 32 bits. Addresses and ports are in the network's order.
@@ -66,6 +66,27 @@ pub fn user_of(pid: u32) -> io::Result<User> {
     // SAFETY: it is a process's, and open.
     let sid = unsafe { sid_of(process.as_raw_handle()) }?;
     Ok(User { sid, process })
+}
+
+/// Ends the process `pid` at once, if it is of our own user.
+///
+/// # Errors
+/// What the system says; `PermissionDenied` for another user's process.
+pub fn end_process(pid: u32) -> io::Result<()> {
+    // As long as its process is open, the number is no other one's.
+    let user = user_of(pid)?;
+    if user.sid != own_sid()? {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("process {pid} is of another user ({})", user.sid)));
+    }
+    // SAFETY: the call takes no pointer.
+    let process = unsafe { OpenProcess(PROCESS_TERMINATE, 0, pid) };
+    if process.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just opened it for us alone.
+    let process = unsafe { OwnedHandle::from_raw_handle(process) };
+    // SAFETY: it is a process's, open, and may be ended by this handle.
+    if unsafe { TerminateProcess(process.as_raw_handle(), 1) } == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The rows of one family's table: a word that counts them, then they.
@@ -128,7 +149,6 @@ fn port(word: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::own_sid;
     use std::net::{TcpListener, TcpStream};
 
     #[test]
@@ -144,6 +164,15 @@ mod tests {
             let ends = |local, remote| sockets.iter().any(|s| !s.listens && s.local == local && s.remote == remote);
             assert!(ends(peer, address), "{at}: {sockets:?}");
         }
+    }
+
+    #[test]
+    fn a_process_of_ours_is_ended() {
+        let mut child =
+            std::process::Command::new("cmd").args(["/c", "pause"]).stdin(std::process::Stdio::piped()).spawn().expect("cmd");
+        end_process(child.id()).expect("ended");
+        assert_eq!(child.wait().expect("its end").code(), Some(1));
+        assert!(end_process(u32::MAX - 3).is_err(), "there is no such process");
     }
 
     #[test]

@@ -14,10 +14,18 @@ pub use platform::leave_terminal;
 use super::{
     client::{Client, ClientError},
     find::{FOUND_WITHIN, Seen, hangs, look},
+    hung::{Hung, Silence},
+    private::open_private_file,
     record::read_record,
 };
-use crate::config::Config;
-use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
+use crate::config::{Config, Paths};
+use std::{
+    fs::{File, TryLockError},
+    net::SocketAddr,
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
 use tokio::{
     io::AsyncReadExt,
     process::{Child, Command},
@@ -30,6 +38,8 @@ const READY_WITHIN: Duration = Duration::from_secs(3);
 const STARTED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a background instance stays without a session and without requests.
 pub const IDLE: Duration = Duration::from_secs(15 * 60);
+/// Whoever has the turn may have been stopped.
+const OTHERS_START_WITHIN: Duration = Duration::from_secs(3);
 /// Limit of one question to an instance on this machine.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(10);
@@ -87,22 +97,34 @@ pub enum StartError {
 /// `StartError`.
 pub async fn running_or_start(background: &Background, listen: Option<SocketAddr>) -> Result<Client, StartError> {
     let begun = Instant::now();
-    let (mut started, mut answered): (Option<Child>, Option<Instant>) = (None, None);
+    let (mut started, mut answered): (Option<(Child, Option<Turn>)>, Option<Instant>) = (None, None);
     let (mut starts_after, mut pause) = (begun, 10 * POLL);
-    let mut refusal = None;
+    let (mut refusal, mut hung) = (None, Hung::default());
     loop {
         // Once another one is on its way, the record of the one before is of no interest.
         let limit = if started.is_none() { FOUND_WITHIN } else { ANSWER_WITHIN };
         let seen = look(&background.config, limit).await?;
-        match &seen {
+        let may_start = match &seen {
             Seen::Ours(client) if client.ready(ANSWER_WITHIN).await => return Ok(client.clone()),
             Seen::Ours(_) => {
+                hung.is_over();
                 answered.get_or_insert_with(Instant::now);
+                false
             }
-            _ if started.is_none() && Instant::now() >= starts_after => started = Some(start(background, listen)?),
-            _ => {}
+            Seen::Silent(record) => hung.is_silent(record).await == Silence::Unknown,
+            Seen::Stranger(..) | Seen::Nobody => {
+                hung.is_over();
+                true
+            }
+        };
+        if may_start && started.is_none() && Instant::now() >= starts_after {
+            // Of many that begin at once, one starts it and the others find it.
+            let turn = Turn::take(&background.config.paths);
+            if turn.is_some() || begun.elapsed() >= OTHERS_START_WITHIN {
+                started = Some((start(background, listen)?, turn));
+            }
         }
-        if let Some(child) = &mut started
+        if let Some((child, _)) = &mut started
             && let Ok(Some(status)) = child.try_wait()
         {
             let reason = last_words(child).await;
@@ -116,7 +138,7 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
             pause *= 2;
         }
         let (since, limit) = match answered {
-            None if started.is_some() => (begun, STARTED_WITHIN),
+            None if refusal.is_none() || started.is_some() => (begun, STARTED_WITHIN),
             answered => (answered.unwrap_or(begun), READY_WITHIN),
         };
         if since.elapsed() >= limit {
@@ -136,6 +158,21 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
             return Err(StartError::NotReady { waited: limit, address, log: background.config.paths.log_file() });
         }
         sleep(POLL).await;
+    }
+}
+
+/// The turn to start one, kept while it comes up. The system takes it back however this process ends.
+struct Turn(#[expect(dead_code, reason = "held, never read")] Option<File>);
+
+impl Turn {
+    /// `None` while another process has it. Where nobody can be asked (a folder that became read-only) it is everybody's.
+    fn take(paths: &Paths) -> Option<Self> {
+        let Ok(file) = open_private_file(&paths.start_lock_file()) else { return Some(Self(None)) };
+        match file.try_lock() {
+            Ok(()) => Some(Self(Some(file))),
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Error(_)) => Some(Self(None)),
+        }
     }
 }
 
