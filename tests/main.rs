@@ -16,6 +16,7 @@ mod company_proxy;
 mod demo;
 mod faults;
 mod handover;
+mod held;
 mod history;
 mod home;
 mod hosts;

@@ -32,7 +32,7 @@ pub use find::running;
 pub use handover::{Confirmation, Taken, hand_over};
 pub use holder::{Holder, holder_of, is_held_by};
 pub use holders::{HolderEntry, fetch, held_socket, holders, lend, let_go};
-pub use holding::Holding;
+pub use holding::{ACCEPTED_WITHIN, Holding};
 pub use keep::{is_kept, keep_serving};
 pub use lock::{Lock, LockError};
 pub use private::write_atomically;

@@ -14,9 +14,13 @@ use crate::{
     socket_owner::{self, Owner},
 };
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// Limit of a proof that decides whether there is an instance.
 pub(super) const FOUND_WITHIN: Duration = PROVEN_WITHIN;
+
+/// Between two looks whether the one that was asked has ended.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The instance that serves from these files and has proved it; `None` when none does.
 ///
@@ -64,12 +68,27 @@ pub(super) async fn look(config: &Config, limit: Duration) -> Result<Seen, Clien
         Err(ClientError::NotRunning(_)) => return Ok(Seen::Nobody),
         client => client?.with_client_token(config.client_token.clone()),
     };
-    Ok(match client.prove().await {
+    let proven = tokio::select! {
+        proven = client.prove() => proven,
+        // Whoever was asked may be ended meanwhile, and the question waits in a queue that others hold.
+        () = ended(&config.paths) => Proven::Nobody,
+    };
+    Ok(match proven {
         Proven::Ours => Seen::Ours(client),
         Proven::Silent => Seen::Silent(record),
         Proven::Stranger(why) => Seen::Stranger(record, why),
         Proven::Nobody => Seen::Nobody,
     })
+}
+
+/// Returns once nobody holds the lock.
+async fn ended(paths: &Paths) {
+    loop {
+        sleep(LOOK).await;
+        if is_stale(paths) {
+            return;
+        }
+    }
 }
 
 /// True where nobody holds the lock: the record's process is gone, whoever answers at its address, and the record goes too.
@@ -98,7 +117,6 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
-        time::sleep,
     };
 
     /// Of a home of its own, whose record names this process and a listener of it.

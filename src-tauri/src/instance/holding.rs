@@ -15,10 +15,20 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Notify, task::spawn_blocking, time::sleep};
+use tokio::{
+    sync::Notify,
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
 
 /// Between two tries to accept at the door, where the system is short of something.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// How long connections may wait for a Leeward that accepts them. A client gives a connection 10 s or more, and the queue is
+/// not to fill for nobody.
+pub const ACCEPTED_WITHIN: Duration = Duration::from_secs(15);
+/// As long as one after the other takes the socket and ends, others are tried for this long.
+const TRIED_FOR: Duration = Duration::from_secs(60);
 
 /// A process that holds the socket, or is about to.
 #[derive(Debug)]
@@ -34,6 +44,10 @@ struct Held {
     socket: Option<TcpListener>,
     is_let_go: bool,
     is_expired: bool,
+    /// When somebody last accepted, as far as this process knows.
+    served: Option<Instant>,
+    /// When somebody last took the socket to serve on it.
+    given: Option<Instant>,
 }
 
 impl Holding {
@@ -74,8 +88,35 @@ impl Holding {
         self.held().is_let_go
     }
 
-    /// Nobody accepted for too long: clients are better refused than left waiting.
-    pub fn expire(&self) {
+    /// Somebody accepts.
+    pub fn is_served(&self) {
+        self.held().served = Some(Instant::now());
+    }
+
+    /// Whether somebody has taken the socket to serve on it since then.
+    pub fn was_given_since(&self, moment: Instant) -> bool {
+        self.held().given.is_some_and(|given| given >= moment)
+    }
+
+    /// Lets the socket go once nobody has accepted for too long: clients are better refused than left waiting. Whoever has
+    /// just taken it gets its time, unless all before it ended as soon.
+    pub async fn expires(&self) {
+        let begun = Instant::now();
+        loop {
+            let left = {
+                let held = self.held();
+                let after = |moment: Option<Instant>| moment.map_or(begun, |moment| moment.max(begun));
+                let by = (after(held.given.max(held.served)) + ACCEPTED_WITHIN).min(after(held.served) + TRIED_FOR);
+                by.saturating_duration_since(Instant::now())
+            };
+            if left.is_zero() {
+                return self.expire();
+            }
+            sleep(left).await;
+        }
+    }
+
+    pub(super) fn expire(&self) {
         let mut held = self.held();
         if held.socket.take().is_some() {
             held.is_expired = true;
@@ -125,7 +166,11 @@ impl Holding {
                 Ok((Word::Done, None))
             }
             Word::Give => match &held.socket {
-                Some(socket) => Ok((Word::Here, Some(socket.try_clone()?))),
+                Some(socket) => {
+                    let socket = socket.try_clone()?;
+                    held.given = Some(Instant::now());
+                    Ok((Word::Here, Some(socket)))
+                }
                 None => Ok((Word::None, None)),
             },
             Word::LetGo => {

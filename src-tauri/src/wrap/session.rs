@@ -6,16 +6,15 @@ use super::plan::Plan;
 use crate::instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_or_start};
 use serde_json::{Value, json};
 use std::{convert::Infallible, future::pending, net::SocketAddr, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 const WARM_WITHIN: Duration = Duration::from_secs(2);
 /// The socket is brought as soon as the session is open.
 const HELD_WITHIN: Duration = Duration::from_secs(1);
-/// How long connections may wait for a Leeward that accepts them. A client gives a connection 10 s or more, and the queue is
-/// not to fill for nobody.
-const ACCEPTED_WITHIN: Duration = Duration::from_secs(15);
 /// An open stream says every 10 s that it is alive; after this long its other end hangs.
 const SILENT_FOR: Duration = Duration::from_secs(25);
+/// Between the first two tries to get a session again.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How often a Leeward that was ended on purpose is looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -100,12 +99,17 @@ impl Session {
     }
 
     async fn reopen(&mut self, holding: Option<&Holding>) -> reqwest::Response {
-        let mut pause = Duration::from_millis(20);
+        let mut pause = PAUSE;
         loop {
+            let begun = Instant::now();
             let on_purpose = holding.is_some_and(Holding::is_let_go);
-            match self.attempt(!on_purpose).await {
+            match self.attempt(!on_purpose, holding).await {
                 Ok(stream) => return stream,
                 Err(e) => tracing::debug!("no session: {e}"),
+            }
+            // One that came up and was ended is no sign that the next one will fail.
+            if holding.is_some_and(|holding| holding.was_given_since(begun)) {
+                pause = PAUSE;
             }
             sleep(if on_purpose { LOOK } else { pause }).await;
             pause = (pause * 2).min(Duration::from_secs(1));
@@ -113,7 +117,7 @@ impl Session {
     }
 
     /// A restart inside Leeward ends the stream too; then it still answers and a new stream is enough.
-    async fn attempt(&mut self, may_start: bool) -> Result<reqwest::Response, StartError> {
+    async fn attempt(&mut self, may_start: bool, holding: Option<&Holding>) -> Result<reqwest::Response, StartError> {
         let client = match running(&self.background.config).await {
             Ok(Some(client)) => client,
             // One that hangs is ended and replaced.
@@ -123,6 +127,9 @@ impl Session {
             Ok(None) => return Err(ClientError::NotRunning(Some(self.address)).into()),
             Err(e) => return Err(e.into()),
         };
+        if let Some(holding) = holding {
+            holding.is_served();
+        }
         let stream = request(&client, &self.body).await?;
         if client.address() != self.address {
             tracing::warn!("Leeward accepts on {} now, and the agent knows {}", client.address(), self.address);
@@ -134,9 +141,8 @@ impl Session {
 
 /// Lets the socket go when no Leeward accepts for too long.
 async fn expire(holding: Option<&Holding>) -> Infallible {
-    sleep(ACCEPTED_WITHIN).await;
     if let Some(holding) = holding {
-        holding.expire();
+        holding.expires().await;
     }
     pending().await
 }
