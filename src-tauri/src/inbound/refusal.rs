@@ -4,7 +4,10 @@ use super::guard::{
     Refusal,
     head::{self, Refusal as R},
 };
-use crate::exchange::{Dialect, Error, Meaning};
+use crate::{
+    exchange::{Dialect, Error, Meaning},
+    socket_owner::Owner,
+};
 use bytes::Bytes;
 
 /// Whether the connection ends with the refusal: what its client sends next is meant for a tunnel or another protocol.
@@ -61,6 +64,24 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
         ),
         Refusal::BodyTooLarge => Error::BodyTooLarge.meaning(),
     }
+}
+
+/// The client is not known to be our own user's program, and `shown` tells others who we are.
+pub(super) fn not_own(shown: &str, owner: &Owner) -> Meaning {
+    let whose = match owner {
+        Owner::Other(Some(user)) => format!("this connection is another user's ({user})"),
+        Owner::Other(None) | Owner::Own => "this connection is another user's".to_owned(),
+        Owner::Nobody => "the system names no program of this user at the connection's other end".to_owned(),
+        Owner::Unknown(why) => format!("the system does not say whose this connection is ({why})"),
+    };
+    Meaning::new(
+        403,
+        "another-user",
+        false,
+        format!(
+            "This API is reached by {shown}, which names the user that Leeward runs as. Only that user's programs may use it, and {whose}. To let others in, set client_token in Leeward's config and send it in x-leeward-token."
+        ),
+    )
 }
 
 /// There are more connections than the config allows.
