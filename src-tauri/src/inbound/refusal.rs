@@ -142,6 +142,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_is_not_known_to_be_our_own_user_is_told_why_and_which_key_helps() {
+        for (owner, says) in [
+            (Owner::Other(Some("user 7".into())), "another user's (user 7)"),
+            (Owner::Other(None), "this connection is another user's."),
+            (Owner::Nobody, "names no program of this user"),
+            (Owner::Unknown("no table".into()), "does not say whose this connection is (no table)"),
+        ] {
+            let Meaning { status, code, sentence, retry, .. } = not_own("the login from proxy.url", &owner);
+            assert_eq!((status.as_u16(), code, retry), (403, "another-user", false));
+            for part in [says, "the login from proxy.url", "client_token", "x-leeward-token"] {
+                assert!(sentence.contains(part), "{part}: {sentence}");
+            }
+        }
+    }
+
+    #[test]
     fn raw_responses_are_whole_messages() {
         let text = respond_raw(head::Refusal::Tls);
         let text = std::str::from_utf8(&text).unwrap();
