@@ -41,6 +41,8 @@ impl DialContext {
     /// What is shown of our own user on the way to an endpoint, in words; `None` where nothing is.
     pub(super) fn own_identity(&self, endpoint: &Endpoint) -> Option<String> {
         let proxy = self.proxying.route(endpoint.tls, &endpoint.host, endpoint.port);
-        own_identity::shown(self.certificate, endpoint, proxy.as_ref())
+        // The system's settings may name another proxy at the next dial: no login, but perhaps one within TLS.
+        let may_change = self.proxying.system != Default::default();
+        own_identity::shown(self.certificate, endpoint, proxy.as_ref(), may_change)
     }
 }

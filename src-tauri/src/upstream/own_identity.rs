@@ -4,9 +4,9 @@ use super::endpoint::Endpoint;
 use crate::config::{CompanyProxy, ProxyKind};
 
 /// Names what is shown on the way to an endpoint, by the key or variable that it comes from; `None` where nothing is.
-/// `certificate`: whether there is one to show.
-pub(super) fn shown(certificate: bool, endpoint: &Endpoint, proxy: Option<&CompanyProxy>) -> Option<String> {
-    let is_tls = endpoint.tls || proxy.is_some_and(|p| p.kind == ProxyKind::Https);
+/// `certificate`: whether there is one to show; `may_change`: the proxy may be one within TLS later.
+pub(super) fn shown(certificate: bool, endpoint: &Endpoint, proxy: Option<&CompanyProxy>, may_change: bool) -> Option<String> {
+    let is_tls = endpoint.tls || may_change || proxy.is_some_and(|p| p.kind == ProxyKind::Https);
     if certificate && is_tls {
         return Some("the client certificate of tls.client_cert".to_owned());
     }
@@ -39,9 +39,12 @@ mod tests {
         ] {
             let endpoint = Endpoint::of(&url.parse().unwrap());
             let proxy = proxy.map(|url| CompanyProxy::parse(url, "proxy.url").unwrap());
-            let told = shown(certificate, &endpoint, proxy.as_ref());
+            let told = shown(certificate, &endpoint, proxy.as_ref(), false);
             let names = |key: &str| told.as_deref().is_some_and(|told| told.ends_with(key) && !told.contains("pw"));
             assert!(want.map_or(told.is_none(), names), "{url} by {proxy:?}: {told:?}");
+            let later = shown(certificate, &endpoint, proxy.as_ref(), true);
+            assert!(later == told || certificate, "{url} by {proxy:?}: {later:?}");
+            assert!(!certificate || later.is_some_and(|later| later.contains("tls.client_cert")), "{url} by {proxy:?}");
         }
     }
 }
