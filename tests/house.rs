@@ -73,7 +73,19 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "inbound",
-        &["admin", "config", "control", "exchange", "health", "message", "status", "tasks", "telemetry", "upstream"],
+        &[
+            "admin",
+            "config",
+            "control",
+            "exchange",
+            "health",
+            "message",
+            "socket_owner",
+            "status",
+            "tasks",
+            "telemetry",
+            "upstream",
+        ],
         "a client's connection never asks who supervises it",
     ),
     (

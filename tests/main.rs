@@ -23,6 +23,7 @@ mod hosts;
 mod listener;
 mod namespace;
 mod network;
+mod own_identity;
 mod panel_api;
 mod paths;
 mod process;

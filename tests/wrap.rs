@@ -388,3 +388,36 @@ fn a_client_token_is_known_to_the_commands_and_handed_to_the_agent() {
     assert_eq!(home.run(&["restart"]).code, Some(0));
     kill(home.record().unwrap().pid, "KILL");
 }
+
+/// Every user of the machine can read a program's arguments.
+#[test]
+fn a_secret_in_settings_is_handed_over_in_a_private_file_that_ends_with_the_agent() {
+    let home = Home::new();
+    home.configure("client_token = 'hush-hush-hush-hush'");
+    let settings = r#"{"env":{"ANTHROPIC_CUSTOM_HEADERS":"x-key: his"}}"#;
+    std::fs::create_dir_all(home.path(".claude")).unwrap();
+    std::fs::write(home.path(".claude/settings.json"), settings).unwrap();
+    home.agent("claude", &format!(r#"cat "$2" > "$OUT/settings"; ls -l "$2" > "$OUT/mode"; {UNTIL_DONE}; {RECORD}"#));
+    let state = home.path("leeward/state");
+    let private = || -> Vec<String> {
+        let names = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("leeward-settings-")).collect()
+    };
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::write(state.join("leeward-settings-left.json"), "of a wrap that was killed").unwrap();
+    let mut command = home.command(&["wrap", "claude", "--", "-p", "hi"]);
+    let mut wrap = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    until("the agent runs", || ready(&home) == 1);
+    let given: Value = serde_json::from_str(&home.read("settings")).unwrap();
+    assert_eq!(given["env"]["ANTHROPIC_CUSTOM_HEADERS"], "x-key: his\nx-leeward-token: hush-hush-hush-hush");
+    assert!(home.read("mode").starts_with("-rw-------"), "{}", home.read("mode"));
+    assert!(private().len() == 1 && private() != ["leeward-settings-left.json"], "{:?}", private());
+    let words = std::process::Command::new("ps").args(["-ww", "-o", "args="]).arg("-p").arg(wrap.pid().to_string()).output();
+    let words = words.map(Ran::from).map_or_else(|_| String::new(), |ran| ran.stdout);
+    finish(&home);
+    assert_eq!(wrap.ended(), Some(7));
+    let args = home.read("args");
+    assert!(!args.contains("hush") && !words.contains("hush") && args.ends_with("-p\nhi\n"), "{args} {words}");
+    assert_eq!(private(), [""; 0], "it ends with the agent");
+}

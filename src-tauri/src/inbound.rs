@@ -4,6 +4,7 @@
 //! of upstream connections, and neither supervises nor counts itself.
 
 mod awaiting;
+mod client;
 mod client_io;
 mod connection;
 mod connection_state;

@@ -11,6 +11,7 @@ mod dial;
 mod endpoint;
 mod head_lines;
 mod named;
+mod own_identity;
 mod paths;
 mod pool;
 mod session_upstreams;

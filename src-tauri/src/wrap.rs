@@ -1,6 +1,6 @@
 //! Starts agents behind the proxy: a table of agents, a pure plan, and the process that stays beside the agent.
 //!
-//! Never writes a file of the user's and never sets a credential. Sees config and instance, not the engine.
+//! Never writes a file of the user's (a secret that the agent must be given is in one of our own for as long) and never sets a credential. Sees config and instance, not the engine.
 
 mod bases;
 mod bypass;
@@ -12,9 +12,11 @@ mod draft;
 mod find;
 mod gemini;
 mod kimi;
+mod mask;
 mod opencode;
 mod options;
 mod plan;
+mod private_argument;
 mod qwen;
 mod route;
 mod session;
@@ -28,6 +30,7 @@ pub use context::{AgentContext, with_own};
 pub use draft::PlanError;
 pub use find::{NotFound, find_agent, find_program};
 pub use plan::{Plan, Request, plan};
+pub use private_argument::{PrivateArgument, PrivateArguments};
 pub use route::MARKER;
 pub use session::{Session, make_known, open};
 pub use shell::Shell;

@@ -1,6 +1,7 @@
-//! The rules for what people read: README.md stays short, and no link between the documents leads nowhere.
+//! The rules for what people read: README.md stays short, no link between the documents leads nowhere, and each threat of
+//! docs/security.md names tests that exist.
 //!
-//! Judges links and length only; what a page must document stands in `house.rs`.
+//! Judges links, length and names only; what a page must document stands in `house.rs`.
 
 use super::{none, root, source};
 use std::{collections::HashMap, fs, path::Path};
@@ -9,7 +10,7 @@ use std::{collections::HashMap, fs, path::Path};
 const README_WORDS: usize = 1_200;
 
 /// The pages whose links are followed: these, and every one in docs/.
-const PAGES: [&str; 4] = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md"];
+const PAGES: [&str; 5] = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"];
 
 #[test]
 fn the_readme_stays_short() {
@@ -41,6 +42,73 @@ fn a_dead_link_is_found() {
         let found = dead(bad);
         assert!(found.len() == 1 && found[0].starts_with("docs/page.md:1: "), "{bad}: {found:?}");
     }
+}
+
+#[test]
+fn every_threat_names_tests_that_exist() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let code: Vec<_> = ["tests/", "src-tauri/src/"].iter().flat_map(|folder| source::texts(folder, &["rs"])).collect();
+    let tests: Vec<_> = code.iter().flat_map(|(path, text)| tests(path, text)).collect();
+    assert!(tests.len() > 200, "the tests were not found: {}", tests.len());
+    let rows = threats(&page);
+    assert!(rows.len() > 10, "the threats were not found: {rows:?}");
+    none(rows.iter().flat_map(|row| untested(row, &tests)));
+}
+
+/// The check above reads a table and code, so the reading itself is tested.
+#[test]
+fn a_threat_without_a_test_is_found() {
+    let page = "# P\n| a | `x::y` |\n## Threat model\n| who | tests |\n| --- | --- |\n| a | `one::tests::does`, `two::is` |\n\n## N\n| b | |";
+    let rows = threats(page);
+    assert_eq!(rows, ["| a | `one::tests::does`, `two::is` |"]);
+    let known = |path: &str, text: &str| tests(path, text);
+    let mut found = known("src-tauri/src/one.rs", "    #[test]\n    fn does() {}\n    fn does_not() {}\n");
+    found.extend(known("tests/two.rs", "#[tokio::test(flavor = \"x\")]\n#[cfg(unix)]\nasync fn is() {}\n"));
+    assert_eq!(untested(rows[0], &found), [""; 0]);
+    for bad in [
+        "| a | |",
+        "| a | one::tests::does |",
+        "| a | `one::does_not` |",
+        "| a | `two::does` |",
+        "| a | `one::does`, `gone::is` |",
+    ] {
+        assert_eq!(untested(bad, &found).len(), 1, "{bad}");
+    }
+}
+
+/// The rows of the table of threats.
+fn threats(page: &str) -> Vec<&str> {
+    let section = page.split("\n## Threat model\n").nth(1).unwrap_or_default().split("\n## ").next().unwrap_or_default();
+    section.lines().filter(|line| line.starts_with('|')).skip(2).collect()
+}
+
+/// What is wrong with the tests that a row names in its last cell, as `cargo test` names them.
+fn untested(row: &str, tests: &[(String, String)]) -> Vec<String> {
+    let cell = row.trim_end().trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+    let names: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
+    if names.is_empty() {
+        return vec![format!("docs/security.md: `{row}` names no test; what no test holds is no promise")];
+    }
+    let exists = |name: &str| {
+        let (room, function) = (name.split("::").next().unwrap(), name.rsplit("::").next().unwrap());
+        tests.iter().any(|(path, test)| test == function && path.split('/').any(|part| part.trim_end_matches(".rs") == room))
+    };
+    let gone = names.into_iter().filter(|name| !exists(name));
+    gone.map(|name| format!("docs/security.md: there is no test `{name}`")).collect()
+}
+
+/// The tests of a file, by path and name.
+fn tests(path: &str, text: &str) -> Vec<(String, String)> {
+    let (mut found, mut is_test) = (Vec::new(), false);
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if let (true, Some((_, rest))) = (is_test, line.split_once("fn ")) {
+            found.push((path.to_owned(), rest.split(['(', '<']).next().unwrap().to_owned()));
+            is_test = false;
+        }
+    }
+    found
 }
 
 /// What is wrong with each relative link of a page. `root` is the folder that `page` is named from.

@@ -9,7 +9,8 @@ use std::{
 use windows_sys::Win32::{
     Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_SUCCESS},
     NetworkManagement::IpHelper::{
-        GetExtendedTcpTable, MIB_TCP_STATE_LISTEN, MIB_TCP6ROW_OWNER_PID, MIB_TCPROW_OWNER_PID, TCP_TABLE_OWNER_PID_ALL,
+        GetExtendedTcpTable, MIB_TCP_STATE_LISTEN, MIB_TCP6ROW_OWNER_PID, MIB_TCPROW_OWNER_PID, TCP_TABLE_CLASS,
+        TCP_TABLE_OWNER_PID_ALL, TCP_TABLE_OWNER_PID_LISTENER,
     },
     Networking::WinSock::{AF_INET, AF_INET6},
     System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_TERMINATE, TerminateProcess},
@@ -41,13 +42,14 @@ pub struct User {
     pub process: OwnedHandle,
 }
 
-/// All TCP sockets of this machine.
+/// All TCP sockets of this machine, or those alone that listen, which are few.
 ///
 /// # Errors
 /// What the system says.
-pub fn tcp_sockets() -> io::Result<Vec<TcpSocket>> {
-    let mut sockets: Vec<_> = rows::<V4>(AF_INET)?.iter().map(v4).collect();
-    sockets.extend(rows::<V6>(AF_INET6)?.iter().map(v6));
+pub fn tcp_sockets(that_listen: bool) -> io::Result<Vec<TcpSocket>> {
+    let class = if that_listen { TCP_TABLE_OWNER_PID_LISTENER } else { TCP_TABLE_OWNER_PID_ALL };
+    let mut sockets: Vec<_> = rows::<V4>(AF_INET, class)?.iter().map(v4).collect();
+    sockets.extend(rows::<V6>(AF_INET6, class)?.iter().map(v6));
     Ok(sockets)
 }
 
@@ -90,16 +92,14 @@ pub fn end_process(pid: u32) -> io::Result<()> {
 }
 
 /// The rows of one family's table: a word that counts them, then they.
-fn rows<const WORDS: usize>(family: u16) -> io::Result<Vec<[u32; WORDS]>> {
+fn rows<const WORDS: usize>(family: u16, class: TCP_TABLE_CLASS) -> io::Result<Vec<[u32; WORDS]>> {
     /// It grows between the two calls.
     const ATTEMPTS: usize = 8;
     let mut table: Vec<u32> = Vec::new();
     for _ in 0..ATTEMPTS {
         let mut size = u32::try_from(size_of_val(table.as_slice())).unwrap_or(u32::MAX);
         // SAFETY: the space is as long as the call is told, and aligned for a table of words; no space is needed for a size of 0.
-        let error = unsafe {
-            GetExtendedTcpTable(table.as_mut_ptr().cast(), &raw mut size, 0, u32::from(family), TCP_TABLE_OWNER_PID_ALL, 0)
-        };
+        let error = unsafe { GetExtendedTcpTable(table.as_mut_ptr().cast(), &raw mut size, 0, u32::from(family), class, 0) };
         match error {
             ERROR_SUCCESS => {
                 let (count, rows) = table.split_first().unwrap_or((&0, &[]));
@@ -151,18 +151,30 @@ mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
 
+    const LOOPBACK: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
+
     #[test]
-    fn a_listener_and_both_ends_of_a_connection_are_in_the_table() {
-        for at in ["127.0.0.1:0", "[::1]:0"] {
+    fn a_listener_is_in_the_table() {
+        for at in LOOPBACK {
+            let listener = TcpListener::bind(at).expect("a port");
+            let address = listener.local_addr().expect("its address");
+            let sockets = tcp_sockets(true).expect("a table");
+            let there = sockets.iter().filter(|s| s.listens && s.local == address);
+            assert_eq!(there.count(), 1, "{at}: {sockets:?}");
+        }
+    }
+
+    #[test]
+    fn both_ends_of_a_connection_are_in_the_table() {
+        for at in LOOPBACK {
             let listener = TcpListener::bind(at).expect("a port");
             let address = listener.local_addr().expect("its address");
             let client = TcpStream::connect(address).expect("somebody listens");
             let peer = client.local_addr().expect("its address");
-            let sockets = tcp_sockets().expect("a table");
-            let listens: Vec<_> = sockets.iter().filter(|s| s.listens && s.local == address).collect();
-            assert_eq!(listens.len(), 1, "{at}: {sockets:?}");
-            let ends = |local, remote| sockets.iter().any(|s| !s.listens && s.local == local && s.remote == remote);
-            assert!(ends(peer, address), "{at}: {sockets:?}");
+            let sockets = tcp_sockets(false).expect("a table");
+            let has = |local, remote| sockets.iter().any(|s| !s.listens && s.local == local && s.remote == remote);
+            assert!(has(peer, address) && has(address, peer), "{at}: {sockets:?}");
+            assert!(sockets.iter().any(|s| s.listens && s.local == address), "{at}: {sockets:?}");
         }
     }
 

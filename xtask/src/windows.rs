@@ -30,12 +30,16 @@ const TARGET: &str = "x86_64-pc-windows-gnu";
 
 /// Unit tests that say something about Windows, and not about Wine: its closing of a socket sends no reset to whom the
 /// demo's faults are shown, its certificate store refuses what Windows' takes, and it does not always name who holds a port.
-/// The last three are those of the crate `scripted`.
+/// Of no socket its table names the process, and to make the table of all of them it reads all of `/proc` for each. The last
+/// four are those of the crates `windows` and `scripted`.
 const NOT_UNDER_WINE: &[&str] = &[
     "demo::client::tests::a_session_keeps_its_connection_as_long_as_it_lasts",
     "demo::client::tests::names_what_went_wrong",
     "instance::find::tests::an_instance_that_hangs_is_not_said_to_be_none",
+    "socket_owner::tests::a_socket_that_is_not_there_is_nobodys",
+    "socket_owner::tests::our_own_",
     "upstream::tls::tests::certificates_that_could_not_be_read_are_read_again_at_the_next_dial",
+    "owner::tests::both_ends_of_a_connection_are_in_the_table",
     "tests::a_next_request_meets_its_end_at_its_first_byte",
     "tests::cuts_are_where_they_are_said_to_be",
     "tests::each_fault_looks_as_it_is_called",

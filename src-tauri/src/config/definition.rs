@@ -34,7 +34,7 @@ section! {
         /// (`http://localhost:3000`).
         allowed_origins: Vec<String> = [];
         /// Secret that clients must send in `x-leeward-token`, of 16 characters at least. Needed to listen on anything but
-        /// loopback.
+        /// loopback, and to let other users of this machine in where `tls.client_cert` or a proxy's login names you.
         client_token: String = none, secret Always;
         /// Log filter: `info`, `debug`, or directives such as `leeward::proxy=debug`.
         log: String = "info";
@@ -213,6 +213,7 @@ section! {
     /// TLS towards the upstream.
     pub(super) struct TlsKeys: "tls" {
         /// PEM file of the certificate that Leeward shows the upstream (mTLS), with its chain. Needs `client_key`.
+        /// Only your own user's programs are served under it, unless `client_token` is set.
         client_cert: PathBuf = none;
         /// PEM file of that certificate's private key.
         client_key: PathBuf = none;
@@ -225,7 +226,8 @@ section! {
     /// The company proxy between Leeward and the upstream.
     pub(super) struct ProxyKeys: "proxy" {
         /// `auto` (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, else the system's settings), `none`, or a URL that begins with http://,
-        /// https://, socks5:// or socks5h:// and may carry user and password.
+        /// https://, socks5:// or socks5h:// and may carry user and password. Only your own user's programs are served by
+        /// that login, unless `client_token` is set.
         url: String = "auto", secret WithLogin;
         /// Hosts that are reached directly, as in NO_PROXY. Adds to the variable.
         no_proxy: Vec<String> = [];

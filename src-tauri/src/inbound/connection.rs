@@ -2,6 +2,7 @@
 
 use super::{
     awaiting::AwaitingFirstRequest,
+    client::Client,
     client_io::ClientIo,
     connection_state::{ConnectionState, InFlightGuard},
     dispatch::dispatch,
@@ -24,7 +25,13 @@ use tokio::{
 };
 
 /// Serves a connection to its end. `shed`: it is one too many, and every request on it is refused for that.
-pub(super) async fn serve(inbound: Arc<Inbound>, mut stream: TcpStream, shed: bool, awaiting: Arc<AwaitingFirstRequest>) {
+pub(super) async fn serve(
+    inbound: Arc<Inbound>,
+    mut stream: TcpStream,
+    client: Client,
+    shed: bool,
+    awaiting: Arc<AwaitingFirstRequest>,
+) {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!("a client's socket could not be tuned: {e}");
     }
@@ -46,7 +53,7 @@ pub(super) async fn serve(inbound: Arc<Inbound>, mut stream: TcpStream, shed: bo
             },
             () = Mode::reaches(&mut mode, Mode::Closing) => return close(&inbound, stream).await,
         }
-        match Box::pin(speak(&inbound, stream, shed, awaiting.take())).await {
+        match Box::pin(speak(&inbound, stream, &client, shed, awaiting.take())).await {
             Some(resting) => stream = resting,
             None => return,
         }
@@ -64,6 +71,7 @@ async fn close(inbound: &Inbound, mut stream: TcpStream) {
 async fn speak(
     inbound: &Arc<Inbound>,
     stream: TcpStream,
+    client: &Client,
     shed: bool,
     awaiting: Option<Arc<AwaitingFirstRequest>>,
 ) -> Option<TcpStream> {
@@ -77,7 +85,7 @@ async fn speak(
         service_fn(move |request| {
             let (inbound, state, busy, awaiting) = (inbound.clone(), state.clone(), InFlightGuard::new(&state), awaiting.clone());
             Box::pin(async move {
-                let response = respond(&inbound, &state, request, busy, shed).await;
+                let response = respond(&inbound, (&state, client), request, busy, shed).await;
                 if let Some(awaiting) = awaiting {
                     awaiting.ends();
                 }
@@ -121,7 +129,7 @@ async fn speak(
 
 async fn respond(
     inbound: &Arc<Inbound>,
-    state: &ConnectionState,
+    (state, client): (&ConnectionState, &Client),
     request: Request<Incoming>,
     busy: InFlightGuard,
     shed: bool,
@@ -130,7 +138,7 @@ async fn respond(
         busy.client_closes();
     }
     let has_body = !http_body::Body::is_end_stream(request.body());
-    let mut response = dispatch(inbound, request, shed).await;
+    let mut response = dispatch(inbound, client, request, shed).await;
     // A response that comes before the request's last byte (refused, or an upload that failed): hyper closes after it, and a
     // client that does not learn this loses its next request.
     let early = has_body && state.body_open.load(Relaxed);

@@ -1,6 +1,8 @@
-//! Where a request goes: Leeward's own paths, an upstream, or nowhere. Decides by the head alone and waits for nothing.
+//! Where a request goes: Leeward's own paths, an upstream, or nowhere. Decides by the head alone, and waits for nothing but the
+//! system, where it matters whose program the client is.
 
 use super::{
+    client::Client,
     greeting,
     guard::{self, Admitted},
     refusal,
@@ -19,7 +21,12 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 
 /// Answers a request. `shed`: its connection is one too many.
-pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>, shed: bool) -> Response<ResponseBody> {
+pub(super) async fn dispatch(
+    inbound: &Arc<Inbound>,
+    client: &Client,
+    request: Request<Incoming>,
+    shed: bool,
+) -> Response<ResponseBody> {
     let target = request.uri().path_and_query().map_or("/", |t| t.as_str()).to_owned();
     let path = target.split('?').next().unwrap_or_default();
     let refuse = |meaning: &Meaning| {
@@ -54,6 +61,15 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
     let Some(upstream) = inbound.upstreams.get(name) else {
         return refuse(&Error::UnknownUpstream(name.unwrap_or_default().to_owned()).meaning());
     };
+    // Whoever has sent the client token is let in by it.
+    if let Some(shown) = &upstream.origin.own_identity
+        && inbound.config.client_token.is_none()
+    {
+        let owner = client.owner().await;
+        if !owner.is_own() {
+            return refuse(&refusal::not_own(shown, &owner));
+        }
+    }
     // Claude Code asks this once at its start, right before it sends several requests at once.
     if request.method() == Method::HEAD && rest.starts_with("/api/hello") {
         upstream.origin.warm(inbound.config.connect.parallel);

@@ -17,7 +17,7 @@ pub use gone::let_go;
 pub use kind::Kind;
 pub use pulse::Pulse;
 
-use super::{awaiting::AwaitingFirstRequest, connection, server::Inbound};
+use super::{awaiting::AwaitingFirstRequest, client::Client, connection, server::Inbound};
 use crate::{control::Mode, health::Code};
 use std::{
     future::{pending, poll_fn},
@@ -159,12 +159,12 @@ impl Listen {
                 accepted = accept(&mut self.listener), if resume_at.is_none() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     (in_a_row, pause) = (0, PAUSE.0);
                     if std::mem::take(&mut exhausted) {
                         self.inbound.health.clear(Code::ResourcesExhausted, None);
                     }
-                    self.take(stream);
+                    self.take(stream, peer);
                 }
                 Err(error) => {
                     in_a_row = in_a_row.saturating_add(1);
@@ -210,18 +210,18 @@ impl Listen {
         self.tell(Event::Ended { generation: self.generation, why: why.to_owned() });
     }
 
-    fn take(&self, stream: TcpStream) {
+    fn take(&self, stream: TcpStream, peer: SocketAddr) {
         let (open, now) = self.inbound.counters.open();
         let shed = now > self.inbound.config.limits.connections as u64;
         if shed {
             self.inbound.counters.over_cap();
         }
-        let inbound = self.inbound.clone();
+        let (inbound, client) = (self.inbound.clone(), Client::new(self.inbound.local, peer));
         let token = self.inbound.open.token();
         let awaiting = AwaitingFirstRequest::new(&self.inbound.counters);
         self.inbound.tasks.spawn(async move {
             let _counted = (open, token);
-            connection::serve(inbound, stream, shed, awaiting).await;
+            connection::serve(inbound, stream, client, shed, awaiting).await;
         });
     }
 

@@ -4,7 +4,10 @@ use super::guard::{
     Refusal,
     head::{self, Refusal as R},
 };
-use crate::exchange::{Dialect, Error, Meaning};
+use crate::{
+    exchange::{Dialect, Error, Meaning},
+    socket_owner::Owner,
+};
 use bytes::Bytes;
 
 /// Whether the connection ends with the refusal: what its client sends next is meant for a tunnel or another protocol.
@@ -63,6 +66,24 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
     }
 }
 
+/// The client is not known to be our own user's program, and `shown` tells others who we are.
+pub(super) fn not_own(shown: &str, owner: &Owner) -> Meaning {
+    let whose = match owner {
+        Owner::Other(Some(user)) => format!("this connection is another user's ({user})"),
+        Owner::Other(None) | Owner::Own => "this connection is another user's".to_owned(),
+        Owner::Nobody => "the system names no program of this user at the connection's other end".to_owned(),
+        Owner::Unknown(why) => format!("the system does not say whose this connection is ({why})"),
+    };
+    Meaning::new(
+        403,
+        "another-user",
+        false,
+        format!(
+            "This API is reached by {shown}, which names the user that Leeward runs as. Only that user's programs may use it, and {whose}. To let others in, set client_token in Leeward's config and send it in x-leeward-token."
+        ),
+    )
+}
+
 /// There are more connections than the config allows.
 pub(super) fn over_cap(cap: usize) -> Meaning {
     Meaning::new(
@@ -119,6 +140,22 @@ pub(super) fn respond_raw(refusal: head::Refusal) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_not_known_to_be_our_own_user_is_told_why_and_which_key_helps() {
+        for (owner, says) in [
+            (Owner::Other(Some("user 7".into())), "another user's (user 7)"),
+            (Owner::Other(None), "this connection is another user's."),
+            (Owner::Nobody, "names no program of this user"),
+            (Owner::Unknown("no table".into()), "does not say whose this connection is (no table)"),
+        ] {
+            let Meaning { status, code, sentence, retry, .. } = not_own("the login from proxy.url", &owner);
+            assert_eq!((status.as_u16(), code, retry), (403, "another-user", false));
+            for part in [says, "the login from proxy.url", "client_token", "x-leeward-token"] {
+                assert!(sentence.contains(part), "{part}: {sentence}");
+            }
+        }
+    }
 
     #[test]
     fn raw_responses_are_whole_messages() {

@@ -15,9 +15,9 @@ pub(super) fn owner(sought: &Sought) -> Owner {
 fn judge(sought: &Sought, own: &str) -> io::Result<Owner> {
     let mut owner = Owner::Nobody;
     for pid in processes(sought)? {
-        // 0 has what no process has any more.
+        // Of what no process has any more, and under Wine.
         if pid == 0 {
-            continue;
+            return Err(io::Error::other("the system names no process that has the socket"));
         }
         let User { sid, process } = user_of(pid)?;
         // The number may be another process's by now. While its handle is open it is not given away.
@@ -33,6 +33,6 @@ fn judge(sought: &Sought, own: &str) -> io::Result<Owner> {
 }
 
 fn processes(sought: &Sought) -> io::Result<Vec<u32>> {
-    let sockets = tcp_sockets()?.into_iter();
+    let sockets = tcp_sockets(matches!(sought, Sought::Listener(_)))?.into_iter();
     Ok(sought.best(sockets.map(|s| (Socket { local: s.local, remote: s.remote, listens: s.listens }, s.pid))))
 }

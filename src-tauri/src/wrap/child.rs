@@ -7,7 +7,7 @@ mod platform;
 #[path = "child/windows.rs"]
 mod platform;
 
-use super::plan::Plan;
+use super::{plan::Plan, private_argument::PrivateFile};
 use crate::instance::CoreLimit;
 use std::{io, process::ExitStatus};
 use tokio::process::{Child, Command};
@@ -20,9 +20,10 @@ use tokio::process::{Child, Command};
 pub fn spawn(plan: &Plan, core_limit: &CoreLimit) -> io::Result<Agent> {
     // Before the start: a signal in between must find us prepared.
     let signals = platform::Signals::register()?;
+    let (args, private) = plan.private.write(&plan.args)?;
     let mut command = Command::new(&plan.program);
-    command.args(&plan.args).envs(&plan.set).kill_on_drop(false);
-    Ok(Agent { child: core_limit.starting(|| command.spawn())?, signals })
+    command.args(args).envs(&plan.set).kill_on_drop(false);
+    Ok(Agent { child: core_limit.starting(|| command.spawn())?, signals, _private: private })
 }
 
 /// A running agent.
@@ -30,6 +31,8 @@ pub fn spawn(plan: &Plan, core_limit: &CoreLimit) -> io::Result<Agent> {
 pub struct Agent {
     child: Child,
     signals: platform::Signals,
+    /// It may read them again as long as it runs.
+    _private: Vec<PrivateFile>,
 }
 
 impl Agent {

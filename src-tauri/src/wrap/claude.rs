@@ -6,6 +6,7 @@ use super::{
     context::AgentContext,
     draft::{Draft, Heeded, PlanError},
     options::option_value,
+    private_argument::PrivateArgument,
     route::FirstParty,
 };
 use crate::config::CLIENT_TOKEN_HEADER;
@@ -131,8 +132,10 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
 fn overrule(draft: &mut Draft<'_>, own: Option<&str>, overrides: Map<String, Value>) {
     let names = overrides.keys().cloned().collect::<Vec<_>>().join(", ");
     let Some(own) = own else {
+        let is_secret = is_secret(&overrides);
         let settings = serde_json::json!({ "env": overrides }).to_string();
-        draft.args.splice(0..0, ["--settings".into(), settings.into()]);
+        draft.args.splice(0..0, ["--settings".into(), "".into()]);
+        give(draft, 1, "", settings, is_secret);
         draft
             .notes
             .push(format!("a settings file sets {names}; this session overrules it with --settings and the file stays as it is"));
@@ -145,6 +148,7 @@ fn overrule(draft: &mut Draft<'_>, own: Option<&str>, overrides: Map<String, Val
         ));
         return;
     };
+    let is_secret = is_secret(&overrides);
     let env = settings.entry("env").or_insert_with(|| Map::new().into());
     match env.as_object_mut() {
         Some(env) => env.extend(overrides),
@@ -153,12 +157,31 @@ fn overrule(draft: &mut Draft<'_>, own: Option<&str>, overrides: Map<String, Val
     let merged = Value::Object(settings).to_string();
     for at in 0..draft.args.len() {
         if draft.args[at] == "--settings" && draft.args.get(at + 1).is_some_and(|v| v.to_str() == Some(own)) {
-            draft.args[at + 1] = merged.clone().into();
+            give(draft, at + 1, "", merged.clone(), is_secret);
         } else if draft.args[at].to_str().and_then(|a| a.strip_prefix("--settings=")) == Some(own) {
-            draft.args[at] = format!("--settings={merged}").into();
+            give(draft, at, "--settings=", merged.clone(), is_secret);
         }
     }
     draft.notes.push(format!("the agent gets your --settings with {names} added"));
+}
+
+/// Additional headers may be credentials, and with a client token they are.
+fn is_secret(overrides: &Map<String, Value>) -> bool {
+    overrides.contains_key(HEADERS)
+}
+
+/// The agent's settings as an argument, which everybody can read, or in a file.
+fn give(draft: &mut Draft<'_>, at: usize, option: &'static str, settings: String, is_secret: bool) {
+    if is_secret {
+        draft.private.push(PrivateArgument::put(&mut draft.args, at, option, settings));
+        let note =
+            "the settings hold a credential, so the agent gets them in a file that only you can read; it ends with the session";
+        if !draft.notes.iter().any(|said| said == note) {
+            draft.notes.push(note.to_owned());
+        }
+    } else {
+        draft.args[at] = format!("{option}{settings}").into();
+    }
 }
 
 /// The value of `--settings` when it is JSON and not the name of a file.

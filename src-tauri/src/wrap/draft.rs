@@ -2,6 +2,7 @@
 
 use super::{
     context::AgentContext,
+    private_argument::PrivateArgument,
     route::{FirstParty, Router},
     table::Profile,
 };
@@ -41,6 +42,8 @@ pub(super) struct Draft<'a> {
     /// What Leeward's config asks of every client.
     pub client_token: Option<&'a Secret>,
     pub args: Vec<OsString>,
+    /// Those among them that hold a secret.
+    pub private: Vec<PrivateArgument>,
     pub set: BTreeMap<String, String>,
     /// Upstreams routed to, in order; the first is warmed.
     pub used: Vec<Option<String>>,

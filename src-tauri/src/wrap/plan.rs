@@ -7,7 +7,9 @@ use super::{
     claude, codex,
     context::AgentContext,
     draft::{Draft, PlanError},
-    kimi, opencode, qwen,
+    kimi, opencode,
+    private_argument::PrivateArguments,
+    qwen,
     route::{MARKER, Router},
     table::{Profile, Special},
 };
@@ -38,6 +40,8 @@ pub struct Plan {
     pub program: PathBuf,
     /// Its arguments, the user's among them.
     pub args: Vec<OsString>,
+    /// Those that hold a secret: the agent gets them in files.
+    pub private: PrivateArguments,
     /// Variables to set; everything else is inherited.
     pub set: BTreeMap<String, String>,
     /// Upstreams that Leeward must know for this session, by name: gateways the user had set.
@@ -63,6 +67,7 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
         router: Router::new(address, config, marker.as_deref()),
         client_token: config.client_token.as_ref(),
         args,
+        private: Vec::new(),
         set: BTreeMap::new(),
         used: Vec::new(),
         notes: profile.lost.clone(),
@@ -110,6 +115,7 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
         title,
         program,
         args: draft.args,
+        private: PrivateArguments::new(draft.private, &config.paths.state_dir),
         set: draft.set,
         upstreams,
         warm,

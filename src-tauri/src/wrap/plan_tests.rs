@@ -199,3 +199,48 @@ fn aiders_files_outrank_its_environment_and_options_outrank_them() {
         assert_eq!(plan.args[2..], ["--model", "x"], "{file}");
     }
 }
+
+/// Every user of the machine can read a program's arguments.
+#[test]
+fn no_plan_puts_a_secret_into_the_arguments() {
+    const TOKEN: &str = "hush-of-the-tests";
+    const SETTINGS: &str =
+        r#"{"env":{"ANTHROPIC_CUSTOM_HEADERS":"x-key: hush-of-the-user","ANTHROPIC_BASE_URL":"https://gateway.corp"}}"#;
+    let inline = ["--settings", SETTINGS];
+    let joined = format!("--settings={SETTINGS}");
+    let files: [&[(&str, &str)]; 2] = [&[], &[("/home/me/.claude/settings.json", SETTINGS)]];
+    let vars: [&[(&str, &str)]; 2] = [&[], &[("ANTHROPIC_CUSTOM_HEADERS", "x-key: hush-of-the-user")]];
+    let mut in_files = 0;
+    for agent in crate::wrap::profiles().unwrap().iter().map(|profile| profile.name.as_str()) {
+        for (files, vars) in files.iter().flat_map(|files| vars.iter().map(move |vars| (files, vars))) {
+            for (args, is_stated) in
+                [(&[][..], !files.is_empty()), (&inline, true), (&[joined.as_str()], true), (&["-p"], !files.is_empty())]
+            {
+                let world = World { config: "client_token = 'hush-of-the-tests'", ..World::new(vars, files) };
+                let plan = world.plan(agent, args);
+                let shown: Vec<_> = plan.args.iter().map(|arg| arg.to_string_lossy()).collect();
+                let case = format!("{agent} {args:?} {vars:?} {files:?}: {shown:?}");
+                assert!(!shown.iter().any(|arg| arg.contains(TOKEN)), "{case}");
+                if agent != "claude" {
+                    assert!(plan.private.arguments.is_empty(), "{case}");
+                    continue;
+                }
+                assert!(!shown.iter().any(|arg| arg.contains("hush")), "{case}");
+                assert!(!plan.script(crate::wrap::Shell::Sh).contains(TOKEN), "{case}");
+                let [text] = plan.private.texts()[..] else {
+                    assert!(plan.private.arguments.is_empty() && !is_stated, "{case}");
+                    continue;
+                };
+                let env = serde_json::from_str::<serde_json::Value>(text).unwrap()["env"].clone();
+                assert_eq!(
+                    env["ANTHROPIC_CUSTOM_HEADERS"],
+                    format!("x-key: hush-of-the-user\nx-leeward-token: {TOKEN}"),
+                    "{case}"
+                );
+                assert!(env["ANTHROPIC_BASE_URL"].as_str().unwrap().starts_with(BASE), "{case}");
+                in_files += 1;
+            }
+        }
+    }
+    assert!(in_files >= 12, "{in_files}");
+}

@@ -1,7 +1,6 @@
 //! A plan as text for `--dry-run`: comments and one command to copy. Credentials in it are not shown.
 
-use super::{plan::Plan, shell::Shell};
-use serde_json::Value;
+use super::{mask::without_credentials, plan::Plan, shell::Shell};
 
 impl Plan {
     /// What would be set and run, as a script for `shell`.
@@ -31,40 +30,10 @@ fn shown(name: &str, value: &str) -> String {
     if name.ends_with("_HEADERS") || name.ends_with("_TOKEN") { "…".to_owned() } else { without_credentials(value) }
 }
 
-/// JSON (also after `--settings=`) with the values of keys that hold credentials replaced; other text as it is.
-fn without_credentials(text: &str) -> String {
-    let at = text.find('{').unwrap_or(0);
-    let (prefix, json) = text.split_at(at);
-    match serde_json::from_str::<Value>(json) {
-        Ok(mut value) if value.is_object() => {
-            mask(&mut value);
-            format!("{prefix}{value}")
-        }
-        _ => text.to_owned(),
-    }
-}
-
-fn mask(value: &mut Value) {
-    const SECRET: [&str; 6] = ["key", "token", "secret", "password", "authorization", "cookie"];
-    match value {
-        Value::Object(object) => {
-            for (name, inner) in object {
-                let name = name.to_ascii_lowercase();
-                match inner {
-                    Value::Object(_) | Value::Array(_) => mask(inner),
-                    _ if SECRET.iter().any(|word| name.contains(word)) || name.contains("headers") => *inner = "…".into(),
-                    _ => {}
-                }
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(mask),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wrap::private_argument::PrivateArguments;
     use std::collections::BTreeMap;
 
     #[test]
@@ -80,6 +49,7 @@ mod tests {
             ]),
             upstreams: BTreeMap::from([("gw-1".into(), "https://gateway.corp".into())]),
             warm: None,
+            private: PrivateArguments::default(),
             notes: vec!["n".into()],
             warnings: vec!["w".into()],
         };

@@ -35,6 +35,8 @@ pub(super) const MOST_IDLE: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub(crate) endpoint: Endpoint,
+    /// What its connections show of our own user, in words: others' requests must not go over them.
+    pub(crate) own_identity: Option<String>,
     pub(super) config: Arc<Config>,
     pub(super) context: Arc<DialContext>,
     pub(super) tasks: Tasks,
@@ -97,6 +99,7 @@ impl Origin {
         };
         let uploads = Uploads::new((config.pool.size / 2).max(1), config.client.upload_stall, config.client.min_body_rate);
         Arc::new(Self {
+            own_identity: context.own_identity(&endpoint),
             endpoint,
             config,
             context,
