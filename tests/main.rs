@@ -29,6 +29,7 @@ mod refuse;
 mod request;
 mod restart;
 mod room;
+mod signals;
 mod storm;
 mod strangers;
 mod stream;

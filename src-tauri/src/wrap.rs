@@ -24,6 +24,8 @@ mod table;
 mod terminal;
 
 pub use child::{Agent, exit_code, spawn};
+#[cfg(unix)]
+pub use child::{WITNESS, bear_witness};
 pub use context::{AgentContext, with_own};
 pub use draft::PlanError;
 pub use find::{NotFound, find_agent, find_program};

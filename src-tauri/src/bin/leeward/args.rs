@@ -55,6 +55,10 @@ pub(crate) enum Command {
     Man(Man),
     #[cfg(windows)]
     Path(SearchPath),
+    /// What `wrap` starts beside an agent: says which signals reach the group
+    #[cfg(unix)]
+    #[command(hide = true, name = wrap::WITNESS)]
+    Witness,
 }
 
 /// Serve in the foreground

@@ -91,7 +91,7 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
             say(format!("warning: {warning}"));
         }
         session.warm(plan.warm.as_deref()).await;
-        let agent = wrap::spawn(&plan, &core_limit).map_err(|e| refused(&plan, &e))?;
+        let agent = wrap::spawn(&plan, &core_limit, &background.program).map_err(|e| refused(&plan, &e))?;
         let ended = tokio::select! {
             ended = agent.wait() => ended,
             never = session.hold() => match never {},

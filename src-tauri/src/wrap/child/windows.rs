@@ -1,6 +1,6 @@
 //! Windows half of `child`: console events.
 
-use std::{io, process::ExitStatus};
+use std::{io, path::Path, process::ExitStatus};
 use tokio::signal::windows::{
     CtrlBreak, CtrlC, CtrlClose, CtrlLogoff, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown,
 };
@@ -22,7 +22,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn register() -> io::Result<Self> {
+    pub(super) fn register(_leeward: &Path) -> io::Result<Self> {
         Ok(Self {
             interrupt: ctrl_c()?,
             quit: ctrl_break()?,
@@ -32,7 +32,7 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self, _agent: Option<u32>) -> Event {
         tokio::select! {
             _ = self.interrupt.recv() => Event::Told,
             _ = self.quit.recv() => Event::Told,
