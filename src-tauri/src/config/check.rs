@@ -103,6 +103,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         tls,
         proxy,
         ledger: file.ledger,
+        wrap: file.wrap,
         response_timeout: file.response_timeout,
         drain: file.drain,
         watch: file.watch,

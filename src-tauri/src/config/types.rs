@@ -2,7 +2,7 @@
 
 use super::{
     company_proxy::Proxying,
-    definition::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, Watch},
+    definition::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, Watch, Wrap},
     names::{AllowedHost, AllowedOrigin},
     paths::Paths,
     secret::Secret,
@@ -50,6 +50,8 @@ pub struct Config {
     pub proxy: Proxying,
     /// The history of faults on disk.
     pub ledger: Ledger,
+    /// How programs are started.
+    pub wrap: Wrap,
     /// How long a request may wait for response headers when the client names no deadline.
     pub response_timeout: Duration,
     /// How long an old generation may finish its streams after a restart.

@@ -39,6 +39,7 @@ pub fn written(config: &Config) -> Table {
         tls: tls(&config.tls),
         proxy: proxy(config.proxy),
         ledger: config.ledger,
+        wrap: config.wrap,
         watch: config.watch,
     };
     Table::try_from(file.written()).unwrap_or_else(|why| unreachable!("the file's own types are TOML: {why}"))

@@ -14,6 +14,7 @@ pub use platform::leave_terminal;
 use super::{
     client::{Client, ClientError},
     find::{FOUND_WITHIN, Seen, hangs, look},
+    program::startable,
     record::read_record,
 };
 use crate::config::Config;
@@ -139,8 +140,11 @@ pub async fn running_or_start(background: &Background, listen: Option<SocketAddr
 pub const TRY_AGAIN: i32 = 75;
 
 fn start(background: &Background, listen: Option<SocketAddr>) -> Result<Child, StartError> {
-    let mut command = Command::new(&background.program);
+    let mut command = Command::new(startable(&background.program));
     command.arg("serve").arg("--detached");
+    if let Some(stand_in) = &background.config.paths.stands_in {
+        command.arg("--state").arg(&stand_in.folder);
+    }
     if let Some(idle) = background.exit_when_idle {
         command.arg("--exit-when-idle").arg(humantime::format_duration(idle).to_string());
     }

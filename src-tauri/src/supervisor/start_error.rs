@@ -7,7 +7,9 @@ use std::{io, net::SocketAddr};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Somebody else listens there.
-    #[error("{address} is taken by {holder}; end that program, or choose another port with --listen")]
+    #[error(
+        "{address} is taken by {holder}; end that program, or choose another port (`listen` in the config, `serve --listen`)"
+    )]
     PortTaken {
         /// The address.
         address: SocketAddr,

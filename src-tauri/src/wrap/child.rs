@@ -3,12 +3,12 @@
 #[cfg(unix)]
 #[path = "child/unix.rs"]
 mod platform;
-#[cfg(unix)]
-#[path = "child/signals.rs"]
-mod signals;
 #[cfg(windows)]
 #[path = "child/windows.rs"]
 mod platform;
+#[cfg(unix)]
+#[path = "child/signals.rs"]
+mod signals;
 #[cfg(unix)]
 #[path = "child/witness.rs"]
 mod witness;
@@ -31,7 +31,11 @@ pub fn spawn(plan: &Plan, core_limit: &CoreLimit, leeward: &Path) -> io::Result<
     let signals = platform::Signals::register(leeward)?;
     let mut command = Command::new(&plan.program);
     command.args(&plan.args).envs(&plan.set).kill_on_drop(false);
-    Ok(Agent { child: core_limit.starting(|| command.spawn())?, signals })
+    let child = core_limit.starting(|| match command.spawn() {
+        Err(e) if platform::is_script(&e, &plan.program) => platform::by_shell(plan).spawn(),
+        started => started,
+    })?;
+    Ok(Agent { child, signals })
 }
 
 /// A running agent.

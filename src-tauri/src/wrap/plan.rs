@@ -50,6 +50,23 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+impl Plan {
+    /// The program as it is, in its surroundings as they are: without Leeward.
+    pub fn without_leeward(profile: &Profile, program: PathBuf, args: Vec<OsString>) -> Self {
+        Self {
+            agent: profile.name.clone(),
+            title: profile.title.clone(),
+            program,
+            args,
+            set: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+            warm: None,
+            notes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// Plans the start of an agent.
 ///
 /// # Errors

@@ -85,6 +85,9 @@ pub(crate) struct Serve {
     /// Leave the terminal and log to the file alone
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
+    /// The folder in memory that stands in for the state folder
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Start a coding agent through Leeward

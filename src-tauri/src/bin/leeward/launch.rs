@@ -1,4 +1,5 @@
-//! `leeward wrap` and `leeward run`: plan, make sure that Leeward serves, start the program, end as it ends.
+//! `leeward wrap` and `leeward run`: plan, make sure that Leeward serves, start the program, end as it ends. Where Leeward
+//! cannot serve, the program is started without it.
 
 use crate::{
     args::{self, Mode},
@@ -9,10 +10,15 @@ use crate::{
 };
 use leeward::{
     config::Config,
-    instance::{self, Background, ClientError},
-    wrap::{self, Plan, Profile, Request, Session, Shell},
+    instance::{self, Background, ClientError, CoreLimit},
+    wrap::{self, Agent, Plan, Profile, Request, Session, Shell},
 };
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Runs `leeward wrap`.
 pub(crate) fn wrap(args: args::Wrap, out: &mut Out) -> Outcome {
@@ -47,22 +53,20 @@ struct Target {
 }
 
 impl Target {
-    fn plan(&self, address: SocketAddr, config: &Config) -> Outcome<Plan> {
-        surrounded(|context| {
-            let program = match &self.program {
+    /// Its executable.
+    fn find(&self) -> Outcome<PathBuf> {
+        wrap::with_own(|context| {
+            Ok(match &self.program {
                 Some(program) => wrap::find_program(program, context)?,
                 None => wrap::find_agent(&self.profile, context)?,
-            };
-            let request = Request { profile: &self.profile, program, args: self.args.clone(), address };
-            Ok(wrap::plan(request, config, context)?)
+            })
         })
     }
-}
 
-/// Plans in the process's own surroundings.
-pub(crate) fn surrounded<T>(plan: impl FnOnce(&wrap::AgentContext<'_>) -> Outcome<T>) -> Outcome<T> {
-    wrap::with_own(plan)
-        .map_err(|e| Failure::new(Exit::Unavailable, format!("the current folder is gone ({e}); change to another one")))?
+    fn plan(&self, program: PathBuf, address: SocketAddr, config: &Config) -> Outcome<Plan> {
+        let request = Request { profile: &self.profile, program, args: self.args.clone(), address };
+        wrap::with_own(|context| Ok(wrap::plan(request, config, context)?))
+    }
 }
 
 /// How this command starts a Leeward in the background.
@@ -75,42 +79,94 @@ pub(crate) fn background(config: &Config, exit_when_idle: Option<Duration>) -> O
 fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     let core_limit = instance::no_core_files();
     instance::hide_memory();
-    let config = config::load(None)?;
+    let program = target.find()?;
     if dry_run {
+        let config = config::load(None)?;
         let running = block_on(instance::running(&config))??;
-        let plan = target.plan(running.map_or(config.listen, |client| client.address()), &config)?;
+        let plan = target.plan(program, running.map_or(config.listen, |client| client.address()), &config)?;
         out.script(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
     }
-    // Everything that can be refused without a Leeward is refused before one is started.
-    target.plan(config.listen, &config)?;
-    let background = background(&config, Some(instance::IDLE))?;
     block_on(async {
-        let (plan, session) = progress::while_waiting("starting Leeward", connect(target, &config, &background)).await?;
-        for warning in &plan.warnings {
-            say(format!("warning: {warning}"));
-        }
-        session.warm(plan.warm.as_deref()).await;
-        let agent = wrap::spawn(&plan, &core_limit, &background.program).map_err(|e| refused(&plan, &e))?;
-        let ended = tokio::select! {
-            ended = agent.wait() => ended,
-            never = session.hold() => match never {},
+        let plan = match prepared(target, &program).await {
+            Ok(ready) => return behind(ready, &core_limit).await,
+            Err(failure) if config::requires_wrap() => return Err(failure),
+            Err(failure) => {
+                say(format!("{}; the agent runs without Leeward", one_line(&failure.message)));
+                Plan::without_leeward(&target.profile, program, target.args.clone())
+            }
         };
-        let status =
-            ended.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
-        Ok(wrap::exit_code(status))
+        let agent = spawn(&plan, &core_limit)?;
+        ended(agent.wait().await, &plan)
     })?
 }
 
+/// An agent that can be started, and the Leeward that it will use.
+struct Ready {
+    plan: Plan,
+    session: Session,
+}
+
+/// Everything that an agent needs of Leeward. What fails here keeps nobody from being started without it.
+async fn prepared(target: &Target, program: &Path) -> Outcome<Ready> {
+    let config = config::load_to_start()?;
+    // Everything that can be refused without a Leeward is refused before one is started.
+    target.plan(program.to_owned(), config.listen, &config)?;
+    let background = background(&config, Some(instance::IDLE))?;
+    progress::while_waiting("starting Leeward", async {
+        let taken = match connect(target, program, &background, None).await {
+            Err(failure) if failure.exit == Exit::TryAgain && config.listen.port() != 0 => failure,
+            connected => return connected,
+        };
+        // An agent finds any port; the configured one is another program's, or so is the state folder's lock.
+        let any = SocketAddr::new(config.listen.ip(), 0);
+        let ready = connect(target, program, &background, Some(any)).await.map_err(|_| taken.clone())?;
+        say(format!("{}; for this agent Leeward accepts on another port", one_line(&taken.message)));
+        Ok(ready)
+    })
+    .await
+}
+
+/// The agent's whole life behind Leeward.
+async fn behind(Ready { plan, session }: Ready, core_limit: &CoreLimit) -> Outcome {
+    for warning in &plan.warnings {
+        say(format!("warning: {warning}"));
+    }
+    session.warm(plan.warm.as_deref()).await;
+    let agent = spawn(&plan, core_limit)?;
+    let status = tokio::select! {
+        status = agent.wait() => status,
+        never = session.hold() => match never {},
+    };
+    ended(status, &plan)
+}
+
+fn spawn(plan: &Plan, core_limit: &CoreLimit) -> Outcome<Agent> {
+    // Where it is not known, signals that are sent to the whole group come twice, and that is all.
+    let leeward = std::env::current_exe().unwrap_or_default();
+    wrap::spawn(plan, core_limit, &leeward).map_err(|e| refused(plan, &e))
+}
+
+fn ended(status: std::io::Result<std::process::ExitStatus>, plan: &Plan) -> Outcome {
+    let status =
+        status.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
+    Ok(wrap::exit_code(status))
+}
+
+/// A reason of several lines in one.
+fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
+}
+
 /// A session with an instance. One that was found a moment before it ended is replaced.
-async fn connect(target: &Target, config: &Config, background: &Background) -> Outcome<(Plan, Session)> {
+async fn connect(target: &Target, program: &Path, background: &Background, listen: Option<SocketAddr>) -> Outcome<Ready> {
     let mut attempts = 0;
     loop {
-        let client = instance::running_or_start(background, None).await?;
-        let plan = target.plan(client.address(), config)?;
+        let client = instance::running_or_start(background, listen).await?;
+        let plan = target.plan(program.to_owned(), client.address(), &background.config)?;
         attempts += 1;
         match wrap::open(client, &plan, background.clone()).await {
-            Ok(session) => return Ok((plan, session)),
+            Ok(session) => return Ok(Ready { plan, session }),
             Err(ClientError::NotRunning(_) | ClientError::Broken { .. }) if attempts < 3 => {}
             Err(e) => return Err(e.into()),
         }

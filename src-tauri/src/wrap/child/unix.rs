@@ -4,6 +4,8 @@
 //! the sender, and the agent is in the same group) and what anybody sends to the whole group (the witness got it too).
 
 use super::{signals, witness::Witness};
+use crate::{instance::startable, wrap::plan::Plan};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, getpid, kill_process, waitid};
 use signal_hook::{
     iterator::{
@@ -14,13 +16,16 @@ use signal_hook::{
 };
 use std::{
     collections::VecDeque,
-    future, io,
+    fs::File,
+    future,
+    io::{self, Read},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{ExitStatus, Stdio},
 };
 use tokio::{
     net::UnixStream,
+    process::Command,
     signal::unix::{Signal as Stream, SignalKind, signal},
 };
 
@@ -101,7 +106,7 @@ impl Signals {
 
 /// Without one, what is sent to the whole group reaches the agent twice; better than not at all.
 fn start_witness(leeward: &Path) -> Option<Witness> {
-    Witness::start(leeward).inspect_err(|e| tracing::debug!("no witness: {e}")).ok()
+    Witness::start(&startable(leeward)).inspect_err(|e| tracing::debug!("no witness: {e}")).ok()
 }
 
 /// macOS names no cause, and a process only where there is one. On Linux the sender may have no number here: it is outside
@@ -176,7 +181,7 @@ fn send(pid: Pid, signal: i32) {
 }
 
 fn kill_by_number(pid: Pid, signal: i32) -> io::Result<()> {
-    let mut kill = Command::new("kill");
+    let mut kill = std::process::Command::new("kill");
     kill.args([format!("-{signal}"), pid.as_raw_nonzero().to_string()]);
     kill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().map(drop)
 }
@@ -185,6 +190,24 @@ fn kill_by_number(pid: Pid, signal: i32) -> io::Result<()> {
 fn is_stopped(pid: Pid) -> bool {
     let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
     waitid(WaitId::Pid(pid), options).is_ok_and(|status| status.is_some_and(|s| s.stopped()))
+}
+
+/// Whether a file that the kernel does not execute is a text, which shells and `execvp` give to `/bin/sh`: without a NUL in its
+/// first line, as bash judges.
+pub(super) fn is_script(why: &io::Error, program: &Path) -> bool {
+    let mut head = [0; 256];
+    why.raw_os_error() == Some(Errno::NOEXEC.raw_os_error())
+        && File::open(program).and_then(|mut file| file.read(&mut head)).is_ok_and(|read| {
+            let line = head[..read].split(|byte| *byte == b'\n').next().unwrap_or_default();
+            !line.contains(&0)
+        })
+}
+
+/// The plan's program as a script of the shell.
+pub(super) fn by_shell(plan: &Plan) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg(&plan.program).args(&plan.args).envs(&plan.set).kill_on_drop(false);
+    command
 }
 
 pub(super) fn exit_code(status: ExitStatus) -> i32 {
