@@ -5,6 +5,7 @@
 use crate::home::{Home, LEEWARD, Ran, Running, get, kill, until, variable};
 use std::{
     fs::{self, Permissions},
+    io::Write,
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -186,13 +187,17 @@ impl Mounted {
     fn new(test: &str, mounts: &str) -> Option<Self> {
         let possible = Command::new("unshare").args(["-m", "sh", "-c", "mount -t tmpfs -o size=64k none /mnt"]).output();
         if !possible.is_ok_and(|ran| ran.status.success()) {
-            eprintln!("SKIP {test}: no mount namespace of its own (root and unshare are needed)");
+            let line = format!("SKIP {test}: no mount namespace of its own (root and unshare are needed)\n");
+            std::io::stderr().write_all(line.as_bytes()).ok();
             return None;
         }
         let home = Home::new();
         home.agent("claude", SAY);
         fs::create_dir_all(home.paths().state_dir).unwrap();
-        Some(Self { home, runtime: tempfile::tempdir().unwrap(), mounts: mounts.to_owned() })
+        let runtime = tempfile::tempdir().unwrap();
+        // As the login makes it.
+        fs::set_permissions(runtime.path(), Permissions::from_mode(0o700)).unwrap();
+        Some(Self { home, runtime, mounts: mounts.to_owned() })
     }
 
     /// `leeward` with arguments, after the mounts.

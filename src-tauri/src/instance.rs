@@ -30,7 +30,7 @@ pub use handover::{Confirmation, Taken, hand_over};
 pub use holder::{Holder, holder_of, is_held_by};
 pub use keep::{is_kept, keep_serving};
 pub use lock::{Lock, LockError};
-pub use place::{place, serving_stand_in};
+pub use place::{place, serving_stand_in, why_unusable};
 pub use private::write_atomically;
 pub use program::startable;
 pub use record::{Record, read_record, remove_record, write_record};

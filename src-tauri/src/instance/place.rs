@@ -39,12 +39,25 @@ pub fn place(paths: &Paths) -> Option<StandIn> {
     if let Some(found) = serving_stand_in(paths) {
         return Some(found);
     }
-    let why = try_out(paths).err()?.to_string();
+    stand_in_for(paths, &try_out(paths).err()?)
+}
+
+/// Why the state folder cannot be used, as the system says it; empty when it can.
+pub fn why_unusable(paths: &Paths) -> String {
+    try_out(paths).err().map(|why| why.to_string()).unwrap_or_default()
+}
+
+/// Of what is merely wrong, such as a file in the folder's place, its user is told instead.
+fn stand_in_for(paths: &Paths, why: &io::Error) -> Option<StandIn> {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    if ![PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull].contains(&why.kind()) {
+        return None;
+    }
     let usable = |stand_in: &StandIn| {
         let all = at(paths, stand_in);
         create_private_dir(&stand_in.folder).is_ok() && platform::is_private(&stand_in.folder) && try_out(&all).is_ok()
     };
-    stand_ins(paths).find(usable).map(|stand_in| StandIn { why, ..stand_in })
+    stand_ins(paths).find(usable).map(|stand_in| StandIn { why: why.to_string(), ..stand_in })
 }
 
 /// Whether somebody serves from there now.
@@ -105,13 +118,19 @@ mod tests {
         assert_eq!(left, ["instance.lock", "logs"]);
     }
 
-    /// The state folder is a file: nobody, root included, makes anything in it.
+    #[test]
+    fn a_file_in_the_folders_place_is_a_mistake_that_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = paths(home.path());
+        std::fs::write(&paths.state_dir, "").unwrap();
+        assert_eq!(place(&paths), None);
+    }
+
     #[test]
     fn a_folder_that_cannot_is_stood_in_for_where_everybody_finds_it() {
         let home = tempfile::tempdir().unwrap();
         let configured = paths(home.path());
-        std::fs::write(&configured.state_dir, "").unwrap();
-        let stand_in = place(&configured).unwrap();
+        let stand_in = stand_in_for(&configured, &io::ErrorKind::StorageFull.into()).unwrap();
         assert_eq!(stand_in.of, configured.state_dir);
         assert!(!stand_in.why.is_empty());
         let stood_in = configured.clone().in_memory(stand_in.clone());
@@ -123,7 +142,6 @@ mod tests {
         super::super::write_record(&stood_in, &record).unwrap();
         assert_eq!(serving_stand_in(&configured).unwrap().folder, stand_in.folder);
         // Once the folder is well again, whoever comes still finds the one that serves.
-        std::fs::remove_file(&configured.state_dir).unwrap();
         assert_eq!(place(&configured).unwrap().folder, stand_in.folder);
         drop(lock);
         assert_eq!((serving_stand_in(&configured), place(&configured)), (None, None));
@@ -134,6 +152,6 @@ mod tests {
     fn each_home_has_a_folder_of_its_own() {
         let [a, b] = ["/a/state", "/b/state"].map(|path| hash(Path::new(path)));
         assert_ne!(a, b);
-        assert_eq!(hash(Path::new("")), hash(&std::env::current_dir().unwrap()));
+        assert_eq!(hash(Path::new("state")), hash(&std::env::current_dir().unwrap().join("state")), "by whatever name");
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn settings(mut flags: Flags, state: Option<PathBuf>) -> Outcome<(Arc
     let config = settings.load()?;
     let of = config.paths.state_dir.clone();
     flags.stand_in = match state {
-        Some(folder) => Some(StandIn { folder, of, why: String::new() }),
+        Some(folder) => Some(StandIn { folder, of, why: instance::why_unusable(&config.paths) }),
         None => instance::place(&config.paths),
     };
     if flags.stand_in.is_none() {

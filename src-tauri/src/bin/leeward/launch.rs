@@ -79,6 +79,10 @@ pub(crate) fn background(config: &Config, exit_when_idle: Option<Duration>) -> O
 fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     let core_limit = instance::no_core_files();
     instance::hide_memory();
+    let required = config::requires_wrap();
+    if required {
+        config::load(None)?;
+    }
     let program = target.find()?;
     if dry_run {
         let config = config::load(None)?;
@@ -90,7 +94,7 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     block_on(async {
         let plan = match prepared(target, &program).await {
             Ok(ready) => return behind(ready, &core_limit).await,
-            Err(failure) if config::requires_wrap() => return Err(failure),
+            Err(failure) if required => return Err(failure),
             Err(failure) => {
                 say(format!("{}; the agent runs without Leeward", one_line(&failure.message)));
                 Plan::without_leeward(&target.profile, program, target.args.clone())

@@ -36,7 +36,7 @@ const NAMED: &[Signal] = &[
 ];
 
 /// Numbers without a name, which end a program too. The C library keeps the first ones for itself and refuses them.
-const REAL_TIME: std::ops::RangeInclusive<i32> = if cfg!(target_os = "linux") { 32..=64 } else { 1..=0 };
+const REAL_TIME: std::ops::Range<i32> = 32..if cfg!(target_os = "linux") { 65 } else { 32 };
 
 /// The named ones, but for those that this process was started to ignore (`nohup`, a shell's `&`): the agent ignores them too,
 /// because what is ignored stays so in a program that is started, and what is caught does not.
