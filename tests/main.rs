@@ -15,6 +15,7 @@ mod cli;
 mod clients;
 mod company_proxy;
 mod demo;
+mod egress;
 mod faults;
 mod handover;
 mod history;

@@ -14,6 +14,7 @@ mod company_proxy;
 mod definition;
 mod distrust;
 mod edit;
+mod egress;
 mod error;
 mod key;
 mod keys;
@@ -41,6 +42,7 @@ pub use definition::{
     Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, StreamMode, UnknownFate, Watch, Wrap,
 };
 pub use edit::Changes;
+pub use egress::Egress;
 pub use error::Error;
 pub use keys::{KeyView, View};
 pub use load::load;

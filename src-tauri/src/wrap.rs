@@ -31,7 +31,7 @@ pub use draft::PlanError;
 pub use find::{NotFound, find_agent, find_program};
 pub use plan::{Plan, Request, plan};
 pub use route::MARKER;
-pub use session::{Session, make_known, open};
+pub use session::{Session, make_known, open, own_egress};
 pub use shell::Shell;
 pub use table::{ANYTHING, Base, Only, Profile, Provider, Special, profiles};
 pub use terminal::{NoTerminal, Terminal, terminal};

@@ -24,7 +24,7 @@ pub fn written(config: &Config) -> Table {
         notifications: config.notifications,
         extra_ca: match config.trust {
             Trust::Platform { extra } => extra.as_deref().map(unicode),
-            Trust::Only(_) => None,
+            Trust::Only(_) | Trust::Also { .. } => None,
         },
         response_timeout: config.response_timeout,
         drain: config.drain,

@@ -3,6 +3,7 @@
 //! is the agent's.
 
 use super::plan::Plan;
+use crate::config::{Egress, environment, read_certificates};
 use crate::instance::{Background, Client, ClientError, StartError, reachable, running, running_or_start};
 use serde_json::{Value, json};
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
@@ -21,12 +22,21 @@ pub struct Session {
     address: SocketAddr,
 }
 
+/// This process's way out, where it is not the instance's. An instance that does not know the question has only one.
+pub async fn own_egress(client: &Client) -> Option<Egress> {
+    let folder = std::env::current_dir().unwrap_or_default();
+    let egress = Egress::of_agent(&environment, &folder, &|file| read_certificates(file).is_ok());
+    let body = serde_json::to_value(&egress).ok()?;
+    let answer = client.post("/_leeward/v1/egress", &body, WARM_WITHIN).await.ok()?;
+    (answer.get("served") == Some(&Value::Bool(false))).then_some(egress)
+}
+
 /// Opens a session for a plan.
 ///
 /// # Errors
 /// When the instance refuses or is gone.
 pub async fn open(client: Client, plan: &Plan, background: Background) -> Result<Session, ClientError> {
-    let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams });
+    let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams, "egress": plan.egress });
     begin(client, body, background).await
 }
 

@@ -79,6 +79,7 @@ mod tests {
                 ("C".into(), r#"{"provider":{"x":{"options":{"apiKey":"sk-2","baseURL":"u"}}}}"#.into()),
             ]),
             upstreams: BTreeMap::from([("gw-1".into(), "https://gateway.corp".into())]),
+            egress: None,
             warm: None,
             notes: vec!["n".into()],
             warnings: vec!["w".into()],

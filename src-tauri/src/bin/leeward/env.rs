@@ -26,7 +26,8 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
     let background = launch::background(&config, None)?;
     let plan = block_on(async {
         let client = progress::while_waiting("starting Leeward", lasting(&background)).await?;
-        let request = Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address() };
+        let request =
+            Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address(), egress: None };
         let plan = wrap::with_own(|context| wrap::plan(request, &config, context))?;
         if !plan.upstreams.is_empty() {
             wrap::make_known(client, &plan, background.clone()).await?;

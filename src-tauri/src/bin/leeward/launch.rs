@@ -9,7 +9,7 @@ use crate::{
     progress,
 };
 use leeward::{
-    config::Config,
+    config::{Config, Egress},
     instance::{self, Background, ClientError, CoreLimit},
     wrap::{self, Agent, Plan, Profile, Request, Session, Shell},
 };
@@ -63,8 +63,8 @@ impl Target {
         })
     }
 
-    fn plan(&self, program: PathBuf, address: SocketAddr, config: &Config) -> Outcome<Plan> {
-        let request = Request { profile: &self.profile, program, args: self.args.clone(), address };
+    fn plan(&self, program: PathBuf, address: SocketAddr, egress: Option<Egress>, config: &Config) -> Outcome<Plan> {
+        let request = Request { profile: &self.profile, program, args: self.args.clone(), address, egress };
         wrap::with_own(|context| Ok(wrap::plan(request, config, context)?))
     }
 }
@@ -87,7 +87,7 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     if dry_run {
         let config = config::load(None)?;
         let running = block_on(instance::running(&config))??;
-        let plan = target.plan(program, running.map_or(config.listen, |client| client.address()), &config)?;
+        let plan = target.plan(program, running.map_or(config.listen, |client| client.address()), None, &config)?;
         out.script(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
     }
@@ -115,7 +115,7 @@ struct Ready {
 async fn prepared(target: &Target, program: &Path) -> Outcome<Ready> {
     let config = config::load_to_start()?;
     // Everything that can be refused without a Leeward is refused before one is started.
-    target.plan(program.to_owned(), config.listen, &config)?;
+    target.plan(program.to_owned(), config.listen, None, &config)?;
     let background = background(&config, Some(instance::IDLE))?;
     progress::while_waiting("starting Leeward", async {
         let taken = match connect(target, program, &background, None).await {
@@ -167,7 +167,8 @@ async fn connect(target: &Target, program: &Path, background: &Background, liste
     let mut attempts = 0;
     loop {
         let client = instance::running_or_start(background, listen).await?;
-        let plan = target.plan(program.to_owned(), client.address(), &background.config)?;
+        let egress = wrap::own_egress(&client).await;
+        let plan = target.plan(program.to_owned(), client.address(), egress, &background.config)?;
         attempts += 1;
         match wrap::open(client, &plan, background.clone()).await {
             Ok(session) => return Ok(Ready { plan, session }),
