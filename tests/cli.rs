@@ -63,7 +63,8 @@ fn a_bad_config_is_refused_with_its_place_by_every_command_that_needs_it() {
     ] {
         home.configure(text);
         for command in [&["config", "check"][..], &["config", "show"], &["serve"], &["status"], &["wrap", "claude"], &["env"]] {
-            let ran = home.run(command);
+            // Which is what makes `wrap` need one.
+            let ran = home.command(command).env("LEEWARD_WRAP_REQUIRE", "true").output().map(Ran::from).unwrap();
             assert_eq!(ran.code, Some(78), "{command:?} {text}: {ran:?}");
             assert!(ran.stderr.contains(place) && ran.stderr.contains(word), "{command:?} {text}: {}", ran.stderr);
         }

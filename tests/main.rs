@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and ends with its process"
 )]
 
+mod alone;
 mod burst;
 mod certificates;
 mod circuit;
@@ -14,6 +15,7 @@ mod cli;
 mod clients;
 mod company_proxy;
 mod demo;
+mod egress;
 mod faults;
 mod handover;
 mod held;
@@ -31,6 +33,7 @@ mod refuse;
 mod request;
 mod restart;
 mod room;
+mod signals;
 mod storm;
 mod strangers;
 mod stream;

@@ -1,8 +1,12 @@
 //! A wrapped agent on a pseudo-terminal: the terminal is the agent's, exactly as without `wrap`.
 #![cfg(unix)]
 
-use crate::home::{Home, LEEWARD, LIMIT};
+use crate::{
+    home::{Home, LEEWARD, LIMIT, kill, until},
+    signals::wrapped,
+};
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::Signal;
 use std::{
     io::{Read, Write},
     sync::mpsc::{Receiver, channel},
@@ -117,6 +121,28 @@ fn ctrl_c_belongs_to_the_agent() {
         terminal.type_in(key);
         assert_eq!(terminal.ended().0, code);
     }
+}
+
+/// The terminal has sent it to the agent too.
+#[test]
+fn what_is_typed_reaches_the_agent_once() {
+    let home = Home::new();
+    let args = wrapped();
+    let mut terminal = Terminal::start(&home, LEEWARD, &args.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    until("the agent records", || home.path("ready").exists());
+    let count = |signal: Signal| home.read("got").lines().filter(|line| *line == signal.as_raw().to_string()).count();
+    let wrap = terminal.child.process_id().unwrap();
+    for (key, signal) in [("\x03", Signal::INT), ("\x1c", Signal::QUIT), ("\x1a", Signal::TSTP)] {
+        let barriers = count(Signal::USR1);
+        terminal.type_in(key);
+        until("it arrives", || count(signal) > 0);
+        // What the wrap gets later it passes on later.
+        kill(wrap, "USR1");
+        until("the barrier arrives", || count(Signal::USR1) > barriers);
+        assert_eq!(count(signal), 1, "{signal:?}");
+    }
+    std::fs::write(home.path("done"), "").unwrap();
+    terminal.ended();
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod company_proxy;
 mod definition;
 mod distrust;
 mod edit;
+mod egress;
 mod error;
 mod key;
 mod keys;
@@ -24,6 +25,7 @@ mod ports;
 #[cfg(test)]
 mod reference;
 mod relations;
+mod required;
 mod schema;
 mod secret;
 mod settings;
@@ -37,15 +39,17 @@ pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
 pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying, System};
 pub use definition::{
-    Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, StreamMode, UnknownFate, Watch,
+    Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, StreamMode, UnknownFate, Watch, Wrap,
 };
 pub use edit::Changes;
+pub use egress::Egress;
 pub use error::Error;
 pub use keys::{KeyView, View};
 pub use load::load;
 pub use names::{AllowedHost, AllowedOrigin};
-pub use paths::{Paths, panel_folder};
+pub use paths::{Paths, StandIn, panel_folder};
 pub use ports::{DEFAULT_PORT, LAST_FALLBACK_PORT};
+pub use required::requires_wrap;
 pub use schema::{default_file, schema};
 pub use secret::Secret;
 pub use settings::{Complaint, Refused, Settings};

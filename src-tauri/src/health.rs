@@ -47,6 +47,8 @@ pub enum Code {
     ConfigExposed,
     /// The state folder cannot be written.
     StateUnwritable,
+    /// The state folder cannot be used, so that its files are in memory.
+    StateNotKept,
     /// The company proxy cannot be reached, refuses, or wants a login.
     CompanyProxy,
     /// A stream of an upstream has been silent for long.
@@ -64,7 +66,7 @@ impl Code {
     pub fn traits(self) -> (Severity, Duration) {
         match self {
             Self::PortTaken | Self::ConfigInvalid | Self::StateUnwritable => (Severity::Degraded, Duration::ZERO),
-            Self::ConfigExposed => (Severity::Degraded, Duration::ZERO),
+            Self::ConfigExposed | Self::StateNotKept => (Severity::Degraded, Duration::ZERO),
             Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
@@ -90,6 +92,7 @@ impl Code {
             Self::ConfigInvalid => "config-invalid",
             Self::ConfigExposed => "config-exposed",
             Self::StateUnwritable => "state-unwritable",
+            Self::StateNotKept => "state-not-kept",
             Self::CompanyProxy => "company-proxy",
             Self::StreamSilent => "stream-silent",
             Self::ResponsesBuffered => "responses-buffered",
@@ -220,6 +223,7 @@ mod tests {
             Code::CertificateUntrusted,
             Code::ConfigInvalid,
             Code::StateUnwritable,
+            Code::StateNotKept,
             Code::CompanyProxy,
             Code::StreamSilent,
             Code::ResponsesBuffered,

@@ -26,13 +26,15 @@ mod table;
 mod terminal;
 
 pub use child::{Agent, exit_code, spawn};
+#[cfg(unix)]
+pub use child::{WITNESS, bear_witness};
 pub use context::{AgentContext, with_own};
 pub use draft::PlanError;
 pub use find::{NotFound, find_agent, find_program};
 pub use plan::{Plan, Request, plan};
 pub use private_argument::{PrivateArgument, PrivateArguments};
 pub use route::MARKER;
-pub use session::{Session, make_known, open};
+pub use session::{Session, make_known, open, own_egress};
 pub use shell::Shell;
 pub use table::{ANYTHING, Base, Only, Profile, Provider, Special, profiles};
 pub use terminal::{NoTerminal, Terminal, terminal};

@@ -2,7 +2,7 @@
 
 use super::{commands::send, config::on_disk, error::Error, extract::Json, state::Admin};
 use crate::{
-    config,
+    config::{self, Egress},
     control::{Command, Session},
     health::{Code, unix_ms},
     upstream::{Hold, Learned, SessionUpstream},
@@ -15,6 +15,7 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use http::header;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, convert::Infallible, future::ready, path::PathBuf, sync::Arc, time::Duration};
 
 /// An open stream says that it is alive this often.
@@ -27,6 +28,9 @@ pub(super) struct SessionRequest {
     pid: u32,
     #[serde(default)]
     upstreams: BTreeMap<String, String>,
+    /// The way to them, where it is not the engine's.
+    #[serde(default)]
+    egress: Option<Egress>,
     /// The upstreams stay known after the session: nobody sees the end of the terminal that knows them.
     #[serde(default)]
     lasting: bool,
@@ -35,16 +39,24 @@ pub(super) struct SessionRequest {
     door: Option<PathBuf>,
 }
 
+/// Whether the engine's way out serves an agent whose own is this one.
+pub(super) async fn egress(State(admin): State<Arc<Admin>>, Json(asked): Json<Egress>) -> Json<Value> {
+    Json(json!({ "served": asked.is_served_by(&admin.config) }))
+}
+
 /// A session lasts as long as its stream; the stream's end shows `wrap` that the engine is gone.
 pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
     let mut upstreams = BTreeMap::new();
+    if let Some(egress) = &asked.egress {
+        egress.applied(&admin.config, admin.local).map_err(|why| Error::BadRequest(format!("{why}.")))?;
+    }
     for (name, url) in asked.upstreams {
         if !config::is_upstream_name(&name) || admin.config.upstreams.contains_key(&name) {
             return Err(Error::BadRequest(format!("`{name}` cannot be the name of a session's upstream.")));
         }
         let url =
             config::check_upstream(&url, admin.local).map_err(|why| Error::BadRequest(format!("upstream {name}: {why}.")))?;
-        upstreams.insert(name, SessionUpstream { url, lasting: asked.lasting });
+        upstreams.insert(name, SessionUpstream { url, egress: asked.egress.clone(), lasting: asked.lasting });
     }
     let learner = admin.upstreams.clone();
     let learned = on_disk(move || learner.learn(upstreams)).await?;

@@ -65,6 +65,7 @@ const CASES: &[Case] = &[
     case("/_leeward/v1/handover", &[("POST", r#"{"to":"/x"}"#, 200)]),
     case("/_leeward/v1/show", &[("POST", "", 202)]),
     case("/_leeward/v1/warm", &[("POST", r#"{"upstream":"known"}"#, 200)]),
+    case("/_leeward/v1/egress", &[("POST", r#"{"proxies":{},"roots":[]}"#, 200)]),
     Case { stream: true, cached: "", ..case("/_leeward/v1/sessions", &[("POST", r#"{"agent":"claude","pid":1}"#, 200)]) },
 ];
 
@@ -257,7 +258,7 @@ async fn a_body_is_read_to_its_limit_or_refused_with_the_reason() {
     let mut engine = Fixture::new();
     let with_body = CASES.iter().flat_map(|case| case.takes.iter().map(move |takes| (case.asked, takes)));
     let with_body: Vec<_> = with_body.filter(|(_, (_, body, _))| !body.is_empty()).collect();
-    assert_eq!(with_body.len(), 6);
+    assert_eq!(with_body.len(), 7);
     for (path, (method, good, status)) in with_body {
         let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
         assert_eq!(engine.ask(method, path, TOKEN, padded(MAX_BODY)).await.status.as_u16(), *status, "{path}");

@@ -63,6 +63,7 @@ section! {
         proxy: ProxyKeys,
         ledger: Ledger,
         watch: Watch,
+        wrap: Wrap,
     }
 }
 
@@ -257,6 +258,15 @@ section! {
         stall: Time = "1800ms",
             from "1s" ("the accept loop gives a sign of life every half second")
             to "10m" ("a hang would not be noticed for as long");
+    }
+}
+
+section! {
+    /// How `leeward wrap` and `leeward run` start a program.
+    pub struct Wrap: "wrap" {
+        /// Whether a program that cannot run behind Leeward is refused. Otherwise it is started without Leeward, and a line on
+        /// standard error says why.
+        require: bool = false;
     }
 }
 

@@ -36,8 +36,8 @@ pub fn load(sources: &Sources<'_>) -> Result<Config, Error> {
     Ok(assemble(sources, paths, text.as_deref().unwrap_or_default())?.0)
 }
 
-/// Finds the file and reads it; `None` where there is none and none was named.
-pub(super) fn read(sources: &Sources<'_>) -> Result<(Paths, Option<String>), Error> {
+/// Where the files are, and whether the config file was named and so must exist.
+pub(super) fn locate(sources: &Sources<'_>) -> Result<(Paths, bool), Error> {
     let mut paths = match (sources.env)("LEEWARD_HOME").filter(|v| !v.is_empty()) {
         Some(home) => Paths::under(Path::new(&home)),
         None => Paths::of_platform().ok_or(Error::NoHome)?,
@@ -47,6 +47,15 @@ pub(super) fn read(sources: &Sources<'_>) -> Result<(Paths, Option<String>), Err
     if let Some(file) = named {
         paths.config_file = file;
     }
+    if let Some(stand_in) = sources.flags.stand_in.clone() {
+        paths = paths.in_memory(stand_in);
+    }
+    Ok((paths, must_exist))
+}
+
+/// Finds the file and reads it; `None` where there is none and none was named.
+pub(super) fn read(sources: &Sources<'_>) -> Result<(Paths, Option<String>), Error> {
+    let (paths, must_exist) = locate(sources)?;
     trust::check(&paths, must_exist)?;
     let file = paths.config_file.clone();
     let text = match files::read_to_string(&file) {

@@ -21,19 +21,49 @@ pub struct Paths {
     pub config_file: PathBuf,
     /// Folder of `instance.json`, `control.token`, the ledger and the logs.
     pub state_dir: PathBuf,
+    /// Set where `state_dir` only stands in for another folder.
+    pub stands_in: Option<StandIn>,
+}
+
+/// A folder in memory that is used instead of a state folder that cannot keep anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    /// The folder in memory.
+    pub folder: PathBuf,
+    /// The state folder that it stands in for.
+    pub of: PathBuf,
+    /// Why, as the end of a sentence; empty when nobody has asked the system.
+    pub why: String,
 }
 
 impl Paths {
     /// Everything below one folder: tests and portable use.
     pub fn under(home: &Path) -> Self {
-        Self { config_file: home.join("config.toml"), state_dir: home.join("state") }
+        Self { config_file: home.join("config.toml"), state_dir: home.join("state"), stands_in: None }
     }
 
     /// The platform's own places; `None` where the user has no home folder.
     pub fn of_platform() -> Option<Self> {
         let dirs = directories::ProjectDirs::from("", "", "leeward")?;
         let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir());
-        Some(Self { config_file: dirs.config_dir().join("config.toml"), state_dir: state.to_path_buf() })
+        Some(Self { config_file: dirs.config_dir().join("config.toml"), state_dir: state.to_path_buf(), stands_in: None })
+    }
+
+    /// The same with a state folder in memory.
+    #[must_use]
+    pub fn in_memory(self, stand_in: StandIn) -> Self {
+        Self { state_dir: stand_in.folder.clone(), stands_in: Some(stand_in), ..self }
+    }
+
+    /// What is kept in memory only and why, in a sentence; `None` when all of it is kept.
+    pub fn not_kept(&self) -> Option<String> {
+        let StandIn { folder, of, why } = self.stands_in.as_ref()?;
+        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+        let (of, folder) = (of.display(), folder.display());
+        Some(format!(
+            "Leeward could not use its state folder {of}{why}. Its log and history are in {folder} and are lost when the system \
+             restarts. Free some space or mend the folder's permissions, then start Leeward again."
+        ))
     }
 
     /// Who serves: address, process, version.

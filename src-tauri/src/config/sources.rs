@@ -1,5 +1,6 @@
 //! What a config is made from besides its file: environment and command line. The only file that reads the environment.
 
+use super::paths::StandIn;
 use std::path::PathBuf;
 
 /// What the command line says; it wins over everything else.
@@ -11,6 +12,8 @@ pub struct Flags {
     pub upstream: Option<String>,
     /// `--config`
     pub config_file: Option<PathBuf>,
+    /// `--state`, or what was found where the state folder cannot be used.
+    pub stand_in: Option<StandIn>,
 }
 
 /// Everything a config is made from, so that tests need no real environment.

@@ -2,7 +2,8 @@
 
 use super::{
     company_proxy::Proxying,
-    definition::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, Watch},
+    definition::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, Watch, Wrap},
+    egress::Egress,
     names::{AllowedHost, AllowedOrigin},
     paths::Paths,
     secret::Secret,
@@ -48,8 +49,12 @@ pub struct Config {
     pub tls: Tls,
     /// The company proxy between Leeward and the upstream.
     pub proxy: Proxying,
+    /// What the environment says about the way out; `proxy` is made from it where the config leaves it to the variables.
+    pub egress: Egress,
     /// The history of faults on disk.
     pub ledger: Ledger,
+    /// How programs are started.
+    pub wrap: Wrap,
     /// How long a request may wait for response headers when the client names no deadline.
     pub response_timeout: Duration,
     /// How long an old generation may finish its streams after a restart.
@@ -75,6 +80,13 @@ pub enum Trust {
     Platform {
         /// Additional roots, PEM.
         extra: Option<PathBuf>,
+    },
+    /// As another one, and the certificates of these PEM files, where they can be read: what an agent trusts by its variables.
+    Also {
+        /// The engine's own.
+        base: Box<Trust>,
+        /// Additional roots, PEM.
+        roots: Vec<PathBuf>,
     },
     /// Only these DER certificates: for the demo and for tests, which own their certificate authority.
     Only(Vec<Vec<u8>>),

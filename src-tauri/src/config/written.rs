@@ -24,7 +24,7 @@ pub fn written(config: &Config) -> Table {
         notifications: config.notifications,
         extra_ca: match config.trust {
             Trust::Platform { extra } => extra.as_deref().map(unicode),
-            Trust::Only(_) => None,
+            Trust::Only(_) | Trust::Also { .. } => None,
         },
         response_timeout: config.response_timeout,
         drain: config.drain,
@@ -39,6 +39,7 @@ pub fn written(config: &Config) -> Table {
         tls: tls(&config.tls),
         proxy: proxy(config.proxy),
         ledger: config.ledger,
+        wrap: config.wrap,
         watch: config.watch,
     };
     Table::try_from(file.written()).unwrap_or_else(|why| unreachable!("the file's own types are TOML: {why}"))

@@ -76,6 +76,12 @@ impl Lock {
         }
     }
 
+    /// Whether somebody holds it. Asking takes it from nobody, and for a moment it keeps others from taking it.
+    pub(super) fn is_held(paths: &Paths) -> bool {
+        let file = File::open(paths.lock_file());
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Another handle of the same lock: it is held until the last one is gone.
     ///
     /// # Errors

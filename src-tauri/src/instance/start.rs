@@ -16,6 +16,7 @@ use super::{
     find::{FOUND_WITHIN, Seen, hangs, look},
     hung::{Hung, Silence},
     private::open_private_file,
+    program::startable,
     record::read_record,
 };
 use crate::config::{Config, Paths};
@@ -180,8 +181,11 @@ impl Turn {
 pub const TRY_AGAIN: i32 = 75;
 
 fn start(background: &Background, listen: Option<SocketAddr>) -> Result<Child, StartError> {
-    let mut command = Command::new(&background.program);
+    let mut command = Command::new(startable(&background.program));
     command.arg("serve").arg("--detached");
+    if let Some(stand_in) = &background.config.paths.stands_in {
+        command.arg("--state").arg(&stand_in.folder);
+    }
     if let Some(idle) = background.exit_when_idle {
         command.arg("--exit-when-idle").arg(humantime::format_duration(idle).to_string());
     }

@@ -2,7 +2,7 @@
 
 use super::{backstop, hooks::TestHooks, options::EngineOptions, platform, run, socket, start_error::StartError};
 use crate::{
-    config::{Config, Paths},
+    config::{Config, Egress, Paths},
     control::{Command, Commands, Sessions},
     files,
     health::Tracker,
@@ -196,23 +196,25 @@ impl Drop for Engine {
     }
 }
 
-/// Sessions' upstreams as they are written down: by name the URL, or the URL as one that lasts.
+/// Sessions' upstreams as they are written down: by name the URL, or the URL as one that lasts, or with its own way out.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Remembered {
     Session(String),
     Lasting { lasting: String },
+    Apart { apart: String, egress: Egress },
 }
 
 /// Sessions' upstreams from before; a file that cannot be read costs them until their `wrap` reconnects.
 fn known_upstreams(paths: &Paths) -> BTreeMap<String, SessionUpstream> {
     let Ok(bytes) = files::read(&paths.session_upstreams_file()) else { return BTreeMap::new() };
     let known = |(name, remembered)| {
-        let (url, lasting) = match remembered {
-            Remembered::Session(url) => (url, false),
-            Remembered::Lasting { lasting } => (lasting, true),
+        let (url, egress, lasting) = match remembered {
+            Remembered::Session(url) => (url, None, false),
+            Remembered::Lasting { lasting } => (lasting, None, true),
+            Remembered::Apart { apart, egress } => (apart, Some(egress), false),
         };
-        Some((name, SessionUpstream { url: Url::parse(&url).ok()?, lasting }))
+        Some((name, SessionUpstream { url: Url::parse(&url).ok()?, egress, lasting }))
     };
     serde_json::from_slice::<BTreeMap<String, Remembered>>(&bytes)
         .map(|map| map.into_iter().filter_map(known).collect())
@@ -224,11 +226,15 @@ fn known_upstreams(paths: &Paths) -> BTreeMap<String, SessionUpstream> {
 
 fn remember(paths: Paths) -> Remember {
     Box::new(move |known| {
-        let remembered = |SessionUpstream { url, lasting }: &SessionUpstream| match lasting {
-            false => Remembered::Session(url.to_string()),
-            true => Remembered::Lasting { lasting: url.to_string() },
+        let remembered = |SessionUpstream { url, egress, lasting }: &SessionUpstream| match (egress, lasting) {
+            (Some(egress), _) => Remembered::Apart { apart: url.to_string(), egress: egress.clone() },
+            (None, false) => Remembered::Session(url.to_string()),
+            (None, true) => Remembered::Lasting { lasting: url.to_string() },
         };
-        let text: BTreeMap<&str, Remembered> = known.iter().map(|(name, known)| (name.as_str(), remembered(known))).collect();
+        // No password is written down. The session tells it again.
+        let has_login = |known: &SessionUpstream| known.egress.as_ref().is_some_and(Egress::has_login);
+        let written = known.iter().filter(|(_, known)| !has_login(known));
+        let text: BTreeMap<&str, Remembered> = written.map(|(name, known)| (name.as_str(), remembered(known))).collect();
         instance::write_atomically(&paths.session_upstreams_file(), &serde_json::to_vec_pretty(&text)?)
     })
 }
@@ -242,7 +248,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let paths = Config::under(home.path()).unwrap().paths;
         std::fs::create_dir_all(&paths.state_dir).unwrap();
-        let one = |url: &str, lasting| SessionUpstream { url: Url::parse(url).unwrap(), lasting };
+        let one = |url: &str, lasting| SessionUpstream { url: Url::parse(url).unwrap(), egress: None, lasting };
         let known = [("gw-1", one("https://a.corp", false)), ("gw-env", one("https://b.corp/v1", true))];
         let known: BTreeMap<String, SessionUpstream> = known.map(|(name, known)| (name.to_owned(), known)).into();
         remember(paths.clone())(&known).unwrap();
@@ -251,5 +257,21 @@ mod tests {
         assert_eq!(known_upstreams(&paths), BTreeMap::from([("gw-1a2b3c4d".to_owned(), one("https://a.corp", false))]));
         std::fs::write(paths.session_upstreams_file(), "{").unwrap();
         assert!(known_upstreams(&paths).is_empty());
+    }
+
+    #[test]
+    fn the_way_out_of_an_agent_is_written_down_unless_it_has_a_password() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Config::under(home.path()).unwrap().paths;
+        std::fs::create_dir_all(&paths.state_dir).unwrap();
+        for (proxy, written) in [("http://gate.corp:3128", true), ("http://me:hush@gate.corp:3128", false)] {
+            let env = |name: &str| (name == "HTTPS_PROXY").then(|| proxy.to_owned());
+            let egress = Some(Egress::of_agent(&env, home.path(), &|_| false));
+            let upstream = SessionUpstream { url: Url::parse("https://a.corp").unwrap(), egress, lasting: false };
+            let known = BTreeMap::from([("gw-1".to_owned(), upstream)]);
+            remember(paths.clone())(&known).unwrap();
+            assert_eq!(known_upstreams(&paths) == known, written, "{proxy}");
+            assert!(!std::fs::read_to_string(paths.session_upstreams_file()).unwrap().contains("hush"));
+        }
     }
 }

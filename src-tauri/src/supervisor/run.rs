@@ -39,6 +39,7 @@ pub(super) fn run(parts: Parts) {
 impl Run {
     async fn live(mut self) {
         self.tell_exposed();
+        self.tell_not_kept();
         self.start_generation(Vec::new(), None);
         let mut source: JoinSet<()> = self.network.take_source().into_iter().collect();
         let mut seconds = second::ticks();

@@ -7,7 +7,11 @@ use std::{io, net::SocketAddr};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Somebody else listens there.
-    #[error("port {} of {} is taken by {holder}; end that program, or choose another port with --listen", .address.port(), .address.ip())]
+    #[error(
+        "port {} of {} is taken by {holder}; end that program, or choose another port (`listen` in the config, `serve --listen`)",
+        .address.port(),
+        .address.ip()
+    )]
     PortTaken {
         /// The address.
         address: SocketAddr,

@@ -1,6 +1,7 @@
 //! The upstreams that `wrap` sessions brought along. Shared by all generations, and written down for engines to come.
 //! They end with the last session that named them; a name never leads elsewhere while it is known.
 
+use crate::config::Egress;
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     io,
@@ -18,6 +19,8 @@ const GRACE: Duration = Duration::from_secs(60);
 pub(crate) struct SessionUpstream {
     /// The API or gateway.
     pub(crate) url: Url,
+    /// The way there, where it is not the engine's.
+    pub(crate) egress: Option<Egress>,
     /// It stays without a session: `leeward env` exported it to a terminal, whose end nobody sees.
     pub(crate) lasting: bool,
 }
@@ -72,9 +75,9 @@ impl SessionUpstreams {
     }
 
     /// Where a name leads.
-    pub(super) fn get(&self, name: &str) -> Option<Url> {
+    pub(super) fn get(&self, name: &str) -> Option<SessionUpstream> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.get(name).filter(|known| !known.is_over()).map(|known| known.upstream.url.clone())
+        names.get(name).filter(|known| !known.is_over()).map(|known| known.upstream.clone())
     }
 
     /// Makes the upstreams of a session known.
@@ -89,7 +92,9 @@ impl SessionUpstreams {
             names.retain(|_, known| !known.is_over());
             let mut is_changed = names.len() != before;
             let leads_elsewhere = |(name, upstream): &(&String, &SessionUpstream)| {
-                names.get(*name).is_some_and(|known| known.upstream.url != upstream.url)
+                names
+                    .get(*name)
+                    .is_some_and(|known| (&known.upstream.url, &known.upstream.egress) != (&upstream.url, &upstream.egress))
             };
             if let Some((name, _)) = given.iter().find(leads_elsewhere) {
                 return Err(Taken(name.clone()));
@@ -155,7 +160,7 @@ mod tests {
     }
 
     fn one(name: &str, url: &str, lasting: bool) -> BTreeMap<String, SessionUpstream> {
-        BTreeMap::from([(name.to_owned(), SessionUpstream { url: Url::parse(url).unwrap(), lasting })])
+        BTreeMap::from([(name.to_owned(), SessionUpstream { url: Url::parse(url).unwrap(), egress: None, lasting })])
     }
 
     const A: &str = "https://a.corp/";
@@ -168,14 +173,14 @@ mod tests {
         let mut clash = one("gw-1", B, false);
         clash.extend(one("gw-0", B, false));
         assert_eq!(all.learn(clash).unwrap_err(), Taken("gw-1".into()));
-        assert_eq!((all.get("gw-1").unwrap().as_str(), all.get("gw-0")), (A, None));
+        assert_eq!((all.get("gw-1").unwrap().url.as_str(), all.get("gw-0")), (A, None));
         // Also in its last minute.
         drop(first);
         assert!(all.learn(one("gw-1", B, false)).is_err());
         advance(GRACE).await;
         assert_eq!(all.get("gw-1"), None);
         let _second = all.learn(one("gw-1", B, false)).unwrap();
-        assert_eq!(all.get("gw-1").unwrap().as_str(), B);
+        assert_eq!(all.get("gw-1").unwrap().url.as_str(), B);
         assert_eq!(*written.lock().unwrap(), [["gw-1"], ["gw-1"]]);
     }
 
@@ -207,7 +212,7 @@ mod tests {
         advance(GRACE - Duration::from_secs(1)).await;
         assert!(all.get("gw-1").is_some());
         advance(GRACE * 1000).await;
-        assert_eq!((all.get("gw-1"), all.get("gw-env").unwrap().as_str()), (None, B));
+        assert_eq!((all.get("gw-1"), all.get("gw-env").unwrap().url.as_str()), (None, B));
         drop(all.learn(one("gw-3", A, true)).unwrap());
         advance(GRACE * 1000).await;
         assert!(all.get("gw-3").is_some());

@@ -21,7 +21,7 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -89,9 +89,16 @@ impl Connectors {
 
     /// The files that the connectors are made from, as they are now.
     fn files(&self) -> Vec<Seen> {
-        let extra = if let Trust::Platform { extra: Some(file) } = &self.trust { Some(file) } else { None };
         let own = self.tls.client.iter().flat_map(|c| [&c.cert, &c.key]);
-        extra.into_iter().chain(own).map(|f| seen(f)).collect()
+        files_of(&self.trust).into_iter().chain(own).map(|f| seen(f)).collect()
+    }
+}
+
+fn files_of(trust: &Trust) -> Vec<&PathBuf> {
+    match trust {
+        Trust::Platform { extra } => extra.iter().collect(),
+        Trust::Also { base, roots } => files_of(base).into_iter().chain(roots).collect(),
+        Trust::Only(_) => Vec::new(),
     }
 }
 
@@ -129,22 +136,44 @@ fn is_classical(group: NamedGroup) -> bool {
     matches!(group, NamedGroup::X25519 | NamedGroup::X448 | NamedGroup::secp256r1 | NamedGroup::secp384r1 | NamedGroup::secp521r1)
 }
 
+/// Certificates that are trusted besides the others of a `Trust`.
+type Roots = Vec<CertificateDer<'static>>;
+
 fn verifier(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    verifier_with(trust, Roots::new(), provider)
+}
+
+fn verifier_with(trust: &Trust, mut also: Roots, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let store = |e: rustls::Error| format!("the platform's trust store cannot be used: {e}");
     Ok(match trust {
         Trust::Only(certificates) => {
             let mut roots = RootCertStore::empty();
-            for der in certificates {
-                roots.add(CertificateDer::from(der.clone())).map_err(|e| format!("a root certificate is not usable: {e}"))?;
+            for der in certificates.iter().map(|der| CertificateDer::from(der.clone())).chain(also) {
+                roots.add(der).map_err(|e| format!("a root certificate is not usable: {e}"))?;
             }
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
                 .map_err(|e| format!("no root certificate is usable: {e}"))?
         }
-        Trust::Platform { extra: None } => Arc::new(Verifier::new(provider.clone()).map_err(store)?),
-        Trust::Platform { extra: Some(file) } => {
-            let extra = read_certificates(file).map_err(|why| format!("extra_ca: {why}"))?;
-            Arc::new(Verifier::new_with_extra_roots(extra, provider.clone()).map_err(store)?)
+        Trust::Platform { extra } => {
+            if let Some(file) = extra {
+                also.extend(read_certificates(file).map_err(|why| format!("extra_ca: {why}"))?);
+            }
+            if also.is_empty() {
+                Arc::new(Verifier::new(provider.clone()).map_err(store)?)
+            } else {
+                Arc::new(Verifier::new_with_extra_roots(also, provider.clone()).map_err(store)?)
+            }
+        }
+        Trust::Also { base, roots } => {
+            for file in roots {
+                match read_certificates(file) {
+                    Ok(read) => also.extend(read),
+                    // Agents go on without them too.
+                    Err(why) => tracing::warn!("certificates of an agent: {why}"),
+                }
+            }
+            verifier_with(base, also, provider)?
         }
     })
 }

@@ -10,7 +10,7 @@ use super::{
     session_upstreams::{Learned, Remember, SessionUpstream, SessionUpstreams, Taken},
 };
 use crate::{
-    config::Config,
+    config::{Config, Egress},
     health::{Code, Tracker},
     network::Network,
     status::stats::OriginStats,
@@ -67,12 +67,28 @@ pub(crate) struct UpstreamParts {
     pub(crate) health: Tracker,
 }
 
+/// What has a pool of its own.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Place {
+    endpoint: Endpoint,
+    /// The session's name for it, where its way out is not the engine's.
+    session: Option<String>,
+}
+
+/// An upstream that was asked for, and what it was made from.
+struct Named {
+    url: Url,
+    egress: Option<Egress>,
+    upstream: Arc<Upstream>,
+}
+
 /// The upstreams of one generation.
 pub(crate) struct Upstreams {
     parts: UpstreamParts,
     context: Arc<DialContext>,
-    origins: Mutex<HashMap<Endpoint, Arc<Origin>>>,
-    named: Mutex<HashMap<String, (Url, Arc<Upstream>)>>,
+    own: SocketAddr,
+    origins: Mutex<HashMap<Place, Arc<Origin>>>,
+    named: Mutex<HashMap<String, Named>>,
 }
 
 impl std::fmt::Debug for Upstreams {
@@ -88,51 +104,67 @@ impl Upstreams {
         // The generation before may have had other upstreams, and nobody would ever say that those are well.
         parts.health.forget(&CONDITIONS);
         let context = Arc::new(DialContext::new(&parts.config, parts.shared.paths.clone(), own));
-        Self { parts, context, origins: Mutex::default(), named: Mutex::default() }
+        Self { parts, context, own, origins: Mutex::default(), named: Mutex::default() }
     }
 
     /// The upstream of that name; without a name the default one.
     pub(crate) fn get(&self, name: Option<&str>) -> Option<Arc<Upstream>> {
-        let session;
         let config = &self.parts.config;
-        let url = match name {
-            None => &config.upstream,
+        let (url, egress) = match name {
+            None => (config.upstream.clone(), None),
             Some(name) => match config.upstreams.get(name) {
-                Some(url) => url,
+                Some(url) => (url.clone(), None),
                 None => {
-                    session = self.parts.shared.sessions.get(name)?;
-                    &session
+                    let SessionUpstream { url, egress, .. } = self.parts.shared.sessions.get(name)?;
+                    (url, egress)
                 }
             },
         };
         let name = name.unwrap_or(DEFAULT);
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, upstream)) = named.get(name)
-            && known == url
+        if let Some(known) = named.get(name)
+            && (&known.url, &known.egress) == (&url, &egress)
         {
-            return Some(upstream.clone());
+            return Some(known.upstream.clone());
         }
-        let upstream = Upstream::new(self.parts.traffic.upstream(name), url, self.origin(Endpoint::of(url)));
-        let upstream = Arc::new(upstream);
-        named.insert(name.to_owned(), (url.clone(), upstream.clone()));
+        let endpoint = Endpoint::of(&url);
+        let origin = match &egress {
+            None => self.origin(Place { endpoint, session: None }, config, &self.context),
+            Some(egress) => {
+                let config = egress.applied(config, self.own).inspect_err(|why| tracing::warn!("upstream {name}: {why}")).ok()?;
+                let context = DialContext::new(&config, self.parts.shared.paths.clone(), self.own);
+                self.origin(Place { endpoint, session: Some(name.to_owned()) }, &Arc::new(config), &Arc::new(context))
+            }
+        };
+        let upstream = Arc::new(Upstream::new(self.parts.traffic.upstream(name), &url, origin));
+        named.insert(name.to_owned(), Named { url, egress, upstream: upstream.clone() });
         Some(upstream)
     }
 
-    fn origin(&self, endpoint: Endpoint) -> Arc<Origin> {
+    fn origin(&self, place: Place, config: &Arc<Config>, context: &Arc<DialContext>) -> Arc<Origin> {
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        let UpstreamParts { config, shared, tasks, traffic, health } = &self.parts;
+        let UpstreamParts { shared, tasks, traffic, health, .. } = &self.parts;
         let made = || {
             let parts = Parts {
                 config: config.clone(),
-                context: self.context.clone(),
+                context: context.clone(),
                 tasks: tasks.clone(),
                 traffic: traffic.clone(),
                 budget: shared.budget.clone(),
                 health: health.clone(),
             };
-            Origin::new(endpoint.clone(), parts)
+            Origin::new(place.endpoint.clone(), parts)
         };
-        origins.entry(endpoint.clone()).or_insert_with(made).clone()
+        origins.entry(place.clone()).or_insert_with(made).clone()
+    }
+
+    /// Lets go of pools that were a session's own and whose session has ended.
+    fn forget_ended(&self) {
+        let is_over = |session: &str| self.parts.shared.sessions.get(session).is_none();
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.retain(|name, known| known.egress.is_none() || !is_over(name));
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        origins.retain(|place, _| !place.session.as_deref().is_some_and(is_over));
     }
 
     /// Makes the upstreams of a session known, here and to engines to come.
@@ -154,7 +186,12 @@ impl Upstreams {
 
     /// Their connections, by host and port.
     pub(crate) fn stats(&self) -> BTreeMap<String, OriginStats> {
-        self.all_origins().iter().map(|o| (o.endpoint.to_string(), o.stats())).collect()
+        let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = |place: &Place| match &place.session {
+            None => place.endpoint.to_string(),
+            Some(session) => format!("{} (@{session})", place.endpoint),
+        };
+        origins.iter().map(|(place, origin)| (name(place), origin.stats())).collect()
     }
 
     /// Drops pooled connections that are too old or dead, and calls `and` as often; ends with the generation.
@@ -164,6 +201,7 @@ impl Upstreams {
         loop {
             every.tick().await;
             and();
+            self.forget_ended();
             for origin in self.all_origins().iter().filter(|o| o.idle() > 0) {
                 origin.sweep();
             }

@@ -6,24 +6,37 @@ mod platform;
 #[cfg(windows)]
 #[path = "child/windows.rs"]
 mod platform;
+#[cfg(unix)]
+#[path = "child/signals.rs"]
+mod signals;
+#[cfg(unix)]
+#[path = "child/witness.rs"]
+mod witness;
+
+#[cfg(unix)]
+pub use witness::{WITNESS, bear_witness};
 
 use super::{plan::Plan, private_argument::PrivateFile};
 use crate::instance::CoreLimit;
-use std::{io, process::ExitStatus};
+use std::{io, path::Path, process::ExitStatus};
 use tokio::process::{Child, Command};
 
 /// Starts the program of a plan with the terminal, the folder and everything else inherited, and the limit of core files
-/// that Leeward found.
+/// that Leeward found. `leeward` is the program that the caller runs.
 ///
 /// # Errors
 /// The system's, when it cannot be started.
-pub fn spawn(plan: &Plan, core_limit: &CoreLimit) -> io::Result<Agent> {
+pub fn spawn(plan: &Plan, core_limit: &CoreLimit, leeward: &Path) -> io::Result<Agent> {
     // Before the start: a signal in between must find us prepared.
-    let signals = platform::Signals::register()?;
+    let signals = platform::Signals::register(leeward)?;
     let (args, private) = plan.private.write(&plan.args)?;
     let mut command = Command::new(&plan.program);
-    command.args(args).envs(&plan.set).kill_on_drop(false);
-    Ok(Agent { child: core_limit.starting(|| command.spawn())?, signals, _private: private })
+    command.args(&args).envs(&plan.set).kill_on_drop(false);
+    let child = core_limit.starting(|| match command.spawn() {
+        Err(e) if platform::is_script(&e, &plan.program) => platform::by_shell(plan, &args).spawn(),
+        started => started,
+    })?;
+    Ok(Agent { child, signals, _private: private })
 }
 
 /// A running agent.
@@ -45,7 +58,7 @@ impl Agent {
         let ended = loop {
             tokio::select! {
                 ended = self.child.wait() => break ended,
-                signal = self.signals.next() => platform::pass_on(signal, pid),
+                signal = self.signals.next(pid) => platform::pass_on(signal, pid),
             }
         };
         // What ended the agent may reach us only now, and its code is ours: a second Ctrl-C ends most agents.

@@ -85,10 +85,7 @@ impl AgentContext<'_> {
 }
 
 /// The process's own surroundings.
-///
-/// # Errors
-/// When the working folder is gone.
-pub fn with_own<T>(plan: impl FnOnce(&AgentContext<'_>) -> T) -> io::Result<T> {
+pub fn with_own<T>(plan: impl FnOnce(&AgentContext<'_>) -> T) -> T {
     let list = |folder: &Path| {
         let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
             .map(|entries| entries.filter_map(Result::ok).map(|e| e.path()).collect())
@@ -102,9 +99,10 @@ pub fn with_own<T>(plan: impl FnOnce(&AgentContext<'_>) -> T) -> io::Result<T> {
         read: &|path| std::fs::read_to_string(path),
         list: &list,
         home,
-        cwd: std::env::current_dir()?,
+        // A working folder that is gone has no files, and programs run in it all the same.
+        cwd: std::env::current_dir().unwrap_or_default(),
     };
-    Ok(plan(&context))
+    plan(&context)
 }
 
 /// `KEY=value` and `key: value` lines, as in `.env` files and flat YAML: the value of `key`, unquoted.

@@ -20,6 +20,9 @@ pub enum PlanError {
         /// What is wrong with it.
         why: String,
     },
+    /// No name for the session's upstreams could be made.
+    #[error("the system gave no random bytes: {0}")]
+    Random(String),
 }
 
 /// Whether an agent heeds a base URL in a file of the project, given the variables that it is started with.

@@ -3,13 +3,27 @@
 use super::{context::AgentContext, table::Profile};
 use std::{ffi::OsStr, path::PathBuf};
 
-/// The program is nowhere.
+/// The program is nowhere, or is none.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot find {what}: searched {searched}; {advice}")]
-pub struct NotFound {
-    what: String,
-    searched: String,
-    advice: String,
+pub enum NotFound {
+    /// Nothing has that name.
+    #[error("cannot find {what}: searched {searched}; {advice}")]
+    Nowhere {
+        /// What was searched for.
+        what: String,
+        /// Where.
+        searched: String,
+        /// What to do.
+        advice: String,
+    },
+    /// What has that name cannot be executed.
+    #[error("cannot execute {}: {why}", path.display())]
+    NotExecutable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not, and what to do.
+        why: &'static str,
+    },
 }
 
 /// Finds the executable of a profile.
@@ -25,7 +39,10 @@ pub fn find_agent(profile: &Profile, context: &AgentContext<'_>) -> Result<PathB
             return Ok(found);
         }
     }
-    Err(NotFound {
+    if let Some(found) = profile.programs.iter().find_map(|program| unusable(program.as_ref(), context)) {
+        return Err(found);
+    }
+    Err(NotFound::Nowhere {
         what: format!("{} (`{}`)", profile.title, profile.programs.join("` or `")),
         searched: searched(context, &others),
         advice: format!("how to install it is described at {}; if it is installed, add its folder to PATH", profile.about),
@@ -37,15 +54,32 @@ pub fn find_agent(profile: &Profile, context: &AgentContext<'_>) -> Result<PathB
 /// # Errors
 /// `NotFound`, which names what was searched.
 pub fn find_program(program: &OsStr, context: &AgentContext<'_>) -> Result<PathBuf, NotFound> {
-    in_path(program, context).ok_or_else(|| {
-        let name = program.to_string_lossy();
-        let is_path = name.contains(['/', std::path::MAIN_SEPARATOR]);
-        NotFound {
-            what: format!("`{name}`"),
-            searched: if is_path { "exactly there".into() } else { searched(context, &[]) },
-            advice: "check the spelling, and that the file may be executed".into(),
-        }
-    })
+    if let Some(found) = in_path(program, context) {
+        return Ok(found);
+    }
+    let name = program.to_string_lossy();
+    Err(unusable(program, context).unwrap_or_else(|| NotFound::Nowhere {
+        what: format!("`{name}`"),
+        searched: if is_path(&name) { "exactly there".into() } else { searched(context, &[]) },
+        advice: "check the spelling".into(),
+    }))
+}
+
+fn is_path(name: &str) -> bool {
+    name.contains(['/', std::path::MAIN_SEPARATOR])
+}
+
+/// What has the name of the program and cannot be executed, as a shell finds it: a folder only by its path.
+fn unusable(program: &OsStr, context: &AgentContext<'_>) -> Option<NotFound> {
+    if program.is_empty() {
+        return None;
+    }
+    let (path, is_path) = ((context.env)("PATH").unwrap_or_default(), is_path(&program.to_string_lossy()));
+    let folders = if is_path { vec![PathBuf::new()] } else { std::env::split_paths(&path).collect() };
+    let candidates = folders.into_iter().map(|folder| context.cwd.join(folder).join(program));
+    let path = candidates.into_iter().find(|path| path.is_file() || (is_path && path.is_dir()))?;
+    let why = if path.is_dir() { "it is a folder" } else { "it is not marked as executable (`chmod +x` does that)" };
+    Some(NotFound::NotExecutable { path, why })
 }
 
 fn in_path(program: &OsStr, context: &AgentContext<'_>) -> Option<PathBuf> {

@@ -13,7 +13,7 @@ use super::{
     route::{MARKER, Router},
     table::{Profile, Special},
 };
-use crate::config::Config;
+use crate::config::{Config, Egress};
 use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf};
 
 /// What to start.
@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub args: Vec<OsString>,
     /// Where Leeward accepts, or will.
     pub address: SocketAddr,
+    /// The agent's way out, where it is not Leeward's own.
+    pub egress: Option<Egress>,
 }
 
 /// How to start it.
@@ -46,6 +48,8 @@ pub struct Plan {
     pub set: BTreeMap<String, String>,
     /// Upstreams that Leeward must know for this session, by name: gateways the user had set.
     pub upstreams: BTreeMap<String, String>,
+    /// The way to them, where it is not Leeward's own.
+    pub egress: Option<Egress>,
     /// The upstream to connect to in advance; `None` is the default one.
     pub warm: Option<String>,
     /// What is good to know: what is lost behind a base URL, whose login is used.
@@ -54,17 +58,38 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+impl Plan {
+    /// The program as it is, in its surroundings as they are: without Leeward.
+    pub fn without_leeward(profile: &Profile, program: PathBuf, args: Vec<OsString>) -> Self {
+        Self {
+            agent: profile.name.clone(),
+            title: profile.title.clone(),
+            program,
+            args,
+            private: PrivateArguments::default(),
+            set: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+            egress: None,
+            warm: None,
+            notes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// Plans the start of an agent.
 ///
 /// # Errors
 /// When a base URL that the user has set cannot be an upstream.
 pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -> Result<Plan, PlanError> {
-    let Request { profile, program, args, address } = request;
+    let Request { profile, program, args, address, egress } = request;
+    // Nobody else's session may have the same names.
+    let apart = egress.is_some().then(random).transpose()?;
     let marker = context.var(MARKER);
     let mut draft = Draft {
         profile,
         context,
-        router: Router::new(address, config, marker.as_deref()),
+        router: Router::new(address, config, marker.as_deref(), apart),
         client_token: config.client_token.as_ref(),
         args,
         private: Vec::new(),
@@ -118,10 +143,17 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
         private: PrivateArguments::new(draft.private, &config.paths.state_dir),
         set: draft.set,
         upstreams,
+        egress,
         warm,
         notes: draft.notes,
         warnings: draft.warnings,
     })
+}
+
+fn random() -> Result<[u8; 16], PlanError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| PlanError::Random(e.to_string()))?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl World {
         };
         let args = args.iter().map(OsString::from).collect();
         plan(
-            Request { profile, program: "/bin/agent".into(), args, address: "127.0.0.1:8787".parse().unwrap() },
+            Request { profile, program: "/bin/agent".into(), args, address: "127.0.0.1:8787".parse().unwrap(), egress: None },
             &config,
             &context,
         )

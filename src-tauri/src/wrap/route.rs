@@ -37,18 +37,20 @@ pub(super) struct Router<'a> {
     base: String,
     own: Vec<(IpAddr, u16)>,
     config: &'a Config,
+    /// Set where the agent's way out is its own: then each upstream has a name of this session, made with this.
+    apart: Option<[u8; 16]>,
     /// Gateways that Leeward must be told of, by the name they are reached under.
     pub gateways: BTreeMap<String, String>,
 }
 
 impl<'a> Router<'a> {
     /// A router for a Leeward at `address`. `marker` is the inherited value of `MARKER`.
-    pub(super) fn new(address: SocketAddr, config: &'a Config, marker: Option<&str>) -> Self {
+    pub(super) fn new(address: SocketAddr, config: &'a Config, marker: Option<&str>, apart: Option<[u8; 16]>) -> Self {
         let mut own = vec![(reachable(address).ip(), address.port())];
         if let Some((ip, port)) = marker.and_then(|m| Url::parse(m).ok()).as_ref().and_then(loopback) {
             own.push((ip, port));
         }
-        Self { base: base_url(address), own, config, gateways: BTreeMap::new() }
+        Self { base: base_url(address), own, config, apart, gateways: BTreeMap::new() }
     }
 
     /// The address that agents are given, without a path.
@@ -93,13 +95,29 @@ impl<'a> Router<'a> {
             return Ok(self.named(Some(name), rest));
         }
         let gateway = url.as_str().trim_end_matches('/').to_owned();
-        let name = name_of(&gateway);
-        let route = self.named(Some(&name), "");
-        self.gateways.insert(name, gateway);
-        Ok(route)
+        Ok(self.gateway(gateway, ""))
     }
 
-    fn named(&self, upstream: Option<&str>, path: &str) -> Route {
+    /// A name of this session for a URL.
+    fn gateway(&mut self, url: String, path: &str) -> Route {
+        let name = match self.apart {
+            None => name_of(url.as_bytes()),
+            Some(apart) => name_of(&[url.as_bytes(), &apart].concat()),
+        };
+        let route = self.prefixed(Some(&name), path);
+        self.gateways.insert(name, url);
+        route
+    }
+
+    fn named(&mut self, upstream: Option<&str>, path: &str) -> Route {
+        let url = upstream.map_or(Some(&self.config.upstream), |name| self.config.upstreams.get(name));
+        match (self.apart, url) {
+            (Some(_), Some(url)) => self.gateway(url.as_str().trim_end_matches('/').to_owned(), path),
+            _ => self.prefixed(upstream, path),
+        }
+    }
+
+    fn prefixed(&self, upstream: Option<&str>, path: &str) -> Route {
         let prefix = upstream.map(|name| format!("/@{name}")).unwrap_or_default();
         Route { url: format!("{}{prefix}{path}", self.base), upstream: upstream.map(str::to_owned) }
     }
@@ -127,9 +145,9 @@ fn below<'u>(url: &'u Url, upstream: &Url) -> Option<&'u str> {
 
 /// A name for a URL that is the same in every process and version, and no other URL's: 128 bits of its SHA-256. In base 32,
 /// as a log takes a long run of hexadecimal digits for a secret.
-fn name_of(gateway: &str) -> String {
+fn name_of(gateway: &[u8]) -> String {
     const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, gateway.as_bytes());
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, gateway);
     let bits = digest.as_ref().iter().take(16).fold(0u128, |bits, byte| (bits << 8) | u128::from(*byte));
     let digits = (0..26).rev().map(|at| char::from(DIGITS[(bits >> (5 * at)) as usize & 31]));
     std::iter::once("gw-".to_owned()).chain(digits.map(String::from)).collect()

@@ -3,7 +3,10 @@
 //! purpose. Prints nothing: the terminal is the agent's.
 
 use super::plan::Plan;
-use crate::instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_or_start};
+use crate::{
+    config::{Egress, environment, read_certificates},
+    instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_or_start},
+};
 use serde_json::{Value, json};
 use std::{convert::Infallible, future::pending, net::SocketAddr, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
@@ -29,6 +32,15 @@ pub struct Session {
     address: SocketAddr,
 }
 
+/// This process's way out, where it is not the instance's. An instance that does not know the question has only one.
+pub async fn own_egress(client: &Client) -> Option<Egress> {
+    let folder = std::env::current_dir().unwrap_or_default();
+    let egress = Egress::of_agent(&environment, &folder, &|file| read_certificates(file).is_ok());
+    let body = serde_json::to_value(&egress).ok()?;
+    let answer = client.post("/_leeward/v1/egress", &body, WARM_WITHIN).await.ok()?;
+    (answer.get("served") == Some(&Value::Bool(false))).then_some(egress)
+}
+
 /// Opens a session for a plan. With a holder, its Leeward brings it a duplicate of the listening socket; `filled` says when.
 ///
 /// # Errors
@@ -39,7 +51,7 @@ pub async fn open(
     background: Background,
     holding: Option<&Holding>,
 ) -> Result<Session, ClientError> {
-    let mut body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams });
+    let mut body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams, "egress": plan.egress });
     if let Some(holding) = holding {
         body["door"] = json!(holding.door());
     }

@@ -48,6 +48,7 @@ mod tests {
                 ("C".into(), r#"{"provider":{"x":{"options":{"apiKey":"sk-2","baseURL":"u"}}}}"#.into()),
             ]),
             upstreams: BTreeMap::from([("gw-1".into(), "https://gateway.corp".into())]),
+            egress: None,
             warm: None,
             private: PrivateArguments::default(),
             notes: vec!["n".into()],

@@ -54,8 +54,15 @@ struct Place {
 pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>, Failure> {
     desktop()?;
     let pinned = flags.listen.is_some();
-    let settings = Arc::new(Settings::new(flags));
-    let config = settings.load().map_err(|why| Failure::new(BAD_CONFIG, why))?;
+    let load = |flags| {
+        let settings = Arc::new(Settings::new(flags));
+        settings.load().map(|config| (settings, config)).map_err(|why| Failure::new(BAD_CONFIG, why))
+    };
+    let (mut settings, mut config) = load(flags.clone())?;
+    let stand_in = leeward::instance::place(&config.paths);
+    if stand_in.is_some() {
+        (settings, config) = load(Flags { stand_in, ..flags })?;
+    }
     let paths = config.paths.clone();
     let Some(place) = place(&config, pinned)? else { return Ok(None) };
     let log = logging::init(&config.log, Some(&paths.log_file()), on_a_terminal).map_err(|why| match why {

@@ -140,7 +140,7 @@ pub(crate) async fn launch(
 
 /// From the menu: in the folder of the last time, else at home.
 pub(crate) async fn again(agent: &str, paths: &Paths, tasks: &Tasks, core_limit: &CoreLimit) -> Result<Launched, Refusal> {
-    let home = || wrap::with_own(|around| around.home.clone()).ok().flatten();
+    let home = || wrap::with_own(|around| around.home.clone());
     let folder = recent(paths).into_iter().next().or_else(home);
     let folder = folder.ok_or_else(|| Refusal::new("no-folder", "Choose a folder on the panel's Launch page first."))?;
     open(agent, &folder, "base-url", &[], paths, tasks, core_limit).await
@@ -157,7 +157,6 @@ async fn open(
 ) -> Result<Launched, Refusal> {
     let words = checked(agent, folder, mode, args)?;
     let found = wrap::with_own(|around| wrap::terminal(&words, folder, around));
-    let found = found.map_err(|why| Refusal::new("no-folder", why))?;
     let terminal = found.map_err(|why| Refusal::new("no-terminal", sentence(&why)))?;
     let name = terminal.name;
     let mut command = Command::from(terminal.command);
@@ -204,7 +203,7 @@ fn checked(agent: &str, folder: &Path, mode: &str, args: &[String]) -> Result<Ve
 fn leeward() -> Result<PathBuf, Refusal> {
     let name = format!("leeward{}", std::env::consts::EXE_SUFFIX);
     let beside = std::env::current_exe().ok().and_then(|tray| Some(tray.parent()?.join(&name))).filter(|path| path.is_file());
-    let on_path = || wrap::with_own(|around| wrap::find_program(name.as_ref(), around).ok()).ok().flatten();
+    let on_path = || wrap::with_own(|around| wrap::find_program(name.as_ref(), around).ok());
     beside.or_else(on_path).ok_or_else(|| {
         Refusal::new(
             "no-leeward",
@@ -252,10 +251,9 @@ fn located() -> Result<Vec<Located>, Refusal> {
     let profiles =
         wrap::profiles().map_err(|why| Refusal::new("no-agents", format!("The table of agents is damaged: {why}.")))?;
     let agents = profiles.into_iter().filter(|profile| profile.name != wrap::ANYTHING);
-    wrap::with_own(|around| {
+    Ok(wrap::with_own(|around| {
         agents.map(|p| (wrap::find_agent(&p, around).map_err(|why| sentence(&why)), p)).map(|(found, p)| (p, found)).collect()
-    })
-    .map_err(|why| Refusal::new("no-folder", why))
+    }))
 }
 
 async fn version(program: &Path) -> Option<String> {

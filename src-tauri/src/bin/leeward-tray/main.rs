@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         }
     };
     let core_limit = leeward::instance::no_core_files();
-    let flags = Flags { listen: arguments.listen, upstream: arguments.upstream, config_file: arguments.config };
+    let flags = Flags { listen: arguments.listen, upstream: arguments.upstream, config_file: arguments.config, stand_in: None };
     let started = engine::start(flags, std::io::stderr().is_terminal());
     match started.and_then(|running| running.map_or(Ok(()), |running| desktop::run(running, core_limit, arguments.hidden))) {
         Ok(()) => ExitCode::SUCCESS,

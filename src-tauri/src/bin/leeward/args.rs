@@ -60,6 +60,10 @@ pub(crate) enum Command {
     Man(Man),
     #[cfg(windows)]
     Path(SearchPath),
+    /// What `wrap` starts beside an agent: says which signals reach the group
+    #[cfg(unix)]
+    #[command(hide = true, name = wrap::WITNESS)]
+    Witness,
 }
 
 /// Serve in the foreground
@@ -86,6 +90,9 @@ pub(crate) struct Serve {
     /// Leave the terminal and log to the file alone
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
+    /// The folder in memory that stands in for the state folder
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Start a coding agent through Leeward

@@ -5,12 +5,58 @@ use crate::{
     exit::{Exit, Outcome},
     out::Out,
 };
-use leeward::config::{self, Config, Flags, ProxyChoice, Sources};
-use std::path::{Path, PathBuf};
+use leeward::{
+    config::{self, Config, Flags, ProxyChoice, Settings, Sources, StandIn},
+    instance,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// The config in force: file, environment and, where given, `--config`.
+/// The config in force: file, environment and, where given, `--config`. Its paths are those of the instance that serves.
 pub(crate) fn load(file: Option<PathBuf>) -> Outcome<Config> {
-    Ok(config::load(&Sources { env: &config::environment, flags: Flags { config_file: file, ..Flags::default() } })?)
+    let config = config::load(&sources(file))?;
+    Ok(kept_in(instance::serving_stand_in(&config.paths), config))
+}
+
+/// The same for whoever starts an instance where none serves.
+pub(crate) fn load_to_start() -> Outcome<Config> {
+    let config = config::load(&sources(None))?;
+    Ok(kept_in(instance::place(&config.paths), config))
+}
+
+/// Whether an agent is refused that cannot run behind Leeward, whatever the config is worth.
+pub(crate) fn requires_wrap() -> bool {
+    config::requires_wrap(&sources(None))
+}
+
+/// What `serve` reads now and at each reload: always with the same state folder.
+pub(crate) fn settings(mut flags: Flags, state: Option<PathBuf>) -> Outcome<(Arc<Settings>, Config)> {
+    let settings = Settings::new(flags.clone());
+    let config = settings.load()?;
+    let of = config.paths.state_dir.clone();
+    flags.stand_in = match state {
+        Some(folder) => Some(StandIn { folder, of, why: instance::why_unusable(&config.paths) }),
+        None => instance::place(&config.paths),
+    };
+    if flags.stand_in.is_none() {
+        return Ok((Arc::new(settings), config));
+    }
+    let settings = Settings::new(flags);
+    let config = settings.load()?;
+    Ok((Arc::new(settings), config))
+}
+
+fn sources(file: Option<PathBuf>) -> Sources<'static> {
+    Sources { env: &config::environment, flags: Flags { config_file: file, ..Flags::default() } }
+}
+
+fn kept_in(stand_in: Option<StandIn>, config: Config) -> Config {
+    match stand_in {
+        Some(stand_in) => Config { paths: config.paths.in_memory(stand_in), ..config },
+        None => config,
+    }
 }
 
 /// Runs `leeward config`.

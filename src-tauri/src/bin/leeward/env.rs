@@ -14,7 +14,7 @@ use leeward::{
 
 /// Runs `leeward env`.
 pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
-    let config = config::load(None)?;
+    let config = config::load_to_start()?;
     let shell = match args.shell {
         Some(args::Shell::Sh) => Shell::Sh,
         Some(args::Shell::Fish) => Shell::Fish,
@@ -26,8 +26,9 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
     let background = launch::background(&config, None)?;
     let plan = block_on(async {
         let client = progress::while_waiting("starting Leeward", lasting(&background)).await?;
-        let request = Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address() };
-        let plan = launch::surrounded(|context| Ok(wrap::plan(request, &config, context)?))?;
+        let request =
+            Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address(), egress: None };
+        let plan = wrap::with_own(|context| wrap::plan(request, &config, context))?;
         if !plan.upstreams.is_empty() {
             wrap::make_known(client, &plan, background.clone()).await?;
         }

@@ -42,7 +42,7 @@ Exit codes:
   Otherwise `wrap` and `run` end with the agent's own code, 128+n if signal n ended it.";
 
 /// Why a command did not succeed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// The code to end with.
     pub(crate) exit: Exit,
@@ -110,7 +110,11 @@ impl From<wrap::PlanError> for Failure {
 
 impl From<wrap::NotFound> for Failure {
     fn from(e: wrap::NotFound) -> Self {
-        Self::new(Exit::AgentNotFound, e)
+        let exit = match e {
+            wrap::NotFound::Nowhere { .. } => Exit::AgentNotFound,
+            wrap::NotFound::NotExecutable { .. } => Exit::NotExecutable,
+        };
+        Self::new(exit, e)
     }
 }
 

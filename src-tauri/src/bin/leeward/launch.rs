@@ -1,4 +1,5 @@
-//! `leeward wrap` and `leeward run`: plan, make sure that Leeward serves, start the program, end as it ends.
+//! `leeward wrap` and `leeward run`: plan, make sure that Leeward serves, start the program, end as it ends. Where Leeward
+//! cannot serve, the program is started without it.
 
 use crate::{
     args::{self, Mode},
@@ -8,11 +9,16 @@ use crate::{
     progress,
 };
 use leeward::{
-    config::Config,
+    config::{Config, Egress},
     instance::{self, Background, ClientError, CoreLimit, Holding},
-    wrap::{self, Plan, Profile, Request, Session, Shell},
+    wrap::{self, Agent, Plan, Profile, Request, Session, Shell},
 };
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Runs `leeward wrap`.
 pub(crate) fn wrap(args: args::Wrap, out: &mut Out) -> Outcome {
@@ -47,22 +53,20 @@ struct Target {
 }
 
 impl Target {
-    fn plan(&self, address: SocketAddr, config: &Config) -> Outcome<Plan> {
-        surrounded(|context| {
-            let program = match &self.program {
+    /// Its executable.
+    fn find(&self) -> Outcome<PathBuf> {
+        wrap::with_own(|context| {
+            Ok(match &self.program {
                 Some(program) => wrap::find_program(program, context)?,
                 None => wrap::find_agent(&self.profile, context)?,
-            };
-            let request = Request { profile: &self.profile, program, args: self.args.clone(), address };
-            Ok(wrap::plan(request, config, context)?)
+            })
         })
     }
-}
 
-/// Plans in the process's own surroundings.
-pub(crate) fn surrounded<T>(plan: impl FnOnce(&wrap::AgentContext<'_>) -> Outcome<T>) -> Outcome<T> {
-    wrap::with_own(plan)
-        .map_err(|e| Failure::new(Exit::Unavailable, format!("the current folder is gone ({e}); change to another one")))?
+    fn plan(&self, program: PathBuf, address: SocketAddr, egress: Option<Egress>, config: &Config) -> Outcome<Plan> {
+        let request = Request { profile: &self.profile, program, args: self.args.clone(), address, egress };
+        wrap::with_own(|context| Ok(wrap::plan(request, config, context)?))
+    }
 }
 
 /// How this command starts a Leeward in the background.
@@ -75,74 +79,130 @@ pub(crate) fn background(config: &Config, exit_when_idle: Option<Duration>) -> O
 fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     let core_limit = instance::no_core_files();
     instance::hide_memory();
-    let config = config::load(None)?;
+    let required = config::requires_wrap();
+    if required {
+        config::load(None)?;
+    }
+    let program = target.find()?;
     if dry_run {
+        let config = config::load(None)?;
         let running = block_on(instance::running(&config))??;
-        let plan = target.plan(running.map_or(config.listen, |client| client.address()), &config)?;
+        let plan = target.plan(program, running.map_or(config.listen, |client| client.address()), None, &config)?;
         out.script(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
     }
-    // Everything that can be refused without a Leeward is refused before one is started.
-    target.plan(config.listen, &config)?;
-    let background = background(&config, Some(instance::IDLE))?;
     block_on(async {
-        let holding = Holding::open(&config.paths);
-        let holding = holding.inspect_err(|why| tracing::warn!("the port will not be held: {why}")).ok();
-        let launched = launch(target, &config, &background, holding.as_ref(), &core_limit);
-        let ended = match &holding {
-            Some(holding) => tokio::select! {
-                ended = launched => ended,
-                never = holding.attend() => match never {},
-            },
-            None => launched.await,
+        let plan = match prepared(target, &program).await {
+            Ok(ready) => return behind(ready, &core_limit).await,
+            Err(failure) if required => return Err(failure),
+            Err(failure) => {
+                say(format!("{}; the agent runs without Leeward", one_line(&failure.message)));
+                Plan::without_leeward(&target.profile, program, target.args.clone())
+            }
         };
-        if holding.is_some_and(|holding| holding.has_expired()) {
-            say(
-                "Leeward could not be started again within 15 s, so the agent's connections were refused; `leeward logs` says why",
-            );
-        }
-        ended
+        let agent = spawn(&plan, &core_limit)?;
+        ended(agent.wait().await, &plan)
     })?
 }
 
-/// Starts the program beside a session, and ends as it ends.
-async fn launch(
-    target: &Target,
-    config: &Config,
-    background: &Background,
-    holding: Option<&Holding>,
-    core_limit: &CoreLimit,
-) -> Outcome {
-    let connected = connect(target, config, background, holding);
-    let (plan, session) = progress::while_waiting("starting Leeward", connected).await?;
+/// An agent that can be started, and the Leeward that it will use.
+struct Ready {
+    plan: Plan,
+    session: Session,
+    holding: Option<Holding>,
+}
+
+/// Everything that an agent needs of Leeward. What fails here keeps nobody from being started without it.
+async fn prepared(target: &Target, program: &Path) -> Outcome<Ready> {
+    let config = config::load_to_start()?;
+    // Everything that can be refused without a Leeward is refused before one is started.
+    target.plan(program.to_owned(), config.listen, None, &config)?;
+    let background = background(&config, Some(instance::IDLE))?;
+    let holding = Holding::open(&config.paths);
+    let holding = holding.inspect_err(|why| tracing::warn!("the port will not be held: {why}")).ok();
+    let connected = progress::while_waiting("starting Leeward", async {
+        let connect = |listen| connect(target, program, &background, holding.as_ref(), listen);
+        let taken = match connect(None).await {
+            Err(failure) if failure.exit == Exit::TryAgain && config.listen.port() != 0 => failure,
+            connected => return connected,
+        };
+        // An agent finds any port; the configured one is another program's, or so is the state folder's lock.
+        let any = SocketAddr::new(config.listen.ip(), 0);
+        let connected = connect(Some(any)).await.map_err(|_| taken.clone())?;
+        say(format!("{}; for this agent Leeward accepts on another port", one_line(&taken.message)));
+        Ok(connected)
+    });
+    let (plan, session) = attended(holding.as_ref(), connected).await?;
+    Ok(Ready { plan, session, holding })
+}
+
+/// Does the work, and answers at the door of what is held meanwhile.
+async fn attended<T>(holding: Option<&Holding>, work: impl Future<Output = T>) -> T {
+    match holding {
+        Some(holding) => tokio::select! {
+            done = work => done,
+            never = holding.attend() => match never {},
+        },
+        None => work.await,
+    }
+}
+
+/// The agent's whole life behind Leeward.
+async fn behind(Ready { plan, session, holding }: Ready, core_limit: &CoreLimit) -> Outcome {
     for warning in &plan.warnings {
         say(format!("warning: {warning}"));
     }
-    if let Some(holding) = holding {
-        Session::filled(holding).await;
+    let holding = holding.as_ref();
+    let ends = attended(holding, async {
+        if let Some(holding) = holding {
+            Session::filled(holding).await;
+        }
+        session.warm(plan.warm.as_deref()).await;
+        let agent = spawn(&plan, core_limit)?;
+        let status = tokio::select! {
+            status = agent.wait() => status,
+            never = session.hold(holding) => match never {},
+        };
+        ended(status, &plan)
+    });
+    let ends = ends.await;
+    if holding.is_some_and(Holding::has_expired) {
+        let limit = instance::ACCEPTED_WITHIN.as_secs();
+        say(format!("Leeward could not be started again within {limit} s, so connections were refused; `leeward logs` says why"));
     }
-    session.warm(plan.warm.as_deref()).await;
-    let agent = wrap::spawn(&plan, core_limit).map_err(|e| refused(&plan, &e))?;
-    let ended = tokio::select! {
-        ended = agent.wait() => ended,
-        never = session.hold(holding) => match never {},
-    };
+    ends
+}
+
+fn spawn(plan: &Plan, core_limit: &CoreLimit) -> Outcome<Agent> {
+    // Where it is not known, signals that are sent to the whole group come twice, and that is all.
+    let leeward = std::env::current_exe().unwrap_or_default();
+    wrap::spawn(plan, core_limit, &leeward).map_err(|e| refused(plan, &e))
+}
+
+fn ended(status: std::io::Result<std::process::ExitStatus>, plan: &Plan) -> Outcome {
     let status =
-        ended.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
+        status.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot wait for {}: {e}", plan.program.display())))?;
     Ok(wrap::exit_code(status))
+}
+
+/// A reason of several lines in one.
+fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }
 
 /// A session with an instance. One that was found a moment before it ended is replaced.
 async fn connect(
     target: &Target,
-    config: &Config,
+    program: &Path,
     background: &Background,
     holding: Option<&Holding>,
+    listen: Option<SocketAddr>,
 ) -> Outcome<(Plan, Session)> {
     let mut attempts = 0;
     loop {
-        let client = instance::running_or_start(background, None).await?;
-        let plan = target.plan(client.address(), config)?;
+        let client = instance::running_or_start(background, listen).await?;
+        let egress = wrap::own_egress(&client).await;
+        let plan = target.plan(program.to_owned(), client.address(), egress, &background.config)?;
         attempts += 1;
         match wrap::open(client, &plan, background.clone(), holding).await {
             Ok(session) => return Ok((plan, session)),

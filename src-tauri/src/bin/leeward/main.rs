@@ -68,6 +68,8 @@ fn run(command: Command) -> Outcome {
         Command::Man(args) => man::run(&args),
         #[cfg(windows)]
         Command::Path(args) => search_path::run(&args),
+        #[cfg(unix)]
+        Command::Witness => Ok(leeward::wrap::bear_witness().map(|()| Exit::Ok as i32)?),
     }
 }
 

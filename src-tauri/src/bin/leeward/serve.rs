@@ -7,7 +7,7 @@ use crate::{
 };
 use idle::Idle;
 use leeward::{
-    config::{self, Config, Flags, Paths, Settings},
+    config::{self, Config, Flags, Paths},
     control::Command,
     health::unix_ms,
     instance::{self, Lock, Record},
@@ -18,7 +18,6 @@ use leeward::{
 use platform::Requests;
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::Arc,
     time::Duration,
 };
 use tokio::sync::{oneshot, watch};
@@ -48,9 +47,9 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     if args.detached {
         instance::leave_terminal().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot leave the terminal: {e}")))?;
     }
-    let flags = Flags { listen: args.listen.clone(), upstream: args.upstream.clone(), config_file: args.config.clone() };
-    let settings = Arc::new(Settings::new(flags));
-    let config = settings.load()?;
+    let (listen, upstream, config_file) = (args.listen.clone(), args.upstream.clone(), args.config.clone());
+    let flags = Flags { listen, upstream, config_file, ..Flags::default() };
+    let (settings, config) = crate::config::settings(flags, args.state.clone())?;
     let lock = Lock::acquire(&config.paths)?;
     let log = logging::init(&config.log, Some(&config.paths.log_file()), !args.detached).map_err(|e| match e {
         logging::Error::Filter { .. } => Failure::new(Exit::ConfigInvalid, format!("log: {e}")),
@@ -203,10 +202,13 @@ fn record(paths: &Paths, address: SocketAddr) -> Outcome<()> {
 mod tests {
     use super::*;
     use leeward::supervisor::TestHooks;
-    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    };
 
     fn args() -> args::Serve {
-        args::Serve { listen: None, upstream: None, config: None, exit_when_idle: None, detached: true }
+        args::Serve { listen: None, upstream: None, config: None, exit_when_idle: None, detached: true, state: None }
     }
 
     /// An engine on a free port whose supervisor panics once it is told to.

@@ -100,6 +100,13 @@ impl Run {
         }
     }
 
+    /// Tells that the state folder could not be used. It stays so: the files are where they are until the process ends.
+    pub(super) fn tell_not_kept(&self) {
+        if let Some(sentence) = self.config.paths.not_kept() {
+            self.shared.health.set(Code::StateNotKept, None, sentence);
+        }
+    }
+
     /// The generation of this number accepts.
     pub(super) fn accepting(&mut self, number: u64) {
         let Some(accepted) = self.generations.accepts(number) else { return };

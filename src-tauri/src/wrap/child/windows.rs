@@ -1,8 +1,12 @@
 //! Windows half of `child`: console events.
 
-use std::{io, process::ExitStatus};
-use tokio::signal::windows::{
-    CtrlBreak, CtrlC, CtrlClose, CtrlLogoff, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown,
+use crate::wrap::plan::Plan;
+use std::{io, path::Path, process::ExitStatus};
+use tokio::{
+    process::Command,
+    signal::windows::{
+        CtrlBreak, CtrlC, CtrlClose, CtrlLogoff, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown,
+    },
 };
 
 /// What happens to the wrap while the agent runs. The console tells the agent the same, and gives both the same time; the
@@ -22,7 +26,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn register() -> io::Result<Self> {
+    pub(super) fn register(_leeward: &Path) -> io::Result<Self> {
         Ok(Self {
             interrupt: ctrl_c()?,
             quit: ctrl_break()?,
@@ -32,7 +36,7 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self, _agent: Option<u32>) -> Event {
         tokio::select! {
             _ = self.interrupt.recv() => Event::Told,
             _ = self.quit.recv() => Event::Told,
@@ -53,6 +57,18 @@ pub(super) fn pass_on(event: Event, _pid: Option<u32>) {
     match event {
         Event::Told => {}
     }
+}
+
+/// Windows gives its scripts to their interpreter by itself.
+pub(super) fn is_script(_why: &io::Error, _program: &Path) -> bool {
+    false
+}
+
+/// The plan's program.
+pub(super) fn by_shell(plan: &Plan, args: &[std::ffi::OsString]) -> Command {
+    let mut command = Command::new(&plan.program);
+    command.args(args).envs(&plan.set).kill_on_drop(false);
+    command
 }
 
 /// A process on Windows always has a code; 1 is what the system reports where it does not.
