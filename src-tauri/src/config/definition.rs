@@ -17,6 +17,7 @@ use super::{
     key::Key,
     section::Section,
     units::{Bytes, Share, Time},
+    upstream_entry::UpstreamEntry,
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -25,8 +26,8 @@ section! {
     pub(super) struct File: "" {
         /// Address and port to accept connections on. Anything but loopback needs `client_token`.
         listen: String = "127.0.0.1:8787", takes_effect AtNextStart;
-        /// The API that requests go to when their path names no upstream.
-        upstream: String = "https://api.anthropic.com";
+        /// The API that requests go to when their path names no upstream: its URL, or a table with `url` and `replay`.
+        upstream: UpstreamEntry = "https://api.anthropic.com";
         /// Host names besides loopback that clients may use to reach Leeward (containers, WSL, a reverse proxy). One without a
         /// port is allowed with any port.
         allowed_hosts: Vec<String> = [];
@@ -48,8 +49,10 @@ section! {
         response_timeout: Time = "600s", from "1ms" to "1d" ("by then every client has given up");
         /// How long running streams may finish after a restart.
         drain: Time = "10m", from "0s" to "7d";
-        /// Named upstreams, reached as `/@NAME/…`. Adds to the built-in ones and overrides them.
-        upstreams: BTreeMap<String, String> = {};
+        /// Named upstreams, reached as `/@NAME/…`. Adds to the built-in ones and overrides them. Each is a URL, or a table with
+        /// `url` and `replay`: paths there that only ask a model, `*` for any characters (`replay = ["/v2/complete/*"]`). Requests
+        /// to them are repaired as those of the inference APIs that Leeward knows.
+        upstreams: BTreeMap<String, UpstreamEntry> = {};
     }
     sections {
         limits: Limits,

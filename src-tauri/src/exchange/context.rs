@@ -1,6 +1,6 @@
 //! What the parts of a request's life share: the engine's side of it, and the request itself. Data; decides little.
 
-use super::{cuts::Cuts, error::Dialect, retry::Kind, silence::Silent, via::Via};
+use super::{cuts::Cuts, error::Dialect, operation::Operation, silence::Silent, via::Via};
 use crate::{
     config::{Config, StreamMode},
     health::Tracker,
@@ -49,12 +49,15 @@ pub(super) struct RequestContext {
     pub(super) exchange: Arc<Exchange>,
     pub(super) upstream: Arc<Upstream>,
     pub(super) ticket: Ticket,
-    pub(super) kind: Kind,
-    /// How the client wants to be told.
-    pub(super) dialect: Dialect,
+    pub(super) operation: Operation,
 }
 
 impl RequestContext {
+    /// How the client wants to be told.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.operation.dialect
+    }
+
     /// Whether responses of its upstream are buffered whole now (U11).
     pub(super) fn buffers_whole(&self) -> bool {
         let stream = &self.exchange.config.stream;

@@ -91,7 +91,7 @@ const ERROR_BODY: usize = 64 << 10;
 async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender<Bytes>) -> End {
     attempts.head_is_sent();
     let every = attempts.context.exchange.config.stream.hold_ping;
-    let pinger = Pinger { every, ping: attempts.context.dialect.ping(), pings };
+    let pinger = Pinger { every, ping: attempts.context.dialect().ping(), pings };
     pinger.ping();
     let Arrived { head, body, .. } = match pinger.during(attempts.next(Some(buffering))).await {
         Ok(arrived) => arrived,
@@ -107,7 +107,7 @@ async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender
 
 /// Leeward's own error, as the event that the dialect has for it.
 fn failed(attempts: Attempts, failure: Failure) -> End {
-    let dialect = attempts.context.dialect;
+    let dialect = attempts.context.dialect();
     attempts.fail(&failure);
     End::Words(error::event(failure, dialect))
 }
@@ -123,7 +123,7 @@ async fn instead(mut attempts: Attempts, status: StatusCode, mut source: Source)
         }
     }
     attempts.context.ticket.ends_as(Outcome::Declined);
-    End::Words(attempts.context.dialect.error_event(status, &body))
+    End::Words(attempts.context.dialect().error_event(status, &body))
 }
 
 /// Keeps the client waiting.

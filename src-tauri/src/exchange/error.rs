@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) enum Error {
     /// No upstream of that name.
     UnknownUpstream(String),
+    /// Its target may mean a named upstream, and is not written so.
+    UnclearName,
     /// Name and path make no valid target.
     BadTarget,
     /// It has been here before.
@@ -24,7 +26,9 @@ pub(crate) enum Error {
     TooManyUploads,
     /// The request's body grew over the limit.
     BodyTooLarge,
-    /// The request's body stalled or was broken.
+    /// The request's body broke the rules of its coding.
+    BodyMalformed(String),
+    /// The request's body stalled or broke off.
     BodyBroken(String),
     /// The upstream could not be reached, or broke; all that could be tried was tried.
     Upstream(Failure),
@@ -43,6 +47,9 @@ impl Error {
                 false,
                 "The request's body is larger than limits.body_bytes in Leeward's config.".to_owned(),
             ),
+            Self::BodyMalformed(why) => {
+                m(400, "body-malformed", false, format!("The agent's request is not valid HTTP: {why}."))
+            }
             Self::BodyBroken(why) => m(408, "body-broken", true, format!("The agent's request did not arrive whole: {why}.")),
             Self::UnknownUpstream(name) => m(
                 404,
@@ -51,6 +58,12 @@ impl Error {
                 format!(
                     "Leeward knows no upstream `{name}`; add it under [upstreams] in the config, or see `leeward config show`."
                 ),
+            ),
+            Self::UnclearName => m(
+                400,
+                "unclear-upstream",
+                false,
+                "The path begins with the name of an upstream that is not written as `/@NAME/`, and the default upstream must not get another one's key. If the base URL ends in a slash, remove it, and write `@` as it is.".to_owned(),
             ),
             Self::BadTarget => {
                 m(400, "bad-target", false, "The path after the upstream's name is not a valid request target.".to_owned())

@@ -26,7 +26,7 @@ pub enum Body {
 pub enum Kind {
     /// A safe method (RFC 9110 section 9.2.1): repeating it changes nothing.
     Safe,
-    /// Has no effect but its response, and its tokens (`route::is_replayable`).
+    /// Has no effect but its response, and its tokens (`operation`).
     Inference,
     /// Anything else: never sent twice once it may have arrived.
     NotReplayable,
@@ -146,6 +146,28 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
         | Cause::CutMidStream
         | Cause::ResponseTimeout
         | Cause::CircuitOpen => Verdict::Pass,
+    }
+}
+
+/// Whether a request may have run when it ended so, in part or whole: then what it asks for decides whether it may run twice.
+pub(super) fn may_have_run(cause: Cause) -> bool {
+    match cause {
+        Cause::ReusedReset | Cause::FreshReset | Cause::CutBeforeContent | Cause::CutWhileBuffered => true,
+        Cause::Dns
+        | Cause::Connect
+        | Cause::Tls
+        | Cause::Certificate
+        | Cause::CompanyProxy
+        | Cause::ProxyLogin
+        | Cause::Loop
+        | Cause::StalePooled
+        | Cause::WriteFailed
+        | Cause::WriteStalled
+        | Cause::Declined
+        | Cause::CircuitOpen
+        | Cause::BadResponse
+        | Cause::CutMidStream
+        | Cause::ResponseTimeout => false,
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     admin::is_own,
     exchange::{
-        self, Dialect, Error, Meaning, forward,
+        self, Dialect, Error, Meaning, Operation, Place, forward,
         route::{self, Route},
     },
     status::faults::Outcome,
@@ -27,7 +27,7 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
         let mut ticket = inbound.traffic.begin();
         ticket.noted(request.method().as_str(), &target);
         ticket.ends_as(Outcome::Refused);
-        let response = exchange::respond(meaning, Dialect::of(path, request.headers()), 0);
+        let response = exchange::respond(meaning, dialect(inbound, &request, &target), 0);
         ticket.trace().status(response.status().as_u16());
         response.map(ResponseBody::from)
     };
@@ -53,6 +53,7 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
     let (name, rest) = match route::route(&target) {
         Route::Named { name, rest } => (Some(name), rest),
         Route::Default => (None, target.as_str()),
+        Route::Unclear => return refuse(&Error::UnclearName.meaning()),
     };
     let Some(upstream) = inbound.upstreams.get(name) else {
         return refuse(&Error::UnknownUpstream(name.unwrap_or_default().to_owned()).meaning());
@@ -64,6 +65,18 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
     let mut ticket = inbound.traffic.begin();
     ticket.noted(request.method().as_str(), rest);
     forward(&inbound.exchange, upstream, rest, request, ticket).await.map(ResponseBody::from)
+}
+
+/// How the client of a request wants to be told that goes to no upstream.
+fn dialect(inbound: &Inbound, request: &Request<Incoming>, target: &str) -> Dialect {
+    let (url, rest) = match route::route(target) {
+        Route::Named { name, rest } => (inbound.config.upstreams.get(name), rest),
+        Route::Default | Route::Unclear => (Some(&inbound.config.upstream), target),
+    };
+    let rest = rest.split('?').next().unwrap_or_default();
+    let path = format!("{}{rest}", url.map_or("", |url| url.path().trim_end_matches('/')));
+    let host = url.and_then(|url| url.host_str()).unwrap_or_default();
+    Operation::of(request.method(), Place { path: &path, host, replay: &[] }, request.headers()).dialect
 }
 
 #[cfg(test)]

@@ -105,6 +105,7 @@ impl Upstreams {
                 }
             },
         };
+        let given = name;
         let name = name.unwrap_or(DEFAULT);
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, upstream)) = named.get(name)
@@ -112,7 +113,8 @@ impl Upstreams {
         {
             return Some(upstream.clone());
         }
-        let upstream = Upstream::new(self.parts.traffic.upstream(name), url, self.origin(Endpoint::of(url)));
+        let traffic = self.parts.traffic.upstream(name);
+        let upstream = Upstream::new(given, url, config, traffic, self.origin(Endpoint::of(url)));
         let upstream = Arc::new(upstream);
         named.insert(name.to_owned(), (url.clone(), upstream.clone()));
         Some(upstream)
