@@ -400,6 +400,8 @@ export type Stats = {
   replays: number;
   /** Those of them whose first sending may have been processed (U7). */
   replays_unknown: number;
+  /** Requests that name a model and whose path is in no row of the inference APIs: they are not sent again after they have reached the upstream, unless `replay` in the config names the path. */
+  unknown_inference: number;
   /** Upstream connections. */
   pool: PoolStats;
   /** Latencies in milliseconds. */

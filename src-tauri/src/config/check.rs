@@ -128,11 +128,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
 }
 
 /// Notes the paths of an upstream that may be sent again.
-fn insert_paths(
-    all: &mut BTreeMap<Option<String>, Vec<ReplayPath>>,
-    name: Option<&str>,
-    paths: &[String],
-) -> Result<(), String> {
+fn insert_paths(all: &mut BTreeMap<Option<String>, Vec<ReplayPath>>, name: Option<&str>, paths: &[String]) -> Result<(), String> {
     let paths: Vec<_> = paths.iter().map(|path| ReplayPath::parse(path)).collect::<Result<_, _>>()?;
     if !paths.is_empty() {
         all.insert(name.map(str::to_owned), paths);

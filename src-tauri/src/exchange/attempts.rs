@@ -216,7 +216,9 @@ impl Attempts {
     fn facts(&self) -> Facts {
         let config = &self.context.exchange.config;
         Facts {
-            repairable: self.body == retry::Body::Held && self.context.operation.kind != Kind::NotReplayable && config.retry.replays > 0,
+            repairable: self.body == retry::Body::Held
+                && self.context.operation.kind != Kind::NotReplayable
+                && config.retry.replays > 0,
             inference: self.context.operation.kind == Kind::Inference,
             buffers_whole: self.context.buffers_whole(),
             commit_bytes: config.stream.commit_bytes,
@@ -273,7 +275,9 @@ impl Attempts {
         self.context.ticket.retries(failure.cause, self.number, replay);
         if replay {
             self.replays += 1;
-            exchange.traffic.replay(self.context.operation.kind == Kind::Inference && failure.cause == Cause::FreshReset);
+            exchange.traffic.replay(
+                self.context.operation.kind == Kind::Inference && matches!(failure.cause, Cause::FreshReset | Cause::LateReset),
+            );
         }
         tracing::debug!(origin = %self.context.upstream.origin.endpoint, cause = failure.cause.as_str(), attempt = self.number, "trying again: {}", failure.detail);
         // Once a fresh connection is due it stays due, also when dialling it fails.

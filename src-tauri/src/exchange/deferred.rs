@@ -3,7 +3,7 @@
 
 use super::{
     attempts::{Arrived, ArrivedBody, Attempts, Buffering},
-    error,
+    error::{self, Error},
     relay::Relay,
     source::Source,
 };
@@ -107,9 +107,9 @@ async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender
 
 /// Leeward's own error, as the event that the dialect has for it.
 fn failed(attempts: Attempts, failure: Failure) -> End {
-    let dialect = attempts.context.dialect();
+    let (dialect, upstream) = (attempts.context.dialect(), attempts.context.upstream.clone());
     attempts.fail(&failure);
-    End::Words(error::event(failure, dialect))
+    End::Words(error::event(&Error::of(failure, &upstream), dialect))
 }
 
 /// What came instead of a stream: the API's own error, whose body is what its dialect puts into an error event.

@@ -113,8 +113,7 @@ mod tests {
     use http::{HeaderValue, Response};
     use http_body_util::{Full, StreamBody};
 
-    const INFERENCE: Facts =
-        Facts { repairable: true, inference: true, buffers_whole: false, commit_bytes: 10 };
+    const INFERENCE: Facts = Facts { repairable: true, inference: true, buffers_whole: false, commit_bytes: 10 };
 
     fn head(status: u16, fields: &[(&'static str, &'static str)]) -> response::Parts {
         let mut response = Response::builder().status(status);
@@ -157,7 +156,11 @@ mod tests {
         assert_eq!(Delivery::of(INFERENCE, &head(200, &[json]), &open, || true), Delivery::UntilKnown);
         assert_eq!(Delivery::of(whole, &head(200, &[json]), &open, || true), Delivery::BufferBody);
         let empty = Full::new(Bytes::new());
-        assert_eq!(Delivery::of(INFERENCE, &head(200, &[json]), &empty, || true), Delivery::Stream, "there is nothing to hold back");
+        assert_eq!(
+            Delivery::of(INFERENCE, &head(200, &[json]), &empty, || true),
+            Delivery::Stream,
+            "there is nothing to hold back"
+        );
     }
 
     #[test]

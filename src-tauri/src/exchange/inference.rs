@@ -48,7 +48,7 @@ use Streams::{Always, Never, UnlessRefused, WhenAsked};
 
 /// The first row that fits counts. Operations whose name is no word of others' APIs are known behind any path, so that
 /// gateways need no row; the others only behind a version or at a place that somebody uses.
-const TABLE: &[Api] = &[
+static TABLE: &[Api] = &[
     // Anthropic; also DeepSeek, Moonshot, Kimi, OpenRouter and Azure where they speak its dialect.
     row("**/{v}/messages", Anthropic, InBody, WhenAsked),
     row("**/{v}/messages/count_tokens", Anthropic, InBody, Never),
@@ -225,8 +225,18 @@ mod tests {
             ("/backend-api/codex/responses/compact", OpenAi, Never, None),
             ("/openai/deployments/gpt-4o/chat/completions", OpenAi, WhenAsked, Some("gpt-4o")),
             ("/openai/deployments/e/embeddings", OpenAi, Never, Some("e")),
-            ("/v1/projects/p/locations/l/publishers/anthropic/models/claude@1:rawPredict", Anthropic, WhenAsked, Some("claude@1")),
-            ("/v1/projects/p/locations/l/publishers/anthropic/models/claude%401:streamRawPredict", Anthropic, Always, Some("claude@1")),
+            (
+                "/v1/projects/p/locations/l/publishers/anthropic/models/claude@1:rawPredict",
+                Anthropic,
+                WhenAsked,
+                Some("claude@1"),
+            ),
+            (
+                "/v1/projects/p/locations/l/publishers/anthropic/models/claude%401:streamRawPredict",
+                Anthropic,
+                Always,
+                Some("claude@1"),
+            ),
             ("/v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:rawPredict", Anthropic, Never, None),
             ("/v1/projects/p/locations/l/publishers/mistralai/models/m:rawPredict", Gemini, WhenAsked, Some("m")),
             ("/v1/projects/p/locations/l/publishers/google/models/g:generateContent", Gemini, Never, Some("g")),

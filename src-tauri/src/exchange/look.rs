@@ -18,7 +18,8 @@ const MAX_NAME: usize = 100;
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
-    model: Option<String>,
+    /// The model, where only that was looked for.
+    pub(super) model: Option<String>,
     /// `stream`, where it stands there.
     pub(super) stream: Option<bool>,
     /// Running the request twice changes more than the bill: something of it stays at the API, or a tool of the API's acts.

@@ -131,9 +131,8 @@ mod tests {
 
     #[test]
     fn a_stream_is_wanted_by_path_or_body() {
-        let asks = |path: &str, stream: Option<bool>| {
-            of(&Method::POST, path, "api").wants_stream(|| Look { stream, ..Look::default() })
-        };
+        let asks =
+            |path: &str, stream: Option<bool>| of(&Method::POST, path, "api").wants_stream(|| Look { stream, ..Look::default() });
         for (path, wants) in [
             ("/v1/messages", [false, true, false]),
             ("/v1/embeddings", [false, false, false]),

@@ -90,7 +90,11 @@ mod tests {
             (plain, "https://api.example.com/v1/a?b", within("/v1/a?b")),
             (plain, "/@openai/v1/x", elsewhere("https://api.example.com/@openai/v1/x", "api.example.com")),
             (plain, "/%40openai/v1/x", elsewhere("https://api.example.com/%40openai/v1/x", "api.example.com")),
-            (plain, "https://api.example.com//evil.example/x", elsewhere("https://api.example.com//evil.example/x", "api.example.com")),
+            (
+                plain,
+                "https://api.example.com//evil.example/x",
+                elsewhere("https://api.example.com//evil.example/x", "api.example.com"),
+            ),
             (below, "/base/v1/x", within("/v1/x")),
             (below, "/base", within("/")),
             (below, "/v1/x", elsewhere("http://127.0.0.1:9/v1/x", "127.0.0.1")),

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::CLIENT_TOKEN_HEADER,
     message::{RequestHead, headers},
-    status::faults::{Cause, Outcome},
+    status::faults::Outcome,
     telemetry::Ticket,
     upstream::Upstream,
 };
@@ -104,12 +104,9 @@ async fn pass(
             if let Some(why) = fault.take() {
                 return refuse(attempts.into_context().0.ticket, why.into());
             }
-            let (number, next) = (attempts.number, attempts.context.upstream.origin.next_dial_in());
+            let (number, upstream) = (attempts.number, attempts.context.upstream.clone());
             attempts.fail(&failure);
-            let error = match failure.cause {
-                Cause::CircuitOpen => Error::Parked(failure, next),
-                _ => Error::Upstream(failure),
-            };
+            let error = Error::of(failure, &upstream);
             error::respond(&error.meaning(), dialect, number).map(ResponseBody::from)
         }
     }

@@ -110,7 +110,7 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
             replay(Duration::ZERO, attempt.deadline / 2)
         }
         // U7: nobody knows.
-        Cause::FreshReset if may_run_twice(attempt, policy) && attempt.retrying < policy.total => {
+        Cause::FreshReset | Cause::LateReset if may_run_twice(attempt, policy) && attempt.retrying < policy.total => {
             replay(Duration::ZERO, attempt.deadline / 2)
         }
         // U8: processed, and nothing of it was shown. U11: the same after a long time, in which the client was kept waiting.
@@ -135,11 +135,14 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
         | Cause::WriteStalled
         | Cause::ReusedReset
         | Cause::FreshReset
+        | Cause::LateReset
         | Cause::CutBeforeContent
         | Cause::CutWhileBuffered
         | Cause::Declined => Verdict::Pass,
         // U3, U9, U13, U16: permanent, shown, still running, or waited for already.
         Cause::Certificate
+        | Cause::Clock
+        | Cause::NotTls
         | Cause::ProxyLogin
         | Cause::Loop
         | Cause::BadResponse
@@ -152,11 +155,13 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
 /// Whether a request may have run when it ended so, in part or whole: then what it asks for decides whether it may run twice.
 pub(super) fn may_have_run(cause: Cause) -> bool {
     match cause {
-        Cause::ReusedReset | Cause::FreshReset | Cause::CutBeforeContent | Cause::CutWhileBuffered => true,
+        Cause::ReusedReset | Cause::FreshReset | Cause::LateReset | Cause::CutBeforeContent | Cause::CutWhileBuffered => true,
         Cause::Dns
         | Cause::Connect
         | Cause::Tls
         | Cause::Certificate
+        | Cause::Clock
+        | Cause::NotTls
         | Cause::CompanyProxy
         | Cause::ProxyLogin
         | Cause::Loop

@@ -56,7 +56,6 @@ fn encoded(text: &str) -> Option<(u8, &str)> {
     Some((sign, &code[2..]))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

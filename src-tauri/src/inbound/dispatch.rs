@@ -15,7 +15,10 @@ use crate::{
     },
     status::faults::Outcome,
 };
-use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
+use http::{
+    HeaderValue, Method, Request, Response,
+    header::{CONNECTION, UPGRADE},
+};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -35,10 +38,14 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
         Ok(Admitted::Request) => {}
         Ok(Admitted::Navigation) => return greeting::page().map(ResponseBody::from),
         Err(why) => {
-            let closes = refusal::closes(&why);
+            let (closes, wants) = (refusal::closes(&why), refusal::required_protocol(&why));
             let mut response = refuse(&refusal::meaning(why));
             if closes {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if let Some(protocol) = wants {
+                response.headers_mut().insert(UPGRADE, HeaderValue::from_static(protocol));
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close, upgrade"));
             }
             return response;
         }

@@ -43,14 +43,15 @@ pub fn strip(headers: &HeaderMap, also: &[HeaderName]) -> HeaderMap {
     kept
 }
 
-/// True when the client asks for another protocol than HTTP/1.1 and `h2c`, which may be ignored (RFC 9110 section 7.8).
-pub(crate) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+/// True when the client asks for a WebSocket. What else it offers in `Upgrade` (`h2c`, `TLS/1.2`) is ignored (RFC 9110 section
+/// 7.8): it speaks HTTP/1.1 as well.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     headers
         .get_all(UPGRADE)
         .iter()
         .filter_map(|v| v.to_str().ok())
         .flat_map(|v| v.split(','))
-        .any(|p| !p.trim().is_empty() && !p.trim().eq_ignore_ascii_case("h2c"))
+        .any(|p| p.trim().eq_ignore_ascii_case("websocket"))
 }
 
 /// True when the sender closes the connection after this message (RFC 9112 section 9.3).
@@ -119,10 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_is_seen_and_h2c_ignored() {
-        assert!(asks_for_upgrade(&map(&[("upgrade", "websocket")])));
-        assert!(!asks_for_upgrade(&map(&[("upgrade", "h2c")])));
-        assert!(!asks_for_upgrade(&map(&[])));
+    fn a_websocket_is_seen_and_other_offers_are_ignored() {
+        for (offer, seen) in
+            [("websocket", true), ("WebSocket", true), ("h2c, websocket", true), ("h2c", false), ("TLS/1.2", false)]
+        {
+            assert_eq!(asks_for_websocket(&map(&[("upgrade", offer)])), seen, "{offer}");
+        }
+        assert!(!asks_for_websocket(&map(&[])));
     }
 
     #[test]

@@ -32,7 +32,13 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(super) fn new(name: Option<&str>, url: &Url, config: &Config, traffic: Arc<UpstreamTraffic>, origin: Arc<Origin>) -> Self {
+    pub(super) fn new(
+        name: Option<&str>,
+        url: &Url,
+        config: &Config,
+        traffic: Arc<UpstreamTraffic>,
+        origin: Arc<Origin>,
+    ) -> Self {
         let host = origin.endpoint.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
         let name = name.map(str::to_owned);
         let replay = config.replay.get(&name).cloned().unwrap_or_default();

@@ -46,7 +46,7 @@ impl Dialect {
 
     /// An error's body.
     pub(crate) fn error(self, meaning: &Meaning) -> String {
-        let Meaning { status, code, sentence, retry, .. } = meaning;
+        let Meaning { status, code, sentence, .. } = meaning;
         match self {
         Dialect::Anthropic => {
             let kind = match status.as_u16() {
@@ -56,7 +56,7 @@ impl Dialect {
                 404 => "not_found_error",
                 413 => "request_too_large",
                 504 => "timeout_error",
-                503 if *retry => "overloaded_error",
+                // Never `overloaded_error`: after three of those Claude Code gives up, and says what is not true.
                 _ => "api_error",
             };
             json!({ "type": "error", "error": { "type": kind, "message": format!("Leeward: {sentence}") }, "request_id": null })

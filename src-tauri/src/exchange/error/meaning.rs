@@ -39,6 +39,8 @@ pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
                 "Company proxy or TLS inspection, most likely: {detail}. If your company inspects TLS, name its root certificate with extra_ca in Leeward's config; do not go on if you know of none."
             ),
         ),
+        Cause::Clock => m(502, "clock", false, format!("{detail}.")),
+        Cause::NotTls => m(502, "not-tls", false, format!("Leeward's config: {detail}.")),
         Cause::Loop => m(
             508,
             "loop",
@@ -48,7 +50,7 @@ pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
         Cause::StalePooled | Cause::WriteFailed => {
             m(503, "write-failed", true, format!("The API's edge broke the connection before the request was out: {detail}."))
         }
-        Cause::ReusedReset | Cause::FreshReset => m(
+        Cause::ReusedReset | Cause::FreshReset | Cause::LateReset => m(
             502,
             "reset",
             true,

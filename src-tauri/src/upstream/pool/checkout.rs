@@ -20,6 +20,9 @@ pub(crate) struct Lease {
     pub(crate) parked: bool,
 }
 
+/// How long a request is parked for a server on this machine, which comes back at once or when somebody starts it.
+const LOCAL_WAIT: Duration = Duration::from_secs(2);
+
 /// While the circuit is closed, whether it has opened is looked at no more often than this.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -83,6 +86,7 @@ impl Origin {
 
     async fn wait(&self, waiting: &mut Waiting<'_>, give_up: Instant) -> Given {
         let (max_wait, since) = (self.config.circuit.max_wait, Instant::now());
+        let max_wait = if self.endpoint.is_local() { max_wait.min(LOCAL_WAIT) } else { max_wait };
         let mut look = give_up.min(since + max_wait.max(LOOK));
         loop {
             tokio::select! {
