@@ -79,7 +79,7 @@ impl ReplayPath {
     ///
     /// # Errors
     /// A sentence that says what to write instead.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("`{text}` {why}, such as \"/v2/complete\" or \"/models/*/generate\""));
         if !text.starts_with('/') {
             return wrong("does not begin with a slash; write the path at the upstream");

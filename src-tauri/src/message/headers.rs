@@ -43,6 +43,17 @@ pub fn strip(headers: &HeaderMap, also: &[HeaderName]) -> HeaderMap {
     kept
 }
 
+/// The transfer coding of a response that nobody here can undo: then its bytes are not what the client would take them for.
+pub(crate) fn unknown_coding(headers: &HeaderMap) -> Option<String> {
+    let mut all = headers.get_all(TRANSFER_ENCODING).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).trim().to_owned());
+    let first = all.next()?;
+    let rest: String = all.map(|more| format!(", {more}")).collect();
+    // RFC 2616 had `identity` for none at all; with a length beside it, two readers would see two messages.
+    let is_none = first.eq_ignore_ascii_case("identity") && !headers.contains_key(http::header::CONTENT_LENGTH);
+    let known = rest.is_empty() && (first.eq_ignore_ascii_case("chunked") || is_none);
+    (!known).then_some(first + &rest)
+}
+
 /// True when the client asks for a WebSocket. What else it offers in `Upgrade` (`h2c`, `TLS/1.2`) is ignored (RFC 9110 section
 /// 7.8): it speaks HTTP/1.1 as well.
 pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
@@ -117,6 +128,22 @@ mod tests {
     fn trailers_may_pass() {
         let headers = map(&[("te", "gzip, trailers"), ("trailer", "x-sum"), ("a", "1")]);
         assert_eq!(names(&strip(&headers, &[])), ["trailer", "a", "te"]);
+    }
+
+    #[test]
+    fn only_chunks_can_be_undone() {
+        for (fields, unknown) in [
+            (&[][..], None),
+            (&[("transfer-encoding", "chunked")], None),
+            (&[("transfer-encoding", " Chunked ")], None),
+            (&[("transfer-encoding", "identity")], None),
+            (&[("transfer-encoding", "identity"), ("content-length", "2")], Some("identity")),
+            (&[("transfer-encoding", "gzip, chunked")], Some("gzip, chunked")),
+            (&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], Some("chunked, chunked")),
+            (&[("transfer-encoding", "")], Some("")),
+        ] {
+            assert_eq!(unknown_coding(&map(fields)).as_deref(), unknown, "{fields:?}");
+        }
     }
 
     #[test]

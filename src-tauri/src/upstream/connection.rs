@@ -12,7 +12,7 @@ use super::{
     tunnel::Forwarded,
 };
 use crate::{
-    message::{Failure, Outgoing, head_length, innermost},
+    message::{Failure, Outgoing, head_length, headers::unknown_coding, innermost},
     status::faults::Cause,
 };
 use http::{Request, Response, StatusCode};
@@ -232,6 +232,10 @@ impl Connection {
                     return Err(forwarded.refused_login());
                 }
                 self.permit.answered();
+                if let Some(coding) = unknown_coding(response.headers()) {
+                    let why = format!("the response has the transfer coding `{coding}`, which Leeward cannot undo");
+                    return Err(Failure::new(Cause::BadResponse, why));
+                }
                 return Ok((response, self));
             }
             Some(Err(error)) => error,
