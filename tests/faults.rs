@@ -113,7 +113,7 @@ async fn u16_when_all_is_spent_each_client_is_told_in_its_dialect() {
         c.circuit.failures = 1000; // what an open circuit says is tested in `circuit`
     });
     for (path, pointer, wanted) in [
-        ("/v1/messages", "/error/type", "overloaded_error"),
+        ("/v1/messages", "/error/type", "api_error"),
         ("/v1/chat/completions", "/error/code", "connect"),
         ("/v1beta/models/g:generateContent", "/error/status", "UNAVAILABLE"),
     ] {
@@ -129,7 +129,7 @@ async fn u16_when_all_is_spent_each_client_is_told_in_its_dialect() {
         let json: serde_json::Value = response.json().await.unwrap();
         assert_eq!(json.pointer(pointer).unwrap(), wanted, "{json}");
         let sentence = json.pointer("/error/message").unwrap().as_str().unwrap();
-        assert!(sentence.contains("network") && sentence.contains(&dead.to_string()), "{sentence}");
+        assert!(sentence.contains("server on this machine") && sentence.contains(&dead.to_string()), "{sentence}");
     }
     eventually("the condition is shown", async || engine.health().await["conditions"][0]["code"] == "upstream-unreachable").await;
 }

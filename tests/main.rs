@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and ends with its process"
 )]
 
+mod budgets;
 mod burst;
 mod certificates;
 mod circuit;

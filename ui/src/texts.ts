@@ -171,7 +171,7 @@ export const texts = {
   },
   causes: {
     dns: "name not found", connect: "no connection", tls: "TLS handshake broke", certificate: "certificate not trusted",
-    clock: "certificate out of its time", "not-tls": "no TLS there", "late-reset": "reset while it may have run",
+    clock: "certificate out of its time", "not-tls": "no TLS there", "late-reset": "reset while it may have run", "not-http": "no HTTP came",
     "stale-pooled": "idle connection was dead", "write-failed": "connection broke while sending", "reused-reset": "reused connection reset",
     "fresh-reset": "fresh connection reset", "response-timeout": "no response in time", "bad-response": "response was not HTTP",
     "cut-mid-stream": "response cut in the middle", loop: "upstream is Leeward itself", "company-proxy": "company proxy failed",

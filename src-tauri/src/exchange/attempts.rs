@@ -13,11 +13,13 @@ use super::{
     source::Source,
 };
 use crate::{
+    health::Code,
     message::{Failure, Payload, RequestHead},
     status::faults::{Cause, Outcome},
+    upstream::Replaying,
 };
 use http::{HeaderValue, Uri, header::ACCEPT_ENCODING, response};
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// A request and its attempts.
@@ -51,6 +53,8 @@ pub(super) struct Attempts {
     head_sent: bool,
     /// What the whole body says, once somebody had to know.
     look: Option<Look>,
+    /// The present attempt is a replay.
+    replaying: Option<Replaying>,
 }
 
 /// A response that may go to its client, as far as it has come.
@@ -88,6 +92,14 @@ struct Failed {
     failure: Failure,
     /// The response that says "not now", and how long it asks to wait.
     declined: Option<(Box<Arrived>, Duration)>,
+}
+
+/// What follows a failure.
+enum Next {
+    Attempt,
+    Nothing,
+    /// Nothing, because others were tried so often.
+    Spent,
 }
 
 impl From<Failure> for Failed {
@@ -129,6 +141,7 @@ impl Attempts {
             speak_by: None,
             head_sent: false,
             look: None,
+            replaying: None,
         }
     }
 
@@ -143,11 +156,16 @@ impl Attempts {
                 None => self.attempt().await,
             };
             let Failed { failure, declined } = match attempt {
-                Ok(arrived) => return Ok(arrived),
+                Ok(arrived) => {
+                    self.replaying.take().into_iter().for_each(Replaying::succeeded);
+                    return Ok(arrived);
+                }
                 Err(failed) => failed,
             };
-            if !self.wait_before_retry(&failure, declined.as_ref().map(|(_, wait)| *wait)).await {
-                return declined.map_or(Err(failure), |(arrived, _)| Ok(*arrived));
+            match self.wait_before_retry(&failure, declined.as_ref().map(|(_, wait)| *wait)).await {
+                Next::Attempt => {}
+                Next::Nothing => return declined.map_or(Err(failure), |(arrived, _)| Ok(*arrived)),
+                Next::Spent => return declined.map_or_else(|| Err(self.spent(failure)), |(arrived, _)| Ok(*arrived)),
             }
         }
     }
@@ -250,8 +268,22 @@ impl Attempts {
         }
     }
 
+    /// The failure of a request that would be tried again if others had not been so often.
+    fn spent(&self, failure: Failure) -> Failure {
+        let origin = &self.context.upstream.origin;
+        let host = &origin.endpoint.host;
+        origin.budget.tell();
+        let sentence = format!(
+            "so many requests to {host} were sent again that the budget for it is spent, and further ones fail (retry.budget, retry.budget_floor)"
+        );
+        self.context.exchange.health.set(Code::RetryBudgetSpent, Some(host), sentence);
+        let detail = format!("{}; it was not sent again, because the budget for that is spent (retry.budget)", failure.detail);
+        Failure { detail, ..failure }
+    }
+
     /// Asks whether the request is tried again after this failure; when it is, counts it and waits out the pause.
-    async fn wait_before_retry(&mut self, failure: &Failure, retry_after: Option<Duration>) -> bool {
+    async fn wait_before_retry(&mut self, failure: &Failure, retry_after: Option<Duration>) -> Next {
+        self.replaying.take().into_iter().for_each(Replaying::failed);
         let failed = *self.failed.get_or_insert_with(Instant::now);
         if retry::may_have_run(failure.cause) && self.body == retry::Body::Held && self.has_effect() {
             self.context.operation.kind = Kind::NotReplayable;
@@ -270,11 +302,25 @@ impl Attempts {
             retry_after,
         };
         let exchange = &self.context.exchange;
-        let verdict = retry::decide(&attempt, &exchange.config.retry, || exchange.budget.withdraw(), fastrand::f64());
-        let Verdict::Retry { after, fresh, replay } = verdict else { return false };
+        let (policy, budget, first) = (&exchange.config.retry, &self.context.upstream.origin.budget, self.replays == 0);
+        let (after, fresh, replay) = loop {
+            let refused = Cell::new(false);
+            let withdraw = || {
+                let taken = budget.withdraw(first);
+                refused.set(!taken);
+                taken
+            };
+            match retry::decide(&attempt, policy, withdraw, fastrand::f64()) {
+                Verdict::Retry { after, fresh, replay } => break (after, fresh, replay),
+                Verdict::Pass if !refused.get() => return Next::Nothing,
+                Verdict::Pass if budget.may_have_more(first, policy.total.min(self.patience / 2)).await => {}
+                Verdict::Pass => return Next::Spent,
+            }
+        };
         self.context.ticket.retries(failure.cause, self.number, replay);
         if replay {
             self.replays += 1;
+            self.replaying = Some(Replaying::new(budget));
             exchange.traffic.replay(
                 self.context.operation.kind == Kind::Inference && matches!(failure.cause, Cause::FreshReset | Cause::LateReset),
             );
@@ -287,7 +333,7 @@ impl Attempts {
             tokio::time::sleep(after).await;
             self.waited += waiting.elapsed();
         }
-        true
+        Next::Attempt
     }
 
     /// No more attempts: the request, for whoever passes the response on, and how many attempts it took.

@@ -6,7 +6,7 @@ use crate::{
     health::Tracker,
     message::HeldBytes,
     telemetry::{Ticket, Traffic},
-    upstream::{Budget, Upstream},
+    upstream::{InFlight, Upstream},
 };
 use std::sync::Arc;
 
@@ -32,8 +32,6 @@ pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) health: Tracker,
-    /// How much may be sent again.
-    pub(crate) budget: Arc<Budget>,
 }
 
 impl Exchange {
@@ -50,6 +48,8 @@ pub(super) struct RequestContext {
     pub(super) upstream: Arc<Upstream>,
     pub(super) ticket: Ticket,
     pub(super) operation: Operation,
+    /// It fills its origin's budget.
+    pub(super) _in_flight: InFlight,
 }
 
 impl RequestContext {

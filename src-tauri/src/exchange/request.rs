@@ -21,7 +21,7 @@ use crate::{
     message::{RequestHead, headers},
     status::faults::Outcome,
     telemetry::Ticket,
-    upstream::Upstream,
+    upstream::{InFlight, Upstream},
 };
 use http::{
     HeaderName, HeaderValue, Request, Response, Uri,
@@ -57,7 +57,7 @@ async fn pass(
     mut ticket: Ticket,
 ) -> Response<ResponseBody> {
     let (parts, incoming) = request.into_parts();
-    exchange.budget.deposit();
+    let in_flight = InFlight::new(&upstream.origin.budget);
     ticket.toward(upstream.traffic.clone());
     if let Some(agent) = headers::agent_name(&parts.headers) {
         ticket.from_agent(agent);
@@ -92,7 +92,7 @@ async fn pass(
     }
     let fault = payload.client_fault();
     let head = head(exchange, &upstream, parts, target, host);
-    let context = RequestContext { exchange: exchange.clone(), upstream, ticket, operation };
+    let context = RequestContext { exchange: exchange.clone(), upstream, ticket, operation, _in_flight: in_flight };
     let whole = context.operation.kind == Kind::Inference && context.buffers_whole();
     let mut attempts = Attempts::new(context, (head, payload), patience, reading.elapsed());
     if whole {

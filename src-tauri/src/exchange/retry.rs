@@ -114,7 +114,9 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
             replay(Duration::ZERO, attempt.deadline / 2)
         }
         // U8: processed, and nothing of it was shown. U11: the same after a long time, in which the client was kept waiting.
-        Cause::CutBeforeContent if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline / 2),
+        Cause::CutBeforeContent | Cause::NotHttp if attempt.kind != Kind::NotReplayable => {
+            replay(Duration::ZERO, attempt.deadline / 2)
+        }
         Cause::CutWhileBuffered if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline),
         // U12: declined; only where the user wants it, and only for as long as the API asks.
         Cause::Declined if policy.server_errors && attempt.kind != Kind::NotReplayable && !attempt.client_retries => {
@@ -137,6 +139,7 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
         | Cause::FreshReset
         | Cause::LateReset
         | Cause::CutBeforeContent
+        | Cause::NotHttp
         | Cause::CutWhileBuffered
         | Cause::Declined => Verdict::Pass,
         // U3, U9, U13, U16: permanent, shown, still running, or waited for already.
@@ -155,7 +158,12 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
 /// Whether a request may have run when it ended so, in part or whole: then what it asks for decides whether it may run twice.
 pub(super) fn may_have_run(cause: Cause) -> bool {
     match cause {
-        Cause::ReusedReset | Cause::FreshReset | Cause::LateReset | Cause::CutBeforeContent | Cause::CutWhileBuffered => true,
+        Cause::ReusedReset
+        | Cause::FreshReset
+        | Cause::LateReset
+        | Cause::NotHttp
+        | Cause::CutBeforeContent
+        | Cause::CutWhileBuffered => true,
         Cause::Dns
         | Cause::Connect
         | Cause::Tls

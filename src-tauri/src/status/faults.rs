@@ -63,6 +63,8 @@ named! {
         ResponseTimeout = "response-timeout",
         /// The response was not HTTP.
         BadResponse = "bad-response",
+        /// What came instead of a response is no HTTP at all.
+        NotHttp = "not-http",
         /// The response broke off in the middle.
         CutMidStream = "cut-mid-stream",
         /// The upstream is Leeward itself.
@@ -132,9 +134,12 @@ impl Cause {
             Self::StalePooled => Phase::Pool,
             Self::WriteFailed | Self::WriteStalled => Phase::Request,
             Self::ReusedReset | Self::FreshReset | Self::LateReset | Self::ResponseTimeout => Phase::Wait,
-            Self::BadResponse | Self::CutMidStream | Self::CutBeforeContent | Self::CutWhileBuffered | Self::Declined => {
-                Phase::Response
-            }
+            Self::BadResponse
+            | Self::NotHttp
+            | Self::CutMidStream
+            | Self::CutBeforeContent
+            | Self::CutWhileBuffered
+            | Self::Declined => Phase::Response,
         }
     }
 
@@ -150,6 +155,7 @@ impl Cause {
             | Self::FreshReset
             | Self::LateReset
             | Self::BadResponse
+            | Self::NotHttp
             | Self::CutMidStream
             | Self::CutBeforeContent
             | Self::CutWhileBuffered => Whose::Edge,

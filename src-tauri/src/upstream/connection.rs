@@ -256,7 +256,9 @@ impl Connection {
             return Err(failure.clone());
         }
         let cause = match (answered, incomplete, self.is_reused()) {
-            (true, ..) if error.is_parse() || self.meter.bare_lf.load(Relaxed) => Cause::BadResponse,
+            // Ambiguous or too large: the next one would be the same.
+            (true, ..) if error.is_parse_too_large() || self.meter.bare_lf.load(Relaxed) => Cause::BadResponse,
+            (true, ..) if error.is_parse() => Cause::NotHttp,
             // A head that broke off has told nobody anything.
             (true, ..) => Cause::CutBeforeContent,
             (false, true, _) => Cause::WriteFailed,

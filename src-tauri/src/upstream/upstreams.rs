@@ -1,7 +1,7 @@
 //! All upstreams of one generation, by name, and what generations share of the upstream side. Made when first asked for.
 
 use super::{
-    budget::Budget,
+    budget::Budgets,
     context::DialContext,
     endpoint::Endpoint,
     named::Upstream,
@@ -36,7 +36,7 @@ const DEFAULT: &str = "default";
 pub(crate) struct Shared {
     paths: Arc<PathCache>,
     /// How much may be sent again.
-    pub(crate) budget: Arc<Budget>,
+    budgets: Budgets,
     sessions: SessionUpstreams,
     network: watch::Receiver<Network>,
 }
@@ -51,7 +51,7 @@ impl Shared {
     ) -> Self {
         Self {
             paths: Arc::new(PathCache::new(network.clone())),
-            budget: Arc::new(Budget::new(&config.retry)),
+            budgets: Budgets::new(&config.retry),
             sessions: SessionUpstreams::new(known, remember),
             network,
         }
@@ -84,7 +84,7 @@ impl std::fmt::Debug for Upstreams {
 impl Upstreams {
     /// None are made yet. `own`: Leeward's own address, which must not be dialled.
     pub(crate) fn new(parts: UpstreamParts, own: SocketAddr) -> Self {
-        parts.shared.budget.follow(&parts.config.retry);
+        parts.shared.budgets.follow(&parts.config.retry);
         // The generation before may have had other upstreams, and nobody would ever say that those are well.
         parts.health.forget(&CONDITIONS);
         let context = Arc::new(DialContext::new(&parts.config, parts.shared.paths.clone(), own));
@@ -129,7 +129,7 @@ impl Upstreams {
                 context: self.context.clone(),
                 tasks: tasks.clone(),
                 traffic: traffic.clone(),
-                budget: shared.budget.clone(),
+                budget: shared.budgets.of(&endpoint),
                 health: health.clone(),
             };
             Origin::new(endpoint.clone(), parts)
@@ -166,8 +166,13 @@ impl Upstreams {
         loop {
             every.tick().await;
             and();
-            for origin in self.all_origins().iter().filter(|o| o.idle() > 0) {
-                origin.sweep();
+            for origin in self.all_origins() {
+                if origin.budget.has_recovered() {
+                    self.parts.health.clear(Code::RetryBudgetSpent, Some(&origin.endpoint.host));
+                }
+                if origin.idle() > 0 {
+                    origin.sweep();
+                }
             }
         }
     }

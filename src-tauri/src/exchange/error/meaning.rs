@@ -56,7 +56,7 @@ pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
             true,
             format!("The API's edge broke the connection after the request and before the response: {detail}."),
         ),
-        Cause::BadResponse => m(502, "bad-response", true, format!("The API's edge: {detail}.")),
+        Cause::BadResponse | Cause::NotHttp => m(502, "bad-response", true, format!("The API's edge: {detail}.")),
         Cause::CutMidStream => m(502, "cut", true, format!("The API's edge broke off the response: {detail}.")),
         Cause::CutBeforeContent | Cause::CutWhileBuffered => {
             m(502, "cut", true, format!("The API's edge broke off the response before your agent got any of it: {detail}."))

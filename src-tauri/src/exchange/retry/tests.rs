@@ -58,7 +58,7 @@ fn row(cause: Cause) -> Again {
     match cause {
         Cause::Dns | Cause::Connect | Cause::Tls | Cause::CompanyProxy | Cause::StalePooled => Again::NotReached,
         Cause::WriteFailed | Cause::WriteStalled => Again::NotWhole,
-        Cause::ReusedReset | Cause::CutBeforeContent | Cause::CutWhileBuffered => Again::Replay,
+        Cause::ReusedReset | Cause::NotHttp | Cause::CutBeforeContent | Cause::CutWhileBuffered => Again::Replay,
         Cause::FreshReset | Cause::LateReset => Again::ReplayUnlessClientRetries,
         Cause::Declined => Again::Wait,
         Cause::Certificate

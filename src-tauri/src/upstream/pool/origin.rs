@@ -39,7 +39,8 @@ pub(crate) struct Origin {
     pub(super) context: Arc<DialContext>,
     pub(super) tasks: Tasks,
     pub(super) traffic: Arc<Traffic>,
-    pub(super) budget: Arc<Budget>,
+    /// How much may be sent to it again.
+    pub(crate) budget: Arc<Budget>,
     pub(super) health: Tracker,
     /// Counts the changes of the network; connections of an earlier one are not used again.
     pub(super) network: watch::Sender<u64>,
