@@ -3,6 +3,7 @@
 use crate::support::{LIMIT, TestEngine, client, eventually, message};
 use leeward::config::Config;
 use scripted::{Fault, Moment, Plan, Upstream};
+use serde_json::json;
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex},
@@ -82,7 +83,9 @@ async fn a_spent_budget_is_named_and_is_a_condition_until_there_is_more() {
         c.pool.idle = Duration::from_millis(200); // how often it is looked at
     });
     let ask = || async {
-        let response = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
+        // Each another one: the same again would be its agent's own retry.
+        let body = json!({ "model": "m", "metadata": fastrand::u64(..) });
+        let response = client().post(engine.url("/v1/messages")).json(&body).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
     eventually("it is spent", async || ask().await.1.contains("retry.budget")).await;

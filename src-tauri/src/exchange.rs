@@ -16,6 +16,7 @@ mod look;
 mod operation;
 mod redirect;
 mod relay;
+mod repeats;
 mod request;
 mod response_buffer;
 pub mod retry;

@@ -55,6 +55,8 @@ pub(super) struct Attempts {
     look: Option<Look>,
     /// The present attempt is a replay.
     replaying: Option<Replaying>,
+    /// What tells the request from others, once somebody had to know.
+    mark: Option<u64>,
 }
 
 /// A response that may go to its client, as far as it has come.
@@ -142,6 +144,7 @@ impl Attempts {
             head_sent: false,
             look: None,
             replaying: None,
+            mark: None,
         }
     }
 
@@ -288,6 +291,9 @@ impl Attempts {
         if retry::may_have_run(failure.cause) && self.body == retry::Body::Held && self.has_effect() {
             self.context.operation.kind = Kind::NotReplayable;
         }
+        if let Some(mark) = self.mark_after(failure.cause) {
+            self.client_retries |= self.context.exchange.shared.repeats.is_one(mark);
+        }
         let attempt = Attempt {
             number: self.number,
             replays: self.replays,
@@ -341,8 +347,20 @@ impl Attempts {
         (self.context, self.number)
     }
 
+    /// The mark of a request that may have run: an inference whose agent will send it again.
+    fn mark_after(&mut self, cause: Cause) -> Option<u64> {
+        if !retry::may_have_run(cause) || self.context.operation.kind != Kind::Inference || self.body != retry::Body::Held {
+            return None;
+        }
+        let (repeats, head, payload) = (&self.context.exchange.shared.repeats, &self.head, &self.payload);
+        Some(*self.mark.get_or_insert_with(|| repeats.mark(head, payload)))
+    }
+
     /// The request has failed for good: counted and logged; the client is told by the caller.
     pub(super) fn fail(mut self, failure: &Failure) {
+        if let Some(mark) = self.mark_after(failure.cause) {
+            self.context.exchange.shared.repeats.note(mark);
+        }
         self.context.ticket.ends_as(Outcome::Failed);
         self.context.ticket.failed_with(failure.cause, self.number);
         tracing::warn!(origin = %self.context.upstream.origin.endpoint, cause = failure.cause.as_str(), attempts = self.number, "failed: {}", failure.detail);

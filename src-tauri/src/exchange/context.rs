@@ -1,6 +1,6 @@
 //! What the parts of a request's life share: the engine's side of it, and the request itself. Data; decides little.
 
-use super::{cuts::Cuts, error::Dialect, operation::Operation, silence::Silent, via::Via};
+use super::{cuts::Cuts, error::Dialect, operation::Operation, repeats::Repeats, silence::Silent, via::Via};
 use crate::{
     config::{Config, StreamMode},
     health::Tracker,
@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     pub(super) cuts: Cuts,
     /// Streams that are silent.
     pub(super) silent: Silent,
+    /// Requests that failed lately, for when their agents send them again.
+    pub(super) repeats: Repeats,
 }
 
 /// What the requests of one generation share.

@@ -175,14 +175,12 @@ impl Bucket {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.tokens = (self.tokens + passed * self.floor).min(self.capacity);
         self.at = now;
-        if self.tokens >= self.capacity {
-            self.peak = 0.0;
-        }
     }
 
     /// A request came, and there are so many now.
     fn deposit(&mut self, in_flight: usize) {
-        self.peak = self.peak.max(in_flight as f64);
+        let since_full = if self.tokens >= self.capacity { 0.0 } else { self.peak };
+        self.peak = since_full.max(in_flight as f64);
         self.tokens = (self.tokens + self.share).min(self.capacity);
     }
 
