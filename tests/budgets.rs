@@ -96,3 +96,47 @@ async fn a_spent_budget_is_named_and_is_a_condition_until_there_is_more() {
     assert!(has(&engine.health().await), "{}", engine.health().await);
     eventually("half of it is there again", async || !has(&engine.health().await)).await;
 }
+
+/// Streams that run as long as they like leave no connection to others: told in a second, with the key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_pool_is_told_in_its_own_words_and_ends_with_its_requests() {
+    let upstream = Upstream::plain(Plan::always(Fault::HeadersThenSilence)).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| {
+        c.pool.size = 2;
+        c.pool.idle = Duration::from_millis(200); // how often it is looked at
+        c.stream.commit_wait = Duration::from_millis(10);
+    });
+    let ask = || client().post(engine.url("/v1/messages")).json(&message(true)).send();
+    let streams = [ask().await.unwrap(), ask().await.unwrap()];
+    let began = std::time::Instant::now();
+    let refused = ask().await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(900) && began.elapsed() < LIMIT / 2, "{:?}", began.elapsed());
+    let headers = refused.headers().clone();
+    assert_eq!((refused.status().as_u16(), &headers["x-leeward-error"]), (503, &"pool-full".parse().unwrap()));
+    assert_eq!((&headers["retry-after"], &headers["x-should-retry"]), (&"1".parse().unwrap(), &"true".parse().unwrap()));
+    let told = refused.text().await.unwrap();
+    assert!(told.contains("2 requests") && told.contains("pool.size") && !told.contains("network"), "{told}");
+    let has = async || engine.health().await["conditions"].to_string().contains("pool-full");
+    assert!(has().await);
+    // Nothing is retried for it, and the next one is served as soon as one has ended.
+    assert_eq!(engine.stats().await["retried_total"], 0);
+    drop(streams);
+    upstream.follow(Plan::none());
+    assert_eq!(ask().await.unwrap().status(), 200);
+    eventually("there is room again", async || !has().await).await;
+}
+
+/// As many streams at once as an earlier limit allowed, and one more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_257th_stream_is_served() {
+    let upstream = Upstream::plain(Plan::always(Fault::NeverEnds)).unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| c.stream.commit_wait = Duration::from_millis(10));
+    let mut asks = JoinSet::new();
+    for _ in 0..257 {
+        let url = engine.url("/v1/messages");
+        asks.spawn(async move { client().post(url).json(&message(true)).send().await.unwrap() });
+    }
+    let streams = asks.join_all().await;
+    assert!(streams.iter().all(|response| response.status() == 200));
+    assert_eq!(engine.stats().await["in_flight"], 257);
+}

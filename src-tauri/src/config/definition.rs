@@ -137,8 +137,10 @@ section! {
 section! {
     /// The pool of connections, per upstream.
     pub struct Pool: "pool" {
-        /// Connections at once, streams included. At most 64 of them are kept idle.
-        size: usize = 256, from 1 to 10000 ("a machine has some 28,000 ports towards one address") in "connections";
+        /// Connections at once, streams included; 50 agents need 200 or so. At most 64 of them are kept idle.
+        size: usize = 1024, from 1 to 10000 ("a machine has some 28,000 ports towards one address") in "connections";
+        /// How long a request waits for one while all of them are in use.
+        wait: Time = "1s", from "0s" to "10m" ("by then every agent has given up");
         /// How long an idle connection is kept. The API's edge cuts at 400 s, NATs far earlier.
         idle: Time = "60s", from "0s" to "1d" ("nobody's edge keeps it longer");
         /// Interval of TCP keep-alive probes.

@@ -91,13 +91,14 @@ pub(super) fn sane(name: &str) -> Option<String> {
 
 /// Reads an object that may break off.
 fn read<'de>(json: impl Deserializer<'de>, until_model: bool) -> Look {
-    let mut said = Said::default();
+    let mut found = TopLevel::default();
     // Reading ends as an error where enough has been found, and where the text breaks off.
-    json.deserialize_map(Reader { said: &mut said, until_model }).ok();
-    Look { has_effect: said.has_effect || (said.continues && said.store), model: said.model, stream: said.stream }
+    json.deserialize_map(Reader { found: &mut found, until_model }).ok();
+    Look { has_effect: found.has_effect || (found.continues && found.store), model: found.model, stream: found.stream }
 }
 
-struct Said {
+/// What the top level has said so far.
+struct TopLevel {
     model: Option<String>,
     stream: Option<bool>,
     has_effect: bool,
@@ -107,7 +108,7 @@ struct Said {
     store: bool,
 }
 
-impl Default for Said {
+impl Default for TopLevel {
     fn default() -> Self {
         Self { model: None, stream: None, has_effect: false, continues: false, store: true }
     }
@@ -136,7 +137,7 @@ impl Tool {
 }
 
 struct Reader<'s> {
-    said: &'s mut Said,
+    found: &'s mut TopLevel,
     until_model: bool,
 }
 
@@ -148,19 +149,19 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { said, until_model } = self;
+        let Self { found, until_model } = self;
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match &*key {
                 "model" if until_model => {
-                    said.model = Some(map.next_value::<Cow<'de, str>>()?.into_owned());
+                    found.model = Some(map.next_value::<Cow<'de, str>>()?.into_owned());
                     return Err(de::Error::custom("found"));
                 }
                 _ if until_model => drop(map.next_value::<IgnoredAny>()?),
-                "stream" => said.stream = map.next_value::<Value>()?.as_bool(),
-                "store" => said.store = map.next_value::<Value>()? != Value::Bool(false),
-                "previous_response_id" => said.continues |= is_set(&map.next_value()?),
-                "background" | "conversation" | "mcp_servers" | "container" => said.has_effect |= is_set(&map.next_value()?),
-                "tools" => said.has_effect |= map.next_value::<Vec<Tool>>()?.iter().any(Tool::has_effect),
+                "stream" => found.stream = map.next_value::<Value>()?.as_bool(),
+                "store" => found.store = map.next_value::<Value>()? != Value::Bool(false),
+                "previous_response_id" => found.continues |= is_set(&map.next_value()?),
+                "background" | "conversation" | "mcp_servers" | "container" => found.has_effect |= is_set(&map.next_value()?),
+                "tools" => found.has_effect |= map.next_value::<Vec<Tool>>()?.iter().any(Tool::has_effect),
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }

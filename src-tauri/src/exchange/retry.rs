@@ -151,7 +151,8 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
         | Cause::BadResponse
         | Cause::CutMidStream
         | Cause::ResponseTimeout
-        | Cause::CircuitOpen => Verdict::Pass,
+        | Cause::CircuitOpen
+        | Cause::PoolFull => Verdict::Pass,
     }
 }
 
@@ -178,6 +179,7 @@ pub(super) fn may_have_run(cause: Cause) -> bool {
         | Cause::WriteStalled
         | Cause::Declined
         | Cause::CircuitOpen
+        | Cause::PoolFull
         | Cause::BadResponse
         | Cause::CutMidStream
         | Cause::ResponseTimeout => false,

@@ -83,6 +83,8 @@ named! {
         Declined = "declined",
         /// No connection to the upstream could be made for so long that requests were not even tried any more.
         CircuitOpen = "circuit-open",
+        /// All connections that Leeward may have to the upstream were in use.
+        PoolFull = "pool-full",
     }
 }
 
@@ -131,7 +133,7 @@ impl Cause {
             Self::Dns => Phase::Resolve,
             Self::Connect | Self::Loop | Self::CompanyProxy | Self::ProxyLogin | Self::CircuitOpen => Phase::Connect,
             Self::Tls | Self::Certificate | Self::Clock | Self::NotTls => Phase::Handshake,
-            Self::StalePooled => Phase::Pool,
+            Self::StalePooled | Self::PoolFull => Phase::Pool,
             Self::WriteFailed | Self::WriteStalled => Phase::Request,
             Self::ReusedReset | Self::FreshReset | Self::LateReset | Self::ResponseTimeout => Phase::Wait,
             Self::BadResponse
@@ -148,7 +150,7 @@ impl Cause {
         match self {
             Self::Dns | Self::Connect | Self::Tls | Self::WriteStalled | Self::CircuitOpen | Self::Clock => Whose::Network,
             Self::Certificate | Self::CompanyProxy | Self::ProxyLogin => Whose::CompanyProxy,
-            Self::Loop | Self::NotTls => Whose::Leeward,
+            Self::Loop | Self::NotTls | Self::PoolFull => Whose::Leeward,
             Self::StalePooled
             | Self::WriteFailed
             | Self::ReusedReset

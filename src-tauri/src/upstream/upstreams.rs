@@ -167,9 +167,7 @@ impl Upstreams {
             every.tick().await;
             and();
             for origin in self.all_origins() {
-                if origin.budget.has_recovered() {
-                    self.parts.health.clear(Code::RetryBudgetSpent, Some(&origin.endpoint.host));
-                }
+                origin.review();
                 if origin.idle() > 0 {
                     origin.sweep();
                 }

@@ -81,6 +81,7 @@ pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
         ),
         // It names who has to look at it itself, by what the last dial met.
         Cause::CircuitOpen => m(503, "circuit-open", true, format!("{detail}.")),
+        Cause::PoolFull => m(503, "pool-full", true, format!("Leeward's config: {detail}.")),
         Cause::ResponseTimeout => m(504, "response-timeout", true, format!("The API: {detail}.")),
     }
 }

@@ -69,7 +69,8 @@ fn row(cause: Cause) -> Again {
         | Cause::BadResponse
         | Cause::CutMidStream
         | Cause::ResponseTimeout
-        | Cause::CircuitOpen => Again::Never,
+        | Cause::CircuitOpen
+        | Cause::PoolFull => Again::Never,
     }
 }
 

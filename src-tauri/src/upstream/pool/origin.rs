@@ -17,7 +17,10 @@ use crate::{
     },
 };
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
@@ -46,6 +49,8 @@ pub(crate) struct Origin {
     pub(super) network: watch::Sender<u64>,
     /// True while a condition about this origin may stand, so that the good path touches no lock of `health`.
     pub(super) unwell: AtomicBool,
+    /// True while a condition says that all connections are in use.
+    pub(super) full: AtomicBool,
     pub(super) inner: Mutex<Inner>,
     /// Whose body may be sent while it comes: half of the pool is for those that are there whole.
     pub(crate) uploads: Uploads,
@@ -108,6 +113,7 @@ impl Origin {
             network: watch::Sender::new(0),
             // Also what another generation said of it.
             unwell: AtomicBool::new(true),
+            full: AtomicBool::new(false),
             inner: Mutex::new(inner),
             uploads,
         })
@@ -146,6 +152,18 @@ impl Origin {
         drop(inner);
         drop(old);
         self.report(None);
+    }
+
+    /// Ends the conditions that were about too many requests, once there is room again. Called from time to time by the proxy.
+    pub(crate) fn review(&self) {
+        let subject = Some(self.endpoint.host.as_str());
+        if self.budget.has_recovered() {
+            self.health.clear(Code::RetryBudgetSpent, subject);
+        }
+        if self.full.load(Relaxed) && self.lock().open < self.config.pool.size {
+            self.full.store(false, Relaxed);
+            self.health.clear(Code::PoolFull, subject);
+        }
     }
 
     /// Drops idle connections that are too old or dead. Called from time to time by the proxy.
