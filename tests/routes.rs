@@ -126,8 +126,10 @@ async fn every_agents_own_request_is_repaired_and_told_in_its_dialect_and_names_
         }
         let in_path = path.contains("gemini-3-pro");
         let body = if in_path { json!({ "contents": [] }) } else { json!({ "model": "model-of-body", "stream": true }) };
+        // Each from a session of its own: the same request again would be an agent's own retry.
+        let ask = || client().post(&url).header("x-claude-code-session-id", &what).json(&body).send();
         upstream.follow(Plan::times(1, Fault::ResetBeforeHeaders));
-        let response = client().post(&url).json(&body).send().await.unwrap();
+        let response = ask().await.unwrap();
         assert!(!response.headers().contains_key("x-leeward-error"), "{what}: {response:?}");
         assert_eq!(response.headers()["x-leeward-attempts"], "2", "{what}");
         response.bytes().await.unwrap();
@@ -135,7 +137,7 @@ async fn every_agents_own_request_is_repaired_and_told_in_its_dialect_and_names_
         assert_eq!(shown["model"], if in_path { "gemini-3-pro" } else { "model-of-body" }, "{what}: {shown}");
 
         upstream.follow(Plan::always(Fault::ResetBeforeHeaders));
-        let response = client().post(&url).json(&body).send().await.unwrap();
+        let response = ask().await.unwrap();
         assert_eq!(
             (response.status().as_u16(), response.headers()["x-leeward-error"].to_str().unwrap()),
             (502, "reset"),

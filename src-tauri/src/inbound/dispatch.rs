@@ -45,7 +45,7 @@ pub(super) async fn dispatch(inbound: &Arc<Inbound>, request: Request<Incoming>,
             }
             if let Some(protocol) = wants {
                 response.headers_mut().insert(UPGRADE, HeaderValue::from_static(protocol));
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close, upgrade"));
+                response.headers_mut().append(CONNECTION, HeaderValue::from_static("upgrade"));
             }
             return response;
         }

@@ -112,6 +112,13 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
+    /// Of a request without a body.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Self {
+        let room = super::room::HeldBytes::default();
+        Self::of(&Arc::new(Held { chunks: Vec::new(), len: 0, trailers: None, _permit: room.permit() }))
+    }
+
     /// A new reading from the first byte.
     pub(super) fn of(held: &Arc<Held>) -> Self {
         Self::Held { held: held.clone(), next: 0, left: held.len, trailers_sent: false }

@@ -6,7 +6,7 @@
 use super::{
     context::DialContext,
     dial::Made,
-    socket::Socket,
+    socket::{Handle, Socket},
     stream::{Counted, Io, Meter},
     tune,
     tunnel::Forwarded,
@@ -98,6 +98,16 @@ impl Connection {
             watched: false,
             permit,
         })
+    }
+
+    /// Its socket, as others may know it.
+    pub(super) fn handle(&self) -> Handle {
+        self.socket.handle()
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn socket(&self) -> Socket {
+        self.socket.clone()
     }
 
     /// True when the next request on it will not be its first.

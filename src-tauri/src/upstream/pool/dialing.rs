@@ -111,6 +111,8 @@ impl Origin {
                 {
                     let mut inner = self.lock();
                     dialing.done(&mut inner);
+                    let open = inner.open;
+                    inner.sockets.add(connection.handle(), open);
                     inner.circuit.succeeded();
                     inner.settling += usize::from(settled.is_some());
                 }

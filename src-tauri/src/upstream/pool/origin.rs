@@ -1,6 +1,9 @@
 //! One origin: its connections, who waits for one, its circuit; what an idle connection goes through. Bookkeeping only.
 
-use super::waiters::Waiters;
+use super::{
+    vanished::{Sockets, is_gone},
+    waiters::Waiters,
+};
 use crate::{
     config::Config,
     health::{Code, Tracker},
@@ -66,6 +69,8 @@ pub(super) struct Inner {
     /// Plain connections that have not shown yet whether they were accepted.
     pub(super) settling: usize,
     pub(super) open: usize,
+    /// Of all that are open.
+    pub(super) sockets: Sockets,
     /// When a task looks again whether a dial may begin.
     pub(super) alarm: Option<Instant>,
     pub(super) used: Option<Instant>,
@@ -98,6 +103,7 @@ impl Origin {
             dialing: 0,
             settling: 0,
             open: 0,
+            sockets: Sockets::default(),
             alarm: None,
             used: None,
         };
@@ -151,6 +157,7 @@ impl Origin {
         }
         drop(inner);
         drop(old);
+        self.end_vanished(is_gone);
         self.report(None);
     }
 
