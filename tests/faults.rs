@@ -113,7 +113,7 @@ async fn u16_when_all_is_spent_each_client_is_told_in_its_dialect() {
         c.circuit.failures = 1000; // what an open circuit says is tested in `circuit`
     });
     for (path, pointer, wanted) in [
-        ("/v1/messages", "/error/type", "overloaded_error"),
+        ("/v1/messages", "/error/type", "api_error"),
         ("/v1/chat/completions", "/error/code", "connect"),
         ("/v1beta/models/g:generateContent", "/error/status", "UNAVAILABLE"),
     ] {
@@ -129,7 +129,7 @@ async fn u16_when_all_is_spent_each_client_is_told_in_its_dialect() {
         let json: serde_json::Value = response.json().await.unwrap();
         assert_eq!(json.pointer(pointer).unwrap(), wanted, "{json}");
         let sentence = json.pointer("/error/message").unwrap().as_str().unwrap();
-        assert!(sentence.contains("network") && sentence.contains(&dead.to_string()), "{sentence}");
+        assert!(sentence.contains("server on this machine") && sentence.contains(&dead.to_string()), "{sentence}");
     }
     eventually("the condition is shown", async || engine.health().await["conditions"][0]["code"] == "upstream-unreachable").await;
 }
@@ -349,4 +349,40 @@ async fn u12_a_short_refusal_is_waited_out_where_it_is_wanted() {
             "{fault:?} server_errors: {server_errors}"
         );
     }
+}
+
+/// Claude Code says of each of its tries that it is the first: what it sends again by itself is not sent again on top of that.
+#[tokio::test]
+async fn u7_an_agents_own_retry_is_known_by_what_it_says() {
+    let upstream = Upstream::plain(Plan::always(Fault::ResetBeforeHeaders)).unwrap();
+    let engine = TestEngine::start(&upstream);
+    let long = "x".repeat(100_000);
+    let ask = async |session: &str, text: &str| {
+        let before = upstream.log().record().requests.len();
+        let mut body = message(true);
+        body["messages"][0]["content"] = text.into();
+        let request = client().post(engine.url("/v1/messages")).header("x-claude-code-session-id", session.to_owned());
+        let response = request.header("x-stainless-retry-count", "0").json(&body).send().await.unwrap();
+        assert_eq!(response.status(), 502);
+        upstream.log().record().requests.len() - before
+    };
+    assert_eq!(ask("one", &long).await, 3, "nobody knows it yet");
+    for _ in 0..10 {
+        assert_eq!(ask("one", &long).await, 1, "the agent's own retry");
+    }
+    assert_eq!(ask("two", &long).await, 3, "another session");
+    assert_eq!(ask("one", "short").await, 3, "another question");
+    // What very probably did not run is repaired for a retry as well.
+    for fault in [Fault::None, Fault::ResetOnReuse] {
+        upstream.follow(Plan::times(1, fault));
+        assert_eq!(ask_once(&engine, &long).await, 200);
+    }
+    assert_eq!(engine.stats().await["retried"]["reused-reset"], 1);
+}
+
+async fn ask_once(engine: &TestEngine, text: &str) -> u16 {
+    let mut body = message(true);
+    body["messages"][0]["content"] = text.into();
+    let request = client().post(engine.url("/v1/messages")).header("x-claude-code-session-id", "one");
+    request.json(&body).send().await.unwrap().status().as_u16()
 }

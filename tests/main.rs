@@ -8,6 +8,7 @@
 )]
 
 mod alone;
+mod budgets;
 mod burst;
 mod certificates;
 mod circuit;
@@ -17,6 +18,7 @@ mod company_proxy;
 mod demo;
 mod egress;
 mod faults;
+mod framing;
 mod handover;
 mod held;
 mod history;
@@ -28,11 +30,13 @@ mod network;
 mod own_identity;
 mod panel_api;
 mod paths;
+mod permanent;
 mod process;
 mod refuse;
 mod request;
 mod restart;
 mod room;
+mod routes;
 mod signals;
 mod storm;
 mod strangers;

@@ -62,7 +62,7 @@ async fn activity_tells_of_requests_that_were_refused_or_failed() {
     eventually("the request ends", async || newest(&engine).await["phase"] == "done").await;
     let shown = newest(&engine).await;
     assert_eq!((&shown["outcome"], &shown["status"]), (&json!("failed"), &json!(502)), "{shown}");
-    assert_eq!(shown["attempts"][0]["cause"], "bad-response");
+    assert_eq!(shown["attempts"][0]["cause"], "not-http");
     assert_eq!(shown["model"], Value::Null);
 }
 

@@ -174,7 +174,7 @@ fn l8_idle_clients_cost_little() {
 fn secrets_leave_no_trace() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _entered = runtime.enter();
-    let upstream = Upstream::plain(Plan::queue([Fault::None, Fault::GarbageStatusLine, Fault::Status(401, vec![])])).unwrap();
+    let upstream = Upstream::plain(Plan::queue([Fault::None, Fault::HugeHead(1 << 20), Fault::Status(401, vec![])])).unwrap();
     let home = Home::new();
     home.configure(&format!("upstream = \"{}\"\nlog = \"trace\"", upstream.url()));
     let mut serving = home.serve(&[]);

@@ -42,7 +42,7 @@ const RAW: &[(u16, &str, &str)] = &[
     (421, "foreign-target", "GET http://localhost:3000/ HTTP/1.1\r\nHost: localhost:3000\r\n\r\n"),
     (501, "connect-not-supported", "CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: HOST\r\n\r\n"),
     (
-        501,
+        426,
         "upgrade-not-supported",
         "GET /v1/responses HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     ),
@@ -50,7 +50,7 @@ const RAW: &[(u16, &str, &str)] = &[
     (400, "dot-segments", "GET /@openai/%2e%2e/x HTTP/1.1\r\nHost: HOST\r\n\r\n"),
     (404, "unknown-upstream", "GET /@nobody/x HTTP/1.1\r\nHost: HOST\r\n\r\n"),
     (413, "body-too-large", "POST /v1/messages HTTP/1.1\r\nHost: HOST\r\nContent-Length: 99999999999\r\n\r\n"),
-    (408, "body-broken", "POST /v1/messages HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+    (400, "body-malformed", "POST /v1/messages HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
     (405, "wrong-method", "POST /health HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n"),
     (401, "control-token", "POST /_leeward/v1/restart HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n"),
     (401, "control-token", "GET /_leeward/v1/status HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer 0000\r\n\r\n"),

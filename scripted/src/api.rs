@@ -42,7 +42,7 @@ fn at_once(head: &Head, body: &Body, content: &[u8]) -> Answer {
         ("GET", "/v1/models") if head.header("anthropic-version").is_some() => anthropic::models(),
         ("GET", "/v1/models" | "/models") => openai::models(),
         ("POST", "/v1/chat/completions" | "/chat/completions") => openai::chat(&question()),
-        ("POST", "/v1/responses" | "/responses") => openai::responses(&question()),
+        ("POST", "/v1/responses" | "/responses" | "/backend-api/codex/responses") => openai::responses(&question()),
         ("POST", _) if path.ends_with(":generateContent") => gemini::whole(&question()),
         ("POST", _) if path.ends_with(":streamGenerateContent") => gemini::stream(&question(), head.query("alt") == Some("sse")),
         _ => error(path, 404, &format!("{} {path} is not known here", head.method)),

@@ -33,6 +33,7 @@ mod sources;
 mod trust;
 mod types;
 mod units;
+mod upstream_entry;
 mod written;
 
 pub use certificates::read_certificates;
@@ -57,4 +58,5 @@ pub use sources::{Flags, Sources, environment};
 pub use trust::exposed;
 pub use types::{CLIENT_TOKEN_HEADER, ClientIdentity, Config, Tls, Trust};
 pub use units::{format_size, parse_size};
+pub use upstream_entry::ReplayPath;
 pub use written::written;

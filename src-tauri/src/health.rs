@@ -55,6 +55,10 @@ pub enum Code {
     StreamSilent,
     /// Each response is buffered before it is sent on, because several broke off.
     ResponsesBuffered,
+    /// All connections that Leeward may have to an upstream are in use, and requests are refused for it.
+    PoolFull,
+    /// So much was sent again to an upstream that requests fail which would have been repaired.
+    RetryBudgetSpent,
     /// The history of faults cannot be kept.
     LedgerUnusable,
     /// The engine's owner has failed, and nothing is accepted any more.
@@ -70,6 +74,7 @@ impl Code {
             Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
+            Self::RetryBudgetSpent | Self::PoolFull => (Severity::Degraded, Duration::ZERO),
             Self::ListenerLost | Self::EngineFailed => (Severity::Broken, Duration::ZERO),
             Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
             // Between two engines it is nobody's for a moment.
@@ -96,6 +101,8 @@ impl Code {
             Self::CompanyProxy => "company-proxy",
             Self::StreamSilent => "stream-silent",
             Self::ResponsesBuffered => "responses-buffered",
+            Self::PoolFull => "pool-full",
+            Self::RetryBudgetSpent => "retry-budget-spent",
             Self::LedgerUnusable => "ledger-unusable",
             Self::EngineFailed => "engine-failed",
         }

@@ -125,7 +125,6 @@ impl Proxy {
             shared: shared.exchange.clone(),
             traffic: shared.traffic.clone(),
             health: shared.health.clone(),
-            budget: shared.upstream.budget.clone(),
         });
         let channels = shared.channels.clone();
         let own_paths = OwnPaths::new(Admin {

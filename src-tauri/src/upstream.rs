@@ -22,7 +22,7 @@ mod tune;
 mod tunnel;
 mod upstreams;
 
-pub(crate) use budget::Budget;
+pub(crate) use budget::{InFlight, Replaying};
 pub(crate) use connection::Connection;
 pub(crate) use named::Upstream;
 pub(crate) use pool::Lease;

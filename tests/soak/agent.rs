@@ -114,6 +114,8 @@ impl Round {
         let url = format!("{}/@{}{}", self.base, self.upstreams[step.upstream], step.what.path());
         let sent = body.len();
         let mut request = http.request(step.what.method(), url).header("x-soak-id", &step.id);
+        // Each is a question of its own: the same one again would be an agent's own retry.
+        request = request.header("x-claude-code-session-id", &step.id);
         if step.what.method() == reqwest::Method::POST {
             request = request.header("content-type", "application/json");
             request = if step.chunked { request.body(in_pieces(body)) } else { request.body(body) };

@@ -215,6 +215,7 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
         // They strike the request behind it, of which the upstream knows nothing then.
         Fault::CloseIdle(_) | Fault::ResetIdle(_) | Fault::CloseOnNextByte | Fault::ResetOnNextByte => Right,
         Fault::Status(status, _) => Status(*status),
+        Fault::GarbageStatusLine if again => Replay,
         Fault::GarbageStatusLine | Fault::HugeHead(_) | Fault::StallBeforeHeaders => Told,
         Fault::ResetOnReuse | Fault::CloseOnReuse => unknown,
         Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => unknown,

@@ -69,7 +69,8 @@ pub fn promise(fault: &Fault, ask: Ask) -> Promise {
         Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders if ask.may_run_twice() => Repaired(&["fresh-reset"]),
         Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => Told(RESET),
 
-        // What is no HTTP will be none the next time.
+        // What came instead of a response has shown nobody anything; a head that is too large will be so the next time.
+        Fault::GarbageStatusLine if ask.may_repeat() => Repaired(&["not-http"]),
         Fault::GarbageStatusLine | Fault::HugeHead(_) => Told(&[(502, "bad-response")]),
 
         // U8: a head that never was complete has shown nobody anything.

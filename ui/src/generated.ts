@@ -77,7 +77,7 @@ export type Bucket = {
 };
 
 /** Every condition there is. Codes are public and never change. */
-export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "ledger-unusable" | "engine-failed";
+export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "pool-full" | "retry-budget-spent" | "ledger-unusable" | "engine-failed";
 
 /** One thing that is wrong. */
 export type Condition = {
@@ -400,6 +400,8 @@ export type Stats = {
   replays: number;
   /** Those of them whose first sending may have been processed (U7). */
   replays_unknown: number;
+  /** Requests that name a model and whose path is in no row of the inference APIs: they are not sent again after they have reached the upstream, unless `replay` in the config names the path. */
+  unknown_inference: number;
   /** Upstream connections. */
   pool: PoolStats;
   /** Latencies in milliseconds. */

@@ -20,7 +20,7 @@ describe("values", () => {
     ["list", "a\n\n b ", ["a", "b"]], ["table", "x = https://a/?b=c", { x: "https://a/?b=c" }], ["boolean", "true", true],
   ] as const)("%s from %j", (kind, text, value) => expect(read({ kind }, text)).toEqual(value));
   it("are written as they are read", () => {
-    for (const [kind, value] of [["list", ["a", "b"]], ["table", { x: "y" }], ["integer", 3]] as const) {
+    for (const [kind, value] of [["list", ["a", "b"]], ["table", { x: "y" }], ["table", { x: { url: "https://a", replay: ["/b=c"] } }], ["text", { url: "https://a", replay: ["/b"] }], ["integer", 3]] as const) {
       expect(read({ kind }, write({ kind }, value))).toEqual(value);
     }
   });

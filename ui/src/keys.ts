@@ -39,9 +39,9 @@ export function write(key: Pick<ConfigKey, "kind">, value: unknown): string {
   if (value === null || value === undefined) return "";
   if (key.kind === "list" && Array.isArray(value)) return value.join("\n");
   if (key.kind === "table" && typeof value === "object") {
-    return Object.entries(value).map(([name, text]) => `${name} = ${String(text)}`).join("\n");
+    return Object.entries(value).map(([name, text]) => `${name} = ${typeof text === "string" ? text : JSON.stringify(text)}`).join("\n");
   }
-  return String(value);
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 /** What a field holds as a value for the file. An empty field takes the key out; what makes no sense goes as text, and the engine says why. */
@@ -60,10 +60,20 @@ export function read(key: Pick<ConfigKey, "kind">, text: string): unknown {
     case "table":
       return Object.fromEntries(lines(trimmed).map((line) => {
         const [name = "", ...rest] = line.split("=");
-        return [name.trim(), rest.join("=").trim()];
+        return [name.trim(), entry(rest.join("=").trim())];
       }));
     default:
-      return trimmed;
+      return entry(trimmed);
+  }
+}
+
+/** An entry of a table: text, or what says more than a text can. */
+function entry(text: string): unknown {
+  if (!text.startsWith("{")) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }
 

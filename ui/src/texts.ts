@@ -171,11 +171,12 @@ export const texts = {
   },
   causes: {
     dns: "name not found", connect: "no connection", tls: "TLS handshake broke", certificate: "certificate not trusted",
+    clock: "certificate out of its time", "not-tls": "no TLS there", "late-reset": "reset while it may have run", "not-http": "no HTTP came",
     "stale-pooled": "idle connection was dead", "write-failed": "connection broke while sending", "reused-reset": "reused connection reset",
     "fresh-reset": "fresh connection reset", "response-timeout": "no response in time", "bad-response": "response was not HTTP",
     "cut-mid-stream": "response cut in the middle", loop: "upstream is Leeward itself", "company-proxy": "company proxy failed",
     "proxy-login": "company proxy wants a login", "write-stalled": "network took no byte", "cut-before-content": "response cut before content",
-    "cut-while-buffered": "response cut while buffered", declined: "API asked to come back", "circuit-open": "upstream unreachable",
+    "cut-while-buffered": "response cut while buffered", declined: "API asked to come back", "circuit-open": "upstream unreachable", "pool-full": "all connections in use",
   } as Record<string, string>,
   whose: {
     agent: "the agent", leeward: "Leeward", network: "this machine’s network", "company-proxy": "company proxy", "api-edge": "the API’s edge",

@@ -104,6 +104,12 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
         "Those of them whose first sending may have been processed.",
         stats.replays_unknown,
     );
+    t.single(
+        "unknown_inference_total",
+        "counter",
+        "Requests that name a model and whose path is no known inference API.",
+        stats.unknown_inference,
+    );
     t.labelled(
         "exchanges_total",
         "counter",

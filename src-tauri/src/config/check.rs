@@ -14,6 +14,7 @@ use super::{
     section::Section,
     sources::Sources,
     types::{ClientIdentity, Config, Tls, Trust},
+    upstream_entry::ReplayPath,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use url::Url;
@@ -66,18 +67,27 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
     let allowed_hosts = hosts.collect::<Result<_, _>>().map_err(|m| origin.refuse("allowed_hosts", m))?;
     let origins = file.allowed_origins.iter().map(|text| AllowedOrigin::parse(text));
     let allowed_origins = origins.collect::<Result<_, _>>().map_err(|m| origin.refuse("allowed_origins", m))?;
-    let upstream = check_upstream(&file.upstream, listen).map_err(|m| origin.refuse("upstream", m))?;
+    let mut replay = BTreeMap::new();
+    let (url, paths_of_default) = file.upstream.into_parts();
+    let url = url.ok_or_else(|| origin.refuse("upstream", "has no `url`"))?;
+    let upstream = check_upstream(&url, listen).map_err(|m| origin.refuse("upstream", m))?;
+    insert_paths(&mut replay, None, &paths_of_default).map_err(|m| origin.refuse("upstream", m))?;
     let mut upstreams = BTreeMap::new();
     for (name, url) in BUILT_IN {
         upstreams.insert(name.to_owned(), check_upstream(url, listen).map_err(|m| origin.refuse("upstreams", m))?);
     }
-    for (name, url) in file.upstreams {
+    for (name, entry) in file.upstreams {
         let key = format!("upstreams.{name}");
         if !is_upstream_name(&name) {
             return Err(origin.refuse(&key, format!("`{name}` cannot stand in a path; use letters, digits, `-`, `_` and `.`")));
         }
-        let url = check_upstream(&url, listen).map_err(|m| origin.refuse(&key, m))?;
-        upstreams.insert(name, url);
+        let (url, paths) = entry.into_parts();
+        insert_paths(&mut replay, Some(&name), &paths).map_err(|m| origin.refuse(&key, m))?;
+        match url {
+            Some(url) => drop(upstreams.insert(name, check_upstream(&url, listen).map_err(|m| origin.refuse(&key, m))?)),
+            None if upstreams.contains_key(&name) => {}
+            None => return Err(origin.refuse(&key, "has no `url`, and Leeward has no upstream of this name by itself")),
+        }
     }
     if let Some(file) = &file.extra_ca {
         certificates::check_roots(file).map_err(|why| origin.refuse("extra_ca", why))?;
@@ -91,6 +101,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         listen_pinned,
         upstream,
         upstreams,
+        replay,
         allowed_hosts,
         allowed_origins,
         client_token: file.client_token.map(Secret::new),
@@ -117,6 +128,15 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
     };
     relations::check(&config).map_err(|(key, message)| origin.refuse(key, message))?;
     Ok(config)
+}
+
+/// Notes the paths of an upstream that may be sent again.
+fn insert_paths(all: &mut BTreeMap<Option<String>, Vec<ReplayPath>>, name: Option<&str>, paths: &[String]) -> Result<(), String> {
+    let paths: Vec<_> = paths.iter().map(|path| ReplayPath::parse(path)).collect::<Result<_, _>>()?;
+    if !paths.is_empty() {
+        all.insert(name.map(str::to_owned), paths);
+    }
+    Ok(())
 }
 
 /// A token that nobody guesses and that a header can carry. The sentence says nothing of what it is.

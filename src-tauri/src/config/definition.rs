@@ -17,6 +17,7 @@ use super::{
     key::Key,
     section::Section,
     units::{Bytes, Share, Time},
+    upstream_entry::UpstreamEntry,
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -25,8 +26,8 @@ section! {
     pub(super) struct File: "" {
         /// Address and port to accept connections on. Anything but loopback needs `client_token`.
         listen: String = "127.0.0.1:8787", takes_effect AtNextStart;
-        /// The API that requests go to when their path names no upstream.
-        upstream: String = "https://api.anthropic.com";
+        /// The API that requests go to when their path names no upstream: its URL, or a table with `url` and `replay`.
+        upstream: UpstreamEntry = "https://api.anthropic.com";
         /// Host names besides loopback that clients may use to reach Leeward (containers, WSL, a reverse proxy). One without a
         /// port is allowed with any port.
         allowed_hosts: Vec<String> = [];
@@ -48,8 +49,10 @@ section! {
         response_timeout: Time = "600s", from "1ms" to "1d" ("by then every client has given up");
         /// How long running streams may finish after a restart.
         drain: Time = "10m", from "0s" to "7d";
-        /// Named upstreams, reached as `/@NAME/…`. Adds to the built-in ones and overrides them.
-        upstreams: BTreeMap<String, String> = {};
+        /// Named upstreams, reached as `/@NAME/…`. Adds to the built-in ones and overrides them. Each is a URL, or a table with
+        /// `url` and `replay`: paths there that only ask a model, `*` for any characters (`replay = ["/v2/complete/*"]`). Requests
+        /// to them are repaired as those of the inference APIs that Leeward knows.
+        upstreams: BTreeMap<String, UpstreamEntry> = {};
     }
     sections {
         limits: Limits,
@@ -135,8 +138,10 @@ section! {
 section! {
     /// The pool of connections, per upstream.
     pub struct Pool: "pool" {
-        /// Connections at once, streams included. At most 64 of them are kept idle.
-        size: usize = 256, from 1 to 10000 ("a machine has some 28,000 ports towards one address") in "connections";
+        /// Connections at once, streams included; 50 agents need 200 or so. At most 64 of them are kept idle.
+        size: usize = 1024, from 1 to 10000 ("a machine has some 28,000 ports towards one address") in "connections";
+        /// How long a request waits for one while all of them are in use.
+        wait: Time = "1s", from "0s" to "10m" ("by then every agent has given up");
         /// How long an idle connection is kept. The API's edge cuts at 400 s, NATs far earlier.
         idle: Time = "60s", from "0s" to "1d" ("nobody's edge keeps it longer");
         /// Interval of TCP keep-alive probes.

@@ -66,6 +66,10 @@ fn plain(json: &Json) -> Option<Value> {
         },
         Json::String(s) => s.as_str().into(),
         Json::Array(items) => Value::Array(items.iter().map(plain).collect::<Option<Array>>()?),
+        Json::Object(entries) if !entries.is_empty() => {
+            let entries = entries.iter().map(|(name, entry)| Some((name.as_str(), plain(entry)?)));
+            Value::InlineTable(entries.collect::<Option<_>>()?)
+        }
         Json::Null | Json::Object(_) => return None,
     })
 }

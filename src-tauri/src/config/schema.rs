@@ -22,6 +22,23 @@ pub fn schema() -> Json {
             "examples": [65536, "32MiB"],
         }),
     );
+    let table = json!({
+        "type": "object",
+        "properties": {
+            "url": { "type": "string", "description": "where it is" },
+            "replay": {
+                "type": "array",
+                "items": { "type": "string" },
+                "description": "paths that only ask a model, beside those that Leeward knows; * stands for any characters",
+                "examples": [["/v2/complete", "/models/*/generate"]],
+            },
+        },
+        "additionalProperties": false,
+    });
+    definitions.insert(
+        "Upstream".into(),
+        json!({ "anyOf": [{ "type": "string" }, table], "description": "its URL, or a table that says more of it" }),
+    );
     for group in File::groups() {
         let keys: Map<_, _> = group.keys.iter().map(|key| (key.leaf.to_owned(), property(key))).collect();
         if group.section.is_empty() {
@@ -51,8 +68,11 @@ fn property(key: &Key) -> Json {
         Type::Choice(_) => json!({ "enum": key.kind.choices().collect::<Vec<_>>() }),
         Type::Text => json!({ "type": "string" }),
         Type::List => json!({ "type": "array", "items": { "type": "string" } }),
-        Type::Table => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Type::Table => json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/Upstream" } }),
     };
+    if key.section.is_empty() && key.leaf == "upstream" {
+        property = json!({ "$ref": "#/$defs/Upstream" });
+    }
     let range = key.range.map_or(String::new(), |range| format!(" {}", range.in_words()));
     property["description"] = (key.meaning() + &range).into();
     if let Some(default) = key.default() {

@@ -7,6 +7,7 @@ use super::{
     names::{AllowedHost, AllowedOrigin},
     paths::Paths,
     secret::Secret,
+    upstream_entry::ReplayPath,
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
@@ -25,6 +26,8 @@ pub struct Config {
     pub upstream: Url,
     /// Named upstreams, reached as `/@NAME/…`; the built-in ones included.
     pub upstreams: BTreeMap<String, Url>,
+    /// By upstream's name, `None` for the default one: paths that are inferences there, beside those that Leeward knows.
+    pub replay: BTreeMap<Option<String>, Vec<ReplayPath>>,
     /// Names besides loopback that a `Host` header may carry.
     pub allowed_hosts: Vec<AllowedHost>,
     /// Origins of web pages that may send requests to upstreams.

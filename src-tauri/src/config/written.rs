@@ -5,9 +5,14 @@ use super::{
     definition::{File, ProxyKeys, TlsKeys},
     section::Section,
     types::{Config, Tls, Trust},
+    upstream_entry::{ReplayPath, UpstreamEntry},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use toml::Table;
+use url::Url;
 
 /// The table of a file that loads to the very same config. Secrets are left out: `client_token`, and user and password of
 /// `proxy.url`.
@@ -15,7 +20,7 @@ pub fn written(config: &Config) -> Table {
     let config = config.clone();
     let file = File {
         listen: config.listen.to_string(),
-        upstream: config.upstream.into(),
+        upstream: entry(&config.replay, None, config.upstream),
         allowed_hosts: config.allowed_hosts.iter().map(ToString::to_string).collect(),
         allowed_origins: config.allowed_origins.iter().map(ToString::to_string).collect(),
         client_token: None,
@@ -28,7 +33,11 @@ pub fn written(config: &Config) -> Table {
         },
         response_timeout: config.response_timeout,
         drain: config.drain,
-        upstreams: config.upstreams.into_iter().map(|(name, url)| (name, url.into())).collect(),
+        upstreams: config
+            .upstreams
+            .into_iter()
+            .map(|(name, url)| (name.clone(), entry(&config.replay, Some(name), url)))
+            .collect(),
         limits: config.limits,
         client: config.client,
         connect: config.connect,
@@ -43,6 +52,10 @@ pub fn written(config: &Config) -> Table {
         watch: config.watch,
     };
     Table::try_from(file.written()).unwrap_or_else(|why| unreachable!("the file's own types are TOML: {why}"))
+}
+
+fn entry(replay: &BTreeMap<Option<String>, Vec<ReplayPath>>, name: Option<String>, url: Url) -> UpstreamEntry {
+    UpstreamEntry::new(url.into(), replay.get(&name).map_or(&[], Vec::as_slice))
 }
 
 fn tls(tls: &Tls) -> TlsKeys {

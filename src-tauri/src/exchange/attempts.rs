@@ -1,27 +1,25 @@
-//! One request's attempts, in the only retry loop: connections taken, the request sent, responses buffered as far as they
-//! must be, failures put to `retry`, what was repaired counted.
+//! One request's attempts, in the only retry loop: responses buffered as far as they must be, failures put to `retry`, what was
+//! repaired counted. `sending` sends.
 //!
 //! The loop serves before the response's head has gone out (`request`) and after (`deferred`). Passes nothing on itself.
 
 use super::{
     context::RequestContext,
-    delivery::{Delivery, Facts},
+    delivery::{Delivery, Facts, is_compressed},
+    hints,
+    look::{self, Look},
     response_buffer::{Buffered, ResponseBuffer},
     retry::{self, Attempt, Kind, Verdict},
     source::Source,
 };
 use crate::{
+    health::Code,
     message::{Failure, Payload, RequestHead},
     status::faults::{Cause, Outcome},
-    upstream::{Connection, Lease},
+    upstream::Replaying,
 };
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response,
-    header::{ACCEPT_ENCODING, RETRY_AFTER},
-    response,
-};
-use hyper::body::Incoming;
-use std::time::Duration;
+use http::{HeaderValue, Uri, header::ACCEPT_ENCODING, response};
+use std::{cell::Cell, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// A request and its attempts.
@@ -33,26 +31,32 @@ pub(super) struct Attempts {
     /// Time spent waiting for the client or the upstream: not Leeward's own.
     pub(super) waited: Duration,
     /// When the client itself gives up.
-    deadline: Instant,
-    head: RequestHead,
-    payload: Payload,
-    body: retry::Body,
+    pub(super) deadline: Instant,
+    pub(super) head: RequestHead,
+    pub(super) payload: Payload,
+    pub(super) body: retry::Body,
     client_retries: bool,
     replays: u32,
     /// The next attempt needs a connection that has served nobody.
-    fresh: bool,
+    pub(super) fresh: bool,
     pause: Duration,
-    began: Instant,
+    pub(super) began: Instant,
     /// When the last attempt failed, until the next one has a connection.
-    failed: Option<Instant>,
+    pub(super) failed: Option<Instant>,
     /// Time between failures and the next attempt's connection. What an attempt itself took is no retrying: a response
     /// that breaks off after minutes is asked for as often as one that breaks off at once.
-    retried: Duration,
-    patience: Duration,
+    pub(super) retried: Duration,
+    pub(super) patience: Duration,
     /// When the client must hear something of a stream that is still held back.
     speak_by: Option<Instant>,
     /// The client has the response's head: it is kept waiting with pings for as long as it takes.
     head_sent: bool,
+    /// What the whole body says, once somebody had to know.
+    look: Option<Look>,
+    /// The present attempt is a replay.
+    replaying: Option<Replaying>,
+    /// What tells the request from others, once somebody had to know.
+    mark: Option<u64>,
 }
 
 /// A response that may go to its client, as far as it has come.
@@ -92,14 +96,19 @@ struct Failed {
     declined: Option<(Box<Arrived>, Duration)>,
 }
 
+/// What follows a failure.
+enum Next {
+    Attempt,
+    Nothing,
+    /// Nothing, because others were tried so often.
+    Spent,
+}
+
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         Self { failure, declined: None }
     }
 }
-
-/// Statuses that say "not now" (U12): the API or its edge declined the request.
-const DECLINED: [u16; 4] = [502, 503, 504, 529];
 
 impl Attempts {
     /// `patience`: how long the client waits for this request in all; `waited`: how long Leeward has waited for its body.
@@ -114,7 +123,7 @@ impl Attempts {
             Payload::Stream(_) | Payload::Spent => retry::Body::Untouched,
         };
         let now = Instant::now();
-        let client_retries = says_it_retries(&head.headers);
+        let client_retries = hints::says_it_retries(&head.headers);
         Self {
             context,
             number: 0,
@@ -133,6 +142,9 @@ impl Attempts {
             patience,
             speak_by: None,
             head_sent: false,
+            look: None,
+            replaying: None,
+            mark: None,
         }
     }
 
@@ -147,11 +159,16 @@ impl Attempts {
                 None => self.attempt().await,
             };
             let Failed { failure, declined } = match attempt {
-                Ok(arrived) => return Ok(arrived),
+                Ok(arrived) => {
+                    self.replaying.take().into_iter().for_each(Replaying::succeeded);
+                    return Ok(arrived);
+                }
                 Err(failed) => failed,
             };
-            if !self.wait_before_retry(&failure, declined.as_ref().map(|(_, wait)| *wait)).await {
-                return declined.map_or(Err(failure), |(arrived, _)| Ok(*arrived));
+            match self.wait_before_retry(&failure, declined.as_ref().map(|(_, wait)| *wait)).await {
+                Next::Attempt => {}
+                Next::Nothing => return declined.map_or(Err(failure), |(arrived, _)| Ok(*arrived)),
+                Next::Spent => return declined.map_or_else(|| Err(self.spent(failure)), |(arrived, _)| Ok(*arrived)),
             }
         }
     }
@@ -164,7 +181,8 @@ impl Attempts {
         let declined = self.declined(&response);
         let reused = connection.is_reused();
         let (head, body) = response.into_parts();
-        let delivery = Delivery::of(self.facts(), &head, &body);
+        let facts = self.facts();
+        let delivery = Delivery::of(facts, &head, &body, || self.wants_stream());
         let source = Source::new(body, connection);
         // After the head of a stream has gone out, what is no stream is told as an event, and needs no buffer.
         if delivery == Delivery::Stream || (self.head_sent && !delivery.is_stream()) {
@@ -174,19 +192,19 @@ impl Attempts {
                 None => Ok(arrived),
             };
         }
-        let buffer = ResponseBuffer::new(delivery, source, &self.context);
+        // What is compressed tells nothing.
+        let buffer = ResponseBuffer::new(delivery, source, &self.context, (!is_compressed(&head.headers)).then_some(facts));
         Ok(self.buffer(Buffering { head, reused, buffer }).await?)
     }
 
     /// Buffers a response until it may be passed on, or its client must hear something.
     async fn buffer(&mut self, buffering: Buffering) -> Result<Arrived, Failure> {
         let Buffering { head, reused, mut buffer } = buffering;
-        let delivery = buffer.delivery();
         let waiting = Instant::now();
         let ended = if self.head_sent {
             Some(buffer.run().await)
         } else {
-            let until = match delivery {
+            let until = match buffer.delivery() {
                 Delivery::BufferBody => self.deadline,
                 _ => *self.speak_by.get_or_insert(waiting + self.context.exchange.config.stream.commit_wait),
             };
@@ -198,22 +216,39 @@ impl Attempts {
             Some(Buffered::Cut(failure)) => return Err(failure),
             Some(Buffered::Whole) => ArrivedBody::Whole(buffer),
             Some(Buffered::Commit) => ArrivedBody::Begun(buffer),
-            None if delivery.is_stream() => ArrivedBody::Waiting(buffer),
+            None if buffer.delivery().is_stream() => ArrivedBody::Waiting(buffer),
             None => ArrivedBody::Begun(buffer),
         };
         Ok(Arrived { head, reused, body })
     }
 
+    /// Whether the request asks for its answer piece by piece.
+    fn wants_stream(&mut self) -> bool {
+        let (look, payload) = (&mut self.look, &self.payload);
+        self.context.operation.wants_stream(|| look.get_or_insert_with(|| look::whole(payload)).clone())
+    }
+
+    /// Whether sending it twice would do more than cost its tokens twice. Only whoever is about to asks, as the whole body is read.
+    fn has_effect(&mut self) -> bool {
+        let payload = &self.payload;
+        self.context.operation.kind == Kind::Inference && self.look.get_or_insert_with(|| look::whole(payload)).has_effect
+    }
+
     fn facts(&self) -> Facts {
         let config = &self.context.exchange.config;
         Facts {
-            repairable: self.body == retry::Body::Held && self.context.kind != Kind::NotReplayable && config.retry.replays > 0,
-            inference: self.context.kind == Kind::Inference,
+            repairable: self.body == retry::Body::Held
+                && self.context.operation.kind != Kind::NotReplayable
+                && config.retry.replays > 0,
+            inference: self.context.operation.kind == Kind::Inference,
             buffers_whole: self.context.buffers_whole(),
-            // Gemini's stream for whoever does not ask for events: one array, element by element.
-            asks_for_json_stream: self.head.target.path().ends_with(":streamGenerateContent"),
             commit_bytes: config.stream.commit_bytes,
         }
+    }
+
+    /// What the upstream is asked for.
+    pub(super) fn target(&self) -> &Uri {
+        &self.head.target
     }
 
     /// The client has the head of a response: from here on it is kept waiting with pings.
@@ -223,7 +258,7 @@ impl Attempts {
 
     /// What the client learns of them: how many, and whether the request was too large to be sent again.
     pub(super) fn header(&self) -> HeaderValue {
-        if self.body == retry::Body::Held || self.context.kind == Kind::NotReplayable {
+        if self.body == retry::Body::Held || self.context.operation.kind == Kind::NotReplayable {
             return HeaderValue::from(self.number);
         }
         HeaderValue::try_from(format!("{}; not-replayable", self.number)).unwrap_or_else(|_| HeaderValue::from(self.number))
@@ -236,15 +271,35 @@ impl Attempts {
         }
     }
 
+    /// The failure of a request that would be tried again if others had not been so often.
+    fn spent(&self, failure: Failure) -> Failure {
+        let origin = &self.context.upstream.origin;
+        let host = &origin.endpoint.host;
+        origin.budget.tell();
+        let sentence = format!(
+            "so many requests to {host} were sent again that the budget for it is spent, and further ones fail (retry.budget, retry.budget_floor)"
+        );
+        self.context.exchange.health.set(Code::RetryBudgetSpent, Some(host), sentence);
+        let detail = format!("{}; it was not sent again, because the budget for that is spent (retry.budget)", failure.detail);
+        Failure { detail, ..failure }
+    }
+
     /// Asks whether the request is tried again after this failure; when it is, counts it and waits out the pause.
-    async fn wait_before_retry(&mut self, failure: &Failure, retry_after: Option<Duration>) -> bool {
+    async fn wait_before_retry(&mut self, failure: &Failure, retry_after: Option<Duration>) -> Next {
+        self.replaying.take().into_iter().for_each(Replaying::failed);
         let failed = *self.failed.get_or_insert_with(Instant::now);
+        if retry::may_have_run(failure.cause) && self.body == retry::Body::Held && self.has_effect() {
+            self.context.operation.kind = Kind::NotReplayable;
+        }
+        if let Some(mark) = self.mark_after(failure.cause) {
+            self.client_retries |= self.context.exchange.shared.repeats.is_one(mark);
+        }
         let attempt = Attempt {
             number: self.number,
             replays: self.replays,
             cause: failure.cause,
             body: self.body,
-            kind: self.context.kind,
+            kind: self.context.operation.kind,
             client_retries: self.client_retries,
             elapsed: self.began.elapsed(),
             retrying: self.retried + failed.elapsed(),
@@ -253,12 +308,28 @@ impl Attempts {
             retry_after,
         };
         let exchange = &self.context.exchange;
-        let verdict = retry::decide(&attempt, &exchange.config.retry, || exchange.budget.withdraw(), fastrand::f64());
-        let Verdict::Retry { after, fresh, replay } = verdict else { return false };
+        let (policy, budget, first) = (&exchange.config.retry, &self.context.upstream.origin.budget, self.replays == 0);
+        let (after, fresh, replay) = loop {
+            let refused = Cell::new(false);
+            let withdraw = || {
+                let taken = budget.withdraw(first);
+                refused.set(!taken);
+                taken
+            };
+            match retry::decide(&attempt, policy, withdraw, fastrand::f64()) {
+                Verdict::Retry { after, fresh, replay } => break (after, fresh, replay),
+                Verdict::Pass if !refused.get() => return Next::Nothing,
+                Verdict::Pass if budget.may_have_more(first, policy.total.min(self.patience / 2)).await => {}
+                Verdict::Pass => return Next::Spent,
+            }
+        };
         self.context.ticket.retries(failure.cause, self.number, replay);
         if replay {
             self.replays += 1;
-            exchange.traffic.replay(self.context.kind == Kind::Inference && failure.cause == Cause::FreshReset);
+            self.replaying = Some(Replaying::new(budget));
+            exchange.traffic.replay(
+                self.context.operation.kind == Kind::Inference && matches!(failure.cause, Cause::FreshReset | Cause::LateReset),
+            );
         }
         tracing::debug!(origin = %self.context.upstream.origin.endpoint, cause = failure.cause.as_str(), attempt = self.number, "trying again: {}", failure.detail);
         // Once a fresh connection is due it stays due, also when dialling it fails.
@@ -268,7 +339,7 @@ impl Attempts {
             tokio::time::sleep(after).await;
             self.waited += waiting.elapsed();
         }
-        true
+        Next::Attempt
     }
 
     /// No more attempts: the request, for whoever passes the response on, and how many attempts it took.
@@ -276,112 +347,22 @@ impl Attempts {
         (self.context, self.number)
     }
 
+    /// The mark of a request that may have run: an inference whose agent will send it again.
+    fn mark_after(&mut self, cause: Cause) -> Option<u64> {
+        if !retry::may_have_run(cause) || self.context.operation.kind != Kind::Inference || self.body != retry::Body::Held {
+            return None;
+        }
+        let (repeats, head, payload) = (&self.context.exchange.shared.repeats, &self.head, &self.payload);
+        Some(*self.mark.get_or_insert_with(|| repeats.mark(head, payload)))
+    }
+
     /// The request has failed for good: counted and logged; the client is told by the caller.
     pub(super) fn fail(mut self, failure: &Failure) {
+        if let Some(mark) = self.mark_after(failure.cause) {
+            self.context.exchange.shared.repeats.note(mark);
+        }
         self.context.ticket.ends_as(Outcome::Failed);
         self.context.ticket.failed_with(failure.cause, self.number);
         tracing::warn!(origin = %self.context.upstream.origin.endpoint, cause = failure.cause.as_str(), attempts = self.number, "failed: {}", failure.detail);
-    }
-
-    /// Gets a connection, sends the request, waits for the response's head.
-    async fn send(&mut self) -> Result<(Response<Incoming>, Connection), Failure> {
-        let waiting = Instant::now();
-        let limit = self.context.exchange.config.retry.total.min(self.patience / 2);
-        let give_up = match self.failed {
-            Some(failed) => failed + limit.saturating_sub(self.retried),
-            // The first attempt may take what a connection takes, also where nothing is tried again (`retry.total = "0s"`).
-            None => {
-                let connect = &self.context.exchange.config.connect;
-                self.began + limit.max(connect.dns_timeout + connect.timeout + connect.tls_timeout)
-            }
-        };
-        let endpoint = &self.context.upstream.origin.endpoint;
-        let checkout = self.context.upstream.origin.checkout(self.fresh, self.began, self.deadline.min(give_up));
-        let Lease { connection, stale, parked } = checkout.await;
-        self.waited += waiting.elapsed();
-        for _ in 0..stale {
-            self.context.ticket.count_retried(Cause::StalePooled, self.number);
-        }
-        let mut connection = connection?;
-        self.retried += self.failed.take().map_or(Duration::ZERO, |at| at.elapsed());
-        if parked {
-            self.context.ticket.count_retried(Cause::CircuitOpen, self.number);
-        }
-        for cause in connection.take_dial_faults() {
-            self.context.ticket.count_retried(cause, self.number);
-        }
-        self.context.exchange.traffic.exchange(connection.will_reuse());
-        self.context.ticket.trace().sent(connection.will_reuse());
-        let Some(outgoing) = self.payload.take() else {
-            return Err(Failure {
-                cause: Cause::WriteFailed,
-                detail: "the request's body was streamed and cannot be sent twice".into(),
-            });
-        };
-        if self.body == retry::Body::Untouched {
-            self.body = retry::Body::Spent;
-        }
-        let (request, length) = self.head.with(outgoing);
-        let waiting = Instant::now();
-        let answered = timeout_at(self.deadline, connection.exchange(request, length)).await;
-        self.waited += waiting.elapsed();
-        if matches!(answered, Ok(Ok(_))) {
-            self.context.ticket.trace().answered();
-        }
-        answered.unwrap_or_else(|_| {
-            let detail = format!("no response from {endpoint} before the agent's own deadline");
-            Err(Failure { cause: Cause::ResponseTimeout, detail })
-        })
-    }
-
-    /// A response that says "not now, but in so many seconds", where the config wants that waited for.
-    fn declined(&self, response: &Response<Incoming>) -> Option<(Failure, Duration)> {
-        let (status, headers) = (response.status().as_u16(), response.headers());
-        let wanted = self.context.exchange.config.retry.server_errors && DECLINED.contains(&status);
-        let final_word = headers.get("x-should-retry").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"false"));
-        if !wanted || final_word {
-            return None;
-        }
-        let failure = Failure { cause: Cause::Declined, detail: format!("it answered {status}") };
-        Some((failure, seconds(headers, RETRY_AFTER)?))
-    }
-}
-
-/// The SDKs count their own retries in every request; Claude Code's loop does not, so the budget is the real bound.
-fn says_it_retries(headers: &HeaderMap) -> bool {
-    headers
-        .get("x-stainless-retry-count")
-        .and_then(|v| v.to_str().ok()?.trim().parse::<u32>().ok())
-        .is_some_and(|count| count > 0)
-}
-
-/// A header that holds seconds, possibly with a fraction; a day at most.
-pub(super) fn seconds(headers: &HeaderMap, name: impl Into<HeaderName>) -> Option<Duration> {
-    let seconds: f64 = headers.get(name.into())?.to_str().ok()?.trim().parse().ok()?;
-    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds.min(86_400.0)).ok())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clients_own_retries_are_heard() {
-        for (value, says) in [("0", false), ("1", true), (" 2 ", true), ("-1", false), ("x", false), ("", false)] {
-            let headers: HeaderMap =
-                [(HeaderName::from_static("x-stainless-retry-count"), HeaderValue::from_static(value))].into_iter().collect();
-            assert_eq!(says_it_retries(&headers), says, "{value:?}");
-        }
-        assert!(!says_it_retries(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn seconds_are_read_with_care() {
-        for (value, wanted) in
-            [("3", Some(3_000)), ("0.5", Some(500)), ("1e99", Some(86_400_000)), ("-1", None), ("NaN", None), ("soon", None)]
-        {
-            let headers: HeaderMap = [(RETRY_AFTER, HeaderValue::from_static(value))].into_iter().collect();
-            assert_eq!(seconds(&headers, RETRY_AFTER), wanted.map(Duration::from_millis), "{value:?}");
-        }
     }
 }

@@ -1,12 +1,12 @@
 //! What the parts of a request's life share: the engine's side of it, and the request itself. Data; decides little.
 
-use super::{cuts::Cuts, error::Dialect, retry::Kind, silence::Silent, via::Via};
+use super::{cuts::Cuts, error::Dialect, operation::Operation, repeats::Repeats, silence::Silent, via::Via};
 use crate::{
     config::{Config, StreamMode},
     health::Tracker,
     message::HeldBytes,
     telemetry::{Ticket, Traffic},
-    upstream::{Budget, Upstream},
+    upstream::{InFlight, Upstream},
 };
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     pub(super) cuts: Cuts,
     /// Streams that are silent.
     pub(super) silent: Silent,
+    /// Requests that failed lately, for when their agents send them again.
+    pub(super) repeats: Repeats,
 }
 
 /// What the requests of one generation share.
@@ -32,8 +34,6 @@ pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) health: Tracker,
-    /// How much may be sent again.
-    pub(crate) budget: Arc<Budget>,
 }
 
 impl Exchange {
@@ -49,12 +49,17 @@ pub(super) struct RequestContext {
     pub(super) exchange: Arc<Exchange>,
     pub(super) upstream: Arc<Upstream>,
     pub(super) ticket: Ticket,
-    pub(super) kind: Kind,
-    /// How the client wants to be told.
-    pub(super) dialect: Dialect,
+    pub(super) operation: Operation,
+    /// It fills its origin's budget.
+    pub(super) _in_flight: InFlight,
 }
 
 impl RequestContext {
+    /// How the client wants to be told.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.operation.dialect
+    }
+
     /// Whether responses of its upstream are buffered whole now (U11).
     pub(super) fn buffers_whole(&self) -> bool {
         let stream = &self.exchange.config.stream;

@@ -3,7 +3,7 @@
 
 use super::{
     attempts::{Arrived, ArrivedBody, Attempts, Buffering},
-    error,
+    error::{self, Error},
     relay::Relay,
     source::Source,
 };
@@ -91,7 +91,7 @@ const ERROR_BODY: usize = 64 << 10;
 async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender<Bytes>) -> End {
     attempts.head_is_sent();
     let every = attempts.context.exchange.config.stream.hold_ping;
-    let pinger = Pinger { every, ping: attempts.context.dialect.ping(), pings };
+    let pinger = Pinger { every, ping: attempts.context.dialect().ping(), pings };
     pinger.ping();
     let Arrived { head, body, .. } = match pinger.during(attempts.next(Some(buffering))).await {
         Ok(arrived) => arrived,
@@ -107,9 +107,9 @@ async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender
 
 /// Leeward's own error, as the event that the dialect has for it.
 fn failed(attempts: Attempts, failure: Failure) -> End {
-    let dialect = attempts.context.dialect;
+    let (dialect, upstream) = (attempts.context.dialect(), attempts.context.upstream.clone());
     attempts.fail(&failure);
-    End::Words(error::event(failure, dialect))
+    End::Words(error::event(&Error::of(failure, &upstream), dialect))
 }
 
 /// What came instead of a stream: the API's own error, whose body is what its dialect puts into an error event.
@@ -123,7 +123,7 @@ async fn instead(mut attempts: Attempts, status: StatusCode, mut source: Source)
         }
     }
     attempts.context.ticket.ends_as(Outcome::Declined);
-    End::Words(attempts.context.dialect.error_event(status, &body))
+    End::Words(attempts.context.dialect().error_event(status, &body))
 }
 
 /// Keeps the client waiting.

@@ -16,6 +16,8 @@ pub(super) enum Delivery {
     UntilFirstContent,
     /// Small and not a stream: when it is there.
     BufferSmall,
+    /// A stream that does not say of what: until its first byte tells.
+    UntilKnown,
     /// Events, when the last one is there.
     BufferStream,
     /// No stream, and the user wants it whole whatever its size.
@@ -31,36 +33,50 @@ pub(super) struct Facts {
     pub(super) inference: bool,
     /// Responses of its upstream are buffered whole now.
     pub(super) buffers_whole: bool,
-    /// It asks for a stream that is one JSON array.
-    pub(super) asks_for_json_stream: bool,
     /// Bytes that count as small (`stream.commit_bytes`).
     pub(super) commit_bytes: u64,
 }
 
 impl Delivery {
-    /// Chooses from the response's head.
-    pub(super) fn of(request: Facts, head: &response::Parts, body: &impl Body) -> Self {
+    /// Chooses from the response's head. `wants_stream`: whether the request asks for one; it is asked only where that matters.
+    pub(super) fn of(request: Facts, head: &response::Parts, body: &impl Body, wants_stream: impl FnOnce() -> bool) -> Self {
         if !request.repairable || !head.status.is_success() || body.is_end_stream() {
             return Self::Stream;
         }
         let whole = request.inference && request.buffers_whole;
         if is_type(&head.headers, "text/event-stream") {
             // Events in a compressed stream cannot be told apart, nor pings put between them.
-            return match request.inference && !head.headers.contains_key(CONTENT_ENCODING) {
-                true if whole => Self::BufferStream,
-                true => Self::UntilFirstContent,
-                false => Self::Stream,
-            };
+            return if request.inference && !is_compressed(&head.headers) { Self::of_events(whole) } else { Self::Stream };
         }
         let small = match body.size_hint().exact() {
             Some(length) => length <= request.commit_bytes,
-            None => is_type(&head.headers, "application/json") && !request.asks_for_json_stream,
+            // Some servers say so of streams: of events, of an array that grows, of objects line by line.
+            None if is_type(&head.headers, "application/json") && !whole && wants_stream() => {
+                return if is_compressed(&head.headers) { Self::Stream } else { Self::UntilKnown };
+            }
+            None => is_type(&head.headers, "application/json"),
         };
         match small {
             _ if whole => Self::BufferBody,
             true => Self::BufferSmall,
             false => Self::Stream,
         }
+    }
+
+    /// What a response turns into whose first byte is there. What is labelled JSON and begins as events do is a stream of them.
+    pub(super) fn known_by(self, first: u8, request: Facts) -> Self {
+        let unlabelled = matches!(self, Self::BufferSmall | Self::UntilKnown | Self::BufferBody);
+        // `data:`, `event:`, `id:`, `retry:`, a comment or a byte order mark; no JSON begins so.
+        let is_of_events = unlabelled && request.inference && matches!(first, b'd' | b'e' | b'i' | b'r' | b':' | 0xEF);
+        match self {
+            _ if is_of_events => Self::of_events(request.buffers_whole),
+            Self::UntilKnown => Self::Stream,
+            known => known,
+        }
+    }
+
+    fn of_events(whole: bool) -> Self {
+        if whole { Self::BufferStream } else { Self::UntilFirstContent }
     }
 
     /// Events, held back for now.
@@ -76,7 +92,13 @@ impl Delivery {
 
 /// A stream of events that can be read as it passes.
 pub(super) fn is_plain_event_stream(headers: &HeaderMap) -> bool {
-    is_type(headers, "text/event-stream") && !headers.contains_key(CONTENT_ENCODING)
+    is_type(headers, "text/event-stream") && !is_compressed(headers)
+}
+
+/// `identity` says that it is not (RFC 9110 section 8.4.1 has it for requests only, and servers write it all the same).
+pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
+    codings.any(|coding| !coding.trim_ascii().is_empty() && !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
@@ -91,8 +113,7 @@ mod tests {
     use http::{HeaderValue, Response};
     use http_body_util::{Full, StreamBody};
 
-    const INFERENCE: Facts =
-        Facts { repairable: true, inference: true, buffers_whole: false, asks_for_json_stream: false, commit_bytes: 10 };
+    const INFERENCE: Facts = Facts { repairable: true, inference: true, buffers_whole: false, commit_bytes: 10 };
 
     fn head(status: u16, fields: &[(&'static str, &'static str)]) -> response::Parts {
         let mut response = Response::builder().status(status);
@@ -115,7 +136,7 @@ mod tests {
             (other, head(200, &[events]), false, Delivery::Stream),
             (Facts { buffers_whole: true, ..other }, head(200, &[json]), false, Delivery::BufferSmall),
             (INFERENCE, head(200, &[json]), false, Delivery::BufferSmall),
-            (Facts { asks_for_json_stream: true, ..INFERENCE }, head(200, &[json]), false, Delivery::Stream),
+            (INFERENCE, head(200, &[events, ("content-encoding", "Identity")]), false, Delivery::UntilFirstContent),
             (INFERENCE, head(200, &[]), true, Delivery::BufferSmall),
             (Facts { commit_bytes: 3, ..INFERENCE }, head(200, &[]), true, Delivery::Stream),
             (Facts { commit_bytes: 3, ..whole }, head(200, &[]), true, Delivery::BufferBody),
@@ -125,13 +146,37 @@ mod tests {
         for (nth, (request, head, sized, wanted)) in rows.iter().enumerate() {
             let open = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, ()>>());
             let got = if *sized {
-                Delivery::of(*request, head, &Full::new(Bytes::from_static(b"four")))
+                Delivery::of(*request, head, &Full::new(Bytes::from_static(b"four")), || false)
             } else {
-                Delivery::of(*request, head, &open)
+                Delivery::of(*request, head, &open, || false)
             };
             assert_eq!(got, *wanted, "row {nth}");
         }
+        let open = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, ()>>());
+        assert_eq!(Delivery::of(INFERENCE, &head(200, &[json]), &open, || true), Delivery::UntilKnown);
+        assert_eq!(Delivery::of(whole, &head(200, &[json]), &open, || true), Delivery::BufferBody);
         let empty = Full::new(Bytes::new());
-        assert_eq!(Delivery::of(INFERENCE, &head(200, &[json]), &empty), Delivery::Stream, "there is nothing to hold back");
+        assert_eq!(
+            Delivery::of(INFERENCE, &head(200, &[json]), &empty, || true),
+            Delivery::Stream,
+            "there is nothing to hold back"
+        );
+    }
+
+    #[test]
+    fn what_is_labelled_json_is_known_by_its_first_byte() {
+        let (other, whole) = (Facts { inference: false, ..INFERENCE }, Facts { buffers_whole: true, ..INFERENCE });
+        for (labelled, first, request, wanted) in [
+            (Delivery::BufferSmall, b'd', INFERENCE, Delivery::UntilFirstContent),
+            (Delivery::UntilKnown, b':', INFERENCE, Delivery::UntilFirstContent),
+            (Delivery::BufferBody, b'e', whole, Delivery::BufferStream),
+            (Delivery::BufferSmall, b'd', other, Delivery::BufferSmall),
+            (Delivery::BufferSmall, b'{', INFERENCE, Delivery::BufferSmall),
+            (Delivery::UntilKnown, b'[', INFERENCE, Delivery::Stream),
+            (Delivery::BufferBody, b'{', whole, Delivery::BufferBody),
+            (Delivery::BufferStream, b'{', whole, Delivery::BufferStream),
+        ] {
+            assert_eq!(labelled.known_by(first, request), wanted, "{labelled:?} {}", char::from(first));
+        }
     }
 }

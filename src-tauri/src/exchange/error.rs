@@ -6,7 +6,7 @@ mod meaning;
 pub(crate) use dialect::Dialect;
 pub(crate) use meaning::Meaning;
 
-use crate::message::Failure;
+use crate::{message::Failure, status::faults::Cause, upstream::Upstream};
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 use std::time::Duration;
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) enum Error {
     /// No upstream of that name.
     UnknownUpstream(String),
+    /// Its target may mean a named upstream, and is not written so.
+    UnclearName,
     /// Name and path make no valid target.
     BadTarget,
     /// It has been here before.
@@ -24,15 +26,29 @@ pub(crate) enum Error {
     TooManyUploads,
     /// The request's body grew over the limit.
     BodyTooLarge,
-    /// The request's body stalled or was broken.
+    /// The request's body broke the rules of its coding.
+    BodyMalformed(String),
+    /// The request's body stalled or broke off.
     BodyBroken(String),
     /// The upstream could not be reached, or broke; all that could be tried was tried.
     Upstream(Failure),
+    /// A server on this machine could not be reached.
+    Local(Failure),
     /// No connection could be made for as long as a request may wait for one; the next one is tried after this time.
     Parked(Failure, Duration),
 }
 
 impl Error {
+    /// Of a request that failed.
+    pub(super) fn of(failure: Failure, upstream: &Upstream) -> Self {
+        let origin = &upstream.origin;
+        match failure.cause {
+            Cause::CircuitOpen => Self::Parked(failure, origin.next_dial_in()),
+            Cause::Connect if origin.endpoint.is_local() => Self::Local(failure),
+            _ => Self::Upstream(failure),
+        }
+    }
+
     /// Status, code and sentence.
     pub(crate) fn meaning(&self) -> Meaning {
         let m = Meaning::new;
@@ -43,6 +59,9 @@ impl Error {
                 false,
                 "The request's body is larger than limits.body_bytes in Leeward's config.".to_owned(),
             ),
+            Self::BodyMalformed(why) => {
+                m(400, "body-malformed", false, format!("The agent's request is not valid HTTP: {why}."))
+            }
             Self::BodyBroken(why) => m(408, "body-broken", true, format!("The agent's request did not arrive whole: {why}.")),
             Self::UnknownUpstream(name) => m(
                 404,
@@ -51,6 +70,12 @@ impl Error {
                 format!(
                     "Leeward knows no upstream `{name}`; add it under [upstreams] in the config, or see `leeward config show`."
                 ),
+            ),
+            Self::UnclearName => m(
+                400,
+                "unclear-upstream",
+                false,
+                "The path begins with the name of an upstream that is not written as `/@NAME/`, and the default upstream must not get another one's key. If the base URL ends in a slash, remove it, and write `@` as it is.".to_owned(),
             ),
             Self::BadTarget => {
                 m(400, "bad-target", false, "The path after the upstream's name is not a valid request target.".to_owned())
@@ -66,6 +91,12 @@ impl Error {
                 "too-many-uploads",
                 true,
                 "Half of this API's connections (pool.size in Leeward's config) carry uploads already, and none of them ended in time.".to_owned(),
+            ),
+            Self::Local(failure) => m(
+                503,
+                "connect",
+                true,
+                format!("The server on this machine: {}. Start it, if it does not run.", failure.detail),
             ),
             Self::Upstream(failure) => meaning::of_failure(failure),
             Self::Parked(failure, next) => Meaning { retry_after: Some(*next), ..meaning::of_failure(failure) },
@@ -92,21 +123,20 @@ pub(crate) fn respond(meaning: &Meaning, dialect: Dialect, attempts: u32) -> Res
 }
 
 /// The same as an event, for a stream whose head is out and whose content never came.
-pub(super) fn event(failure: Failure, dialect: Dialect) -> Bytes {
-    let meaning = Error::Upstream(failure).meaning();
+pub(super) fn event(error: &Error, dialect: Dialect) -> Bytes {
+    let meaning = error.meaning();
     dialect.error_event(meaning.status, dialect.error(&meaning).as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::faults::Cause;
 
     #[test]
     fn each_client_is_told_in_its_own_dialect() {
         let error = Error::Upstream(Failure { cause: Cause::Connect, detail: "no connection to x (refused)".into() }).meaning();
         let parsed = |d: Dialect| serde_json::from_str::<serde_json::Value>(&d.error(&error)).unwrap();
-        assert_eq!(parsed(Dialect::Anthropic)["error"]["type"], "overloaded_error");
+        assert_eq!(parsed(Dialect::Anthropic)["error"]["type"], "api_error");
         assert_eq!(parsed(Dialect::OpenAi)["error"]["code"], "connect");
         assert_eq!(parsed(Dialect::Gemini)["error"]["status"], "UNAVAILABLE");
         let response = respond(&error, Dialect::Anthropic, 3);

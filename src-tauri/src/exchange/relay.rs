@@ -77,7 +77,7 @@ impl Relay {
     ) -> Self {
         context.ticket.trace().streams();
         let events = scanner.map(|mut scanner| {
-            scanner.glance(context.dialect == Dialect::Gemini);
+            scanner.glance(context.dialect() == Dialect::Gemini);
             // A response that states its length has no room for pings.
             let stream = &context.exchange.config.stream;
             let ping = Some(stream.ping_after).filter(|_| stream.ping && source.size_hint().exact().is_none());
@@ -178,7 +178,7 @@ impl Body for Relay {
                 return Poll::Ready(None);
             }
             Poll::Pending => match std::task::ready!(this.poll_silence(cx)) {
-                Due::Ping => return Poll::Ready(Some(Ok(Frame::data(this.context.dialect.ping())))),
+                Due::Ping => return Poll::Ready(Some(Ok(Frame::data(this.context.dialect().ping())))),
                 Due::End => "the upstream has been silent for too long".into(),
             },
         };
@@ -193,6 +193,9 @@ impl Body for Relay {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.held.has_trailers() {
+            return SizeHint::default();
+        }
         let rest = if self.ended { SizeHint::with_exact(0) } else { self.source.size_hint() };
         let mut all = SizeHint::new();
         all.set_lower(rest.lower().saturating_add(self.held.len()));

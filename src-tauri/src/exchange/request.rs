@@ -1,36 +1,37 @@
-//! One request's life on its way to an upstream: body read, attempts made, answer handed to `relay` or error to `error`.
+//! One request's life on its way to an upstream: attempts made, answer handed to `relay` or error to `error`.
 //!
 //! When the client leaves, hyper drops this future, and with it the upstream connection: that is the cancellation.
 
 use super::{
-    attempts::{self, Arrived, ArrivedBody, Attempts, Buffering},
+    attempts::{Arrived, ArrivedBody, Attempts, Buffering},
     body::ResponseBody,
     context::{Exchange, RequestContext},
     deferred::DeferredBody,
     delivery::is_plain_event_stream,
-    error::{self, Dialect, Error},
-    model,
+    error::{self, Error},
+    hints,
+    operation::{Operation, Place},
+    redirect::{self, Asked, Leads},
     relay::Relay,
     retry::Kind,
-    route,
+    upload,
 };
 use crate::{
     config::CLIENT_TOKEN_HEADER,
-    message::{self, Caps, ReadError, RequestHead, headers},
-    status::faults::{Cause, Outcome},
+    message::{RequestHead, headers},
+    status::faults::Outcome,
     telemetry::Ticket,
-    upstream::Upstream,
+    upstream::{InFlight, Upstream},
 };
 use http::{
-    HeaderName, HeaderValue, Request, Response,
-    header::{CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION},
-    response,
+    HeaderName, HeaderValue, Request, Response, Uri,
+    header::{CONTENT_LENGTH, EXPECT, HOST, LOCATION, PROXY_AUTHORIZATION},
+    request, response,
 };
 use hyper::body::{Body as _, Incoming};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-const TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
 /// How long agents may keep an idle connection to us; undici believes it, Bun keeps 300 s whatever it says.
 const KEEP_ALIVE: HeaderValue = HeaderValue::from_static("timeout=300");
 
@@ -56,13 +57,16 @@ async fn pass(
     mut ticket: Ticket,
 ) -> Response<ResponseBody> {
     let (parts, incoming) = request.into_parts();
-    let path = rest.split('?').next().unwrap_or_default();
-    let dialect = Dialect::of(path, &parts.headers);
-    exchange.budget.deposit();
+    let in_flight = InFlight::new(&upstream.origin.budget);
     ticket.toward(upstream.traffic.clone());
     if let Some(agent) = headers::agent_name(&parts.headers) {
         ticket.from_agent(agent);
     }
+    let target = upstream.target(rest);
+    let path = target.as_ref().map_or(rest, Uri::path);
+    let place = Place { path, host: &upstream.origin.endpoint.host, replay: &upstream.replay };
+    let operation = Operation::of(&parts.method, place, &parts.headers);
+    let dialect = operation.dialect;
     let refuse = |mut ticket: Ticket, error: Error| {
         ticket.ends_as(Outcome::Refused);
         error::respond(&error.meaning(), dialect, 0).map(ResponseBody::from)
@@ -70,45 +74,26 @@ async fn pass(
     if exchange.shared.via.is_in(&parts.headers) {
         return refuse(ticket, Error::Circle);
     }
-    let (Some(target), Some(host)) = (upstream.target(rest), upstream.host.clone()) else {
+    let (Some(target), Some(host)) = (target, upstream.host.clone()) else {
         return refuse(ticket, Error::BadTarget);
     };
-    let limits = &exchange.config.limits;
-    let caps = Caps { body: limits.body_bytes, replay_body: limits.replay_body_bytes, replay_total: limits.replay_total_bytes };
-    // The client's own patience: the SDKs state it.
-    let patience =
-        attempts::seconds(&parts.headers, TIMEOUT).filter(|p| !p.is_zero()).unwrap_or(exchange.config.response_timeout);
+    let patience = hints::patience(&parts.headers).unwrap_or(exchange.config.response_timeout);
     let reading = Instant::now();
-    let mut payload = match message::read(incoming, &exchange.shared.held, caps, ticket.trace()).await {
+    let payload = match upload::payload(exchange, &upstream, incoming, patience, ticket.trace()).await {
         Ok(payload) => payload,
-        Err(why) => return refuse(ticket, why.into()),
+        Err(error) => return refuse(ticket, error),
     };
-    // A body that its client still sends holds a connection for as long as the client likes: not all of them at once.
-    if payload.needs_turn() {
-        match upstream.origin.uploads.turn(Instant::now() + patience / 2).await {
-            Some(turn) => payload.give_turn(turn),
-            None => return refuse(ticket, Error::TooManyUploads),
-        }
-    }
-    let fault = payload.client_fault();
-    let kind = route::kind(&parts.method, path);
-    if kind == Kind::Inference
-        && let Some(model) = model::name(path, &payload)
-    {
+    if let Some(model) = operation.model(&payload) {
+        ticket.trace().model(model);
+    } else if let Some(model) = operation.model_of_unknown(&parts.headers, &payload) {
+        tracing::debug!(path = target.path(), "a request names a model, and its path is in no row of the inference APIs");
+        exchange.traffic.unknown_inference();
         ticket.trace().model(model);
     }
-    // The client token is for Leeward alone.
-    let stripped = [EXPECT, PROXY_AUTHORIZATION, const { HeaderName::from_static(CLIENT_TOKEN_HEADER) }];
-    let mut head = RequestHead {
-        method: parts.method,
-        target,
-        headers: headers::strip(&parts.headers, &stripped),
-        extensions: parts.extensions,
-    };
-    head.headers.insert(HOST, host);
-    exchange.shared.via.mark(&mut head.headers, &upstream);
-    let context = RequestContext { exchange: exchange.clone(), upstream, ticket, kind, dialect };
-    let whole = kind == Kind::Inference && context.buffers_whole();
+    let fault = payload.client_fault();
+    let head = head(exchange, &upstream, parts, target, host);
+    let context = RequestContext { exchange: exchange.clone(), upstream, ticket, operation, _in_flight: in_flight };
+    let whole = context.operation.kind == Kind::Inference && context.buffers_whole();
     let mut attempts = Attempts::new(context, (head, payload), patience, reading.elapsed());
     if whole {
         attempts.ask_for_plain_text();
@@ -119,25 +104,34 @@ async fn pass(
             if let Some(why) = fault.take() {
                 return refuse(attempts.into_context().0.ticket, why.into());
             }
-            let (number, next) = (attempts.number, attempts.context.upstream.origin.next_dial_in());
+            let (number, upstream) = (attempts.number, attempts.context.upstream.clone());
             attempts.fail(&failure);
-            let error = match failure.cause {
-                Cause::CircuitOpen => Error::Parked(failure, next),
-                _ => Error::Upstream(failure),
-            };
+            let error = Error::of(failure, &upstream);
             error::respond(&error.meaning(), dialect, number).map(ResponseBody::from)
         }
     }
 }
 
+/// The head that goes out.
+fn head(exchange: &Exchange, upstream: &Upstream, parts: request::Parts, target: Uri, host: HeaderValue) -> RequestHead {
+    // The client token is for Leeward alone.
+    let stripped = [EXPECT, PROXY_AUTHORIZATION, const { HeaderName::from_static(CLIENT_TOKEN_HEADER) }];
+    let headers = headers::strip(&parts.headers, &stripped);
+    let mut head = RequestHead { method: parts.method, target, headers, extensions: parts.extensions };
+    head.headers.insert(HOST, host);
+    exchange.shared.via.mark(&mut head.headers, upstream);
+    head
+}
+
 /// The response to the client, with a body that goes on by itself.
 fn deliver(arrived: Arrived, mut attempts: Attempts) -> Response<ResponseBody> {
     let Arrived { mut head, reused, body } = arrived;
+    lead_on(&mut head, &attempts);
     let outcome = add_response_headers(&mut head, &mut attempts, reused);
     let (buffer, whole) = match body {
         ArrivedBody::Stream(source) => {
             // Other streams of events may be silent for as long as they like, and take no pings of ours.
-            let events = attempts.context.kind == Kind::Inference && is_plain_event_stream(&head.headers);
+            let events = attempts.context.operation.kind == Kind::Inference && is_plain_event_stream(&head.headers);
             let relay = Relay::new(source, attempts.into_context(), outcome, events);
             return Response::from_parts(head, ResponseBody::Relay(Box::new(relay)));
         }
@@ -157,6 +151,22 @@ fn deliver(arrived: Arrived, mut attempts: Attempts) -> Response<ResponseBody> {
     Response::from_parts(head, ResponseBody::Relay(Box::new(relay)))
 }
 
+/// Keeps a client that is led on behind the upstream that it asked.
+fn lead_on(head: &mut response::Parts, attempts: &Attempts) {
+    let Some(location) = head.headers.get_mut(LOCATION) else { return };
+    let upstream = &attempts.context.upstream;
+    let asked =
+        Asked { name: upstream.name.as_deref(), url: &upstream.url, prefix: upstream.prefix(), target: attempts.target() };
+    match redirect::leads(asked, location) {
+        Leads::Nowhere => {}
+        Leads::Within(own) => *location = own,
+        Leads::Elsewhere(whole, host) => {
+            tracing::info!(origin = %upstream.origin.endpoint, "a response leads its client past Leeward, to {host}");
+            *location = whole;
+        }
+    }
+}
+
 /// Makes the head what the client gets, and says how the request will have ended.
 fn add_response_headers(head: &mut response::Parts, attempts: &mut Attempts, reused: bool) -> Outcome {
     let own = attempts.context.ticket.elapsed().saturating_sub(attempts.waited);
@@ -169,16 +179,4 @@ fn add_response_headers(head: &mut response::Parts, attempts: &mut Attempts, reu
     }
     head.headers.insert("keep-alive", KEEP_ALIVE);
     if head.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined }
-}
-
-impl From<ReadError> for Error {
-    fn from(why: ReadError) -> Self {
-        match why {
-            ReadError::TooLarge => Self::BodyTooLarge,
-            ReadError::Client(why) => Self::BodyBroken(why),
-            ReadError::GaveWay => {
-                Self::BodyBroken("it paused while other uploads waited for a connection (client.upload_stall)".into())
-            }
-        }
-    }
 }

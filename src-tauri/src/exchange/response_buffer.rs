@@ -3,7 +3,11 @@
 //! As long as a client has seen nothing of a response, one that breaks off can be asked for again. Decides nothing about
 //! that (`retry`) and sends nothing (`relay`, `deferred`).
 
-use super::{context::RequestContext, delivery::Delivery, source::Source};
+use super::{
+    context::RequestContext,
+    delivery::{Delivery, Facts},
+    source::Source,
+};
 use crate::{
     message::{
         Buffer, Failure, Limits, innermost,
@@ -41,13 +45,21 @@ pub(super) struct ResponseBuffer {
     /// Silence after which a response is given up.
     silence: Duration,
     content: bool,
+    /// Until the first byte is there that says what it is.
+    unknown: Option<Facts>,
+    commit_bytes: u64,
     trace: Trace,
+}
+
+fn scanner(commit_bytes: u64) -> Scanner {
+    Scanner::new(usize::try_from(commit_bytes).unwrap_or(usize::MAX))
 }
 
 const TOO_LONG: &str = "it takes longer than stream.hold_time";
 
 impl ResponseBuffer {
-    pub(super) fn new(delivery: Delivery, source: Source, context: &RequestContext) -> Self {
+    /// `facts`: its first byte may tell that it is something else.
+    pub(super) fn new(delivery: Delivery, source: Source, context: &RequestContext, facts: Option<Facts>) -> Self {
         let config = &context.exchange.config;
         let (holds, shared) = (delivery.waits_for_the_end(), &context.exchange.shared);
         let trace = context.ticket.trace().clone();
@@ -58,9 +70,7 @@ impl ResponseBuffer {
             source,
             // A window is small and never waits for room.
             buffer: if holds { Buffer::new(shared.held.permit(), shared.on_disk.permit()) } else { Buffer::default() },
-            scanner: delivery
-                .is_stream()
-                .then(|| Scanner::new(usize::try_from(config.stream.commit_bytes).unwrap_or(usize::MAX))),
+            scanner: delivery.is_stream().then(|| scanner(config.stream.commit_bytes)),
             most: (!holds).then_some(config.stream.commit_bytes),
             limits: Limits {
                 memory: config.stream.hold_memory,
@@ -70,7 +80,17 @@ impl ResponseBuffer {
             until: holds.then(|| Instant::now() + config.stream.hold_time),
             silence: config.stream.stall_alarm,
             content: false,
+            unknown: facts.filter(|_| !delivery.is_stream()),
+            commit_bytes: config.stream.commit_bytes,
         }
+    }
+
+    /// Looks what it is, once anything of it is there.
+    fn know_by(&mut self, data: &[u8]) {
+        let Some(first) = data.iter().find(|byte| !byte.is_ascii_whitespace()) else { return };
+        let Some(facts) = self.unknown.take() else { return };
+        self.delivery = self.delivery.known_by(*first, facts);
+        self.scanner = self.delivery.is_stream().then(|| scanner(self.commit_bytes));
     }
 
     /// Buffers until it may be passed on. Dropping the future loses nothing: the next call goes on.
@@ -96,6 +116,9 @@ impl ResponseBuffer {
             if let Some(data) = frame.data_ref() {
                 self.trace.down(data.len() as u64);
             }
+            if let (Some(data), true) = (frame.data_ref(), self.unknown.is_some()) {
+                self.know_by(data);
+            }
             if let (Some(scanner), Some(data)) = (&mut self.scanner, frame.data_ref()) {
                 scanner.feed(data, |kind| self.content |= matches!(kind, Kind::Content | Kind::Last));
             }
@@ -107,6 +130,7 @@ impl ResponseBuffer {
             }
             if self.most.is_some_and(|most| self.buffer.len() > most)
                 || (self.delivery == Delivery::UntilFirstContent && self.content)
+                || self.delivery == Delivery::Stream
             {
                 return Buffered::Commit;
             }

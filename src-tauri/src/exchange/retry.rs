@@ -26,7 +26,7 @@ pub enum Body {
 pub enum Kind {
     /// A safe method (RFC 9110 section 9.2.1): repeating it changes nothing.
     Safe,
-    /// Has no effect but its response, and its tokens (`route::is_replayable`).
+    /// Has no effect but its response, and its tokens (`operation`).
     Inference,
     /// Anything else: never sent twice once it may have arrived.
     NotReplayable,
@@ -110,11 +110,13 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
             replay(Duration::ZERO, attempt.deadline / 2)
         }
         // U7: nobody knows.
-        Cause::FreshReset if may_run_twice(attempt, policy) && attempt.retrying < policy.total => {
+        Cause::FreshReset | Cause::LateReset if may_run_twice(attempt, policy) && attempt.retrying < policy.total => {
             replay(Duration::ZERO, attempt.deadline / 2)
         }
         // U8: processed, and nothing of it was shown. U11: the same after a long time, in which the client was kept waiting.
-        Cause::CutBeforeContent if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline / 2),
+        Cause::CutBeforeContent | Cause::NotHttp if attempt.kind != Kind::NotReplayable => {
+            replay(Duration::ZERO, attempt.deadline / 2)
+        }
         Cause::CutWhileBuffered if attempt.kind != Kind::NotReplayable => replay(Duration::ZERO, attempt.deadline),
         // U12: declined; only where the user wants it, and only for as long as the API asks.
         Cause::Declined if policy.server_errors && attempt.kind != Kind::NotReplayable && !attempt.client_retries => {
@@ -135,17 +137,52 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
         | Cause::WriteStalled
         | Cause::ReusedReset
         | Cause::FreshReset
+        | Cause::LateReset
         | Cause::CutBeforeContent
+        | Cause::NotHttp
         | Cause::CutWhileBuffered
         | Cause::Declined => Verdict::Pass,
         // U3, U9, U13, U16: permanent, shown, still running, or waited for already.
         Cause::Certificate
+        | Cause::Clock
+        | Cause::NotTls
         | Cause::ProxyLogin
         | Cause::Loop
         | Cause::BadResponse
         | Cause::CutMidStream
         | Cause::ResponseTimeout
-        | Cause::CircuitOpen => Verdict::Pass,
+        | Cause::CircuitOpen
+        | Cause::PoolFull => Verdict::Pass,
+    }
+}
+
+/// Whether a request may have run when it ended so, in part or whole: then what it asks for decides whether it may run twice.
+pub(super) fn may_have_run(cause: Cause) -> bool {
+    match cause {
+        Cause::ReusedReset
+        | Cause::FreshReset
+        | Cause::LateReset
+        | Cause::NotHttp
+        | Cause::CutBeforeContent
+        | Cause::CutWhileBuffered => true,
+        Cause::Dns
+        | Cause::Connect
+        | Cause::Tls
+        | Cause::Certificate
+        | Cause::Clock
+        | Cause::NotTls
+        | Cause::CompanyProxy
+        | Cause::ProxyLogin
+        | Cause::Loop
+        | Cause::StalePooled
+        | Cause::WriteFailed
+        | Cause::WriteStalled
+        | Cause::Declined
+        | Cause::CircuitOpen
+        | Cause::PoolFull
+        | Cause::BadResponse
+        | Cause::CutMidStream
+        | Cause::ResponseTimeout => false,
     }
 }
 

@@ -1,6 +1,6 @@
-//! Which upstream a request is for, and what it is as far as sending it again goes: from its path alone. Pure.
-
-use super::retry::Kind;
+//! Which upstream a request is for: from its target alone. Pure.
+//!
+//! A target that may have meant a named upstream never goes to the default one, which would get another company's key.
 
 /// Whom a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Route<'a> {
     },
     /// The default upstream.
     Default,
+    /// A name is meant that is not written as one (`//@openai/…`, `/%40openai/…`).
+    Unclear,
 }
 
 /// Chooses; `target` is path and query as they were sent.
@@ -23,27 +25,40 @@ pub fn route(target: &str) -> Route<'_> {
         let (name, rest) = named.split_at(end);
         return Route::Named { name, rest: if rest.is_empty() { "/" } else { rest } };
     }
-    Route::Default
+    if hides_a_name(target) { Route::Unclear } else { Route::Default }
 }
 
-/// What a request is, as far as sending it again goes (design: "Replayable").
-pub fn kind(method: &http::Method, path: &str) -> Kind {
-    use http::Method;
-    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
-        return Kind::Safe;
+/// True when the path begins as a name does once servers on the way, or the client's own library, have read it their way:
+/// slashes joined, backslashes turned, signs decoded, once or more often.
+fn hides_a_name(target: &str) -> bool {
+    let mut rest = target.split(['?', '#']).next().unwrap_or_default();
+    loop {
+        rest = match rest.as_bytes() {
+            [b'/' | b'\\' | b';' | b'.' | b' ' | b'\t', ..] => &rest[1..],
+            [b'%', ..] => match encoded(rest) {
+                Some((b'/' | b'\\' | b';' | b'.' | b' ' | b'\t', after)) => after,
+                Some((sign, _)) => return sign == b'@',
+                None => return false,
+            },
+            [first, ..] => return *first == b'@',
+            [] => return false,
+        };
     }
-    const INFERENCE: [&str; 4] = ["/v1/messages", "/v1/messages/count_tokens", "/v1/responses", "/v1/chat/completions"];
-    // Gateways and ChatGPT's own API put the same operations below other prefixes: `/backend-api/codex/responses`.
-    const SUFFIXES: [&str; 3] = ["/codex/responses", ":generateContent", ":streamGenerateContent"];
-    let path = path.trim_end_matches('/');
-    let inference = INFERENCE.iter().chain(&SUFFIXES).any(|p| path.ends_with(p));
-    if *method == Method::POST && inference { Kind::Inference } else { Kind::NotReplayable }
+}
+
+/// The sign that a percent code stands for, also where the percent sign is encoded itself, and what follows it.
+fn encoded(text: &str) -> Option<(u8, &str)> {
+    let mut code = text.strip_prefix('%')?;
+    while let Some(inner) = code.strip_prefix("25") {
+        code = inner;
+    }
+    let sign = u8::from_str_radix(code.get(..2)?, 16).ok()?;
+    Some((sign, &code[2..]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Method;
 
     #[test]
     fn paths_find_their_way() {
@@ -54,35 +69,26 @@ mod tests {
             ("/@gw?x", Route::Named { name: "gw", rest: "?x" }),
             ("/@/x", Route::Named { name: "", rest: "/x" }),
             ("/v1/messages?beta=true", Route::Default),
+            ("/v1/@openai/x", Route::Default),
+            ("/v1?x=/@openai/", Route::Default),
+            ("//v1/messages", Route::Default),
+            ("/%41", Route::Default),
+            ("/%", Route::Default),
+            ("/%25", Route::Default),
+            ("//@openai/v1/responses", Route::Unclear),
+            ("///@openai", Route::Unclear),
+            ("/%40openai/v1/responses", Route::Unclear),
+            ("/%2540openai/v1/responses", Route::Unclear),
+            ("/%2F@openai/v1", Route::Unclear),
+            ("/%2f%40openai/v1", Route::Unclear),
+            ("/\\@openai/v1", Route::Unclear),
+            ("/%5C@openai/v1", Route::Unclear),
+            ("/;@openai/v1", Route::Unclear),
+            ("@openai/v1", Route::Unclear),
             ("/", Route::Default),
             ("*", Route::Default),
         ] {
             assert_eq!(route(target), want, "{target}");
         }
-    }
-
-    #[test]
-    fn only_inference_and_safe_methods_are_sent_twice() {
-        for path in [
-            "/v1/messages",
-            "/v1/messages/count_tokens",
-            "/v1/responses",
-            "/v1/chat/completions",
-            "/v1beta/models/g:generateContent",
-            "/v1beta/models/g:streamGenerateContent",
-            "/api/v1/chat/completions",
-            "/backend-api/codex/responses",
-        ] {
-            assert_eq!(kind(&Method::POST, path), Kind::Inference, "{path}");
-        }
-        for path in ["/v1/oauth/token", "/v1/files", "/v1/messages/batches", "/v1/mcp/x", "/v1/code/sessions", "/", "/responses"]
-        {
-            assert_eq!(kind(&Method::POST, path), Kind::NotReplayable, "{path}");
-        }
-        assert_eq!((kind(&Method::HEAD, "/api/hello"), kind(&Method::GET, "/v1/models")), (Kind::Safe, Kind::Safe));
-        assert_eq!(
-            (kind(&Method::PUT, "/v1/messages"), kind(&Method::DELETE, "/v1/messages")),
-            (Kind::NotReplayable, Kind::NotReplayable)
-        );
     }
 }

@@ -31,8 +31,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// Writes the response to a head that hyper never sees.
-pub(super) type Refuse = fn(Refusal) -> bytes::Bytes;
+/// Writes the response to a head that hyper never sees, and notes it; told as much of the head as there is.
+pub(super) type Refuse = Box<dyn Fn(&[u8], Refusal) -> bytes::Bytes + Send>;
 
 /// Where the client's byte stream stands.
 #[derive(Clone, Copy, Debug)]
@@ -212,10 +212,11 @@ impl ClientIo {
 
     fn reject(&mut self, refusal: Refusal) {
         tracing::info!(?refusal, "a request head was refused");
+        let reply = (self.refuse)(&self.pending[self.released..], refusal);
         self.pending.clear();
         self.released = 0;
         self.eof = true;
-        self.closing = Closing::Reply((self.refuse)(refusal));
+        self.closing = Closing::Reply(reply);
     }
 
     /// Reads more bytes into `pending`; `Ready(0)` at the end.

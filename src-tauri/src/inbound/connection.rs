@@ -78,7 +78,11 @@ async fn speak(
     let config = &inbound.config;
     let state = Arc::<ConnectionState>::default();
     let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
-    let io = ClientIo::new(stream, state.clone(), limits, config.client.clone(), refusal::respond_raw);
+    let refuse = {
+        let traffic = inbound.traffic.clone();
+        Box::new(move |head: &[u8], refusal| refusal::refuse_raw(&traffic, head, refusal))
+    };
+    let io = ClientIo::new(stream, state.clone(), limits, config.client.clone(), refuse);
     let service = {
         let (inbound, state) = (inbound.clone(), state.clone());
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.

@@ -11,12 +11,15 @@ use super::{
 };
 use crate::{
     exchange::{
-        self, Dialect, Error, Meaning, forward,
+        self, Dialect, Error, Meaning, Operation, Place, forward,
         route::{self, Route},
     },
     status::faults::Outcome,
 };
-use http::{HeaderValue, Method, Request, Response, header::CONNECTION};
+use http::{
+    HeaderValue, Method, Request, Response,
+    header::{CONNECTION, UPGRADE},
+};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -28,12 +31,11 @@ pub(super) async fn dispatch(
     shed: bool,
 ) -> Response<ResponseBody> {
     let target = request.uri().path_and_query().map_or("/", |t| t.as_str()).to_owned();
-    let path = target.split('?').next().unwrap_or_default();
     let refuse = |meaning: &Meaning| {
         let mut ticket = inbound.traffic.begin();
         ticket.noted(request.method().as_str(), &target);
         ticket.ends_as(Outcome::Refused);
-        let response = exchange::respond(meaning, Dialect::of(path, request.headers()), 0);
+        let response = exchange::respond(meaning, dialect(inbound, &request, &target), 0);
         ticket.trace().status(response.status().as_u16());
         response.map(ResponseBody::from)
     };
@@ -42,10 +44,14 @@ pub(super) async fn dispatch(
         Ok(Admitted::Upstream) => {}
         Ok(Admitted::Navigation) => return greeting::page().map(ResponseBody::from),
         Err(why) => {
-            let closes = refusal::closes(&why);
+            let (closes, wants) = (refusal::closes(&why), refusal::required_protocol(&why));
             let mut response = refuse(&refusal::meaning(why));
             if closes {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if let Some(protocol) = wants {
+                response.headers_mut().insert(UPGRADE, HeaderValue::from_static(protocol));
+                response.headers_mut().append(CONNECTION, HeaderValue::from_static("upgrade"));
             }
             return response;
         }
@@ -57,6 +63,7 @@ pub(super) async fn dispatch(
     let (name, rest) = match route::route(&target) {
         Route::Named { name, rest } => (Some(name), rest),
         Route::Default => (None, target.as_str()),
+        Route::Unclear => return refuse(&Error::UnclearName.meaning()),
     };
     let Some(upstream) = inbound.upstreams.get(name) else {
         return refuse(&Error::UnknownUpstream(name.unwrap_or_default().to_owned()).meaning());
@@ -77,4 +84,16 @@ pub(super) async fn dispatch(
     let mut ticket = inbound.traffic.begin();
     ticket.noted(request.method().as_str(), rest);
     forward(&inbound.exchange, upstream, rest, request, ticket).await.map(ResponseBody::from)
+}
+
+/// How the client of a request wants to be told that goes to no upstream.
+fn dialect(inbound: &Inbound, request: &Request<Incoming>, target: &str) -> Dialect {
+    let (url, rest) = match route::route(target) {
+        Route::Named { name, rest } => (inbound.config.upstreams.get(name), rest),
+        Route::Default | Route::Unclear => (Some(&inbound.config.upstream), target),
+    };
+    let rest = rest.split('?').next().unwrap_or_default();
+    let path = format!("{}{rest}", url.map_or("", |url| url.path().trim_end_matches('/')));
+    let host = url.and_then(|url| url.host_str()).unwrap_or_default();
+    Operation::of(request.method(), Place { path: &path, host, replay: &[] }, request.headers()).dialect
 }

@@ -47,7 +47,7 @@ pub enum Refusal {
     Token,
     /// `CONNECT`: the tunnel is another mode.
     Connect,
-    /// A protocol upgrade.
+    /// A WebSocket.
     Upgrade,
     /// An absolute target that is not ours: we are no forward proxy.
     ForeignTarget,
@@ -129,7 +129,7 @@ pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, hea
     {
         return Err(Refusal::Token);
     }
-    if message::headers::asks_for_upgrade(headers) {
+    if message::headers::asks_for_websocket(headers) {
         return Err(Refusal::Upgrade);
     }
     if has_dot_segments(uri.path()) {

@@ -7,12 +7,20 @@ use super::guard::{
 use crate::{
     exchange::{Dialect, Error, Meaning},
     socket_owner::Owner,
+    status::faults::Outcome,
+    telemetry::Traffic,
 };
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Whether the connection ends with the refusal: what its client sends next is meant for a tunnel or another protocol.
 pub(super) fn closes(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Connect | Refusal::Upgrade)
+}
+
+/// What a 426 must name (RFC 9110 section 15.5.22).
+pub(super) fn required_protocol(refusal: &Refusal) -> Option<&'static str> {
+    matches!(refusal, Refusal::Upgrade).then_some("HTTP/1.1")
 }
 
 /// Why the guard refuses a request.
@@ -45,10 +53,11 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             "Leeward does not tunnel yet: give the agent Leeward's address as its base URL (`leeward wrap`), not as HTTPS_PROXY.",
         ),
         Refusal::Upgrade => m(
-            501,
+            // Codex goes on over HTTP at once after this status, and after any other only when it has tried seven times.
+            426,
             "upgrade-not-supported",
             false,
-            "Leeward does not carry WebSockets or other upgrades yet: use the agent's plain HTTP transport (`leeward wrap` sets it).",
+            "Leeward does not carry WebSockets yet: use the agent's plain HTTP transport (`leeward wrap` sets it).",
         ),
         Refusal::ForeignTarget => m(
             421,
@@ -94,10 +103,31 @@ pub(super) fn over_cap(cap: usize) -> Meaning {
     )
 }
 
-/// The response to a head that no parser has seen; the connection ends with it.
-pub(super) fn respond_raw(refusal: head::Refusal) -> Bytes {
+/// The response to a head that no parser has seen; the connection ends with it. It is counted and shown like other requests.
+pub(super) fn refuse_raw(traffic: &Arc<Traffic>, head: &[u8], refusal: head::Refusal) -> Bytes {
+    let meaning = raw_meaning(refusal);
+    let mut ticket = traffic.begin();
+    let (method, target) = named(head);
+    ticket.noted(&method, &target);
+    ticket.ends_as(Outcome::Refused);
+    ticket.trace().status(meaning.status.as_u16());
+    respond_raw(&meaning)
+}
+
+/// What the request line names, where it is one: else nothing that came is shown.
+fn named(head: &[u8]) -> (String, String) {
+    let line = head.trim_ascii_start().split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
+    let printable = std::str::from_utf8(line).ok().filter(|line| !line.contains(char::is_control));
+    let words: Vec<_> = printable.iter().flat_map(|line| line.split(' ')).collect();
+    match words[..] {
+        [method, target, version] if version.starts_with("HTTP/") => (method.to_owned(), target.to_owned()),
+        _ => ("-".to_owned(), "-".to_owned()),
+    }
+}
+
+fn raw_meaning(refusal: head::Refusal) -> Meaning {
     let m = Meaning::new;
-    let meaning = match refusal {
+    match refusal {
         R::TooLarge => m(
             431,
             "head-too-large",
@@ -121,12 +151,21 @@ pub(super) fn respond_raw(refusal: head::Refusal) -> Bytes {
             m(400, "tls-on-plain-port", false, "This is Leeward's plain HTTP port: use http://, not https://, in the base URL.")
         }
         R::Http2 => m(505, "http2", false, "Leeward speaks HTTP/1.1 here; the client began with HTTP/2."),
+        R::BadTarget => m(
+            400,
+            "bad-target",
+            false,
+            "The request's target is no URL: it is too long, or has signs in it that must be percent-encoded there, such as < > or a quote.",
+        ),
         R::Garbage => m(400, "not-http", false, "This is not an HTTP/1 request."),
         R::TooSlow => {
             m(408, "head-too-slow", true, "The request's headers did not arrive in time (client.head in Leeward's config).")
         }
-    };
-    let text = Dialect::Anthropic.error(&meaning);
+    }
+}
+
+fn respond_raw(meaning: &Meaning) -> Bytes {
+    let text = Dialect::Anthropic.error(meaning);
     let reason = meaning.status.canonical_reason().unwrap_or("Error");
     Bytes::from(format!(
         "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\nx-leeward-error: {}\r\nx-should-retry: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
@@ -159,9 +198,14 @@ mod tests {
 
     #[test]
     fn raw_responses_are_whole_messages() {
-        let text = respond_raw(head::Refusal::Tls);
+        let traffic = Arc::<Traffic>::default();
+        let text = refuse_raw(&traffic, b"\x16\x03\x01", head::Refusal::Tls);
         let text = std::str::from_utf8(&text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 400 Bad Request") && head.contains(&format!("content-length: {}", body.len())));
+        refuse_raw(&traffic, b"GET /v1/<x>?key=hush HTTP/1.1\r\nhost: x\r\n\r\n", head::Refusal::BadTarget);
+        let shown: Vec<_> = traffic.activities().list().into_iter().map(|a| (a.method, a.path, a.status, a.outcome)).collect();
+        let row = |method: &str, path: &str| (method.to_owned(), path.to_owned(), Some(400), Some("refused"));
+        assert_eq!(shown, [row("GET", "/v1/<x>"), row("-", "-")]);
     }
 }

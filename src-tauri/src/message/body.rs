@@ -2,7 +2,6 @@
 
 use super::{
     client_fault::{ClientFault, ReadError},
-    failure::innermost,
     outgoing::{Held, Outgoing, Streamed},
     pieces::Pieces,
     room::HeldBytes,
@@ -45,7 +44,7 @@ pub(crate) async fn read(mut body: Incoming, held: &HeldBytes, caps: Caps, trace
     let mut rest = None;
     if !body.is_end_stream() {
         while let Some(frame) = body.frame().await {
-            match frame.map_err(|e| ReadError::Client(innermost(&e)))?.into_data() {
+            match frame.map_err(|e| ReadError::of(&e))?.into_data() {
                 Ok(data) => {
                     let came = data.len() as u64;
                     len += came;

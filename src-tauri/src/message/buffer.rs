@@ -60,6 +60,11 @@ impl Buffer {
         self.bytes
     }
 
+    /// True when trailers end it: then its length may not be announced, or they could not be sent.
+    pub(crate) fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0 && self.trailers.is_none()
     }

@@ -1,17 +1,34 @@
 //! What goes wrong on the client's side of a body. Names only; what the client gets, `exchange` says.
 
-use super::outgoing::BoxError;
-use std::sync::{Arc, Mutex, PoisonError};
+use super::{failure::innermost, outgoing::BoxError};
+use std::{
+    error::Error,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Why a body could not be read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
     /// Over `limits.body_bytes`.
     TooLarge,
-    /// The client stopped sending, or sent broken chunks.
+    /// The client broke the rules of the chunked coding.
+    Malformed(String),
+    /// The client stopped sending.
     Client(String),
     /// It paused, and others waited for its turn.
     GaveWay,
+}
+
+impl ReadError {
+    /// What the client's connection says.
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        let why = innermost(error);
+        let malformed = std::iter::successors(Some(error), |e: &&(dyn Error + 'static)| (*e).source())
+            .filter_map(|e| e.downcast_ref::<io::Error>())
+            .any(|e| matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
+        if malformed { Self::Malformed(why) } else { Self::Client(why) }
+    }
 }
 
 /// What went wrong on the client's side while its body was streamed: set by the body, asked by whoever sends it, so that

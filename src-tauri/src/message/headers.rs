@@ -43,14 +43,26 @@ pub fn strip(headers: &HeaderMap, also: &[HeaderName]) -> HeaderMap {
     kept
 }
 
-/// True when the client asks for another protocol than HTTP/1.1 and `h2c`, which may be ignored (RFC 9110 section 7.8).
-pub(crate) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+/// The transfer coding of a response that nobody here can undo: then its bytes are not what the client would take them for.
+pub(crate) fn unknown_coding(headers: &HeaderMap) -> Option<String> {
+    let mut all = headers.get_all(TRANSFER_ENCODING).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).trim().to_owned());
+    let first = all.next()?;
+    let rest: String = all.map(|more| format!(", {more}")).collect();
+    // RFC 2616 had `identity` for none at all; with a length beside it, two readers would see two messages.
+    let is_none = first.eq_ignore_ascii_case("identity") && !headers.contains_key(http::header::CONTENT_LENGTH);
+    let known = rest.is_empty() && (first.eq_ignore_ascii_case("chunked") || is_none);
+    (!known).then_some(first + &rest)
+}
+
+/// True when the client asks for a WebSocket. What else it offers in `Upgrade` (`h2c`, `TLS/1.2`) is ignored (RFC 9110 section
+/// 7.8): it speaks HTTP/1.1 as well.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     headers
         .get_all(UPGRADE)
         .iter()
         .filter_map(|v| v.to_str().ok())
         .flat_map(|v| v.split(','))
-        .any(|p| !p.trim().is_empty() && !p.trim().eq_ignore_ascii_case("h2c"))
+        .any(|p| p.trim().eq_ignore_ascii_case("websocket"))
 }
 
 /// True when the sender closes the connection after this message (RFC 9112 section 9.3).
@@ -119,10 +131,29 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_is_seen_and_h2c_ignored() {
-        assert!(asks_for_upgrade(&map(&[("upgrade", "websocket")])));
-        assert!(!asks_for_upgrade(&map(&[("upgrade", "h2c")])));
-        assert!(!asks_for_upgrade(&map(&[])));
+    fn only_chunks_can_be_undone() {
+        for (fields, unknown) in [
+            (&[][..], None),
+            (&[("transfer-encoding", "chunked")], None),
+            (&[("transfer-encoding", " Chunked ")], None),
+            (&[("transfer-encoding", "identity")], None),
+            (&[("transfer-encoding", "identity"), ("content-length", "2")], Some("identity")),
+            (&[("transfer-encoding", "gzip, chunked")], Some("gzip, chunked")),
+            (&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], Some("chunked, chunked")),
+            (&[("transfer-encoding", "")], Some("")),
+        ] {
+            assert_eq!(unknown_coding(&map(fields)).as_deref(), unknown, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_websocket_is_seen_and_other_offers_are_ignored() {
+        for (offer, seen) in
+            [("websocket", true), ("WebSocket", true), ("h2c, websocket", true), ("h2c", false), ("TLS/1.2", false)]
+        {
+            assert_eq!(asks_for_websocket(&map(&[("upgrade", offer)])), seen, "{offer}");
+        }
+        assert!(!asks_for_websocket(&map(&[])));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use super::{
     client_fault::{ClientFault, ReadError},
-    failure::innermost,
     room::Permit,
     uploads::Turn,
 };
@@ -76,7 +75,7 @@ impl Streamed {
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
         let frame = match Pin::new(rest).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
-            Poll::Ready(Some(Err(e))) => return Poll::Ready(Some(Err(self.fault.set(ReadError::Client(innermost(&e)))))),
+            Poll::Ready(Some(Err(e))) => return Poll::Ready(Some(Err(self.fault.set(ReadError::of(&e))))),
             Poll::Ready(None) => {
                 (self.rest, self.turn) = (None, None);
                 return Poll::Ready(None);
@@ -113,6 +112,13 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
+    /// Of a request without a body.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Self {
+        let room = super::room::HeldBytes::default();
+        Self::of(&Arc::new(Held { chunks: Vec::new(), len: 0, trailers: None, _permit: room.permit() }))
+    }
+
     /// A new reading from the first byte.
     pub(super) fn of(held: &Arc<Held>) -> Self {
         Self::Held { held: held.clone(), next: 0, left: held.len, trailers_sent: false }

@@ -45,6 +45,10 @@ named! {
         Tls = "tls",
         /// The certificate is not trusted.
         Certificate = "certificate",
+        /// The certificate would be trusted at another time: this machine's clock is wrong, or the certificate has expired.
+        Clock = "clock",
+        /// The other side speaks no TLS, or none that fits.
+        NotTls = "not-tls",
         /// A pooled connection was found dead before it was used.
         StalePooled = "stale-pooled",
         /// The connection broke before the whole request was out.
@@ -53,10 +57,14 @@ named! {
         ReusedReset = "reused-reset",
         /// A fresh connection broke after the request, before any byte of the response.
         FreshReset = "fresh-reset",
+        /// A reused connection broke before any byte of the response, but so long after the request that it may be running.
+        LateReset = "late-reset",
         /// No response headers within the client's own deadline.
         ResponseTimeout = "response-timeout",
         /// The response was not HTTP.
         BadResponse = "bad-response",
+        /// What came instead of a response is no HTTP at all.
+        NotHttp = "not-http",
         /// The response broke off in the middle.
         CutMidStream = "cut-mid-stream",
         /// The upstream is Leeward itself.
@@ -75,6 +83,8 @@ named! {
         Declined = "declined",
         /// No connection to the upstream could be made for so long that requests were not even tried any more.
         CircuitOpen = "circuit-open",
+        /// All connections that Leeward may have to the upstream were in use.
+        PoolFull = "pool-full",
     }
 }
 
@@ -122,27 +132,32 @@ impl Cause {
         match self {
             Self::Dns => Phase::Resolve,
             Self::Connect | Self::Loop | Self::CompanyProxy | Self::ProxyLogin | Self::CircuitOpen => Phase::Connect,
-            Self::Tls | Self::Certificate => Phase::Handshake,
-            Self::StalePooled => Phase::Pool,
+            Self::Tls | Self::Certificate | Self::Clock | Self::NotTls => Phase::Handshake,
+            Self::StalePooled | Self::PoolFull => Phase::Pool,
             Self::WriteFailed | Self::WriteStalled => Phase::Request,
-            Self::ReusedReset | Self::FreshReset | Self::ResponseTimeout => Phase::Wait,
-            Self::BadResponse | Self::CutMidStream | Self::CutBeforeContent | Self::CutWhileBuffered | Self::Declined => {
-                Phase::Response
-            }
+            Self::ReusedReset | Self::FreshReset | Self::LateReset | Self::ResponseTimeout => Phase::Wait,
+            Self::BadResponse
+            | Self::NotHttp
+            | Self::CutMidStream
+            | Self::CutBeforeContent
+            | Self::CutWhileBuffered
+            | Self::Declined => Phase::Response,
         }
     }
 
     /// Whose fault it is, as far as can be seen from here.
     pub fn whose(self) -> Whose {
         match self {
-            Self::Dns | Self::Connect | Self::Tls | Self::WriteStalled | Self::CircuitOpen => Whose::Network,
+            Self::Dns | Self::Connect | Self::Tls | Self::WriteStalled | Self::CircuitOpen | Self::Clock => Whose::Network,
             Self::Certificate | Self::CompanyProxy | Self::ProxyLogin => Whose::CompanyProxy,
-            Self::Loop => Whose::Leeward,
+            Self::Loop | Self::NotTls | Self::PoolFull => Whose::Leeward,
             Self::StalePooled
             | Self::WriteFailed
             | Self::ReusedReset
             | Self::FreshReset
+            | Self::LateReset
             | Self::BadResponse
+            | Self::NotHttp
             | Self::CutMidStream
             | Self::CutBeforeContent
             | Self::CutWhileBuffered => Whose::Edge,

@@ -35,6 +35,9 @@ pub struct Stats {
     pub replays: u64,
     /// Those of them whose first sending may have been processed (U7).
     pub replays_unknown: u64,
+    /// Requests that name a model and whose path is in no row of the inference APIs: they are not sent again after they have
+    /// reached the upstream, unless `replay` in the config names the path.
+    pub unknown_inference: u64,
     /// Upstream connections.
     pub pool: PoolStats,
     /// Latencies in milliseconds.

@@ -44,6 +44,7 @@ pub struct Traffic {
     pub(super) rescued: AtomicU64,
     pub(super) replays: AtomicU64,
     pub(super) replays_unknown: AtomicU64,
+    pub(super) unknown_inference: AtomicU64,
     pub(super) reused: AtomicU64,
     pub(super) fresh: AtomicU64,
     pub(super) dials: AtomicU64,
@@ -77,6 +78,7 @@ impl Default for Traffic {
             rescued: AtomicU64::new(0),
             replays: AtomicU64::new(0),
             replays_unknown: AtomicU64::new(0),
+            unknown_inference: AtomicU64::new(0),
             reused: AtomicU64::new(0),
             fresh: AtomicU64::new(0),
             dials: AtomicU64::new(0),
@@ -133,6 +135,11 @@ impl Traffic {
         }
     }
 
+    /// A request looked like an inference, and nobody knew its path.
+    pub fn unknown_inference(&self) {
+        self.unknown_inference.fetch_add(1, Relaxed);
+    }
+
     /// A request went out on a reused or a fresh connection.
     pub fn exchange(&self, reused: bool) {
         if reused { &self.reused } else { &self.fresh }.fetch_add(1, Relaxed);
@@ -185,6 +192,7 @@ impl Traffic {
             rescued: self.rescued.load(Relaxed),
             replays: self.replays.load(Relaxed),
             replays_unknown: self.replays_unknown.load(Relaxed),
+            unknown_inference: self.unknown_inference.load(Relaxed),
             pool: PoolStats {
                 reused: self.reused.load(Relaxed),
                 fresh: self.fresh.load(Relaxed),

@@ -1,25 +1,159 @@
-//! How many attempts beyond one a request the upstreams may see: a bucket that requests and time fill.
+//! How many attempts beyond one a request an origin may see: a bucket that requests and time fill, one for each origin, so that
+//! one that fails never spends what a healthy one needs; replays also take from one that all origins share.
 //!
-//! A request sent again takes from it or is not sent. A connection that was not made takes from it whether there is
+//! A request sent again takes from it or is not sent. A connection that was not made takes from its origin's whether there is
 //! something or not, but when less than half is left the next dial waits: half of the bucket is kept for what an agent would
 //! otherwise see.
-//! So attempts <= (1 + share) x requests + floor x time + what the bucket holds at most.
+//! So attempts <= (1 + share) x requests + floor x time + what the bucket holds at most. Where replays succeed it holds as much
+//! as requests are in flight: each of a burst may have its connection broken once.
 
+mod replay;
+
+pub(crate) use replay::{InFlight, Replaying};
+
+use super::endpoint::Endpoint;
 use crate::config::Retry;
 use std::{
-    sync::{Mutex, PoisonError},
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 /// Seconds of `floor` that the bucket holds, as in Finagle's and tower's defaults (deposits live for 10 s).
 const SECONDS: f64 = 10.0;
 /// Requests whose share it holds where that is more.
 const REQUESTS: f64 = 100.0;
+/// What all origins together may have, in budgets of one.
+const ORIGINS: f64 = 4.0;
 
-/// Shared by all upstreams of an engine and by its generations.
+/// The budgets of all origins of an engine; they survive its generations.
 #[derive(Debug)]
-pub(crate) struct Budget(Mutex<Bucket>);
+pub(crate) struct Budgets {
+    retry: Mutex<Retry>,
+    all: Mutex<HashMap<Endpoint, Arc<Budget>>>,
+    shared: Arc<Pot>,
+}
+
+impl Budgets {
+    pub(crate) fn new(retry: &Retry) -> Self {
+        Self { retry: Mutex::new(retry.clone()), all: Mutex::default(), shared: Arc::new(Pot::new(retry, ORIGINS)) }
+    }
+
+    /// They go by another config from now on; what is in them stays.
+    pub(crate) fn follow(&self, retry: &Retry) {
+        *self.retry.lock().unwrap_or_else(PoisonError::into_inner) = retry.clone();
+        self.shared.follow(retry, ORIGINS);
+        for budget in self.all.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            budget.own.follow(retry, 1.0);
+        }
+    }
+
+    /// The budget of an origin.
+    pub(crate) fn of(&self, origin: &Endpoint) -> Arc<Budget> {
+        let retry = self.retry.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(origin.clone()).or_insert_with(|| Arc::new(Budget::within(&retry, self.shared.clone()))).clone()
+    }
+}
+
+/// The budget of one origin.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    own: Pot,
+    /// That of all origins.
+    shared: Arc<Pot>,
+    /// Told when a replay has ended.
+    ended: Notify,
+    /// A request was told that it is spent.
+    told: AtomicBool,
+}
+
+impl Budget {
+    /// One by itself.
+    #[cfg(test)]
+    pub(crate) fn new(retry: &Retry) -> Self {
+        Self::within(retry, Arc::new(Pot::new(retry, ORIGINS)))
+    }
+
+    fn within(retry: &Retry, shared: Arc<Pot>) -> Self {
+        Self { own: Pot::new(retry, 1.0), shared, ended: Notify::new(), told: AtomicBool::new(false) }
+    }
+
+    /// Takes one attempt, if there is one. `first`: the request has not been sent again before.
+    pub(crate) fn withdraw(&self, first: bool) -> bool {
+        if !self.own.withdraw(first) {
+            return false;
+        }
+        let both = self.shared.withdraw(first);
+        if !both {
+            self.own.with(|bucket| bucket.tokens += 1.0);
+        }
+        both
+    }
+
+    /// Counts connections that were tried in vain.
+    pub(crate) fn charge(&self, tries: usize) {
+        self.own.with(|bucket| bucket.charge(tries));
+    }
+
+    /// How long the next dial shall wait after one that failed.
+    pub(crate) fn pause(&self) -> Duration {
+        self.own.with(|bucket| bucket.pause())
+    }
+
+    /// A request is told that it is spent.
+    pub(crate) fn tell(&self) {
+        self.told.store(true, Relaxed);
+    }
+
+    /// True once, when half of it is there again after that.
+    pub(crate) fn has_recovered(&self) -> bool {
+        self.told.load(Relaxed) && self.own.with(|bucket| bucket.pause().is_zero()) && self.told.swap(false, Relaxed)
+    }
+}
+
+/// A bucket, and those who may take from it.
+#[derive(Debug)]
+struct Pot {
+    bucket: Mutex<Bucket>,
+    in_flight: AtomicUsize,
+    /// Replays whose end is not known yet.
+    replaying: AtomicUsize,
+    /// The last replay that ended did so with a response.
+    works: AtomicBool,
+}
+
+impl Pot {
+    /// `times`: for so many origins.
+    fn new(retry: &Retry, times: f64) -> Self {
+        let bucket = Bucket::new(f64::from(retry.budget), f64::from(retry.budget_floor) * times, Instant::now());
+        let zero = || AtomicUsize::new(0);
+        Self { bucket: Mutex::new(bucket), in_flight: zero(), replaying: zero(), works: AtomicBool::new(false) }
+    }
+
+    fn follow(&self, retry: &Retry, times: f64) {
+        self.works.store(false, Relaxed);
+        self.with(|bucket| {
+            let like = Bucket::new(f64::from(retry.budget), f64::from(retry.budget_floor) * times, bucket.at);
+            *bucket = Bucket { tokens: bucket.tokens.min(like.capacity), ..like };
+        });
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.refill(Instant::now());
+        act(&mut bucket)
+    }
+
+    fn withdraw(&self, first: bool) -> bool {
+        let grows = first && self.works.load(Relaxed);
+        self.with(|bucket| bucket.withdraw(grows))
+    }
+}
 
 #[derive(Debug)]
 struct Bucket {
@@ -27,52 +161,14 @@ struct Bucket {
     capacity: f64,
     share: f64,
     floor: f64,
+    /// Most requests that were in flight at once since it was full.
+    peak: f64,
     at: Instant,
-}
-
-impl Budget {
-    pub(crate) fn new(retry: &Retry) -> Self {
-        Self(Mutex::new(Bucket::new(f64::from(retry.budget), f64::from(retry.budget_floor), Instant::now())))
-    }
-
-    /// Goes by another config from now on; what is in it stays.
-    pub(crate) fn follow(&self, retry: &Retry) {
-        self.with(|bucket| {
-            let like = Bucket::new(f64::from(retry.budget), f64::from(retry.budget_floor), bucket.at);
-            *bucket = Bucket { tokens: bucket.tokens.min(like.capacity), ..like };
-        });
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Bucket) -> T) -> T {
-        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.refill(Instant::now());
-        act(&mut bucket)
-    }
-
-    /// A request came.
-    pub(crate) fn deposit(&self) {
-        self.with(Bucket::deposit);
-    }
-
-    /// Takes one attempt, if there is one.
-    pub(crate) fn withdraw(&self) -> bool {
-        self.with(Bucket::withdraw)
-    }
-
-    /// Counts connections that were tried in vain.
-    pub(crate) fn charge(&self, tries: usize) {
-        self.with(|bucket| bucket.charge(tries));
-    }
-
-    /// How long the next dial shall wait after one that failed.
-    pub(crate) fn pause(&self) -> Duration {
-        self.with(|bucket| bucket.pause())
-    }
 }
 
 impl Bucket {
     fn new(share: f64, floor: f64, now: Instant) -> Self {
-        Self { tokens: floor * SECONDS, capacity: (floor * SECONDS).max(share * REQUESTS), share, floor, at: now }
+        Self { tokens: floor * SECONDS, capacity: (floor * SECONDS).max(share * REQUESTS), share, floor, peak: 0.0, at: now }
     }
 
     fn refill(&mut self, now: Instant) {
@@ -81,12 +177,21 @@ impl Bucket {
         self.at = now;
     }
 
-    fn deposit(&mut self) {
+    /// A request came, and there are so many now.
+    fn deposit(&mut self, in_flight: usize) {
+        let since_full = if self.tokens >= self.capacity { 0.0 } else { self.peak };
+        self.peak = since_full.max(in_flight as f64);
         self.tokens = (self.tokens + self.share).min(self.capacity);
     }
 
-    fn withdraw(&mut self) -> bool {
-        let enough = self.tokens >= 1.0;
+    /// Whether one can be taken. `grows`: it is taken to hold as many as there were requests in flight.
+    fn has_one(&self, grows: bool) -> bool {
+        self.tokens + if grows { (self.peak - self.capacity).max(0.0) } else { 0.0 } >= 1.0
+    }
+
+    /// Takes one, if there is one.
+    fn withdraw(&mut self, grows: bool) -> bool {
+        let enough = self.has_one(grows);
         if enough {
             self.tokens -= 1.0;
         }
@@ -113,7 +218,7 @@ mod tests {
     use std::time::Duration;
 
     fn taken(bucket: &mut Bucket) -> u32 {
-        (0..10_000).take_while(|_| bucket.withdraw()).count() as u32
+        (0..10_000).take_while(|_| bucket.withdraw(false)).count() as u32
     }
 
     #[test]
@@ -124,7 +229,7 @@ mod tests {
         bucket.refill(now + Duration::from_secs(3));
         assert_eq!(taken(&mut bucket), 30);
         for _ in 0..51 {
-            bucket.deposit();
+            bucket.deposit(1);
         }
         assert_eq!(taken(&mut bucket), 10, "one for five requests");
         bucket.refill(now + Duration::from_secs(10_000));
@@ -157,23 +262,85 @@ mod tests {
     fn another_config_changes_what_it_gets_and_not_what_it_has() {
         let home = tempfile::tempdir().unwrap();
         let retry = crate::config::Config::under(home.path()).unwrap().retry;
-        let budget = Budget::new(&retry);
-        assert!((0..90).all(|_| budget.withdraw()));
-        budget.follow(&Retry { budget_floor: 0, budget: 1.0, ..retry });
-        let left = (0..1000).take_while(|_| budget.withdraw()).count();
+        let origin = Endpoint::of(&url::Url::parse("https://api.example").unwrap());
+        let budgets = Budgets::new(&retry);
+        let budget = budgets.of(&origin);
+        assert!((0..90).all(|_| budget.withdraw(true)));
+        budgets.follow(&Retry { budget_floor: 0, budget: 1.0, ..retry });
+        let left = (0..1000).take_while(|_| budget.withdraw(true)).count();
         assert!((9..100).contains(&left), "{left}");
-        budget.deposit();
-        assert!(budget.withdraw() && !budget.withdraw(), "a share of one");
+        let _request = InFlight::new(&budgets.of(&origin));
+        assert!(budget.withdraw(true) && !budget.withdraw(true), "a share of one");
     }
 
     #[test]
     fn without_floor_and_share_there_is_never_anything() {
         let now = Instant::now();
         let mut bucket = Bucket::new(0.0, 0.0, now);
-        bucket.deposit();
+        bucket.deposit(1);
         bucket.refill(now + Duration::from_secs(100));
         bucket.charge(1);
-        assert_eq!((bucket.withdraw(), bucket.pause()), (false, Duration::MAX));
+        assert_eq!((bucket.withdraw(false), bucket.pause()), (false, Duration::MAX));
         assert!(bucket.tokens.abs() < f64::EPSILON);
+    }
+
+    fn retry() -> Retry {
+        let home = tempfile::tempdir().unwrap();
+        crate::config::Config::under(home.path()).unwrap().retry
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_origin_never_spends_anothers() {
+        let budgets = Budgets::new(&retry());
+        let [dead, resets, healthy] = ["http://dead", "http://resets", "http://healthy"]
+            .map(|url| budgets.of(&Endpoint::of(&url::Url::parse(url).unwrap())));
+        dead.charge(100_000);
+        assert_eq!((0..1000).take_while(|_| resets.withdraw(false)).count(), 100);
+        assert!(!dead.withdraw(true) && !dead.pause().is_zero());
+        assert!(healthy.pause().is_zero() && (0..100).all(|_| healthy.withdraw(false)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_origins_together_have_a_limit() {
+        let budgets = Budgets::new(&retry());
+        let taken: usize = (0..100)
+            .map(|n| budgets.of(&Endpoint::of(&url::Url::parse(&format!("http://o{n}")).unwrap())))
+            .map(|budget| (0..1000).take_while(|_| budget.withdraw(false)).count())
+            .sum();
+        assert_eq!(taken, 400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_has_a_replay_each_as_long_as_replays_succeed() {
+        let budget = Arc::new(Budget::new(&retry()));
+        let burst: Vec<_> = (0..250).map(|_| InFlight::new(&budget)).collect();
+        let mut replays: Vec<_> = (0..1000).take_while(|_| budget.withdraw(true)).map(|_| Replaying::new(&budget)).collect();
+        assert_eq!(replays.len(), 100);
+        let patience = Duration::from_secs(45);
+        let waits = async { (budget.may_have_more(true, patience).await, Instant::now()) };
+        let (began, succeeds) = (Instant::now(), async { replays.pop().unwrap().succeeded() });
+        let ((more, at), ()) = tokio::join!(waits, succeeds);
+        assert!(more && at == began, "at once");
+        assert_eq!((0..1000).take_while(|_| budget.withdraw(true)).count(), 150, "as many as there are requests in flight");
+        assert!(!budget.withdraw(false), "a second replay has no such reserve");
+        replays.pop().unwrap().failed();
+        assert!(!budget.withdraw(true));
+        // Where all that run have ended without a response, nobody waits for one.
+        replays.drain(..).for_each(Replaying::failed);
+        let began = Instant::now();
+        assert!(!budget.may_have_more(true, patience).await && began.elapsed().is_zero());
+        drop(burst);
+        assert_eq!(budget.own.in_flight.load(Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_spent_budget_is_told_until_half_is_there_again() {
+        let budget = Budget::new(&retry());
+        while budget.withdraw(false) {}
+        assert!(!budget.has_recovered(), "nobody was told");
+        budget.tell();
+        assert!(!budget.has_recovered());
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert!(budget.has_recovered() && !budget.has_recovered());
     }
 }

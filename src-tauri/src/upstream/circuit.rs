@@ -4,6 +4,7 @@
 //! that an edge with a short accept queue is not stormed. After some failures in a row it opens: one dial at a time probes
 //! whether there is a way again, and requests are parked meanwhile.
 
+use super::endpoint::Endpoint;
 use crate::{
     config::Config,
     message::Failure,
@@ -167,13 +168,15 @@ impl Circuit {
     }
 
     /// What a request is told that has been parked for too long.
-    pub(super) fn verdict(&self, now: Instant, origin: &impl std::fmt::Display) -> Failure {
+    pub(super) fn verdict(&self, now: Instant, origin: &Endpoint) -> Failure {
         let since = self.failing_since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let since =
             if since < Duration::from_secs(1) { format!("{} ms", since.as_millis()) } else { format!("{} s", since.as_secs()) };
         let last = self.last.as_ref().map_or("none is known", |f| &f.detail);
         let where_to_look = match self.last.as_ref().map(|f| f.cause.whose()) {
             Some(Whose::CompanyProxy) => "The company proxy",
+            // No network is involved.
+            Some(_) if origin.is_local() => "The server on this machine",
             _ => "The network between this machine and the API",
         };
         Failure::new(
@@ -185,7 +188,7 @@ impl Circuit {
 
 /// Failures that another dial meets again.
 fn is_permanent(cause: Cause) -> bool {
-    matches!(cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin)
+    matches!(cause, Cause::Certificate | Cause::Clock | Cause::NotTls | Cause::Loop | Cause::ProxyLogin)
 }
 
 #[cfg(test)]
@@ -193,6 +196,10 @@ mod tests {
     use super::*;
 
     const POLICY: Policy = Policy { failures: 5, probe: Duration::from_secs(1), base: Duration::from_millis(50), parallel: 4 };
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint::of(&url::Url::parse(url).unwrap())
+    }
 
     fn failure() -> Failure {
         Failure::new(Cause::Connect, "refused")
@@ -242,7 +249,7 @@ mod tests {
             let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());
             let failure = Failure::new(*cause, "reason");
             let told: Vec<_> = (0..6).map(|_| circuit.failed(now, &failure, Duration::ZERO)).collect();
-            if matches!(cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin) {
+            if matches!(cause, Cause::Certificate | Cause::Clock | Cause::NotTls | Cause::Loop | Cause::ProxyLogin) {
                 assert_eq!((told, circuit.opened()), (vec![Tell::Everybody; 6], None), "{cause:?}");
             } else {
                 assert_eq!((&told[..4], &told[4..]), (&[Tell::One; 4][..], &[Tell::Nobody; 2][..]), "{cause:?}");
@@ -316,13 +323,15 @@ mod tests {
     fn the_verdict_names_how_long_and_why() {
         let now = Instant::now();
         let circuit = open(now);
-        let told = circuit.verdict(now + ms(23_400), &"api.example");
+        let told = circuit.verdict(now + ms(23_400), &endpoint("https://api.example"));
         assert_eq!(told.cause, Cause::CircuitOpen);
         assert_eq!(
             told.detail,
-            "The network between this machine and the API: no connection to api.example for 23 s; the last reason: refused"
+            "The network between this machine and the API: no connection to api.example:443 for 23 s; the last reason: refused"
         );
-        assert!(circuit.verdict(now + ms(40), &"h").detail.contains("for 40 ms"));
+        assert!(circuit.verdict(now + ms(40), &endpoint("https://h")).detail.contains("for 40 ms"));
+        let local = circuit.verdict(now + ms(2000), &endpoint("http://localhost:11434")).detail;
+        assert_eq!(local, "The server on this machine: no connection to localhost:11434 for 2 s; the last reason: refused");
     }
 
     #[test]

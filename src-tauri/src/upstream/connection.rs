@@ -6,13 +6,13 @@
 use super::{
     context::DialContext,
     dial::Made,
-    socket::Socket,
+    socket::{Handle, Socket},
     stream::{Counted, Io, Meter},
     tune,
     tunnel::Forwarded,
 };
 use crate::{
-    message::{Failure, Outgoing, head_length, innermost},
+    message::{Failure, Outgoing, head_length, headers::unknown_coding, innermost},
     status::faults::Cause,
 };
 use http::{Request, Response, StatusCode};
@@ -28,7 +28,14 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
+
+/// A kept connection that breaks this soon after a request was closed before it came; later it may be running (U6, U7).
+const SOON: Duration = Duration::from_secs(1);
+
+/// When a system that gives a connection up for its unacknowledged bytes has done so, after its limit: it counts from the
+/// first byte that it sent again.
+const GIVEN_UP_BY: Duration = Duration::from_secs(2);
 
 /// A connection's place in its pool's count; dropped with the connection.
 pub(super) trait Permit: Send + Sync + std::fmt::Debug {
@@ -91,6 +98,16 @@ impl Connection {
             watched: false,
             permit,
         })
+    }
+
+    /// Its socket, as others may know it.
+    pub(super) fn handle(&self) -> Handle {
+        self.socket.handle()
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn socket(&self) -> Socket {
+        self.socket.clone()
     }
 
     /// True when the next request on it will not be its first.
@@ -177,12 +194,16 @@ impl Connection {
             length = length.map(|n| n + more);
         }
         let began = Instant::now();
+        let mut last_write = began;
         let limit = self.context.write_stall;
         self.watch_unacknowledged(true);
         let (written, read) = (self.meter.written.load(Relaxed), self.meter.read.load(Relaxed));
         self.meter.awaits_head.store(true, Relaxed);
         let mut stall = self.socket.stall(limit);
+        let mut acknowledged = pin!(sleep_until(began + limit.unwrap_or_default() + GIVEN_UP_BY));
         let result = {
+            let mut sent = written;
+            let (meter, socket, watched) = (&self.meter, &self.socket, &mut self.watched);
             let mut answer = pin!(self.sender.send_request(request));
             let connection = &mut self.connection;
             std::future::poll_fn(|cx| {
@@ -191,10 +212,25 @@ impl Connection {
                 {
                     *connection = None;
                 }
-                match answer.as_mut().poll(cx) {
-                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                    Poll::Pending => stall.poll(cx).map(|()| None),
+                let now_sent = meter.written.load(Relaxed);
+                if std::mem::replace(&mut sent, now_sent) != now_sent {
+                    last_write = Instant::now();
                 }
+                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                // Had a byte of it not been acknowledged by now, the system would have given the connection up. What is
+                // silent from here on is the API that thinks, or a gap of the network that a connection lives through (U13).
+                while let (Some(limit), true, Poll::Ready(())) = (limit, *watched, acknowledged.as_mut().poll(cx)) {
+                    let due = last_write + limit + GIVEN_UP_BY;
+                    if due > Instant::now() {
+                        acknowledged.as_mut().reset(due);
+                    } else {
+                        *watched = false;
+                        socket.limit_unacknowledged(None);
+                    }
+                }
+                stall.poll(cx).map(|()| None)
             })
             .await
         };
@@ -206,6 +242,10 @@ impl Connection {
                     return Err(forwarded.refused_login());
                 }
                 self.permit.answered();
+                if let Some(coding) = unknown_coding(response.headers()) {
+                    let why = format!("the response has the transfer coding `{coding}`, which Leeward cannot undo");
+                    return Err(Failure::new(Cause::BadResponse, why));
+                }
                 return Ok((response, self));
             }
             Some(Err(error)) => error,
@@ -226,10 +266,13 @@ impl Connection {
             return Err(failure.clone());
         }
         let cause = match (answered, incomplete, self.is_reused()) {
-            (true, ..) if error.is_parse() || self.meter.bare_lf.load(Relaxed) => Cause::BadResponse,
+            // Ambiguous or too large: the next one would be the same.
+            (true, ..) if error.is_parse_too_large() || self.meter.bare_lf.load(Relaxed) => Cause::BadResponse,
+            (true, ..) if error.is_parse() => Cause::NotHttp,
             // A head that broke off has told nobody anything.
             (true, ..) => Cause::CutBeforeContent,
             (false, true, _) => Cause::WriteFailed,
+            (false, false, true) if last_write.elapsed() > SOON => Cause::LateReset,
             (false, false, true) => Cause::ReusedReset,
             (false, false, false) => Cause::FreshReset,
         };

@@ -164,13 +164,13 @@ impl Dial<'_> {
                         self.budget.charge(running.len()); // those that lost the race
                         return Ok(Made { io, socket, forwarded, dial_faults, context: self.context.clone() });
                     }
-                    Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Loop | Cause::ProxyLogin) => return Err(failure),
+                    Err(failure) if matches!(failure.cause, Cause::Certificate | Cause::Clock | Cause::Loop | Cause::ProxyLogin) => return Err(failure),
                     Err(failure) => {
                         self.budget.charge(1);
                         tracing::debug!(endpoint = %self.endpoint, share = ?tried.share, "{}", failure.detail);
                         failed.push(tried.address);
                         dial_faults.push(failure.cause);
-                        if failure.cause == Cause::Tls && tried.share == Share::PostQuantum {
+                        if matches!(failure.cause, Cause::Tls | Cause::NotTls) && tried.share == Share::PostQuantum {
                             waiting.push_back(Try { share: Share::Classical, instead: true, ..tried });
                         }
                         // A handshake that broke tells more than an address that is unreachable.
@@ -201,6 +201,9 @@ impl Dial<'_> {
         let failed = |why: String| next.failure(format_args!("no connection to {} at {address} ({why})", next.host));
         let stream = match timeout(connect.timeout, tune::connect(address, self.context.cache.segment(address))).await {
             Err(_) => return Err(failed(format!("no response within {:?}", connect.timeout))),
+            Ok(Err(e)) if is_refused(&e) && address.ip().is_loopback() && next.proxy.is_none() => {
+                return Err(next.failure(format_args!("nothing listens on {address} ({e})")));
+            }
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Ok(Ok(stream)) => stream,
         };
@@ -241,7 +244,7 @@ impl Dial<'_> {
                 // what must be kept from tomorrow's computers is inside the tunnel.
                 let outer = self.secure(&proxy.host, Share::Classical, socket.clone()).await;
                 let mut outer = outer.map_err(|f| match f.cause {
-                    Cause::Certificate => f,
+                    Cause::Certificate | Cause::Clock => f,
                     _ => tunnel::failed(proxy, format_args!("was not reached: {}", f.detail)),
                 })?;
                 if !tls {
@@ -275,10 +278,14 @@ impl Dial<'_> {
         let limit = self.config.connect.tls_timeout;
         match timeout(limit, connector.connect(name, stream)).await {
             Err(_) => Err(failed(format!("did not end within {limit:?}"))),
-            Ok(Err(e)) => Err(tls::classify(&e, host)),
+            Ok(Err(e)) => Err(tls::classify(&e, self.endpoint, host)),
             Ok(Ok(stream)) => Ok(stream),
         }
     }
+}
+
+fn is_refused(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ConnectionRefused
 }
 
 /// A connection: its stream, the socket below it, and how requests are written where a proxy forwards them.

@@ -1,6 +1,7 @@
 //! A scheme, host and port: what makes two upstreams share a pool. Pure.
 
 use http::uri::{Authority, Scheme};
+use std::net::IpAddr;
 use url::Url;
 
 /// What makes two upstreams share a pool.
@@ -18,6 +19,11 @@ impl Endpoint {
     pub(crate) fn of(url: &Url) -> Self {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         Self { tls: url.scheme() == Scheme::HTTPS.as_str(), host, port: url.port_or_known_default().unwrap_or(443) }
+    }
+
+    /// True when it is on this machine: a server that does not run is started by its user, and no network comes back.
+    pub(crate) fn is_local(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost") || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 
     /// The value of `Host`: the port only where it is not the scheme's own.

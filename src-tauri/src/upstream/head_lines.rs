@@ -18,11 +18,16 @@ pub(super) struct HeadLines {
     named: bool,
     /// First digit of the status.
     class: u8,
+    /// The first line begins as no status line does: no parser takes what comes for HTTP, wherever it sees lines.
+    foreign: bool,
 }
 
 /// A line ends in LF alone.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BareLf;
+
+/// How a status line begins.
+const PROTOCOL: &[u8] = b"HTTP/";
 
 /// Where the status stands in the status line.
 const STATUS_AT: usize = "HTTP/1.1 ".len();
@@ -34,6 +39,10 @@ impl HeadLines {
         while let Some(at) = memchr(b'\n', bytes) {
             self.note(&bytes[..at]);
             bytes = &bytes[at + 1..];
+            if self.foreign {
+                *self = Self::default();
+                return Ok(true);
+            }
             if self.last != b'\r' {
                 return Err(BareLf);
             }
@@ -60,6 +69,10 @@ impl HeadLines {
             && let Some(class) = STATUS_AT.checked_sub(self.line).and_then(|at| bytes.get(at))
         {
             self.class = *class;
+        }
+        if !self.named {
+            let expected = PROTOCOL.get(self.line.min(PROTOCOL.len())..).unwrap_or_default();
+            self.foreign |= bytes != b"\r" && expected.iter().zip(bytes).any(|(expected, byte)| expected != byte);
         }
         self.begun |= self.named || bytes != b"\r" || self.line > 0;
         self.line += bytes.len();
@@ -99,7 +112,9 @@ mod tests {
             ("HTTP/1.1 200 OK\n\r\n", Err(BareLf)),
             ("\nHTTP/1.1 200 OK\r\n\r\n", Err(BareLf)),
             ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\n\n", Err(BareLf)),
-            ("nothing of HTTP\n", Err(BareLf)),
+            ("HTTP/2 nothing\n", Err(BareLf)),
+            ("nothing of HTTP\n", Ok(true)),
+            ("HTTPS is not it\r\n", Ok(true)),
         ] {
             assert_eq!(verdict(text), want, "{text:?}");
         }

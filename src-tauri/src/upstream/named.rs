@@ -1,7 +1,10 @@
 //! One upstream by name: where its requests go and what they are counted as. Sends nothing.
 
 use super::pool::Origin;
-use crate::telemetry::UpstreamTraffic;
+use crate::{
+    config::{Config, ReplayPath},
+    telemetry::UpstreamTraffic,
+};
 use http::{
     HeaderValue,
     uri::{PathAndQuery, Uri},
@@ -12,6 +15,12 @@ use url::Url;
 /// One upstream by name.
 #[derive(Debug)]
 pub(crate) struct Upstream {
+    /// `None`: the default one.
+    pub(crate) name: Option<String>,
+    /// As the config has it.
+    pub(crate) url: Url,
+    /// Paths that are inferences here, beside those that are everywhere.
+    pub(crate) replay: Vec<ReplayPath>,
     /// Its counters.
     pub(crate) traffic: Arc<UpstreamTraffic>,
     /// Where its connections go.
@@ -23,9 +32,22 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(super) fn new(traffic: Arc<UpstreamTraffic>, url: &Url, origin: Arc<Origin>) -> Self {
+    pub(super) fn new(
+        name: Option<&str>,
+        url: &Url,
+        config: &Config,
+        traffic: Arc<UpstreamTraffic>,
+        origin: Arc<Origin>,
+    ) -> Self {
         let host = origin.endpoint.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
-        Self { traffic, origin, host, prefix: url.path().trim_end_matches('/').to_owned() }
+        let name = name.map(str::to_owned);
+        let replay = config.replay.get(&name).cloned().unwrap_or_default();
+        Self { name, url: url.clone(), replay, traffic, origin, host, prefix: url.path().trim_end_matches('/').to_owned() }
+    }
+
+    /// Its own path, which stands before every target; no `/` at its end.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// The target to ask the origin for; `None` when the two do not make a valid one.

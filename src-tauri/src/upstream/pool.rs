@@ -11,6 +11,7 @@ mod permit;
 mod release;
 #[cfg(test)]
 mod tests;
+mod vanished;
 mod waiters;
 
 pub(crate) use checkout::Lease;

@@ -7,10 +7,10 @@ use std::{
     future::Future,
     io,
     mem::MaybeUninit,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -47,7 +47,40 @@ impl Outbound {
     }
 }
 
+/// A way to end a connection without holding it open.
+#[derive(Debug)]
+pub(super) struct Handle(Weak<TcpStream>);
+
+impl Handle {
+    pub(super) fn is_open(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// The address that the connection comes from.
+    pub(super) fn local_ip(&self) -> Option<IpAddr> {
+        self.0.upgrade()?.local_addr().ok().map(|address| address.ip())
+    }
+
+    /// Ends it: whoever reads from it sees the end at once.
+    pub(super) fn end(&self) {
+        if let Some(stream) = self.0.upgrade() {
+            // It may have ended by itself.
+            socket2::SockRef::from(&*stream).shutdown(std::net::Shutdown::Both).ok();
+        }
+    }
+}
+
 impl Socket {
+    pub(super) fn handle(&self) -> Handle {
+        Handle(Arc::downgrade(&self.stream))
+    }
+
+    /// What the system has been told of unacknowledged bytes.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn limit_of_unacknowledged(&self) -> io::Result<Duration> {
+        socket2::SockRef::from(&*self.stream).tcp_user_timeout().map(Option::unwrap_or_default)
+    }
+
     pub(super) fn new(stream: TcpStream) -> Self {
         Self { stream: Arc::new(stream), direct: Arc::default(), outbound: Arc::default() }
     }

@@ -11,7 +11,8 @@ use crate::{
     status::faults::Cause,
 };
 use rustls::{
-    ClientConfig, DigitallySignedStruct, NamedGroup, OtherError, RootCertStore, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, InvalidMessage, NamedGroup, OtherError, RootCertStore,
+    SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -23,7 +24,7 @@ use rustls_platform_verifier::Verifier;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio_rustls::TlsConnector;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -187,6 +188,15 @@ pub(super) struct Untrusted {
     reason: String,
 }
 
+/// A certificate that would be believed at another time.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate for {host} {when}, by this machine's clock, and would be trusted otherwise; {advice}")]
+pub(super) struct OutOfTime {
+    host: String,
+    when: String,
+    advice: &'static str,
+}
+
 /// Believes what the inner verifier believes, and names the issuer of what it does not.
 #[derive(Debug)]
 struct IssuerVerifier(Arc<dyn ServerCertVerifier>);
@@ -201,6 +211,12 @@ impl ServerCertVerifier for IssuerVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.0.verify_server_cert(end_entity, intermediates, name, ocsp, now).map_err(|reason| {
+            if let Some((when, advice, then)) = out_of_time(&reason, end_entity, intermediates)
+                && self.0.verify_server_cert(end_entity, intermediates, name, ocsp, then).is_ok()
+            {
+                let host = name.to_str().into_owned();
+                return rustls::Error::Other(OtherError(Arc::new(OutOfTime { host, when, advice })));
+            }
             let issuer = X509Certificate::from_der(end_entity).map_or_else(
                 |_| "nobody (it cannot be read)".into(),
                 |(_, c)| escape::foreign(&c.issuer().to_string()).into_owned(),
@@ -236,10 +252,53 @@ impl ServerCertVerifier for IssuerVerifier {
     }
 }
 
-/// Tells a certificate that is not believed, which is permanent, from a handshake that broke, which is not.
-pub(super) fn classify(error: &std::io::Error, host: &str) -> Failure {
+/// For a certificate that is refused for its time alone: how it stands to it, what helps, and a time at which it would be
+/// valid with all that were sent along.
+fn out_of_time(
+    reason: &rustls::Error,
+    end_entity: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+) -> Option<(String, &'static str, UnixTime)> {
+    use rustls::{CertificateError as E, Error::InvalidCertificate as Invalid};
+    let is_early = match reason {
+        Invalid(E::NotValidYet | E::NotValidYetContext { .. }) => true,
+        Invalid(E::Expired | E::ExpiredContext { .. }) => false,
+        _ => return None,
+    };
+    let chain = std::iter::once(end_entity).chain(others).filter_map(|der| X509Certificate::from_der(der).ok());
+    let times: Vec<_> = chain.map(|(_, c)| (c.validity().not_before, c.validity().not_after)).collect();
+    let (from, until) = (times.iter().map(|t| t.0).max()?, times.iter().map(|t| t.1).min()?);
+    let (when, advice, then) = if is_early {
+        (format!("is valid from {from} on"), "set the clock", from.timestamp())
+    } else {
+        (
+            format!("has expired on {until}"),
+            "set the clock if it is wrong, else the server's certificate must be renewed",
+            until.timestamp(),
+        )
+    };
+    Some((when, advice, UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(then).ok()?))))
+}
+
+/// Alerts that say that the two sides have no version, cipher or protocol in common: another handshake meets them again.
+fn is_refusal(alert: AlertDescription) -> bool {
+    use AlertDescription as A;
+    matches!(alert, A::ProtocolVersion | A::HandshakeFailure | A::InsufficientSecurity | A::NoApplicationProtocol)
+}
+
+/// Tells what is permanent (a certificate that is not believed, another protocol) from a handshake that broke, which is not.
+pub(super) fn classify(error: &std::io::Error, endpoint: &impl std::fmt::Display, host: &str) -> Failure {
     let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
     match inner {
+        Some(rustls::Error::Other(OtherError(other))) if other.is::<OutOfTime>() => Failure::new(Cause::Clock, other.to_string()),
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Failure::new(
+            Cause::NotTls,
+            format!("{endpoint} answers without TLS, as a server of plain HTTP does; if it is one, write http:// in its URL"),
+        ),
+        Some(rustls::Error::AlertReceived(alert)) if is_refusal(*alert) => Failure::new(
+            Cause::NotTls,
+            format!("{endpoint} speaks no TLS that Leeward does (it refused the handshake: {alert:?}); 1.2 or 1.3 is needed"),
+        ),
         Some(rustls::Error::Other(OtherError(other))) if other.is::<Untrusted>() => {
             Failure::new(Cause::Certificate, other.to_string())
         }

@@ -1,7 +1,7 @@
 //! All upstreams of one generation, by name, and what generations share of the upstream side. Made when first asked for.
 
 use super::{
-    budget::Budget,
+    budget::Budgets,
     context::DialContext,
     endpoint::Endpoint,
     named::Upstream,
@@ -36,7 +36,7 @@ const DEFAULT: &str = "default";
 pub(crate) struct Shared {
     paths: Arc<PathCache>,
     /// How much may be sent again.
-    pub(crate) budget: Arc<Budget>,
+    budgets: Budgets,
     sessions: SessionUpstreams,
     network: watch::Receiver<Network>,
 }
@@ -51,7 +51,7 @@ impl Shared {
     ) -> Self {
         Self {
             paths: Arc::new(PathCache::new(network.clone())),
-            budget: Arc::new(Budget::new(&config.retry)),
+            budgets: Budgets::new(&config.retry),
             sessions: SessionUpstreams::new(known, remember),
             network,
         }
@@ -100,7 +100,7 @@ impl std::fmt::Debug for Upstreams {
 impl Upstreams {
     /// None are made yet. `own`: Leeward's own address, which must not be dialled.
     pub(crate) fn new(parts: UpstreamParts, own: SocketAddr) -> Self {
-        parts.shared.budget.follow(&parts.config.retry);
+        parts.shared.budgets.follow(&parts.config.retry);
         // The generation before may have had other upstreams, and nobody would ever say that those are well.
         parts.health.forget(&CONDITIONS);
         let context = Arc::new(DialContext::new(&parts.config, parts.shared.paths.clone(), own));
@@ -120,6 +120,7 @@ impl Upstreams {
                 }
             },
         };
+        let given = name;
         let name = name.unwrap_or(DEFAULT);
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = named.get(name)
@@ -136,7 +137,7 @@ impl Upstreams {
                 self.origin(Place { endpoint, session: Some(name.to_owned()) }, &Arc::new(config), &Arc::new(context))
             }
         };
-        let upstream = Arc::new(Upstream::new(self.parts.traffic.upstream(name), &url, origin));
+        let upstream = Arc::new(Upstream::new(given, &url, config, self.parts.traffic.upstream(name), origin));
         named.insert(name.to_owned(), Named { url, egress, upstream: upstream.clone() });
         Some(upstream)
     }
@@ -150,7 +151,7 @@ impl Upstreams {
                 context: context.clone(),
                 tasks: tasks.clone(),
                 traffic: traffic.clone(),
-                budget: shared.budget.clone(),
+                budget: shared.budgets.of(&place.endpoint),
                 health: health.clone(),
             };
             Origin::new(place.endpoint.clone(), parts)
@@ -202,8 +203,11 @@ impl Upstreams {
             every.tick().await;
             and();
             self.forget_ended();
-            for origin in self.all_origins().iter().filter(|o| o.idle() > 0) {
-                origin.sweep();
+            for origin in self.all_origins() {
+                origin.review();
+                if origin.idle() > 0 {
+                    origin.sweep();
+                }
             }
         }
     }

@@ -51,6 +51,13 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
         count("/replays"),
         count("/replays_unknown")
     ))?;
+    if number(stats, "/unknown_inference") > 0 {
+        out.line(format!(
+            "{:<10}  {} requests name a model and have a path that Leeward does not know: a reset fails them (`replay` in the config)",
+            "unknown",
+            count("/unknown_inference")
+        ))?;
+    }
     latencies(stats, &[("total", "total"), ("first byte", "first_byte"), ("Leeward", "own")], out)?;
     let upstreams = stats.get("upstreams").and_then(Value::as_object).into_iter().flatten();
     for (index, (name, upstream)) in upstreams.enumerate() {

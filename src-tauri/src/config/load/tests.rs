@@ -196,3 +196,42 @@ fn a_client_token_that_can_be_guessed_is_refused() {
     let got = load_with("", &[("LEEWARD_CLIENT_TOKEN", "short")], Flags::default()).unwrap_err();
     assert!(got.starts_with("LEEWARD_CLIENT_TOKEN: has 5 characters"), "{got}");
 }
+
+#[test]
+fn an_upstream_is_a_url_or_a_table_that_says_more_of_it() {
+    let text = "upstream = { url = 'https://api.corp', replay = ['/ask'] }\n[upstreams]\na = 'https://a.corp'\n\
+        lab = { url = 'https://lab.corp', replay = ['/v2/complete', '/models/*/ask'] }\nopenai = { replay = ['/v1/x'] }\n\
+        [upstreams.long]\nurl = 'https://long.corp'\n";
+    let config = load_with(text, &[], Flags::default()).unwrap();
+    assert_eq!(config.upstream.as_str(), "https://api.corp/");
+    for (name, url) in [
+        ("a", "https://a.corp/"),
+        ("lab", "https://lab.corp/"),
+        ("openai", "https://api.openai.com/"),
+        ("long", "https://long.corp/"),
+    ] {
+        assert_eq!(config.upstreams[name].as_str(), url);
+    }
+    let paths = |name: Option<&str>, path: &str| {
+        config.replay.get(&name.map(str::to_owned)).is_some_and(|all| all.iter().any(|p| p.is(path)))
+    };
+    assert!(paths(None, "/ask") && paths(Some("lab"), "/models/m/ask") && paths(Some("openai"), "/v1/x"));
+    assert!(!paths(Some("a"), "/ask") && !paths(Some("long"), "/ask"));
+    let again = toml::to_string(&crate::config::written(&config)).unwrap();
+    let again = load_with(&again, &[], Flags::default()).unwrap();
+    assert_eq!((again.upstream, again.upstreams, again.replay), (config.upstream, config.upstreams, config.replay));
+    // Who names another API does not mean the file's paths.
+    let other = load_with(text, &[("LEEWARD_UPSTREAM", "https://other.corp")], Flags::default()).unwrap();
+    assert_eq!((other.upstream.as_str(), other.replay.get(&None)), ("https://other.corp/", None));
+    for (text, want) in [
+        ("[upstreams]\na = { replay = ['/x'] }", "has no `url`"),
+        ("upstream = { replay = ['/x'] }", "has no `url`"),
+        ("[upstreams]\na = { url = 'https://a.corp', replay = ['x'] }", "begin with a slash"),
+        ("[upstreams]\na = { url = 'https://a.corp', replay = ['/*'] }", "is every path"),
+        ("[upstreams]\na = { url = 'https://a.corp', replays = ['/x'] }", "replays"),
+        ("[upstreams]\na = 3", "expected a string"),
+    ] {
+        let refused = load_with(text, &[], Flags::default()).unwrap_err();
+        assert!(refused.contains(want) && refused.contains("config.toml"), "{text}: {refused}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::meaning::Meaning;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 /// How a client wants to be told.
@@ -14,29 +14,13 @@ pub(crate) enum Dialect {
     OpenAi,
     /// `{"error":{"code","message","status"}}`
     Gemini,
+    /// `{"message"}`
+    Bedrock,
+    /// `{"error":"…"}`
+    Ollama,
 }
 
 impl Dialect {
-    /// From the path, else from the headers that only one kind of client sends.
-    pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
-        if path.contains("/v1/messages") || headers.contains_key("anthropic-version") {
-            Self::Anthropic
-        } else if path.contains("enerateContent")
-            || headers.contains_key("x-goog-api-key")
-            || path.contains("/v1beta/")
-            || path.contains("/v1internal")
-        {
-            Self::Gemini
-        } else if ["/responses", "/chat/completions", "/completions", "/embeddings"].iter().any(|p| path.ends_with(p))
-            || path.contains("@openai/")
-            || path.contains("@chatgpt/")
-        {
-            Self::OpenAi
-        } else {
-            Self::Anthropic
-        }
-    }
-
     /// What keeps a client waiting between two events and means nothing: an event where the dialect has one for it, else a
     /// comment. Libraries for Gemini expect `data:` in every line (some stop at a comment, some read it as JSON), and take an
     /// object without candidates for nothing.
@@ -44,7 +28,8 @@ impl Dialect {
         match self {
             Self::Anthropic => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
             Self::Gemini => Bytes::from_static(b"data: {}\n\n"),
-            Self::OpenAi => Bytes::from_static(b": ping\n\n"),
+            // The last two have no events of text: only their compatible paths do.
+            Self::OpenAi | Self::Bedrock | Self::Ollama => Bytes::from_static(b": ping\n\n"),
         }
     }
 
@@ -55,13 +40,13 @@ impl Dialect {
         let text = object.map_or_else(|| self.error(&meaning()), |o| o.to_string());
         match self {
             Self::Anthropic => format!("event: error\ndata: {text}\n\n").into(),
-            Self::OpenAi | Self::Gemini => format!("data: {text}\n\n").into(),
+            Self::OpenAi | Self::Gemini | Self::Bedrock | Self::Ollama => format!("data: {text}\n\n").into(),
         }
     }
 
     /// An error's body.
     pub(crate) fn error(self, meaning: &Meaning) -> String {
-        let Meaning { status, code, sentence, retry, .. } = meaning;
+        let Meaning { status, code, sentence, .. } = meaning;
         match self {
         Dialect::Anthropic => {
             let kind = match status.as_u16() {
@@ -71,7 +56,7 @@ impl Dialect {
                 404 => "not_found_error",
                 413 => "request_too_large",
                 504 => "timeout_error",
-                503 if *retry => "overloaded_error",
+                // Never `overloaded_error`: after three of those Claude Code gives up, and says what is not true.
                 _ => "api_error",
             };
             json!({ "type": "error", "error": { "type": kind, "message": format!("Leeward: {sentence}") }, "request_id": null })
@@ -92,6 +77,8 @@ impl Dialect {
             };
             json!({ "error": { "code": status.as_u16(), "message": format!("Leeward: {sentence}"), "status": kind } })
         }
+        Dialect::Bedrock => json!({ "message": format!("Leeward: {sentence}") }),
+        Dialect::Ollama => json!({ "error": format!("Leeward: {sentence}") }),
     }
     .to_string()
     }
@@ -100,20 +87,6 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dialects_are_told_apart() {
-        let none = HeaderMap::new();
-        for (path, want) in [
-            ("/v1/messages", Dialect::Anthropic),
-            ("/@openai/v1/responses", Dialect::OpenAi),
-            ("/v1/chat/completions", Dialect::OpenAi),
-            ("/v1beta/models/g:streamGenerateContent", Dialect::Gemini),
-            ("/api/hello", Dialect::Anthropic),
-        ] {
-            assert_eq!(Dialect::of(path, &none), want, "{path}");
-        }
-    }
 
     #[test]
     fn a_ping_is_one_event_that_its_clients_can_read() {

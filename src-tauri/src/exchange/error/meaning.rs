@@ -39,6 +39,8 @@ pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
                 "Company proxy or TLS inspection, most likely: {detail}. If your company inspects TLS, name its root certificate with extra_ca in Leeward's config; do not go on if you know of none."
             ),
         ),
+        Cause::Clock => m(502, "clock", false, format!("{detail}.")),
+        Cause::NotTls => m(502, "not-tls", false, format!("Leeward's config: {detail}.")),
         Cause::Loop => m(
             508,
             "loop",
@@ -48,13 +50,13 @@ pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
         Cause::StalePooled | Cause::WriteFailed => {
             m(503, "write-failed", true, format!("The API's edge broke the connection before the request was out: {detail}."))
         }
-        Cause::ReusedReset | Cause::FreshReset => m(
+        Cause::ReusedReset | Cause::FreshReset | Cause::LateReset => m(
             502,
             "reset",
             true,
             format!("The API's edge broke the connection after the request and before the response: {detail}."),
         ),
-        Cause::BadResponse => m(502, "bad-response", true, format!("The API's edge: {detail}.")),
+        Cause::BadResponse | Cause::NotHttp => m(502, "bad-response", true, format!("The API's edge: {detail}.")),
         Cause::CutMidStream => m(502, "cut", true, format!("The API's edge broke off the response: {detail}.")),
         Cause::CutBeforeContent | Cause::CutWhileBuffered => {
             m(502, "cut", true, format!("The API's edge broke off the response before your agent got any of it: {detail}."))
@@ -79,6 +81,7 @@ pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
         ),
         // It names who has to look at it itself, by what the last dial met.
         Cause::CircuitOpen => m(503, "circuit-open", true, format!("{detail}.")),
+        Cause::PoolFull => m(503, "pool-full", true, format!("Leeward's config: {detail}.")),
         Cause::ResponseTimeout => m(504, "response-timeout", true, format!("The API: {detail}.")),
     }
 }

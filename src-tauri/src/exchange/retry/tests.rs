@@ -58,16 +58,19 @@ fn row(cause: Cause) -> Again {
     match cause {
         Cause::Dns | Cause::Connect | Cause::Tls | Cause::CompanyProxy | Cause::StalePooled => Again::NotReached,
         Cause::WriteFailed | Cause::WriteStalled => Again::NotWhole,
-        Cause::ReusedReset | Cause::CutBeforeContent | Cause::CutWhileBuffered => Again::Replay,
-        Cause::FreshReset => Again::ReplayUnlessClientRetries,
+        Cause::ReusedReset | Cause::NotHttp | Cause::CutBeforeContent | Cause::CutWhileBuffered => Again::Replay,
+        Cause::FreshReset | Cause::LateReset => Again::ReplayUnlessClientRetries,
         Cause::Declined => Again::Wait,
         Cause::Certificate
+        | Cause::Clock
+        | Cause::NotTls
         | Cause::ProxyLogin
         | Cause::Loop
         | Cause::BadResponse
         | Cause::CutMidStream
         | Cause::ResponseTimeout
-        | Cause::CircuitOpen => Again::Never,
+        | Cause::CircuitOpen
+        | Cause::PoolFull => Again::Never,
     }
 }
 
@@ -135,9 +138,11 @@ fn what_arrived_in_part_costs_budget_and_is_no_replay() {
 #[test]
 fn an_unknown_fate_can_be_failed() {
     let policy = Retry { unknown_fate: UnknownFate::Pass, ..POLICY };
-    let base = attempt(Cause::FreshReset);
-    assert_eq!(decide(&base, &policy, || true, 0.5), Verdict::Pass);
-    assert_ne!(decide(&Attempt { kind: Kind::Safe, ..base }, &policy, || true, 0.5), Verdict::Pass);
+    for cause in [Cause::FreshReset, Cause::LateReset] {
+        let base = attempt(cause);
+        assert_eq!(decide(&base, &policy, || true, 0.5), Verdict::Pass);
+        assert_ne!(decide(&Attempt { kind: Kind::Safe, ..base }, &policy, || true, 0.5), Verdict::Pass);
+    }
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub enum Refusal {
     Tls,
     /// An HTTP/2 preface.
     Http2,
+    /// A target that is no URL.
+    BadTarget,
     /// Anything else that is not HTTP/1.
     Garbage,
     /// Not complete within `client.head`.
@@ -114,6 +116,9 @@ fn judge<'a>(head: &'a [u8], fields: &mut [MaybeUninit<httparse::Header<'a>>]) -
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooManyFields),
         Err(_) => return Err(Refusal::Garbage),
     }
+    if !request.path.is_some_and(is_target) {
+        return Err(Refusal::BadTarget);
+    }
     let http11 = request.version == Some(1);
     let (mut length, mut chunked, mut hosts) = (None, false, 0u32);
     for field in request.headers.iter() {
@@ -141,6 +146,12 @@ fn judge<'a>(head: &'a [u8], fields: &mut [MaybeUninit<httparse::Header<'a>>]) -
     }
 }
 
+/// True for what hyper takes, which answers anything else without a word.
+fn is_target(target: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&b);
+    (target.len() < 1 << 14 && target.starts_with('/') && target.bytes().all(plain)) || http::Uri::try_from(target).is_ok()
+}
+
 /// Digits only: a sign, a list or white space inside is refused (RFC 9110 section 8.6).
 fn parse_length(value: &[u8]) -> Option<u64> {
     let value = value.trim_ascii();
@@ -163,7 +174,7 @@ mod tests {
     const LIMITS: HeadLimits = HeadLimits { bytes: 8192, fields: 10 };
 
     fn verdict(text: &str) -> Result<Framing, Refusal> {
-        let end = find_end(text.as_bytes(), 0, LIMITS)?.expect("a complete head");
+        let end = find_end(text.as_bytes(), 0, HeadLimits { bytes: 1 << 20, ..LIMITS })?.expect("a complete head");
         check(&text.as_bytes()[..end], LIMITS)
     }
 
@@ -182,6 +193,7 @@ mod tests {
 
     #[test]
     fn doubtful_heads_are_refused() {
+        let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(65_535));
         let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(10));
         for (text, want) in [
             ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", Refusal::AmbiguousLength),
@@ -197,6 +209,9 @@ mod tests {
             ("GET / HTTP/1.1\r\n\r\n", Refusal::BadHost),
             ("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", Refusal::BadHost),
             ("PRI * HTTP/2.0\r\n\r\n", Refusal::Http2),
+            ("GET /v1/models/<x> HTTP/1.1\r\nHost: x\r\n\r\n", Refusal::BadTarget),
+            ("GET nowhere/at-all HTTP/1.1\r\nHost: x\r\n\r\n", Refusal::BadTarget),
+            (long.as_str(), Refusal::BadTarget),
             ("hello there\r\n\r\n", Refusal::Garbage),
             ("GET / HTTP/1.1\r\nHost x\r\n\r\n", Refusal::Garbage),
             ("GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", Refusal::Garbage),

@@ -3,8 +3,11 @@
 //! Dials nothing itself: it queues, and looks at the clock.
 
 use super::{origin::Origin, waiters::Given};
-use crate::{message::Failure, status::faults::Cause, upstream::connection::Connection};
-use std::{sync::Arc, time::Duration};
+use crate::{health::Code, message::Failure, status::faults::Cause, upstream::connection::Connection};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
@@ -19,6 +22,9 @@ pub(crate) struct Lease {
     /// True when the request was parked meanwhile.
     pub(crate) parked: bool,
 }
+
+/// How long a request is parked for a server on this machine, which comes back at once or when somebody starts it.
+const LOCAL_WAIT: Duration = Duration::from_secs(2);
 
 /// While the circuit is closed, whether it has opened is looked at no more often than this.
 const LOOK: Duration = Duration::from_millis(100);
@@ -81,9 +87,22 @@ impl Origin {
         Lease { connection, stale, parked: self.lock().circuit.openings() > openings }
     }
 
+    /// What a request is told that waited in vain for others to end; it is a condition, too.
+    fn is_full(&self) -> Failure {
+        let why = format!(
+            "{} requests to {} run at once, as many as may (pool.size), and none ended in time",
+            self.config.pool.size, self.endpoint
+        );
+        self.full.store(true, Relaxed);
+        self.health.set(Code::PoolFull, Some(&self.endpoint.host), why.clone());
+        Failure::new(Cause::PoolFull, why)
+    }
+
     async fn wait(&self, waiting: &mut Waiting<'_>, give_up: Instant) -> Given {
         let (max_wait, since) = (self.config.circuit.max_wait, Instant::now());
-        let mut look = give_up.min(since + max_wait.max(LOOK));
+        let max_wait = if self.endpoint.is_local() { max_wait.min(LOCAL_WAIT) } else { max_wait };
+        let free_by = since + self.config.pool.wait;
+        let mut look = give_up.min(since + max_wait.max(LOOK)).min(free_by);
         loop {
             tokio::select! {
                 biased;
@@ -96,10 +115,13 @@ impl Origin {
             let failure = {
                 let inner = self.lock();
                 let opened = inner.circuit.opened();
+                let full = inner.open >= self.config.pool.size;
                 // Parked from the moment in which both the request and the open circuit were there.
                 look = give_up.min(opened.map_or(now + max_wait.max(LOOK), |at| at.max(since) + max_wait));
+                look = if full { look.min(free_by) } else { look };
                 match opened {
                     _ if look > now => continue,
+                    _ if full && free_by <= now => self.is_full(),
                     Some(_) => inner.circuit.verdict(now, &self.endpoint),
                     None => {
                         let waited = format!("no connection to {} became free within {:.1?}", self.endpoint, now - since);

@@ -111,6 +111,8 @@ impl Origin {
                 {
                     let mut inner = self.lock();
                     dialing.done(&mut inner);
+                    let open = inner.open;
+                    inner.sockets.add(connection.handle(), open);
                     inner.circuit.succeeded();
                     inner.settling += usize::from(settled.is_some());
                 }
@@ -148,7 +150,7 @@ impl Origin {
         let code = failure.map(|f| {
             self.unwell.store(true, Relaxed);
             match f.cause {
-                Cause::Certificate => Code::CertificateUntrusted,
+                Cause::Certificate | Cause::Clock => Code::CertificateUntrusted,
                 Cause::CompanyProxy | Cause::ProxyLogin => Code::CompanyProxy,
                 _ => Code::UpstreamUnreachable,
             }
@@ -161,6 +163,7 @@ impl Origin {
         if let (Some(code), Some(Failure { cause, detail })) = (code, failure) {
             let what_now = match cause {
                 Cause::Certificate => "if a company proxy inspects TLS, name its root certificate with extra_ca",
+                Cause::Clock | Cause::NotTls => "nobody can repair that but you",
                 Cause::ProxyLogin => "put user and password into proxy.url in Leeward's config, or into HTTPS_PROXY",
                 _ => "Leeward keeps trying",
             };

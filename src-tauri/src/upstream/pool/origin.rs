@@ -1,6 +1,9 @@
 //! One origin: its connections, who waits for one, its circuit; what an idle connection goes through. Bookkeeping only.
 
-use super::waiters::Waiters;
+use super::{
+    vanished::{Sockets, is_gone},
+    waiters::Waiters,
+};
 use crate::{
     config::Config,
     health::{Code, Tracker},
@@ -17,7 +20,10 @@ use crate::{
     },
 };
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
@@ -41,12 +47,15 @@ pub(crate) struct Origin {
     pub(super) context: Arc<DialContext>,
     pub(super) tasks: Tasks,
     pub(super) traffic: Arc<Traffic>,
-    pub(super) budget: Arc<Budget>,
+    /// How much may be sent to it again.
+    pub(crate) budget: Arc<Budget>,
     pub(super) health: Tracker,
     /// Counts the changes of the network; connections of an earlier one are not used again.
     pub(super) network: watch::Sender<u64>,
     /// True while a condition about this origin may stand, so that the good path touches no lock of `health`.
     pub(super) unwell: AtomicBool,
+    /// True while a condition says that all connections are in use.
+    pub(super) full: AtomicBool,
     pub(super) inner: Mutex<Inner>,
     /// Whose body may be sent while it comes: half of the pool is for those that are there whole.
     pub(crate) uploads: Uploads,
@@ -62,6 +71,8 @@ pub(super) struct Inner {
     /// Plain connections that have not shown yet whether they were accepted.
     pub(super) settling: usize,
     pub(super) open: usize,
+    /// Of all that are open.
+    pub(super) sockets: Sockets,
     /// When a task looks again whether a dial may begin.
     pub(super) alarm: Option<Instant>,
     pub(super) used: Option<Instant>,
@@ -94,6 +105,7 @@ impl Origin {
             dialing: 0,
             settling: 0,
             open: 0,
+            sockets: Sockets::default(),
             alarm: None,
             used: None,
         };
@@ -110,6 +122,7 @@ impl Origin {
             network: watch::Sender::new(0),
             // Also what another generation said of it.
             unwell: AtomicBool::new(true),
+            full: AtomicBool::new(false),
             inner: Mutex::new(inner),
             uploads,
         })
@@ -147,7 +160,20 @@ impl Origin {
         }
         drop(inner);
         drop(old);
+        self.end_vanished(is_gone);
         self.report(None);
+    }
+
+    /// Ends the conditions that were about too many requests, once there is room again. Called from time to time by the proxy.
+    pub(crate) fn review(&self) {
+        let subject = Some(self.endpoint.host.as_str());
+        if self.budget.has_recovered() {
+            self.health.clear(Code::RetryBudgetSpent, subject);
+        }
+        if self.full.load(Relaxed) && self.lock().open < self.config.pool.size {
+            self.full.store(false, Relaxed);
+            self.health.clear(Code::PoolFull, subject);
+        }
     }
 
     /// Drops idle connections that are too old or dead. Called from time to time by the proxy.

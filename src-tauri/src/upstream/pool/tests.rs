@@ -4,7 +4,7 @@ use super::{Lease, Origin, Parts, dialing::SETTLE};
 use crate::{
     config::{Config, Trust},
     health::Tracker,
-    message::Failure,
+    message::{Failure, Outgoing},
     network::Network,
     status::{faults::Cause, stats::OriginStats},
     tasks::Tasks,
@@ -211,4 +211,48 @@ async fn another_network_ends_the_condition_of_the_old_one() {
     assert_eq!(bench.origin.health.visible().len(), 1);
     bench.origin.network_changed();
     assert_eq!(bench.origin.health.visible(), []);
+}
+
+/// U13: bytes that are acknowledged need no limit, or a gap of the network ends a request while the API thinks.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_limit_for_unacknowledged_bytes_ends_when_they_must_have_been() {
+    const LIMIT_OF_BYTES: Duration = Duration::from_secs(1);
+    let bench = bench(false, |c| c.connect.write_stall = LIMIT_OF_BYTES).await;
+    let connection = bench.checkout().await.connection.unwrap();
+    let (socket, mut upstream) = (connection.socket(), bench.accepted().await);
+    let request = http::Request::get("/").header("host", "h").body(Outgoing::empty()).unwrap();
+    let began = Instant::now();
+    let watched = async {
+        assert!(upstream.read(&mut [0; 1024]).await.unwrap() > 0);
+        assert_eq!(socket.limit_of_unacknowledged().unwrap(), LIMIT_OF_BYTES);
+        while !socket.limit_of_unacknowledged().unwrap().is_zero() {
+            assert!(began.elapsed() < LIMIT);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        answered = connection.exchange(request, None) => panic!("nobody answered: {answered:?}"),
+        () = watched => assert!(began.elapsed() > LIMIT_OF_BYTES, "{:?}", began.elapsed()),
+    }
+}
+
+/// Nothing comes to an address that is gone: whoever uses it learns so at once, and others are left alone.
+#[tokio::test]
+async fn a_connection_ends_with_the_address_that_it_came_from() {
+    let bench = bench(false, |_| {}).await;
+    let connection = bench.checkout().await.connection.unwrap();
+    let mut upstream = bench.accepted().await;
+    let request = http::Request::get("/").header("host", "h").body(Outgoing::empty()).unwrap();
+    let mut exchange = std::pin::pin!(connection.exchange(request, None));
+    let mut came = [0; 1024];
+    tokio::select! {
+        answered = &mut exchange => panic!("nobody answered: {answered:?}"),
+        read = upstream.read(&mut came) => assert!(read.unwrap() > 0),
+    }
+    bench.origin.end_vanished(|_| false);
+    assert!(timeout(Duration::from_millis(100), &mut exchange).await.is_err(), "its address is there");
+    bench.origin.end_vanished(|ip| ip.is_loopback());
+    let failure = timeout(LIMIT, exchange).await.expect("at once").err().unwrap();
+    assert_eq!(failure.cause, Cause::FreshReset);
 }
