@@ -9,7 +9,7 @@ use leeward::{
     config::{Config, Trust},
     supervisor::TestHooks,
 };
-use scripted::{Plan, Upstream};
+use scripted::{Fault, Moment, Plan, Upstream};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -105,6 +105,41 @@ async fn a_hello_makes_the_connections_that_follow() {
         assert_eq!(response.unwrap().headers()["x-leeward-attempts"], "1");
     }
     assert_eq!(upstream.log().record().connections.len() as u64, parallel, "none was made for them");
+}
+
+/// Starts at an edge that resets two of five new connections and spoils two of five kept ones: no request fails, and none
+/// is parked for what the next dial mends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starts_under_resets_park_nobody() {
+    let upstream = Upstream::tls(Plan::by(|moment| match moment {
+        // Two in a row at most, and not the same two at every start.
+        Moment::Connection { connection } => match connection * 37 % 100 {
+            0..20 => Fault::ResetAtAccept,
+            20..40 => Fault::ResetInTls,
+            _ => Fault::None,
+        },
+        Moment::Request { nth: 1.., ordinal, .. } => match ordinal * 37 % 100 {
+            0..20 => Fault::ResetOnReuse,
+            20..40 => Fault::CloseIdle(Duration::ZERO),
+            _ => Fault::None,
+        },
+        Moment::Request { .. } => Fault::None,
+    }));
+    let upstream = upstream.unwrap();
+    let engine = TestEngine::tuned(&upstream, |c| {
+        (c.retry.budget, c.retry.budget_floor) = (0.2, 10);
+        // A pause would be seen.
+        (c.retry.base, c.retry.cap, c.retry.total) = (2 * LIMIT, 2 * LIMIT, LIMIT);
+    });
+    for start in 0..30 {
+        let requests = (0..4).map(|_| client().post(engine.url("/v1/messages")).json(&message(false)).send());
+        for response in futures_util::future::join_all(requests).await {
+            assert_eq!(response.unwrap().status(), 200, "{start}");
+        }
+    }
+    let stats = engine.stats().await;
+    assert!(stats["pool"]["dial_failures"].as_u64().unwrap() > 5, "{stats}");
+    assert_eq!((stats["retried"]["circuit-open"].as_u64(), &stats["outcomes"]["answered"]), (Some(0), &120.into()), "{stats}");
 }
 
 fn engine_parallel() -> usize {

@@ -24,7 +24,7 @@ use std::{
 };
 
 /// The parts, in their order.
-const PARTS: &[&str] = &["speed", "stream", "body", "burst", "memory", "growth", "idle"];
+const PARTS: &[&str] = &["speed", "stream", "body", "burst", "resets", "memory", "growth", "idle"];
 /// How long nobody asks anything.
 const IDLE: Duration = Duration::from_secs(60);
 /// A program that is slow is measured for at most this long.
@@ -84,6 +84,9 @@ impl Run<'_> {
                 println!("round {} of {}: {name}", round + 1, self.args.rounds);
                 self.round(peer, &rounds).await.with_context(|| format!("round {} of {name}", round + 1))?;
             }
+        }
+        if self.wants("resets") {
+            self.resets().await?;
         }
         for peer in peers {
             let name = peer.name();
@@ -173,6 +176,21 @@ impl Run<'_> {
                 figure::burst::through(peer.name(), running.address, record).await
             }
         }
+    }
+
+    /// Only those that are told to send again: what the others lose is the torture's table.
+    async fn resets(&mut self) -> Result<()> {
+        for (round_trip, key) in figure::resets::ROUND_TRIPS {
+            for peer in peer::that_retry(&self.args.field)? {
+                println!("{key}: {}", peer.name());
+                let edge = figure::resets::Edge::start(round_trip).await?;
+                let running = peer::start(peer.as_ref(), edge.address(), Some(&edge.authority()), self.cores).await?;
+                let measured =
+                    figure::resets::measure(peer.name(), key, &edge, &running, self.args.seconds, &mut self.record).await;
+                measured.with_context(|| format!("{key} of {}", peer.name()))?;
+            }
+        }
+        Ok(())
     }
 
     async fn idle(&mut self, peers: &[Box<dyn Peer>]) -> Result<()> {

@@ -5,6 +5,7 @@ pub(crate) mod burst;
 pub(crate) mod growth;
 pub(crate) mod idle;
 pub(crate) mod memory;
+pub(crate) mod resets;
 pub(crate) mod speed;
 pub(crate) mod stream;
 

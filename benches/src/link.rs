@@ -55,17 +55,19 @@ async fn carry(near: TcpStream, target: SocketAddr, round_trip: Duration) -> io:
     let handshake = Instant::now() + round_trip;
     let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
     let half = round_trip / 2;
-    tokio::join!(one_way(near_read, far_write, half, handshake), one_way(far_read, near_write, half, handshake));
+    // A reset ends both directions at once; the end of one of them does not end the other.
+    tokio::try_join!(one_way(near_read, far_write, half, handshake), one_way(far_read, near_write, half, handshake))?;
     Ok(())
 }
 
-async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, not_before: Instant) {
-    let (send, mut on_the_way) = mpsc::channel::<(Instant, Vec<u8>)>(PIECES);
+async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, not_before: Instant) -> io::Result<()> {
+    let (send, mut on_the_way) = mpsc::channel::<(Instant, io::Result<Vec<u8>>)>(PIECES);
     let reading = async move {
         let mut buffer = vec![0; 64 << 10];
-        while let Ok(read) = from.read(&mut buffer).await {
-            let piece = buffer[..read].to_vec();
-            if send.send((Instant::now().max(not_before) + delay, piece)).await.is_err() || read == 0 {
+        loop {
+            let piece = from.read(&mut buffer).await.map(|read| buffer[..read].to_vec());
+            let last = piece.as_ref().map_or(true, Vec::is_empty);
+            if send.send((Instant::now().max(not_before) + delay, piece)).await.is_err() || last {
                 return;
             }
         }
@@ -73,11 +75,16 @@ async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duratio
     let writing = async move {
         while let Some((at, piece)) = on_the_way.recv().await {
             tokio::time::sleep_until(at).await;
-            if to.write_all(&piece).await.is_err() {
-                return;
+            match piece {
+                Ok(piece) => to.write_all(&piece).await?,
+                Err(reset) => {
+                    socket2::SockRef::from(to.as_ref()).set_linger(Some(Duration::ZERO))?;
+                    return Err(reset);
+                }
             }
         }
-        to.shutdown().await.ok();
+        to.shutdown().await
     };
-    tokio::join!(reading, writing);
+    let ((), written) = tokio::join!(reading, writing);
+    written
 }

@@ -109,6 +109,16 @@ pub(crate) fn all(field: &Field, torture: bool) -> Result<Vec<Box<dyn Peer>>> {
     Ok(all)
 }
 
+/// Those that send again what was reset: Leeward, an earlier Leeward, and nginx told to.
+pub(crate) fn that_retry(field: &Field) -> Result<Vec<Box<dyn Peer>>> {
+    let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(leeward::Leeward::new("leeward", &field.leeward)?)];
+    if let Some(program) = &field.before {
+        peers.push(Box::new(leeward::Leeward::new("before", program)?));
+    }
+    peers.push(Box::new(nginx::Nginx { retries: true }));
+    Ok(peers)
+}
+
 /// A proxy that accepts.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,

@@ -17,6 +17,7 @@ mod pool;
 mod session_upstreams;
 mod socket;
 mod stream;
+mod success_rate;
 mod tls;
 mod tune;
 mod tunnel;

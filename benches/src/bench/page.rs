@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// The whole page as Markdown.
 pub(super) fn page(record: &Record, peers: &[Box<dyn Peer>], args: &args::Bench, cores: Cores, took: Duration) -> String {
-    let names: Vec<&str> = std::iter::once("direct").chain(peers.iter().map(|peer| peer.name())).collect();
+    let names: Vec<&str> = std::iter::once("direct").chain(peers.iter().map(|peer| peer.name())).chain(["nginx-retry"]).collect();
     let mut out = String::from("# Benchmarks\n\n");
     out += &format!(
         "Made by `{}` on {}: {}; {} rounds, {} s a load, {:.0} min in all. The programs: {}.\n\n",
@@ -113,6 +113,29 @@ const SECTIONS: &[Section] = &[
          connections of the agent's own. Before it, each proxy gets the `HEAD /api/hello` that agents send, and half a second. \
          Start is from the program's start to the first accepted connection.",
         &[("burst", "four responses ms", 1.0), ("start", "start to accepting ms", 1.0)],
+    ),
+    (
+        "Agent starts under resets",
+        "Four requests at the same moment over HTTPS, a start every 0.4 s, at an edge that resets 40 % of all new connections \
+         (half of them at accept, half in the TLS handshake); of the requests on a kept connection 20 % are reset and 20 % are \
+         the last of their connection. Milliseconds until the last of the four is answered, and requests that failed. nginx \
+         is told to send again (`nginx-retry`).",
+        &[
+            ("resets 0 ms p50", "p50 ms", 1.0),
+            ("resets 0 ms p90", "p90 ms", 1.0),
+            ("resets 0 ms p99", "p99 ms", 1.0),
+            ("resets 0 ms failed", "failed", 1.0),
+        ],
+    ),
+    (
+        "Agent starts under resets, 50 ms away",
+        "The same over a link with a round trip of 50 ms.",
+        &[
+            ("resets 50 ms p50", "p50 ms", 1.0),
+            ("resets 50 ms p90", "p90 ms", 1.0),
+            ("resets 50 ms p99", "p99 ms", 1.0),
+            ("resets 50 ms failed", "failed", 1.0),
+        ],
     ),
     (
         "Memory",

@@ -78,6 +78,9 @@ pub enum Verdict {
 /// Attempts whose request provably never arrived; past this the path is broken, not unlucky.
 const MAX_UNSENT: u32 = 8;
 
+/// Retries of what did not reach the origin that are made at once: one failed dial says little.
+const AT_ONCE: u32 = 2;
+
 /// Decides. `budget` is asked only when a replay is otherwise due; `roll` is a random number in 0..1.
 pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll: f64) -> Verdict {
     let held = attempt.body == Body::Held;
@@ -96,7 +99,9 @@ pub fn decide(attempt: &Attempt, policy: &Retry, budget: impl Fn() -> bool, roll
     let pause = jitter(policy, attempt.last_pause, roll);
     match attempt.cause {
         // U1, U2: not reached.
-        Cause::Dns | Cause::Connect | Cause::Tls | Cause::CompanyProxy if attempt.body != Body::Spent => again(pause, false),
+        Cause::Dns | Cause::Connect | Cause::Tls | Cause::CompanyProxy if attempt.body != Body::Spent => {
+            again(if attempt.number <= AT_ONCE { Duration::ZERO } else { pause }, false)
+        }
         // U4: the pool has already looked for another connection.
         Cause::StalePooled if attempt.body != Body::Spent => again(Duration::ZERO, true),
         // U5: a truncated request cannot be processed. The first time at once, as one reset is the common case.

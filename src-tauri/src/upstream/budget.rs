@@ -95,6 +95,16 @@ impl Budget {
         both
     }
 
+    /// Takes one for a connection that nobody waits for, if more than half is there.
+    pub(crate) fn spare(&self) -> bool {
+        self.own.with(|bucket| bucket.pause().is_zero() && bucket.withdraw(false))
+    }
+
+    /// Gives back what a spare connection took: it serves a request after all, or was counted otherwise.
+    pub(crate) fn refund(&self) {
+        self.own.with(Bucket::refund);
+    }
+
     /// Counts connections that were tried in vain.
     pub(crate) fn charge(&self, tries: usize) {
         self.own.with(|bucket| bucket.charge(tries));
@@ -196,6 +206,10 @@ impl Bucket {
             self.tokens -= 1.0;
         }
         enough
+    }
+
+    fn refund(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.capacity);
     }
 
     fn charge(&mut self, tries: usize) {

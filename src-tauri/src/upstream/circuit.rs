@@ -1,10 +1,11 @@
 //! Whether an origin may be dialled now: pure, told of each dial's end and of the time. Dials and waits for nothing itself.
 //!
 //! Closed, it lets a few dials run at once: half as many after each one that failed, one more after each that succeeded, so
-//! that an edge with a short accept queue is not stormed. After some failures in a row it opens: one dial at a time probes
-//! whether there is a way again, and requests are parked meanwhile.
+//! that an edge with a short accept queue is not stormed; but never fewer than the share of dials that succeed allows. While
+//! some succeed, a failed dial is made again at once and nobody is told of it. Where nothing succeeds it opens after some
+//! failures in a row: one dial at a time probes whether there is a way again, and requests are parked meanwhile.
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, success_rate::SuccessRate};
 use crate::{
     config::Config,
     message::Failure,
@@ -36,6 +37,15 @@ impl Policy {
         }
     }
 }
+
+/// Below this share of successful dials nothing succeeds.
+const HOPELESS: f64 = 0.1;
+/// Above this share of successful dials no spare ones are made.
+const FINE: f64 = 0.75;
+/// Spare dials are made where one takes longer than this: else a second one is as good as a spare one.
+const QUICK: Duration = Duration::from_millis(20);
+/// The longest pause that the budget may ask for.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Whether to dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +87,8 @@ pub(super) struct Circuit {
     /// The last pause before a dial.
     pause: Duration,
     next: Option<Instant>,
+    /// How its dials went lately.
+    pub(super) rate: SuccessRate,
 }
 
 impl Circuit {
@@ -91,12 +103,33 @@ impl Circuit {
             width: policy.parallel,
             pause: Duration::ZERO,
             next: None,
+            rate: SuccessRate::default(),
         }
+    }
+
+    /// How many dials so many waiting requests are worth: more than one each, where dials take their time and a fair part of
+    /// them fails. What they make beyond the need is kept warm.
+    pub(super) fn wanted(&self, now: Instant, waiting: usize) -> usize {
+        let share = self.rate.share(now);
+        if self.opened.is_some() || !(HOPELESS..FINE).contains(&share) || self.rate.dial_time() < QUICK {
+            return waiting;
+        }
+        ((waiting as f64 / share).ceil() as usize).min(waiting + self.policy.parallel)
+    }
+
+    /// Dials at once, now.
+    fn width(&self, now: Instant) -> usize {
+        if self.opened.is_some() {
+            return 1;
+        }
+        let fair = (self.policy.parallel as f64 * self.rate.share(now)).ceil() as usize;
+        let width = self.width.max(fair);
+        width.max(self.wanted(now, width))
     }
 
     /// Whether another dial may begin while `running` are under way.
     pub(super) fn turn(&self, now: Instant, running: usize) -> Turn {
-        let width = if self.opened.is_some() { 1 } else { self.width };
+        let width = self.width(now);
         match self.next {
             _ if running >= width => Turn::AfterOthers,
             Some(next) if next > now => Turn::At(next),
@@ -104,41 +137,57 @@ impl Circuit {
         }
     }
 
-    /// A dial succeeded.
-    pub(super) fn succeeded(&mut self) {
+    /// A dial succeeded. `pause`: how long the budget wants the next one to wait, which counts where many fail.
+    pub(super) fn succeeded(&mut self, now: Instant, pause: Duration) {
+        self.rate.succeeded(now);
+        self.close();
+        if self.rate.share(now) < FINE {
+            self.hold(now, pause);
+        }
+    }
+
+    fn close(&mut self) {
         self.width = (self.width + 1).min(self.policy.parallel);
         (self.failures, self.failing_since, self.last, self.opened) = (0, None, None, None);
         (self.pause, self.next) = (Duration::ZERO, None);
     }
 
-    /// A dial failed. `pause`: how long the budget wants the next one to wait; never longer than a probe would.
+    /// A dial failed. `pause`: how long the budget wants the next one to wait; where it would wait for ever, a probe's time.
     pub(super) fn failed(&mut self, now: Instant, failure: &Failure, pause: Duration) -> Tell {
         if is_permanent(failure.cause) {
             // The path works as far as it goes; nobody gains by waiting for what will not change.
-            self.succeeded();
+            self.close();
             return Tell::Everybody;
         }
-        self.slow_down();
+        self.slow_down(now);
         self.failures = self.failures.saturating_add(1);
         self.failing_since.get_or_insert(now);
         self.last = Some(failure.clone());
-        if self.opened.is_none() && self.failures >= self.policy.failures {
+        let works = self.rate.share(now) >= HOPELESS;
+        if self.opened.is_none() && self.failures >= self.policy.failures && !works {
             self.opened = Some(now);
             self.openings += 1;
         }
         if self.opened.is_some() {
+            let wanted = if pause == Duration::MAX { self.policy.probe } else { pause.min(LONGEST) };
             self.pause = (self.pause * 2).max(self.policy.base).min(self.policy.probe);
-            self.next = Some(now + self.pause);
+            self.next = Some(now + self.pause.max(wanted));
             return Tell::Nobody;
         }
+        self.hold(now, pause);
+        if works { Tell::Nobody } else { Tell::One }
+    }
+
+    /// The budget wants the next dial to wait for so long. Closed, it waits no longer than for a probe.
+    fn hold(&mut self, now: Instant, pause: Duration) {
         if !pause.is_zero() {
             self.next = Some(now + pause.min(self.policy.probe));
         }
-        Tell::One
     }
 
     /// The other side had more connections than it wanted.
-    pub(super) fn slow_down(&mut self) {
+    pub(super) fn slow_down(&mut self, now: Instant) {
+        self.rate.failed(now);
         self.width = (self.width / 2).max(1);
     }
 
@@ -192,157 +241,4 @@ fn is_permanent(cause: Cause) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: Policy = Policy { failures: 5, probe: Duration::from_secs(1), base: Duration::from_millis(50), parallel: 4 };
-
-    fn endpoint(url: &str) -> Endpoint {
-        Endpoint::of(&url::Url::parse(url).unwrap())
-    }
-
-    fn failure() -> Failure {
-        Failure::new(Cause::Connect, "refused")
-    }
-
-    fn ms(n: u64) -> Duration {
-        Duration::from_millis(n)
-    }
-
-    fn open(now: Instant) -> Circuit {
-        let mut circuit = Circuit::new(POLICY);
-        for _ in 0..5 {
-            circuit.failed(now, &failure(), Duration::ZERO);
-        }
-        assert!(circuit.opened().is_some());
-        circuit
-    }
-
-    #[test]
-    fn closed_it_lets_a_few_run_at_once() {
-        let (circuit, now) = (Circuit::new(POLICY), Instant::now());
-        let turns: Vec<_> = (0..6).map(|running| circuit.turn(now, running)).collect();
-        assert_eq!(turns[..4], [Turn::Now; 4]);
-        assert_eq!(turns[4..], [Turn::AfterOthers; 2]);
-    }
-
-    #[test]
-    fn a_failure_halves_and_a_success_adds_one() {
-        let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());
-        let mut widths = Vec::new();
-        for ok in [false, false, false, true, true, true, true, true] {
-            match ok {
-                true => circuit.succeeded(),
-                false => assert_eq!(circuit.failed(now, &failure(), Duration::ZERO), Tell::One),
-            }
-            widths.push((0..9).take_while(|n| circuit.turn(now, *n) == Turn::Now).count());
-        }
-        assert_eq!(widths, [2, 1, 1, 2, 3, 4, 4, 4]);
-        circuit.slow_down();
-        assert_eq!((circuit.turn(now, 1), circuit.turn(now, 2)), (Turn::Now, Turn::AfterOthers));
-    }
-
-    /// Each cause of a dial: whom a failure is told before the circuit opens, and whether it opens at all.
-    #[test]
-    fn the_table() {
-        for cause in Cause::ALL {
-            let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());
-            let failure = Failure::new(*cause, "reason");
-            let told: Vec<_> = (0..6).map(|_| circuit.failed(now, &failure, Duration::ZERO)).collect();
-            if matches!(cause, Cause::Certificate | Cause::Clock | Cause::NotTls | Cause::Loop | Cause::ProxyLogin) {
-                assert_eq!((told, circuit.opened()), (vec![Tell::Everybody; 6], None), "{cause:?}");
-            } else {
-                assert_eq!((&told[..4], &told[4..]), (&[Tell::One; 4][..], &[Tell::Nobody; 2][..]), "{cause:?}");
-                assert_eq!((circuit.opened(), circuit.openings()), (Some(now), 1), "{cause:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn only_failures_in_a_row_open_it() {
-        let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());
-        for _ in 0..10 {
-            for _ in 0..4 {
-                circuit.failed(now, &failure(), Duration::ZERO);
-            }
-            circuit.succeeded();
-        }
-        assert_eq!((circuit.opened(), circuit.openings(), circuit.last().is_none()), (None, 0, true));
-    }
-
-    #[test]
-    fn open_it_probes_one_at_a_time_with_growing_pauses() {
-        let start = Instant::now();
-        let (mut circuit, mut now) = (open(start), start);
-        let mut pauses = Vec::new();
-        for _ in 0..8 {
-            let Turn::At(next) = circuit.turn(now, 0) else { panic!("no pause") };
-            assert_eq!(circuit.next_in(now), next - now);
-            assert_eq!(circuit.turn(next, 1), Turn::AfterOthers, "one at a time");
-            assert_eq!(circuit.turn(next, 0), Turn::Now);
-            pauses.push((next - now).as_millis());
-            now = next;
-            assert_eq!(circuit.failed(now, &failure(), Duration::ZERO), Tell::Nobody);
-        }
-        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 1000]);
-        circuit.succeeded();
-        assert_eq!((circuit.opened(), circuit.turn(now, 0)), (None, Turn::Now));
-        assert_eq!(circuit.openings(), 1);
-    }
-
-    #[test]
-    fn a_permanent_failure_closes_it() {
-        let now = Instant::now();
-        let mut circuit = open(now);
-        assert_eq!(circuit.failed(now, &Failure::new(Cause::Certificate, "not trusted"), Duration::ZERO), Tell::Everybody);
-        assert_eq!((circuit.opened(), circuit.turn(now, 0)), (None, Turn::Now));
-    }
-
-    #[test]
-    fn without_budget_a_failure_is_followed_by_a_pause() {
-        let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());
-        assert_eq!(circuit.failed(now, &failure(), ms(200)), Tell::One);
-        assert_eq!(circuit.turn(now, 0), Turn::At(now + ms(200)));
-        assert_eq!(circuit.turn(now + ms(200), 0), Turn::Now);
-        assert_eq!(circuit.failed(now, &failure(), Duration::MAX), Tell::One);
-        assert_eq!(circuit.turn(now, 0), Turn::At(now + POLICY.probe), "there is always a dial some time");
-        circuit.succeeded();
-        assert_eq!(circuit.turn(now, 0), Turn::Now);
-    }
-
-    #[test]
-    fn another_network_is_another_beginning() {
-        let now = Instant::now();
-        let mut circuit = open(now);
-        circuit.reset();
-        assert_eq!((circuit.opened(), circuit.last().is_none(), circuit.turn(now, 3)), (None, true, Turn::Now));
-        assert_eq!((circuit.failed(now, &failure(), Duration::ZERO), circuit.openings()), (Tell::One, 1));
-    }
-
-    #[test]
-    fn the_verdict_names_how_long_and_why() {
-        let now = Instant::now();
-        let circuit = open(now);
-        let told = circuit.verdict(now + ms(23_400), &endpoint("https://api.example"));
-        assert_eq!(told.cause, Cause::CircuitOpen);
-        assert_eq!(
-            told.detail,
-            "The network between this machine and the API: no connection to api.example:443 for 23 s; the last reason: refused"
-        );
-        assert!(circuit.verdict(now + ms(40), &endpoint("https://h")).detail.contains("for 40 ms"));
-        let local = circuit.verdict(now + ms(2000), &endpoint("http://localhost:11434")).detail;
-        assert_eq!(local, "The server on this machine: no connection to localhost:11434 for 2 s; the last reason: refused");
-    }
-
-    #[test]
-    fn absurd_numbers_do_no_harm() {
-        let odd = Policy { failures: 1, probe: ms(1), base: ms(5000), parallel: 1 };
-        let (mut circuit, now) = (Circuit::new(odd), Instant::now());
-        assert_eq!(circuit.failed(now, &failure(), Duration::ZERO), Tell::Nobody);
-        assert_eq!(circuit.turn(now, 0), Turn::At(now + ms(1)), "the pause is bounded by the probe's");
-        for _ in 0..100 {
-            circuit.failed(now, &failure(), Duration::ZERO);
-        }
-        assert_eq!(circuit.next_in(now), ms(1));
-    }
-}
+mod tests;

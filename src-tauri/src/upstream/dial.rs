@@ -7,7 +7,7 @@ use super::{
     budget::Budget,
     context::DialContext,
     endpoint::Endpoint,
-    paths::{Ended, Share},
+    paths::{Broken, Ended, Share},
     socket::Socket,
     stream::Io,
     tls, tune,
@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_rustls::client::TlsStream;
 
@@ -59,8 +59,8 @@ pub(super) struct Made {
 struct Try {
     address: SocketAddr,
     share: Share,
-    /// After a post-quantum hello to this address had failed.
-    instead: bool,
+    /// What became of a post-quantum hello to this address before.
+    after: Option<Broken>,
 }
 
 /// Whom a dial connects to: the upstream, or the company proxy before it.
@@ -145,7 +145,7 @@ impl Dial<'_> {
     /// Starts the next try when the last one failed or has had its head start; the first through TLS wins.
     async fn race(self, next: &Next<'_>, addresses: Vec<SocketAddr>) -> Result<Made, Failure> {
         let share = if self.endpoint.tls { self.first_share() } else { Share::Classical };
-        let mut waiting: VecDeque<Try> = addresses.into_iter().map(|address| Try { address, share, instead: false }).collect();
+        let mut waiting: VecDeque<Try> = addresses.into_iter().map(|address| Try { address, share, after: None }).collect();
         let mut running = FuturesUnordered::new();
         let (mut failed, mut dial_faults) = (Vec::new(), Vec::new());
         let mut last = Failure::new(Cause::Connect, format!("{} has no address", self.endpoint));
@@ -158,7 +158,7 @@ impl Dial<'_> {
             }
             let stagger = tokio::time::sleep(if waiting.is_empty() { Duration::MAX } else { self.config.connect.stagger });
             tokio::select! {
-                Some((tried, done)) = running.next() => match done {
+                Some((tried, took, done)) = running.next() => match done {
                     Ok((io, socket, forwarded)) => {
                         self.won(next, tried, &failed);
                         self.budget.charge(running.len()); // those that lost the race
@@ -171,7 +171,9 @@ impl Dial<'_> {
                         failed.push(tried.address);
                         dial_faults.push(failure.cause);
                         if matches!(failure.cause, Cause::Tls | Cause::NotTls) && tried.share == Share::PostQuantum {
-                            waiting.push_back(Try { share: Share::Classical, instead: true, ..tried });
+                            let silent = took >= self.config.connect.tls_timeout;
+                            let broken = if silent { Broken::Swallowed } else { Broken::Reset };
+                            waiting.push_back(Try { share: Share::Classical, after: Some(broken), ..tried });
                         }
                         // A handshake that broke tells more than an address that is unreachable.
                         if last.cause != Cause::Tls { last = failure; }
@@ -186,14 +188,16 @@ impl Dial<'_> {
     fn won(self, next: &Next<'_>, tried: Try, failed: &[SocketAddr]) {
         let cache = &self.context.cache;
         if self.endpoint.tls {
-            cache.passed(&self.endpoint.host, tried.share, tried.instead);
+            cache.passed(&self.endpoint.host, tried.share, tried.after);
         }
         let host = (next.host, next.port);
         cache.ended(&Ended { host, won: tried.address, failed, quarantine: self.config.connect.quarantine });
     }
 
-    async fn one(self, next: &Next<'_>, tried: Try) -> (Try, Result<Reached, Failure>) {
-        (tried, self.reach(next, tried).await)
+    async fn one(self, next: &Next<'_>, tried: Try) -> (Try, Duration, Result<Reached, Failure>) {
+        let began = Instant::now();
+        let reached = self.reach(next, tried).await;
+        (tried, began.elapsed(), reached)
     }
 
     async fn reach(self, next: &Next<'_>, Try { address, share, .. }: Try) -> Result<Reached, Failure> {

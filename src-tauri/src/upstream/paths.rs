@@ -11,9 +11,12 @@ use std::{
 };
 use tokio::{sync::watch, time::Instant};
 
-/// A path that broke a post-quantum hello is asked again after this: one reset that had another reason must not cost the
-/// protection against recorded traffic for longer.
-const ASK_AGAIN: Duration = Duration::from_secs(60 * 60);
+/// A path that breaks post-quantum hellos is asked again after this, each time after twice as long, and at the latest after
+/// an hour: resets that had another reason must not cost the protection against recorded traffic for long.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(60 * 60)];
+/// So much must speak against post-quantum hellos before they are left out: three resets, each followed by a classical hello
+/// that went through, or one that was swallowed. A large hello that goes through in between wipes it out.
+const CONVINCED: u8 = 3;
 /// One dial asks again; the others go on without for this long, so that a path which swallows the hello costs one wait.
 const ASKING: Duration = Duration::from_secs(60);
 /// Entries of each list; the oldest one goes. Few machines ever know a tenth of it.
@@ -29,6 +32,24 @@ pub(super) enum Share {
     PostQuantum,
     /// Classical ones only.
     Classical,
+}
+
+/// How a post-quantum hello failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// The connection broke, which has many reasons.
+    Reset,
+    /// It was never answered, where a classical one was.
+    Swallowed,
+}
+
+impl Broken {
+    fn weight(self) -> u8 {
+        match self {
+            Self::Reset => 1,
+            Self::Swallowed => CONVINCED,
+        }
+    }
 }
 
 /// The same network again has the same name, also after a restart of its interface; an unknown one is known by its epoch.
@@ -49,8 +70,10 @@ pub(crate) struct PathCache {
 struct Known {
     /// The network's epoch that quarantine and good addresses belong to.
     epoch: u64,
-    /// Hosts whose path broke a post-quantum hello, and when it is asked again.
-    classical: Recent<(Name, String), Instant>,
+    /// Hosts whose path breaks post-quantum hellos, when it is asked again, and after how long the next time.
+    classical: Recent<(Name, String), (Instant, Duration)>,
+    /// What speaks against a host's path, as long as that is not enough.
+    doubts: Recent<(Name, String), u8>,
     /// Addresses that failed while another one worked, and until when they go last.
     resting: Recent<SocketAddr, Instant>,
     /// The same for all of IPv4 and all of IPv6.
@@ -133,8 +156,8 @@ impl PathCache {
         let (network, mut known) = self.known();
         let now = Instant::now();
         match known.classical.get_mut(&(network, host.to_owned())) {
-            Some(until) if *until > now => Share::Classical,
-            Some(until) => {
+            Some((until, _)) if *until > now => Share::Classical,
+            Some((until, _)) => {
                 *until = now + ASKING;
                 Share::PostQuantum
             }
@@ -142,17 +165,27 @@ impl PathCache {
         }
     }
 
-    /// A hello of this kind went through; `instead`: after a post-quantum one to the same address had failed.
-    pub(super) fn passed(&self, host: &str, share: Share, instead: bool) {
+    /// A hello of this kind went through; `after`: what became of a post-quantum one to the same address before it.
+    pub(super) fn passed(&self, host: &str, share: Share, after: Option<Broken>) {
         let (network, mut known) = self.known();
-        match share {
-            Share::PostQuantum => known.classical.remove(&(network, host.to_owned())),
-            Share::Classical if instead => {
-                known.classical.put((network, host.to_owned()), Instant::now() + ASK_AGAIN);
-                tracing::info!("the way to {host} breaks post-quantum TLS hellos; classical ones are sent for {ASK_AGAIN:?}");
+        let key = (network, host.to_owned());
+        let Some(broken) = after.filter(|_| share == Share::Classical) else {
+            if share == Share::PostQuantum {
+                known.classical.remove(&key);
+                known.doubts.remove(&key);
             }
-            Share::Classical => {}
+            return;
+        };
+        let before = known.classical.get(&key).map(|(_, pause)| *pause);
+        let doubts = known.doubts.get(&key).copied().unwrap_or_default() + broken.weight();
+        if before.is_none() && doubts < CONVINCED {
+            known.doubts.put(key, doubts);
+            return;
         }
+        let pause = before.map_or(ASK_AGAIN[0], |pause| (pause * 2).min(ASK_AGAIN[1]));
+        known.doubts.remove(&key);
+        known.classical.put(key, (Instant::now() + pause, pause));
+        tracing::info!("the way to {host} breaks post-quantum TLS hellos; classical ones are sent for {pause:?}");
     }
 
     /// A request stalled on its way to this address.
@@ -205,95 +238,4 @@ impl<K: PartialEq, V> Recent<K, V> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOST: (&str, u16) = ("api", 443);
-
-    fn cache() -> (watch::Sender<Network>, PathCache) {
-        let (send, receive) = watch::channel(Network::default());
-        (send, PathCache::new(receive))
-    }
-
-    fn list(text: &[&str]) -> Vec<SocketAddr> {
-        text.iter().map(|a| a.parse().unwrap()).collect()
-    }
-
-    fn won(cache: &PathCache, won: &str, failed: &[&str]) {
-        let quarantine = Duration::from_secs(60);
-        cache.ended(&Ended { host: HOST, won: won.parse().unwrap(), failed: &list(failed), quarantine });
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_failed_beside_a_good_one_goes_last_for_a_while() {
-        let (_network, cache) = cache();
-        let all = list(&["1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1"]);
-        assert_eq!(cache.order(HOST, all.clone()), all);
-        won(&cache, "1.1.1.3:1", &["1.1.1.1:1"]);
-        assert_eq!(cache.order(HOST, all.clone()), list(&["1.1.1.3:1", "1.1.1.2:1", "1.1.1.1:1"]));
-        assert_eq!(cache.order(HOST, list(&["1.1.1.1:1"])), list(&["1.1.1.1:1"]), "all are tried when all rest");
-        tokio::time::advance(Duration::from_secs(61)).await;
-        assert_eq!(cache.order(HOST, all.clone()), list(&["1.1.1.3:1", "1.1.1.1:1", "1.1.1.2:1"]));
-        won(&cache, "1.1.1.1:1", &[]);
-        assert_eq!(cache.order(HOST, all.clone()), all);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_family_rests_for_every_host_until_it_works_or_the_network_changes() {
-        let (network, cache) = cache();
-        won(&cache, "1.1.1.1:1", &["[::1]:1", "[::2]:1"]);
-        let other = list(&["[::9]:7", "9.9.9.9:7"]);
-        assert_eq!(cache.order(("other", 7), other.clone()), list(&["9.9.9.9:7", "[::9]:7"]));
-        network.send_replace(Network { epoch: 1, fingerprint: 0 });
-        assert_eq!(cache.order(("other", 7), other.clone()), other);
-        assert_eq!(cache.order(HOST, list(&["[::1]:1", "1.1.1.1:1"])), list(&["[::1]:1", "1.1.1.1:1"]), "good there, not here");
-        assert_eq!(cache.last_good(HOST), Some("1.1.1.1:1".parse().unwrap()), "and still where to look without DNS");
-        won(&cache, "1.1.1.1:1", &["[::1]:1"]);
-        won(&cache, "[::9]:7", &[]);
-        assert_eq!(cache.order(("other", 7), other.clone()), other, "a success ends the rest of its family");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn classical_hellos_belong_to_a_network_and_end() {
-        let (network, cache) = cache();
-        let at = |epoch, fingerprint| network.send_replace(Network { epoch, fingerprint });
-        at(1, 77);
-        assert_eq!(cache.share("api"), Share::PostQuantum);
-        cache.passed("api", Share::Classical, true);
-        assert_eq!((cache.share("api"), cache.share("other")), (Share::Classical, Share::PostQuantum));
-        at(2, 78);
-        assert_eq!(cache.share("api"), Share::PostQuantum, "another network");
-        at(3, 77);
-        assert_eq!(cache.share("api"), Share::Classical, "the same network again");
-        tokio::time::advance(ASK_AGAIN).await;
-        assert_eq!(cache.share("api"), Share::PostQuantum, "asked again, by one dial");
-        assert_eq!(cache.share("api"), Share::Classical);
-        cache.passed("api", Share::PostQuantum, false);
-        assert_eq!(cache.share("api"), Share::PostQuantum, "it passes now");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_unknown_network_is_known_by_its_epoch() {
-        let (network, cache) = cache();
-        cache.passed("api", Share::Classical, true);
-        cache.stalled("1.1.1.1:443".parse().unwrap());
-        assert_eq!(cache.share("api"), Share::Classical);
-        assert_eq!(cache.segment("1.1.1.1:80".parse().unwrap()), Some(SMALL_SEGMENT));
-        network.send_replace(Network { epoch: 1, fingerprint: 0 });
-        assert_eq!(cache.share("api"), Share::PostQuantum);
-        assert_eq!(cache.segment("1.1.1.1:80".parse().unwrap()), None);
-    }
-
-    #[tokio::test]
-    async fn without_quarantine_nothing_rests_and_lists_stay_short() {
-        let (_network, cache) = cache();
-        let all = list(&["1.1.1.1:1", "1.1.1.2:1"]);
-        let failed = list(&["1.1.1.1:1"]);
-        cache.ended(&Ended { host: ("x", 1), won: all[1], failed: &failed, quarantine: Duration::ZERO });
-        assert_eq!(cache.order(HOST, all.clone()), all);
-        for n in 0..2 * MOST {
-            cache.passed(&format!("host-{n}"), Share::Classical, true);
-        }
-        assert_eq!(cache.known().1.classical.0.len(), MOST);
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ mod dialing;
 mod origin;
 mod permit;
 mod release;
+mod tend;
 #[cfg(test)]
 mod tests;
 mod vanished;

@@ -114,13 +114,17 @@ async fn u2_a_broken_post_quantum_hello_is_followed_by_a_classical_one_and_remem
     let bench = bench(|_| {});
     let middle = bench.middlebox(breaks_large).await;
     let dial = || bench.dial("127.0.0.1", middle.address.port(), true);
-    assert_eq!(dial().await.unwrap().dial_faults, [Cause::Tls]);
-    assert_eq!(middle.seen(), [true, false]);
+    for _ in 0..3 {
+        assert_eq!(dial().await.unwrap().dial_faults, [Cause::Tls]);
+        assert_eq!(middle.seen(), [true, false], "one reset may have another reason, and two");
+    }
     assert_eq!(dial().await.unwrap().dial_faults, []);
     assert_eq!(middle.seen(), [false], "known: classical at once");
     bench.network.send_replace(Network { epoch: 1, fingerprint: 5 });
-    dial().await.unwrap();
-    assert_eq!(middle.seen(), [true, false], "another network is asked");
+    for _ in 0..3 {
+        dial().await.unwrap();
+        assert_eq!(middle.seen(), [true, false], "another network is asked");
+    }
     bench.network.send_replace(Network { epoch: 2, fingerprint: 5 });
     dial().await.unwrap();
     assert_eq!(middle.seen(), [false], "the same network under its fingerprint");

@@ -61,14 +61,15 @@ impl Origin {
     /// patience.
     pub(crate) async fn checkout(self: &Arc<Self>, fresh: bool, began: Instant, give_up: Instant) -> Lease {
         let mut stale = 0;
-        while let Some(mut idle) = if fresh { None } else { self.take_idle() } {
+        while let Some(mut idle) = self.take_idle(fresh) {
             if idle.since.elapsed() >= self.config.pool.idle {
-                continue; // old: those below it are older still
+                continue; // too old
             }
             if idle.connection.is_usable() {
                 return Lease { connection: Ok(idle.connection), stale, parked: false };
             }
             stale += 1;
+            self.lock().circuit.rate.lost(Instant::now());
         }
         if fresh {
             // A full pool would make room only when somebody closes: the connection that has been idle longest goes.
@@ -79,6 +80,7 @@ impl Origin {
             inner.used = Some(Instant::now());
             let take = inner.waiters.add(began, fresh);
             self.dial_more(&mut inner);
+            self.tend_in(&mut inner);
             let before = inner.circuit.openings() - u64::from(inner.circuit.opened().is_some());
             (Waiting { origin: self, take }, before)
         };

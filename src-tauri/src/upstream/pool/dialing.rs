@@ -28,10 +28,15 @@ use tokio::{
 pub(super) const SETTLE: Duration = Duration::from_millis(250);
 impl Origin {
     pub(super) fn dial_more(self: &Arc<Self>, inner: &mut Inner) {
-        let waiting = inner.waiters.count();
-        while inner.dialing < waiting && inner.open + inner.dialing < self.config.pool.size {
-            match inner.circuit.turn(Instant::now(), inner.dialing + inner.settling) {
-                Turn::Now => self.dial(inner),
+        let (now, waiting) = (Instant::now(), inner.waiters.count());
+        let wanted = inner.circuit.wanted(now, waiting);
+        while inner.dialing < wanted && inner.open + inner.dialing < self.config.pool.size {
+            match inner.circuit.turn(now, inner.dialing + inner.settling) {
+                Turn::Now if inner.dialing < waiting => self.dial(inner, false),
+                Turn::Now if self.budget.spare() => self.dial(inner, true),
+                // No spare ones now.
+                _ if inner.dialing >= waiting => return,
+                Turn::Now => return,
                 Turn::At(when) => return self.look_again(inner, when),
                 Turn::AfterOthers => return,
             }
@@ -55,23 +60,28 @@ impl Origin {
         });
     }
 
-    pub(super) fn dial(self: &Arc<Self>, inner: &mut Inner) {
+    /// `spare`: nobody waits for it, and the budget has paid for it.
+    pub(super) fn dial(self: &Arc<Self>, inner: &mut Inner, spare: bool) {
         inner.dialing += 1;
         let (origin, network) = (self.clone(), self.network.subscribe());
         self.tasks.spawn(async move {
             // Not before it runs: a runtime that ends drops the task at once, under the lock that is held here.
             let dialing = Dialing::new(&origin);
-            origin.dial_one(dialing, network).await;
+            origin.dial_one(dialing, network, spare).await;
         });
     }
 
-    async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>) {
+    async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>, spare: bool) {
+        let began = Instant::now();
         let in_network = *network.borrow_and_update();
         let dial = Dial { endpoint: &self.endpoint, config: &self.config, context: &self.context, budget: &self.budget };
         let dialled = tokio::select! {
             biased;
             // Whatever came of it would be about a network that is gone.
             _ = network.changed() => {
+                if spare {
+                    self.budget.refund();
+                }
                 let mut inner = self.lock();
                 dialing.done(&mut inner);
                 return self.dial_more(&mut inner);
@@ -81,15 +91,14 @@ impl Origin {
         let mut settled = None;
         let made = match dialled {
             Err(failure) => Err(failure),
-            Ok(dialled) => {
-                let (permit, proof) = ConnectionPermit::new(&self, in_network, self.endpoint.tls);
+            Ok(mut dialled) => {
+                let (permit, proof) = ConnectionPermit::new(&self, in_network, self.endpoint.tls, spare);
                 settled = proof;
                 {
                     let mut inner = self.lock();
                     inner.open += 1;
-                    if !dialled.dial_faults.is_empty() {
-                        inner.circuit.slow_down();
-                    }
+                    dialled.dial_faults.iter().for_each(|_| inner.circuit.slow_down(began));
+                    dialled.dial_faults.append(&mut inner.dial_faults);
                 }
                 Connection::new(dialled, Box::new(permit), self.config.limits.header_count)
                     .await
@@ -108,12 +117,14 @@ impl Origin {
         self.report(made.as_ref().err());
         match made {
             Ok(connection) => {
+                let (now, pause) = (Instant::now(), self.budget.pause());
                 {
                     let mut inner = self.lock();
                     dialing.done(&mut inner);
                     let open = inner.open;
                     inner.sockets.add(connection.handle(), open);
-                    inner.circuit.succeeded();
+                    inner.circuit.succeeded(now, pause);
+                    inner.circuit.rate.took(now - began);
                     inner.settling += usize::from(settled.is_some());
                 }
                 self.release(connection, true);
@@ -121,12 +132,18 @@ impl Origin {
             Err(failure) => {
                 tracing::debug!(origin = %self.endpoint, cause = failure.cause.as_str(), "{}", failure.detail);
                 settled = None;
+                if spare {
+                    // It was charged as one that was tried in vain.
+                    self.budget.refund();
+                }
                 let pause = self.budget.pause();
                 let mut inner = self.lock();
                 dialing.done(&mut inner);
                 match inner.circuit.failed(Instant::now(), &failure, pause) {
                     Tell::One => inner.waiters.tell(&failure, 1),
                     Tell::Everybody => inner.waiters.tell(&failure, usize::MAX),
+                    // Whoever waits is told of no fault, but one was repaired for him.
+                    Tell::Nobody if inner.circuit.opened().is_none() => inner.remember(failure.cause),
                     Tell::Nobody => {}
                 }
             }

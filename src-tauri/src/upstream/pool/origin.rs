@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     health::{Code, Tracker},
     message::Uploads,
-    status::stats::OriginStats,
+    status::{faults::Cause, stats::OriginStats},
     tasks::Tasks,
     telemetry::Traffic,
     upstream::{
@@ -36,6 +36,9 @@ pub(crate) const CONDITIONS: [Code; 3] = [Code::UpstreamUnreachable, Code::Certi
 
 /// Connections that are kept without use; more than this helps no burst.
 pub(super) const MOST_IDLE: usize = 64;
+
+/// An idle connection that has served nobody counts as new for this long: nobody's edge closes one so soon.
+const FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// A scheme, host and port, and its connections.
 #[derive(Debug)]
@@ -76,6 +79,21 @@ pub(super) struct Inner {
     /// When a task looks again whether a dial may begin.
     pub(super) alarm: Option<Instant>,
     pub(super) used: Option<Instant>,
+    /// What dials met that nobody was told of, for the next connection's first request to count.
+    pub(super) dial_faults: Vec<Cause>,
+    /// The most connections that were in use at once lately, and when.
+    pub(super) peak: Option<(usize, Instant)>,
+    /// A task keeps idle connections ready.
+    pub(super) tended: bool,
+}
+
+impl Inner {
+    /// A fault that was repaired for whoever waits.
+    pub(super) fn remember(&mut self, cause: Cause) {
+        if self.waiters.count() > 0 && self.dial_faults.len() < MOST_IDLE {
+            self.dial_faults.push(cause);
+        }
+    }
 }
 
 /// A connection without a request.
@@ -108,6 +126,9 @@ impl Origin {
             sockets: Sockets::default(),
             alarm: None,
             used: None,
+            dial_faults: Vec::new(),
+            peak: None,
+            tended: false,
         };
         let uploads = Uploads::new((config.pool.size / 2).max(1), config.client.upload_stall, config.client.min_body_rate);
         Arc::new(Self {
@@ -140,7 +161,7 @@ impl Origin {
         let missing = missing.min(self.config.pool.size.saturating_sub(inner.open + inner.dialing));
         let mut begun = 0;
         while begun < missing && inner.circuit.turn(Instant::now(), inner.dialing + inner.settling) == Turn::Now {
-            self.dial(&mut inner);
+            self.dial(&mut inner, false);
             begun += 1;
         }
         begun
@@ -153,10 +174,11 @@ impl Origin {
         // Dials that are under way end with it, and connections in use are not taken back.
         self.network.send_modify(|n| *n += 1);
         inner.circuit.reset();
+        inner.dial_faults.clear();
         let old = std::mem::take(&mut inner.idle);
         let recent = inner.used.is_some_and(|at| at.elapsed() < RECENT);
         if recent && inner.open + inner.dialing < self.config.pool.size + old.len() {
-            self.dial(&mut inner);
+            self.dial(&mut inner, false);
         }
         drop(inner);
         drop(old);
@@ -236,8 +258,16 @@ impl Origin {
         (full && !inner.idle.is_empty()).then(|| inner.idle.remove(0))
     }
 
-    /// A statement of its own, so that the lock is gone before the connection is looked at or dropped.
-    pub(super) fn take_idle(&self) -> Option<Idle> {
-        self.lock().idle.pop()
+    /// One that has served, the last one first, before those that have not: these are what a request needs that is sent
+    /// again. A statement of its own, so that the lock is gone before the connection is looked at or dropped.
+    pub(super) fn take_idle(self: &Arc<Self>, fresh: bool) -> Option<Idle> {
+        let mut inner = self.lock();
+        let at = match fresh {
+            true => inner.idle.iter().rposition(|i| !i.connection.will_reuse() && i.since.elapsed() < FRESH_FOR),
+            false => inner.idle.iter().rposition(|i| i.connection.will_reuse()).or(inner.idle.len().checked_sub(1)),
+        };
+        let taken = inner.idle.remove(at?);
+        self.tend_in(&mut inner);
+        Some(taken)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     convert::Infallible,
     sync::{Arc, Weak},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 /// A dial's place.
 #[derive(Debug)]
@@ -40,13 +40,27 @@ pub(super) struct ConnectionPermit {
     network: u64,
     /// Dropped when the other side has shown that it took the connection.
     unproven: Option<oneshot::Sender<Infallible>>,
+    /// It was made before anybody needed it, and the budget paid for it.
+    spare: bool,
 }
 
 impl ConnectionPermit {
     /// The place of a connection that is counted already; the receiver ends when a plain one has answered or is gone.
-    pub(super) fn new(origin: &Arc<Origin>, network: u64, proven: bool) -> (Self, Option<oneshot::Receiver<Infallible>>) {
+    pub(super) fn new(
+        origin: &Arc<Origin>,
+        network: u64,
+        proven: bool,
+        spare: bool,
+    ) -> (Self, Option<oneshot::Receiver<Infallible>>) {
         let (unproven, proof) = if proven { (None, None) } else { Some(oneshot::channel()).unzip() };
-        (Self { origin: Arc::downgrade(origin), network, unproven }, proof)
+        (Self { origin: Arc::downgrade(origin), network, unproven, spare }, proof)
+    }
+
+    /// A request has used it: it was not made in vain.
+    fn served(&mut self, origin: &Origin) {
+        if std::mem::take(&mut self.spare) {
+            origin.budget.refund();
+        }
     }
 }
 
@@ -57,14 +71,21 @@ impl Permit for ConnectionPermit {
 
     fn answered(&mut self) {
         self.unproven = None;
+        if self.spare
+            && let Some(origin) = self.origin.upgrade()
+        {
+            self.served(&origin);
+        }
     }
 
     /// One that had never answered: its upstream may have more of them than it takes.
     fn broke(&mut self) {
-        if self.unproven.is_some()
-            && let Some(origin) = self.origin.upgrade()
-        {
-            origin.lock().circuit.slow_down();
+        let Some(origin) = self.origin.upgrade() else { return };
+        self.served(&origin);
+        let (now, mut inner) = (Instant::now(), origin.lock());
+        match self.unproven {
+            Some(_) => inner.circuit.slow_down(now),
+            None => inner.circuit.rate.lost(now),
         }
     }
 }

@@ -256,3 +256,49 @@ async fn a_connection_ends_with_the_address_that_it_came_from() {
     let failure = timeout(LIMIT, exchange).await.expect("at once").err().unwrap();
     assert_eq!(failure.cause, Cause::FreshReset);
 }
+
+/// Connections that are lost again and again are replaced before anybody asks; where none is lost, none is made.
+#[tokio::test]
+async fn what_is_lost_again_and_again_is_kept_ready() {
+    let bench = bench(false, |_| {}).await;
+    let connection = bench.checkout().await.connection.unwrap();
+    let first = bench.accepted().await;
+    bench.origin.put_back(connection);
+    let connection = bench.checkout().await.connection.unwrap();
+    assert_eq!((bench.origin.stats().open, bench.origin.stats().dialing), (1, 0), "a healthy origin is left alone");
+    bench.origin.put_back(connection);
+    drop(first);
+    for _ in 0..3 {
+        bench.origin.lock().circuit.rate.lost(Instant::now());
+    }
+    let used = bench.checkout().await.connection.unwrap();
+    let (_second, _third) = (bench.accepted().await, bench.accepted().await);
+    bench.reaches("one for the next request", |s| (s.open, s.idle, s.waiting) == (2, 1, 0)).await;
+    drop(used);
+    let _fourth = bench.accepted().await;
+    bench.reaches("the lost one is replaced", |s| (s.open, s.idle) == (2, 2)).await;
+}
+
+/// Nobody waits for a connection that is made in advance: it comes out of the budget, and nothing of the reserve for replays.
+#[tokio::test]
+async fn without_budget_nothing_is_kept_ready() {
+    let bench = bench(false, |c| (c.retry.budget, c.retry.budget_floor) = (0.0, 0)).await;
+    for _ in 0..3 {
+        bench.origin.lock().circuit.rate.lost(Instant::now());
+    }
+    let _used = bench.checkout().await.connection.unwrap();
+    let _accepted = bench.accepted().await;
+    let more = timeout(Duration::from_millis(300), bench.listener.accept()).await;
+    assert!(more.is_err(), "{:?}", bench.origin.stats());
+}
+
+/// A request that is sent again needs a connection that has served nobody: one that is there already will do.
+#[tokio::test]
+async fn an_idle_connection_that_has_served_nobody_is_a_fresh_one() {
+    let bench = bench(false, |_| {}).await;
+    bench.origin.warm(1);
+    bench.reaches("it is warm", |s| s.idle == 1).await;
+    let now = Instant::now();
+    let _taken = bench.origin.checkout(true, now, now + LIMIT).await.connection.unwrap();
+    assert_eq!((bench.origin.stats().open, bench.origin.stats().dialing), (1, 0), "none was made for it");
+}
