@@ -67,7 +67,8 @@ fn a_folder_of_another_user_is_neither_believed_nor_obeyed() {
         chown(home.paths().state_dir, Some(OWNER), Some(OWNER)).unwrap();
         chown(home.path(what), Some(STRANGER), Some(STRANGER)).unwrap();
         for args in commands {
-            let ran = Ran::from(as_owner(&home, args).output().unwrap());
+            // Without this, what is run goes without Leeward, and is told the same.
+            let ran = Ran::from(as_owner(&home, args).env("LEEWARD_WRAP_REQUIRE", "true").output().unwrap());
             assert_eq!(ran.code, Some(78), "{what} {args:?}: {ran:?}");
             let place = home.path(what).display().to_string();
             assert!(ran.stderr.contains(&format!("{place} belongs to another user ({STRANGER})")), "{ran:?}");

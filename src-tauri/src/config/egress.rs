@@ -16,6 +16,16 @@ const PROXIES: [&str; 4] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"
 /// Node.js, and so most agents; OpenSSL, and so Python's.
 const ROOTS: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
 
+/// The system's own bundles, which containers and Nix name in the variables: nothing in them is new to the engine.
+const SYSTEM: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/pki/tls/cacert.pem",
+];
+
 /// The way out of one program.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,14 +51,15 @@ impl Egress {
         Self { roots: roots.filter(|file| usable(file)).collect(), ..Self::of_engine(env) }
     }
 
-    /// What the engine has. It trusts what its config says, and no agent's certificates.
+    /// What the engine has. On Linux the platform's store is what its own SSL_CERT_FILE says.
     pub(super) fn of_engine(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let value = |name: &str| [name.to_owned(), name.to_ascii_lowercase()].iter().find_map(|name| set(env, name));
         let mut proxies: BTreeMap<_, _> = PROXIES.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect();
         if let Some(direct) = proxies.remove("NO_PROXY").map(|direct| elsewhere(&direct)).filter(|direct| !direct.is_empty()) {
             proxies.insert("NO_PROXY".into(), direct);
         }
-        Self { proxies, roots: Vec::new() }
+        let store = set(env, "SSL_CERT_FILE").filter(|_| cfg!(target_os = "linux"));
+        Self { proxies, roots: store.map(PathBuf::from).into_iter().collect() }
     }
 
     /// Whether a proxy wants a user or password.
@@ -58,7 +69,13 @@ impl Egress {
 
     /// Whether an agent with this egress is served as well by the engine's own.
     pub fn is_served_by(&self, config: &Config) -> bool {
-        let trusted = |file: &PathBuf| matches!(&config.trust, Trust::Platform { extra: Some(extra) } if extra == file);
+        let extra = if let Trust::Platform { extra } = &config.trust { extra.as_ref() } else { None };
+        let store: Vec<_> = match &config.egress.roots[..] {
+            [] => SYSTEM.map(PathBuf::from).into(),
+            roots => roots.to_vec(),
+        };
+        let known: Vec<_> = extra.into_iter().chain(&store).map(|file| real(file)).collect();
+        let trusted = |file: &PathBuf| known.contains(&real(file));
         let proxies = config.proxy.url != ProxyChoice::Auto || self.proxies == config.egress.proxies;
         proxies && self.roots.iter().all(trusted)
     }
@@ -79,6 +96,11 @@ impl Egress {
         }
         Ok(applied)
     }
+}
+
+/// The file that a name or link leads to.
+fn real(file: &Path) -> PathBuf {
+    file.canonicalize().unwrap_or_else(|_| file.to_owned())
 }
 
 /// The entries that are not this machine, which no variable's proxy is asked for anyway: `wrap` adds Leeward's own address.
@@ -160,6 +182,13 @@ mod tests {
             let trust = egress.applied(&config, config.listen).unwrap().trust;
             assert!(matches!(trust, Trust::Also { roots, .. } if roots == [PathBuf::from(&file)]), "{name}");
             assert!(agent(&[(name, "/no/such/file")]).is_served_by(&config), "{name}");
+        }
+        if cfg!(target_os = "linux") {
+            let store = engine("", &[("SSL_CERT_FILE", &file)]);
+            assert!(agent(&[("NODE_EXTRA_CA_CERTS", &file)]).is_served_by(&store), "it is its store already");
+        }
+        for file in SYSTEM.into_iter().filter(|file| Path::new(file).exists()) {
+            assert!(agent(&[("SSL_CERT_FILE", file)]).is_served_by(&config), "{file} is the system's own");
         }
         assert!(agent(&[("NODE_EXTRA_CA_CERTS", &file)]).is_served_by(&engine(&format!("extra_ca = '{file}'"), &[])));
     }
