@@ -386,3 +386,49 @@ async fn ask_once(engine: &TestEngine, text: &str) -> u16 {
     let request = client().post(engine.url("/v1/messages")).header("x-claude-code-session-id", "one");
     request.json(&body).send().await.unwrap().status().as_u16()
 }
+
+/// U7: the API has worked on it for longer than a closed connection goes unnoticed, so it may have run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn u7_a_late_reset_of_a_kept_connection_is_of_unknown_fate() {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    for (fate, retries, status) in
+        [(UnknownFate::Replay, "0", 200), (UnknownFate::Replay, "1", 502), (UnknownFate::Pass, "0", 502)]
+    {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let tune = |c: &mut leeward::config::Config| {
+            c.upstream = url.parse().unwrap();
+            c.retry.unknown_fate = fate;
+        };
+        let engine = TestEngine::with(None, tune, TestHooks::default());
+        let upstream = async {
+            let (mut first, _) = listener.accept().await.unwrap();
+            assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+            first.write_all(ANSWER).await.unwrap();
+            assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+            // The pause is the subject.
+            tokio::time::sleep(Duration::from_millis(1300)).await;
+            socket2::SockRef::from(&first).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(first);
+            let (mut second, _) = listener.accept().await.unwrap();
+            assert!(second.read(&mut [0; 4096]).await.unwrap() > 0);
+            second.write_all(ANSWER).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let asks = async {
+            let ask = |n: u32| {
+                let request = client().post(engine.url("/v1/messages")).header("x-stainless-retry-count", retries);
+                request.json(&serde_json::json!({ "model": "m", "n": n })).send()
+            };
+            assert_eq!(ask(1).await.unwrap().text().await.unwrap(), "ok");
+            ask(2).await.unwrap().status().as_u16()
+        };
+        let got = tokio::select! {
+            got = asks => got,
+            () = upstream => unreachable!("it waits for ever"),
+        };
+        let (stats, again) = (engine.stats().await, u64::from(status == 200));
+        assert_eq!(got, status, "{fate:?} {retries}: {stats}");
+        assert_eq!((&stats["retried"]["late-reset"], &stats["replays_unknown"]), (&again.into(), &again.into()), "{stats}");
+    }
+}

@@ -139,6 +139,8 @@ mod tests {
         assert_eq!(parsed(Dialect::Anthropic)["error"]["type"], "api_error");
         assert_eq!(parsed(Dialect::OpenAi)["error"]["code"], "connect");
         assert_eq!(parsed(Dialect::Gemini)["error"]["status"], "UNAVAILABLE");
+        assert!(parsed(Dialect::Bedrock)["message"].as_str().unwrap().starts_with("Leeward: "));
+        assert!(parsed(Dialect::Ollama)["error"].as_str().unwrap().starts_with("Leeward: "));
         let response = respond(&error, Dialect::Anthropic, 3);
         assert_eq!(response.status(), 503);
         for (name, value) in [("retry-after", "1"), ("x-should-retry", "true"), ("x-leeward-attempts", "3")] {

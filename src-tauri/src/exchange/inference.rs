@@ -33,13 +33,19 @@ pub(super) struct Api {
     /// The whole path by segments. `**` at the start: whatever stands before (a gateway's own path). `*`: one segment.
     /// `*:verb`: one that ends so. `{v}`: a version (`v1`, `v4`, `beta`).
     path: &'static str,
+    /// Its last segment, by which nearly all rows are told apart.
+    last: &'static str,
     pub(super) dialect: Dialect,
     pub(super) model: Model,
     pub(super) streams: Streams,
 }
 
 const fn row(path: &'static str, dialect: Dialect, model: Model, streams: Streams) -> Api {
-    Api { path, dialect, model, streams }
+    let (bytes, mut start) = (path.as_bytes(), path.len());
+    while start > 0 && bytes[start - 1] != b'/' {
+        start -= 1;
+    }
+    Api { path, last: path.split_at(start).1, dialect, model, streams }
 }
 
 use Dialect::{Anthropic, Gemini, Ollama, OpenAi};
@@ -140,10 +146,13 @@ pub(super) struct Known<'p> {
 
 /// The API of a whole path, without its query.
 pub(super) fn find(path: &str) -> Option<Known<'_>> {
-    TABLE.iter().find_map(|api| {
-        let star = fits(api.path, path)?;
-        Some(Known { api, model: star.filter(|_| api.model == InPath) })
-    })
+    let last = decoded(path.rsplit('/').find(|segment| !segment.is_empty())?);
+    TABLE.iter().filter(|api| api.last.strip_prefix('*').map_or(*last == *api.last, |verb| last.ends_with(verb))).find_map(
+        |api| {
+            let star = fits(api.path, path)?;
+            Some(Known { api, model: star.filter(|_| api.model == InPath) })
+        },
+    )
 }
 
 /// Who answers at a host.
