@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use crate::{
-    home::{Home, LIMIT, Running, get, kill, until},
+    home::{Home, LEEWARD, LIMIT, Ran, Running, get, kill, until},
     support::{TestEngine, client, eventually, seam::Script},
 };
 use leeward::instance::{Holding, Lock, held_socket, holders, lend};
@@ -11,6 +11,7 @@ use scripted::{Plan, Upstream};
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -288,4 +289,31 @@ fn whoever_holds_the_port_is_written_down_until_it_ends() {
     assert_eq!(listed, [wrap.pid()]);
     finish(&home, wrap);
     assert!(holders(&home.paths()).is_empty());
+}
+
+/// A service manager holds the socket: systemd hands it over by number, launchd and inetd as standard input.
+#[test]
+fn a_socket_that_is_passed_is_served() {
+    let numbered = format!("exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec '{LEEWARD}' serve");
+    for script in [numbered, format!("exec '{LEEWARD}' serve")] {
+        let home = Home::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let kept = listener.try_clone().unwrap();
+        let mut command = home.command_of("sh".as_ref(), &["-c", &script]);
+        command.stdin(OwnedFd::from(listener));
+        let mut serving = home.serve_by(command);
+        assert_eq!(serving.address, address, "{script}");
+        assert!(answers(address));
+        kill(serving.pid(), "KILL");
+        serving.ended();
+        TcpStream::connect(address).expect("whoever holds it keeps the port");
+        drop(kept);
+    }
+    let home = Home::new();
+    let mut command =
+        home.command_of("sh".as_ref(), &["-c", &format!("exec 3<&0 4<&0; LISTEN_FDS=2 LISTEN_PID=$$ exec '{LEEWARD}' serve")]);
+    command.stdin(OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap()));
+    let ran = Ran::from(command.output().unwrap());
+    assert!(ran.code == Some(64) && ran.stderr.contains("LISTEN_FDS has 2"), "{ran:?}");
 }

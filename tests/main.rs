@@ -32,6 +32,7 @@ mod panel_api;
 mod paths;
 mod permanent;
 mod process;
+mod proof;
 mod refuse;
 mod request;
 mod restart;

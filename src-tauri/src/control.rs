@@ -37,7 +37,7 @@ pub enum Command {
     },
     /// Have every holder let go of the listening socket: what follows is an end on purpose.
     LetGo {
-        /// Told once all have, or do not answer.
+        /// Notified once all have, or do not respond.
         reply: oneshot::Sender<()>,
     },
     /// Stop accepting, let requests in flight finish for at most this long, then end.

@@ -25,6 +25,8 @@ mod takeover;
 mod token;
 
 #[cfg(test)]
+mod held_tests;
+#[cfg(test)]
 mod tests;
 
 pub use address::{base_url, reachable};

@@ -5,7 +5,7 @@ use listeners::{Protocol, SocketState};
 use rustix::process::geteuid;
 use std::net::SocketAddr;
 
-/// One of the own sockets that is told. Its other end is not told; a local address belongs to one socket, unless every
+/// One of the own sockets that is listed. Its other end is not; a local address belongs to one socket, unless every
 /// program that shares it has agreed.
 struct Told {
     local: SocketAddr,

@@ -34,7 +34,7 @@ impl Sought {
         Self::Connection { local: canonical(local), remote: canonical(remote) }
     }
 
-    /// What is told of the sockets that fit best: several, where one address is shared.
+    /// What is listed of the sockets that fit best: several, where one address is shared.
     pub(super) fn best<T>(&self, sockets: impl IntoIterator<Item = (Socket, T)>) -> Vec<T> {
         let (mut best, mut told) = (0, Vec::new());
         for (socket, about) in sockets {

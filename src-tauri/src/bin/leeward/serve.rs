@@ -56,11 +56,15 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         _ => Failure::new(Exit::CannotWrite, e),
     })?;
     let filter = log.filter();
+    let socket = match platform::passed_socket()? {
+        Some(passed) => Some(passed),
+        None => held(&config)?,
+    };
     let host = EngineOptions::of(settings)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
         .showing(config::panel_folder())
         .holding(lock)
-        .listening_on(held(&config)?);
+        .listening_on(socket);
     let engine = Engine::start(config.clone(), host).map_err(refused)?;
     block_on(serve(engine, &config, &args, out))?
 }

@@ -1,6 +1,6 @@
 //! Unix half of `door`: a Unix socket in a folder that only this user can enter; handles pass over it (SCM_RIGHTS).
 
-use super::{SENT_WITHIN, Word, wrong};
+use super::word::{SENT_WITHIN, Word, wrong};
 use rustix::{
     io::{FdFlags, fcntl_setfd},
     net::{

@@ -1,7 +1,7 @@
 //! Windows half of `door`: a loopback port and a key that tells a friend from others who find the port. Over the connection
 //! goes a ticket that only the process that asked can use, and that is only made for a process of the same user.
 
-use super::{SENT_WITHIN, Word, wrong};
+use super::word::{SENT_WITHIN, Word, wrong};
 use crate::instance::token::random_key;
 use leeward_windows::Ticket;
 use std::{

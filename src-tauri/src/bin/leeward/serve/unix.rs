@@ -1,8 +1,33 @@
-//! Unix half of `serve`: what the system asks by signal.
+//! Unix half of `serve`: what the system asks by signal, and the listening socket that it may bring along.
 
 use super::Request;
-use std::io;
+use crate::exit::{Exit, Failure, Outcome};
+use listenfd::ListenFd;
+use rustix::net::sockopt::socket_acceptconn;
+use std::{io, net::TcpListener, os::fd::AsFd};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The socket that a service manager holds: systemd's (sd_listen_fds(3)), or the one on standard input of inetd and of launchd
+/// with `inetdCompatibility` and `Wait`. Programs that are started from here know nothing of it.
+pub(super) fn passed_socket() -> Outcome<Option<TcpListener>> {
+    let unusable = |why: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("the socket that was passed: {why}"));
+    let mut passed = ListenFd::from_env();
+    if passed.len() > 1 {
+        let why =
+            format!("LISTEN_FDS has {}, and Leeward serves one (it holds the other loopback address by itself)", passed.len());
+        return Err(unusable(&why));
+    }
+    if passed.len() == 1 {
+        return passed.take_tcp_listener(0).map_err(|e| unusable(&format_args!("it is no listening TCP socket ({e})")));
+    }
+    let stdin = io::stdin();
+    if !socket_acceptconn(&stdin).unwrap_or(false) {
+        return Ok(None);
+    }
+    let socket = TcpListener::from(stdin.as_fd().try_clone_to_owned().map_err(|e| unusable(&e))?);
+    socket.local_addr().map_err(|e| unusable(&format_args!("it is no TCP socket ({e})")))?;
+    Ok(Some(socket))
+}
 
 /// The signals that are listened to.
 #[derive(Debug)]

@@ -1,8 +1,14 @@
 //! Windows half of `serve`: what the console and the system ask.
 
 use super::Request;
-use std::io;
+use crate::exit::Outcome;
+use std::{io, net::TcpListener};
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+
+/// No service manager brings one along.
+pub(super) fn passed_socket() -> Outcome<Option<TcpListener>> {
+    Ok(None)
+}
 
 /// The events that are listened to.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! What passes through a door, between two ends in this process; and what does not.
 
-use super::*;
-use crate::{
-    config::Paths,
-    instance::{Holding, held_socket, holders, lend, let_go},
+use super::{
+    Holding,
+    door::{Word, knock},
+    fetch, held_socket, holders, lend, let_go,
 };
+use crate::config::Paths;
 use std::{
-    io::Write,
+    io::{self, Write},
     net::{TcpListener, TcpStream},
     time::Duration,
 };
@@ -125,14 +126,10 @@ async fn what_says_nothing_known_is_sent_away() {
             line.write_all(&bytes).ok();
             drop(line);
         }
-        assert!(fetch_at(&door).unwrap().is_none());
+        assert!(fetch(&door).unwrap().is_none());
     })
     .await;
     assert!(!holding.is_held() && !holding.is_let_go());
-}
-
-fn fetch_at(door: &std::path::Path) -> io::Result<Option<TcpListener>> {
-    crate::instance::fetch(door)
 }
 
 #[tokio::test]
