@@ -37,9 +37,12 @@ impl Origin {
 
     /// Drops dead connections and dials for them; the pause until the next look, or none when it is not needed any more.
     fn look_after(self: &Arc<Self>) -> Option<Duration> {
-        // One at a time, so that a request meanwhile finds the others.
-        let mut at = 0;
-        while let Some(Idle { mut connection, since }) = self.take_at(at) {
+        // One at a time, so that a request meanwhile finds the others; each once, because who waits may want none of them.
+        let (mut at, mut left) = (0, self.idle());
+        while left > 0
+            && let Some(Idle { mut connection, since }) = self.take_at(at)
+        {
+            left -= 1;
             if connection.is_usable() {
                 let mut inner = self.lock();
                 let place = at.min(inner.idle.len());
