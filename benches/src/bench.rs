@@ -178,7 +178,7 @@ impl Run<'_> {
         }
     }
 
-    /// Only those that are told to send again: what the others lose is the torture's table.
+    /// Only programs that send again; the torture's table shows what the others lose.
     async fn resets(&mut self) -> Result<()> {
         for (round_trip, key) in figure::resets::ROUND_TRIPS {
             for peer in peer::that_retry(&self.args.field)? {
