@@ -152,7 +152,7 @@ fn a_taken_port_does_not_keep_an_agent_from_leeward() {
     let ran = home.run(&["wrap", "claude"]);
     assert!(is_behind(&ran), "{ran:?}");
     let told: Vec<_> = ran.stderr.lines().collect();
-    assert!(told.len() == 1 && told[0].contains(&format!("{} is taken by", home.address)), "{ran:?}");
+    assert!(told.len() == 1 && told[0].contains(&format!("port {} of 127.0.0.1 is taken by", home.address.port())), "{ran:?}");
     assert!(told[0].ends_with("for this agent Leeward accepts on another port"), "{ran:?}");
     assert_ne!(home.record().unwrap().address, home.address);
 }

@@ -330,11 +330,16 @@ fn a_state_folder_that_cannot_be_used_is_named() {
 fn a_token_that_others_can_read_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
-    drop(home.serve(&[]));
+    let serving = home.serve(&[]);
     std::fs::set_permissions(home.paths().token_file(), PermissionsExt::from_mode(0o644)).unwrap();
-    let ran = home.run(&["serve"]);
-    assert_eq!(ran.code, Some(73), "{ran:?}");
+    let ran = home.run(&["status"]);
+    assert_eq!(ran.code, Some(69), "{ran:?}");
     assert!(ran.stderr.contains("chmod 600"), "{}", ran.stderr);
+    // The next start has one of its own.
+    drop(serving);
+    let _serving = home.serve(&[]);
+    assert_eq!(std::fs::metadata(home.paths().token_file()).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(home.run(&["status"]).code, Some(0));
 }
 
 #[cfg(unix)]

@@ -98,7 +98,7 @@ fn rows<const WORDS: usize>(family: u16, class: TCP_TABLE_CLASS) -> io::Result<V
     let mut table: Vec<u32> = Vec::new();
     for _ in 0..ATTEMPTS {
         let mut size = u32::try_from(size_of_val(table.as_slice())).unwrap_or(u32::MAX);
-        // SAFETY: the space is as long as the call is told, and aligned for a table of words; no space is needed for a size of 0.
+        // SAFETY: the space is as long as the call is given, and aligned for a table of words; no space is needed for a size of 0.
         let error = unsafe { GetExtendedTcpTable(table.as_mut_ptr().cast(), &raw mut size, 0, u32::from(family), class, 0) };
         match error {
             ERROR_SUCCESS => {
