@@ -52,6 +52,21 @@ async fn a_second_start_brings_the_first_ones_window_up() {
     }
 }
 
+/// A tray whose engine was ended protects nobody, so it ends too.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_ends_when_leeward_is_stopped_on_purpose() {
+    let home = tempfile::tempdir().unwrap();
+    let _bus = BUS.lock().await;
+    let host = Host::start().await;
+    let mut tray = Tray::start(home.path());
+    let serving = eventually_some("it serves", || recorded(home.path())).await;
+    host.icon_of(tray.0.id()).await;
+    let stopped = Command::new(leeward()).arg("stop").env("LEEWARD_HOME", home.path()).output().unwrap();
+    assert!(stopped.status.success(), "{stopped:?}");
+    assert_eq!(tray.ended().code(), Some(0), "{}", tray.said());
+    assert!(livez(serving).is_err(), "nobody serves any more");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_window_comes_back_as_large_as_it_was() {
     let home = tempfile::tempdir().unwrap();

@@ -79,12 +79,22 @@ pub fn held_socket(paths: &Paths, wanted: SocketAddr) -> Option<TcpListener> {
             Ok(Some(socket)) => other = other.or(Some(socket)),
             Ok(None) => {}
             Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                std::fs::remove_file(&file).ok();
+                forget(&file, &door);
             }
             Err(why) => tracing::debug!("process {pid} was asked for the port: {why}"),
         }
     }
     other
+}
+
+/// What a holder that was killed has left: its entry, and on Unix the socket of its door in a folder of its own.
+fn forget(file: &Path, door: &Path) {
+    std::fs::remove_file(file).ok();
+    if std::fs::remove_file(door).is_ok()
+        && let Some(folder) = door.parent()
+    {
+        std::fs::remove_dir(folder).ok();
+    }
 }
 
 /// Asks the holder behind a door for the socket; `None` when it has none. Called within a runtime, on a thread that may block.

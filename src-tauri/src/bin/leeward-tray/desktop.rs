@@ -103,6 +103,7 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
         Err(why) => tracing::warn!("{}", why.message),
     }
     let settings = running.settings.clone();
+    let mut ended = picture.clone();
     let mut painter = Painter { picture, traffic, wants, settings, agents: launch::installed(), recent: Recent::default() };
     let first = painter.look();
     let painting = catch_unwind(AssertUnwindSafe(|| Painting::begin(app.handle(), first, chosen)));
@@ -122,6 +123,14 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
         // Asked again: whoever asks does not want to wait.
         signals::asked_to_end().await;
         handle.exit(0);
+    });
+    let handle = app.handle().clone();
+    tasks.spawn(async move {
+        // `leeward stop`: a tray whose engine has ended protects nobody.
+        let on_purpose = |status: &Status| matches!(status.phase, Phase::Draining | Phase::Stopped) && status.failure().is_none();
+        if ended.wait_for(on_purpose).await.is_ok() {
+            quit(&handle);
+        }
     });
     // `run_return` and not `run`: the engine is stopped after it, and the exit code is main's.
     app.run_return(|app, event| match event {
