@@ -59,15 +59,11 @@ const PHRASES: &[(&str, &str)] = &[
     ("complete answer", "complete response"),
 ];
 
-/// Rooms whose comments still say some of them.
-const UNSWEPT: &[&str] = &["exchange", "upstream", "instance", "wrap", "bin/leeward/"];
-
 #[test]
 fn old_phrases_do_not_come_back() {
     let folders = ["src-tauri/src/", "scripted/", "xtask/", "benches/", "fuzz/", "windows/", "docs/"];
     let files = folders.iter().flat_map(|start| texts(start, &["rs", "md"]));
-    let swept = |path: &str| !UNSWEPT.iter().any(|room| path.starts_with(&format!("src-tauri/src/{room}")));
-    none(files.filter(|(path, _)| swept(path)).flat_map(|(path, text)| old_phrases(&path, &text)));
+    none(files.flat_map(|(path, text)| old_phrases(&path, &text)));
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(super) struct Arrived {
 pub(super) enum ArrivedBody {
     /// It passes as it comes.
     Stream(Source),
-    /// What has come may be passed on, and the rest as it comes.
+    /// What has come may be forwarded, and the rest as it comes.
     Begun(ResponseBuffer),
     /// It is there whole.
     Whole(ResponseBuffer),
@@ -184,7 +184,7 @@ impl Attempts {
         let facts = self.facts();
         let delivery = Delivery::of(facts, &head, &body, || self.wants_stream());
         let source = Source::new(body, connection);
-        // After the head of a stream has gone out, what is no stream is told as an event, and needs no buffer.
+        // After the head of a stream has gone out, what is no stream is reported as an event, and needs no buffer.
         if delivery == Delivery::Stream || (self.head_sent && !delivery.is_stream()) {
             let arrived = Arrived { head, reused, body: ArrivedBody::Stream(source) };
             return match declined {
@@ -192,12 +192,12 @@ impl Attempts {
                 None => Ok(arrived),
             };
         }
-        // What is compressed tells nothing.
+        // What is compressed shows nothing.
         let buffer = ResponseBuffer::new(delivery, source, &self.context, (!is_compressed(&head.headers)).then_some(facts));
         Ok(self.buffer(Buffering { head, reused, buffer }).await?)
     }
 
-    /// Buffers a response until it may be passed on, or its client must hear something.
+    /// Buffers a response until it may be forwarded, or its client must hear something.
     async fn buffer(&mut self, buffering: Buffering) -> Result<Arrived, Failure> {
         let Buffering { head, reused, mut buffer } = buffering;
         let waiting = Instant::now();
@@ -222,7 +222,7 @@ impl Attempts {
         Ok(Arrived { head, reused, body })
     }
 
-    /// Whether the request asks for its answer piece by piece.
+    /// Whether the request asks for its response piece by piece.
     fn wants_stream(&mut self) -> bool {
         let (look, payload) = (&mut self.look, &self.payload);
         self.context.operation.wants_stream(|| look.get_or_insert_with(|| look::whole(payload)).clone())
@@ -356,7 +356,7 @@ impl Attempts {
         Some(*self.mark.get_or_insert_with(|| repeats.mark(head, payload)))
     }
 
-    /// The request has failed for good: counted and logged; the client is told by the caller.
+    /// The request has failed for good: counted and logged; the caller reports it to the client.
     pub(super) fn fail(mut self, failure: &Failure) {
         if let Some(mark) = self.mark_after(failure.cause) {
             self.context.exchange.shared.repeats.note(mark);

@@ -55,7 +55,7 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
-    /// How the client wants to be told.
+    /// How the client expects errors and pings.
     pub(super) fn dialect(&self) -> Dialect {
         self.operation.dialect
     }

@@ -1,5 +1,5 @@
 //! A response that is still held back when its client must hear something: the head has gone out, pings keep the client
-//! waiting, and what breaks off meanwhile is asked for again. What fails for good is told as an event in the dialect.
+//! waiting, and what breaks off meanwhile is asked for again. What fails for good is reported as an event in the dialect.
 
 use super::{
     attempts::{Arrived, ArrivedBody, Attempts, Buffering},
@@ -85,7 +85,7 @@ impl Body for DeferredBody {
     }
 }
 
-/// An error that the API answers instead of a stream is one small object.
+/// An error that the API sends instead of a stream is one small object.
 const ERROR_BODY: usize = 64 << 10;
 
 async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender<Bytes>) -> End {

@@ -16,7 +16,7 @@ pub(super) enum Delivery {
     UntilFirstContent,
     /// Small and not a stream: when it is there.
     BufferSmall,
-    /// A stream that does not say of what: until its first byte tells.
+    /// A stream that does not say of what: until its first byte shows it.
     UntilKnown,
     /// Events, when the last one is there.
     BufferStream,

@@ -1,4 +1,4 @@
-//! The inference APIs that Leeward knows, in one table over the whole path at the upstream: how their clients want to be told,
+//! The inference APIs that Leeward knows, in one table over the whole path at the upstream: how their clients expect errors,
 //! where a request names its model, whether it asks for a stream. Facts, and how they are found; decides nothing about
 //! sending again (`operation`, `retry`).
 
@@ -17,7 +17,7 @@ pub(super) enum Model {
 /// Whether a request asks for a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Streams {
-    /// Its answer is one object.
+    /// Its response is one object.
     Never,
     /// `"stream": true` in its body.
     WhenAsked,
@@ -52,8 +52,8 @@ use Dialect::{Anthropic, Gemini, Ollama, OpenAi};
 use Model::{InBody, InPath};
 use Streams::{Always, Never, UnlessRefused, WhenAsked};
 
-/// The first row that fits counts. Operations whose name is no word of others' APIs are known behind any path, so that
-/// gateways need no row; the others only behind a version or at a place that somebody uses.
+/// The first row that fits counts. Operations whose name is no word of others' APIs are known after any path, so that
+/// gateways need no row; the others only after a version or at a place that somebody uses.
 static TABLE: &[Api] = &[
     // Anthropic; also DeepSeek, Moonshot, Kimi, OpenRouter and Azure where they speak its dialect.
     row("**/{v}/messages", Anthropic, InBody, WhenAsked),
@@ -82,7 +82,7 @@ static TABLE: &[Api] = &[
     row("**/codex/responses/compact", OpenAi, InBody, Never),
     row("**/{v}/responses/compact", OpenAi, InBody, Never),
     row("**/{v}/responses/input_tokens", OpenAi, InBody, Never),
-    // DashScope's own dialect; with `x-dashscope-sse` it answers events.
+    // DashScope's own dialect; with `x-dashscope-sse` it sends events.
     row("**/services/aigc/text-generation/generation", OpenAi, InBody, WhenAsked),
     row("**/services/embeddings/text-embedding/text-embedding", OpenAi, InBody, Never),
     // Vertex: models of other makers. The count of tokens of Anthropic's names its model in the body alone.
@@ -116,7 +116,7 @@ static TABLE: &[Api] = &[
     row("/ollama/api/embed", Ollama, InBody, Never),
 ];
 
-/// Who answers at a host, for what no row knows (`/v1/models`): the end of the host's name, and how its clients want to be told.
+/// Who answers at a host, for what no row knows (`/v1/models`): the end of the host's name, and how its clients expect errors.
 const HOSTS: &[(&str, Dialect)] = &[
     ("anthropic.com", Anthropic),
     ("googleapis.com", Gemini),

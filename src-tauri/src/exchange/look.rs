@@ -1,5 +1,5 @@
 //! What the top level of a request's body says: its model, whether a stream is wanted, and whether the request has an effect
-//! besides its answer. Reads nothing below that, and keeps nothing but the model's name.
+//! besides its response. Reads nothing below that, and keeps nothing but the model's name.
 
 use crate::message::Payload;
 use bytes::Bytes;
@@ -102,9 +102,9 @@ struct TopLevel {
     model: Option<String>,
     stream: Option<bool>,
     has_effect: bool,
-    /// It goes on from an answer that the API keeps.
+    /// It goes on from a response that the API keeps.
     continues: bool,
-    /// Its own answer is kept, which is the API's default.
+    /// Its own response is kept, which is the API's default.
     store: bool,
 }
 
@@ -125,7 +125,7 @@ struct Tool {
 
 impl Tool {
     /// True when the API itself runs it and it may change something: code in a container that stays, others' MCP servers.
-    /// Searching and fetching changes nothing, and what the client runs it runs for each answer that it gets.
+    /// Searching and fetching changes nothing, and what the client runs it runs for each response that it gets.
     fn has_effect(&self) -> bool {
         match self.kind.as_str() {
             Some("mcp" | "mcp_toolset" | "code_interpreter") => true,

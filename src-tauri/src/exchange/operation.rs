@@ -1,4 +1,4 @@
-//! What a request asks for: whether it may run twice, how its client wants to be told, which model and whether a stream it
+//! What a request asks for: whether it may run twice, how its client expects errors, which model and whether a stream it
 //! asks for. From its method, its whole path at the upstream, its headers and the user's own list; the body is `look`'s.
 
 use super::{
@@ -66,7 +66,7 @@ impl Operation {
         if self.is_post && self.kind == Kind::NotReplayable && is_json { look::model(payload) } else { None }
     }
 
-    /// Whether its answer comes piece by piece; `look` is asked only where the body says so.
+    /// Whether its response comes piece by piece; `look` is asked only where the body says so.
     pub(super) fn wants_stream(&self, look: impl FnOnce() -> Look) -> bool {
         match self.streams {
             Streams::Never => false,

@@ -1,4 +1,4 @@
-//! Where a response leads its client: a `Location` into the upstream that was asked stays behind the same `/@NAME`, so that the
+//! Where a response leads its client: a `Location` into the upstream that was asked stays under the same `/@NAME`, so that the
 //! client's key does not go to the default upstream. Pure; follows nothing.
 
 use super::route::{Route, route};
@@ -41,7 +41,7 @@ pub(super) fn leads(asked: Asked<'_>, location: &HeaderValue) -> Leads {
         let rest = if rest.starts_with('/') || asked.name.is_some() { rest.to_owned() } else { format!("/{rest}") };
         match asked.name {
             Some(name) => Some(format!("/@{name}{rest}")),
-            // What would be read as another name, or as another server, cannot be said behind the default upstream.
+            // What would be read as another name, or as another server, cannot be expressed under the default upstream.
             None if route(&rest) == Route::Default && !rest.starts_with("//") => Some(rest),
             None => None,
         }

@@ -51,12 +51,12 @@ struct Events {
 }
 
 impl Relay {
-    /// Passes on a response as it comes, after so many `attempts`. `events`: it is a stream of events, not compressed.
+    /// Forwards a response as it comes, after so many `attempts`. `events`: it is a stream of events, not compressed.
     pub(super) fn new(source: Source, (context, attempts): (RequestContext, u32), outcome: Outcome, events: bool) -> Self {
         Self::after((Buffer::default(), events.then(|| Scanner::new(GLIMPSE)), source), (context, attempts), outcome)
     }
 
-    /// Passes on what was held back, then what is still to come; `whole`: nothing is.
+    /// Forwards what was held back, then what is still to come; `whole`: nothing is.
     pub(super) fn buffered(
         buffer: ResponseBuffer,
         (context, attempts): (RequestContext, u32),
@@ -116,7 +116,7 @@ impl Relay {
         self.broken = Some(why);
     }
 
-    /// True when the last event has been passed on: whatever happens after it, the response is whole (U10).
+    /// True when the last event has been forwarded: whatever happens after it, the response is whole (U10).
     fn has_last_event(&self) -> bool {
         self.events.as_ref().is_some_and(|e| e.scanner.is_complete())
     }

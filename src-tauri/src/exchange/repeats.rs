@@ -1,7 +1,7 @@
 //! Requests that an agent sends again because they failed here: known by a mark of what they say, for as long as agents try.
 //!
 //! Claude Code's own loop says of each of its eleven tries that it is the first one. What failed after it may have run would
-//! otherwise run three times for each. Marks are keyed by this process, held in memory for a minute, and tell nothing of a body.
+//! otherwise run three times for each. Marks are keyed by this process, held in memory for a minute, and show nothing of a body.
 
 use crate::message::{Payload, RequestHead};
 use http::header::AUTHORIZATION;

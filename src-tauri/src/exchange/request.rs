@@ -1,4 +1,4 @@
-//! One request's life on its way to an upstream: attempts made, answer handed to `relay` or error to `error`.
+//! One request's life on its way to an upstream: attempts made, response handed to `relay` or error to `error`.
 //!
 //! When the client leaves, hyper drops this future, and with it the upstream connection: that is the cancellation.
 
@@ -151,7 +151,7 @@ fn deliver(arrived: Arrived, mut attempts: Attempts) -> Response<ResponseBody> {
     Response::from_parts(head, ResponseBody::Relay(Box::new(relay)))
 }
 
-/// Keeps a client that is led on behind the upstream that it asked.
+/// Keeps a redirected client at the upstream that it asked.
 fn lead_on(head: &mut response::Parts, attempts: &Attempts) {
     let Some(location) = head.headers.get_mut(LOCATION) else { return };
     let upstream = &attempts.context.upstream;

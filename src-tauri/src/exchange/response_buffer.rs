@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 /// How buffering ended.
 #[derive(Debug)]
 pub(super) enum Buffered {
-    /// It may be passed on from here: content has come, or more than may be held.
+    /// It may be forwarded from here: content has come, or more than may be held.
     Commit,
     /// It is whole.
     Whole,
@@ -40,7 +40,7 @@ pub(super) struct ResponseBuffer {
     /// Bytes that may be held, where that ends the holding; `None`: a file takes what memory does not.
     most: Option<u64>,
     limits: Limits,
-    /// When a response that is buffered whole is passed on as it is.
+    /// When a response that is buffered whole is forwarded as it is.
     until: Option<Instant>,
     /// Silence after which a response is given up.
     silence: Duration,
@@ -58,7 +58,7 @@ fn scanner(commit_bytes: u64) -> Scanner {
 const TOO_LONG: &str = "it takes longer than stream.hold_time";
 
 impl ResponseBuffer {
-    /// `facts`: its first byte may tell that it is something else.
+    /// `facts`: its first byte may show that it is something else.
     pub(super) fn new(delivery: Delivery, source: Source, context: &RequestContext, facts: Option<Facts>) -> Self {
         let config = &context.exchange.config;
         let (holds, shared) = (delivery.waits_for_the_end(), &context.exchange.shared);
@@ -93,7 +93,7 @@ impl ResponseBuffer {
         self.scanner = self.delivery.is_stream().then(|| scanner(self.commit_bytes));
     }
 
-    /// Buffers until it may be passed on. Dropping the future loses nothing: the next call goes on.
+    /// Buffers until it may be forwarded. Dropping the future loses nothing: the next call goes on.
     pub(super) async fn run(&mut self) -> Buffered {
         loop {
             let silent = Instant::now() + self.silence;

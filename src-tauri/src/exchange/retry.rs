@@ -71,7 +71,7 @@ pub enum Verdict {
         /// The origin may have seen the request: counts against the budget and is reported.
         replay: bool,
     },
-    /// Tell the client.
+    /// Report it to the client.
     Pass,
 }
 

@@ -39,10 +39,10 @@ pub enum ClientError {
         status: u16,
         /// Its own words.
         message: String,
-        /// All of the answer, where it was JSON: codes, and what is wrong key by key.
+        /// All of the response, where it was JSON: codes, and what is wrong key by key.
         body: Box<Value>,
     },
-    /// The answer did not come or made no sense.
+    /// The response did not come or made no sense.
     #[error("Leeward on {address} did not answer properly: {why}")]
     Broken {
         /// Whom was asked.
@@ -86,7 +86,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// The instance that the state folder names; it may be gone, which the first call tells.
+    /// The instance that the state folder names; it may be gone, which the first call shows.
     ///
     /// # Errors
     /// `NotRunning` without a record, `Token` when the token exists but cannot be used.
@@ -151,7 +151,7 @@ impl Client {
         self.json(response).await
     }
 
-    /// POST of a JSON body to a path, the answer as JSON.
+    /// POST of a JSON body to a path, the response as JSON.
     ///
     /// # Errors
     /// `ClientError`.

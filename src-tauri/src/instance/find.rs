@@ -97,7 +97,7 @@ fn is_stale(paths: &Paths) -> bool {
     Lock::acquire_now(paths).is_ok()
 }
 
-/// What is to be told of the one that says nothing, if it is the process of the record. The system names a user's own processes.
+/// What to report of one that says nothing, if it is the process of the record. The system names a user's own processes.
 pub(super) async fn hangs(Record { pid, address, .. }: Record) -> Option<ClientError> {
     let held = tokio::task::spawn_blocking(move || is_held_by(address, pid));
     let why = || {

@@ -118,7 +118,7 @@ async fn what_says_nothing_known_is_sent_away() {
     let holding = Holding::open(&paths).unwrap();
     let door = holding.door().to_owned();
     let mut noise: Vec<Vec<u8>> = (0..=u8::MAX).filter(|byte| Word::of(*byte).is_err()).map(|byte| vec![byte; 3]).collect();
-    // Words whose socket does not come, answers to nothing, and nothing at all.
+    // Words whose socket does not come, replies to nothing, and nothing at all.
     noise.extend([b"h".to_vec(), b"s".to_vec(), b"n".to_vec(), b"d".to_vec(), Vec::new()]);
     beside(&holding, move || {
         for bytes in noise {

@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 /// The process that listens on a port. What it says of itself is not asked: anybody may say that it is a Leeward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process id, where the system tells.
+    /// Its process id, where the system shows it.
     pub pid: Option<u32>,
-    /// Its program, where the system tells.
+    /// Its program, where the system shows it.
     pub program: Option<String>,
 }
 

@@ -47,7 +47,7 @@ pub fn why_unusable(paths: &Paths) -> String {
     try_out(paths).err().map(|why| why.to_string()).unwrap_or_default()
 }
 
-/// Of what is merely wrong, such as a file in the folder's place, its user is told instead.
+/// What is merely wrong, such as a file in the folder's place, is reported to the user instead.
 fn stand_in_for(paths: &Paths, why: &io::Error) -> Option<StandIn> {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     if ![PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull].contains(&why.kind()) {

@@ -52,7 +52,7 @@ pub struct Background {
     pub program: PathBuf,
     /// The config, which it reads again from the same places.
     pub config: Config,
-    /// It ends after this long without use; `None` stays until it is told to end.
+    /// It ends after this long without use; `None` stays until it is asked to end.
     pub exit_when_idle: Option<Duration>,
 }
 

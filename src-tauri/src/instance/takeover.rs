@@ -69,7 +69,7 @@ pub async fn take_over(
     let asked = json!({ "to": door.path() });
     let handed = tokio::select! {
         handed = timeout(HANDED_WITHIN, receive(door, paths)) => handed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        // An answer before the socket is a refusal.
+        // A response before the socket is a refusal.
         answer = client.post("/_leeward/v1/handover", &asked, 2 * HANDED_WITHIN) => match answer {
             Err(why @ ClientError::Refused { status: 404, .. }) => Err(io::Error::new(io::ErrorKind::Unsupported, why)),
             Err(why) => return Err(why.into()),

@@ -140,7 +140,7 @@ fn a_file_is_replaced_while_others_read_it() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it after {reads} reads");
 }
 
-/// Somebody who keeps it open for good is told of, and the old content stays.
+/// Somebody who keeps it open for good is reported, and the old content stays.
 #[cfg(windows)]
 #[test]
 fn a_file_that_stays_open_is_not_replaced_and_nothing_is_left_beside_it() {

@@ -66,9 +66,9 @@ pub(crate) struct Budget {
     own: Pot,
     /// That of all origins.
     shared: Arc<Pot>,
-    /// Told when a replay has ended.
+    /// Notified when a replay has ended.
     ended: Notify,
-    /// A request was told that it is spent.
+    /// A request has learned that it is spent.
     told: AtomicBool,
 }
 
@@ -115,7 +115,7 @@ impl Budget {
         self.own.with(|bucket| bucket.pause())
     }
 
-    /// A request is told that it is spent.
+    /// A request learns that it is spent.
     pub(crate) fn tell(&self) {
         self.told.store(true, Relaxed);
     }

@@ -1,8 +1,8 @@
-//! Whether an origin may be dialled now: pure, told of each dial's end and of the time. Dials and waits for nothing itself.
+//! Whether an origin may be dialled now: pure, given each dial's end and the time. Dials and waits for nothing itself.
 //!
 //! Closed, it lets a few dials run at once: half as many after each one that failed, one more after each that succeeded, so
 //! that an edge with a short accept queue is not stormed; but never fewer than the share of dials that succeed allows. While
-//! some succeed, a failed dial is made again at once and nobody is told of it. Where nothing succeeds it opens after some
+//! some succeed, a failed dial is made again at once and nobody is notified. Where nothing succeeds it opens after some
 //! failures in a row: one dial at a time probes whether there is a way again, and requests are parked meanwhile.
 
 use super::{endpoint::Endpoint, success_rate::SuccessRate};
@@ -216,7 +216,7 @@ impl Circuit {
         self.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now))
     }
 
-    /// What a request is told that has been parked for too long.
+    /// The failure of a request that has been parked for too long.
     pub(super) fn verdict(&self, now: Instant, origin: &Endpoint) -> Failure {
         let since = self.failing_since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let since =

@@ -269,7 +269,7 @@ impl Connection {
             // Ambiguous or too large: the next one would be the same.
             (true, ..) if error.is_parse_too_large() || self.meter.bare_lf.load(Relaxed) => Cause::BadResponse,
             (true, ..) if error.is_parse() => Cause::NotHttp,
-            // A head that broke off has told nobody anything.
+            // Nobody has seen anything of a head that broke off.
             (true, ..) => Cause::CutBeforeContent,
             (false, true, _) => Cause::WriteFailed,
             (false, false, true) if last_write.elapsed() > SOON => Cause::LateReset,

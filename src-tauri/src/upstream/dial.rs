@@ -38,7 +38,7 @@ pub(super) struct Dial<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) config: &'a Config,
     pub(super) context: &'a Arc<DialContext>,
-    /// Told of each connection that was tried in vain.
+    /// Charged for each connection that was tried in vain.
     pub(super) budget: &'a Budget,
 }
 
@@ -175,7 +175,7 @@ impl Dial<'_> {
                             let broken = if silent { Broken::Swallowed } else { Broken::Reset };
                             waiting.push_back(Try { share: Share::Classical, after: Some(broken), ..tried });
                         }
-                        // A handshake that broke tells more than an address that is unreachable.
+                        // A handshake that broke says more than an address that is unreachable.
                         if last.cause != Cause::Tls { last = failure; }
                         if let Some(tried) = waiting.pop_front() { running.push(self.one(next, tried)); }
                     }

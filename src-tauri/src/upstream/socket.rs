@@ -75,7 +75,7 @@ impl Socket {
         Handle(Arc::downgrade(&self.stream))
     }
 
-    /// What the system has been told of unacknowledged bytes.
+    /// How long the system lets bytes stay unacknowledged.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn limit_of_unacknowledged(&self) -> io::Result<Duration> {
         socket2::SockRef::from(&*self.stream).tcp_user_timeout().map(Option::unwrap_or_default)

@@ -84,7 +84,7 @@ impl Counted {
     }
 
     /// A failed write is remembered and called done: the response may be there already (a 413 for a large body), and hyper
-    /// would not read it any more. Where there is none, reading tells so at once, as the socket is broken.
+    /// would not read it any more. Where there is none, reading shows it at once, as the socket is broken.
     fn noted(&self, poll: Poll<io::Result<usize>>, all: usize) -> Poll<io::Result<usize>> {
         match poll {
             Poll::Ready(Ok(n)) => {

@@ -1,6 +1,6 @@
 //! The way through a company proxy: asks it for a tunnel (CONNECT, RFC 9110 section 9.3.6; SOCKS 5) and says what it said.
 //!
-//! Speaks over any stream and reads not a byte more than the proxy's own answer. Sends no request of a client's.
+//! Speaks over any stream and reads not a byte more than the proxy's own reply. Sends no request of a client's.
 
 mod socks;
 
@@ -172,7 +172,7 @@ mod tests {
         CompanyProxy { kind, host: "gate".into(), port: 3128, login, source: "proxy.url".into() }
     }
 
-    /// The proxy's answer is scripted; comes back with what was sent and what was left unread.
+    /// The proxy's reply is scripted; comes back with what was sent and what was left unread.
     async fn talk(proxy: &CompanyProxy, answer: &[u8]) -> (Result<(), Failure>, Vec<u8>, Vec<u8>) {
         talk_within(Duration::from_secs(20), proxy, answer).await
     }

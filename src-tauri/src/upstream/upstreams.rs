@@ -212,10 +212,10 @@ impl Upstreams {
         }
     }
 
-    /// Tells every origin when the network is another one (L10); ends with the generation.
+    /// Notifies every origin when the network is another one (L10); ends with the generation.
     pub(crate) async fn follow_network(&self) {
         let mut network = self.parts.shared.network.clone();
-        // Without a supervisor nobody tells of changes any more.
+        // Without a supervisor nobody reports changes any more.
         while network.changed().await.is_ok() {
             for origin in self.all_origins() {
                 origin.network_changed();

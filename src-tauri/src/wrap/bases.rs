@@ -60,7 +60,7 @@ fn aider_option(variable: &str, url: &str) -> [String; 2] {
 }
 
 /// What the user has set for a base URL and where: the environment first, then the agent's files, or the other way
-/// round where the agent does so. Files of the project are told and left to the agent.
+/// round where the agent does so. Files of the project are reported and left to the agent.
 fn inherited(draft: &mut Draft<'_>, base: &Base) -> Option<Inherited> {
     let outranks = draft.profile.special == Some(Special::Aider);
     let found = if outranks {

@@ -67,7 +67,7 @@ impl Agent {
     }
 }
 
-/// The status as a shell tells it: the program's own code, or 128 + the signal that ended it.
+/// The status as a shell reports it: the program's own code, or 128 + the signal that ended it.
 pub fn exit_code(status: ExitStatus) -> i32 {
     platform::exit_code(status)
 }

@@ -55,7 +55,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Tells of a base URL in a file of the project and leaves it to the agent: a cloned repository chooses no upstream.
+    /// Reports a base URL in a file of the project and leaves it to the agent: a cloned repository chooses no upstream.
     pub(super) fn leave_to_agent(&mut self, place: &str, value: &str, heeded: Heeded) {
         if url::Url::parse(value.trim()).is_ok_and(|url| self.router.is_own(&url)) {
             return;

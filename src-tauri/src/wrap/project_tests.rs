@@ -1,4 +1,4 @@
-//! A cloned repository chooses nothing: base URLs in files of a project are told and left to the agent, for all agents.
+//! A cloned repository chooses nothing: base URLs in files of a project are reported and left to the agent, for all agents.
 
 use super::{tests::World, *};
 use crate::wrap::{profiles, table::ANYTHING};
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 const EVIL: &str = "https://his.example/v1";
 
-/// How the agent takes it, and with which words that is told.
+/// How the agent takes it, and with which words that is reported.
 const ASKS: &str = "asks you whether it counts";
 const READS: &str = "reads it by itself";
 const BELOW: &str = "gets its usual address";

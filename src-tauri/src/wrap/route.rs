@@ -39,7 +39,7 @@ pub(super) struct Router<'a> {
     config: &'a Config,
     /// Set where the agent's way out is its own: then each upstream has a name of this session, made with this.
     apart: Option<[u8; 16]>,
-    /// Gateways that Leeward must be told of, by the name they are reached under.
+    /// Gateways that Leeward must know, by the name they are reached under.
     pub gateways: BTreeMap<String, String>,
 }
 

@@ -1,4 +1,4 @@
-//! The control stream that a wrap holds open while its agent runs: it tells Leeward who is there, and its end tells
+//! The control stream that a wrap holds open while its agent runs: it shows Leeward who is there, and its end shows
 //! the wrap that Leeward is gone. Then Leeward is started again on the very socket that the wrap holds, unless it was ended on
 //! purpose. Prints nothing: the terminal is the agent's.
 

@@ -1,4 +1,4 @@
-//! A window of the user's terminal for a command: which terminal, and how it is told. Pure but for looking at PATH; whoever
+//! A window of the user's terminal for a command: which terminal, and which arguments. Pure but for looking at PATH; whoever
 //! asks starts it. No word of the command passes through a shell, except where the terminal itself takes only a line.
 
 mod known;

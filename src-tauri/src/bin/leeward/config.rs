@@ -71,7 +71,7 @@ pub(crate) fn run(args: args::Config, out: &mut Out) -> Outcome {
     Ok(Exit::Ok as i32)
 }
 
-/// The path alone must be told even when the file is broken.
+/// The path alone must be shown even when the file is broken.
 fn file_in_force() -> Outcome<PathBuf> {
     if let Some(file) = config::environment("LEEWARD_CONFIG") {
         return Ok(file.into());

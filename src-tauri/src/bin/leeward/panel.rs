@@ -25,7 +25,7 @@ pub(crate) fn run(out: &mut Out) -> Outcome {
     if out.is_terminal() {
         say("whoever has this address controls Leeward; it works on this machine, or through `ssh -L`");
     }
-    // Behind the #, which no browser sends and no log shows.
+    // After the #, which no browser sends and no log shows.
     out.line(format!("http://{address}/_leeward/ui/#token={}", token.reveal()))?;
     Ok(Exit::Ok as i32)
 }

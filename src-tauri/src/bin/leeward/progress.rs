@@ -25,7 +25,7 @@ pub(crate) async fn while_waiting<T>(message: &'static str, work: impl Future<Ou
     done
 }
 
-/// A bar for work that tells how far it is. Dropping it takes it off the terminal.
+/// A bar for work that reports how far it is. Dropping it takes it off the terminal.
 pub(crate) struct Bar {
     bar: ProgressBar,
     began: Instant,

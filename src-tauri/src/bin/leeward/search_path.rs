@@ -38,7 +38,7 @@ mod registry {
     const KEY: &str = "Environment";
     const NAME: &str = "Path";
 
-    /// Adds or removes it. Programs that are started from now on see it once the installer has told them all.
+    /// Adds or removes it. Programs that are started from now on see it once the installer has notified all windows.
     pub(crate) fn run(args: &SearchPath) -> Outcome {
         let program = std::env::current_exe().map_err(|why| fail(&why))?;
         let folder =

@@ -215,7 +215,7 @@ mod tests {
         args::Serve { listen: None, upstream: None, config: None, exit_when_idle: None, detached: true, state: None }
     }
 
-    /// An engine on a free port whose supervisor panics once it is told to.
+    /// An engine on a free port whose supervisor panics on request.
     fn fragile(config: &Config) -> (Engine, Arc<AtomicBool>) {
         let (panics, again) = (Arc::new(AtomicBool::new(false)), config.clone());
         let told = panics.clone();

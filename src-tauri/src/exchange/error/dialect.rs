@@ -1,11 +1,11 @@
-//! How each kind of agent wants to be told: errors as bodies, errors as events, and pings. Decides no error's meaning.
+//! What each kind of agent expects: errors as bodies, errors as events, and pings. Decides no error's meaning.
 
 use super::meaning::Meaning;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// How a client wants to be told.
+/// How a client expects errors and pings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// `{"type":"error","error":{…}}`
@@ -33,7 +33,7 @@ impl Dialect {
         }
     }
 
-    /// An error's body as the event that ends a stream; a body that is no JSON object is told as one.
+    /// An error's body as the event that ends a stream; a body that is no JSON object is replaced by one.
     pub(crate) fn error_event(self, status: StatusCode, body: &[u8]) -> Bytes {
         let object = serde_json::from_slice::<Value>(body).ok().filter(Value::is_object);
         let meaning = || Meaning::new(status.as_u16(), "declined", true, format!("The API's edge answered {status}."));

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 /// What was accepted has been sent already.
 pub(in crate::instance) const SENT_WITHIN: Duration = Duration::from_secs(1);
 
-/// Said by whoever comes, or the answer to it.
+/// Said by whoever comes, or the reply to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::instance) enum Word {
     /// A socket to be held, which comes along.

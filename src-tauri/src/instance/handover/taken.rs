@@ -21,7 +21,7 @@ pub struct Taken {
     pub confirmation: Option<Confirmation>,
 }
 
-/// Tells the old process that the new one accepts. Dropped without, the old one goes on as if nothing had happened.
+/// Notifies the old process that the new one accepts. Dropped without, the old one goes on as if nothing had happened.
 #[derive(Debug)]
 pub struct Confirmation(pub(in crate::instance) Line);
 

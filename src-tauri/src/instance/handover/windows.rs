@@ -53,7 +53,7 @@ pub(super) fn hand_over(to: &Path, listener: &TcpListener, lock: &File, limit: D
     confirmed
 }
 
-/// The first answer within the limit.
+/// The first result within the limit.
 fn within<T>(limit: Duration, mut poll: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + limit;
     loop {

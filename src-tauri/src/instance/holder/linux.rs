@@ -1,4 +1,4 @@
-//! Leewards of this user whose sockets the system does not tell: `serve` hides its memory, and with it goes the list of its
+//! Leewards of this user whose sockets the system does not show: `serve` hides its memory, and with it goes the list of its
 //! descriptors. The kernel still names the socket's user, and the table of processes the command line.
 
 use crate::socket_owner;

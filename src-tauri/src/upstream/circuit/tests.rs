@@ -1,4 +1,4 @@
-//! The circuit's decisions, told of dials and of the time.
+//! The circuit's decisions, given dials and the time.
 
 use super::*;
 
@@ -49,7 +49,7 @@ fn a_failure_halves_and_a_success_adds_one() {
     assert_eq!((circuit.turn(now, 2), circuit.turn(now, 3)), (Turn::Now, Turn::AfterOthers));
 }
 
-/// Each cause of a dial: whom a failure is told before the circuit opens, and whether it opens at all.
+/// Each cause of a dial: who is notified of a failure before the circuit opens, and whether it opens at all.
 #[test]
 fn the_table() {
     for cause in Cause::ALL {
@@ -157,7 +157,7 @@ fn absurd_numbers_do_no_harm() {
     assert_eq!(circuit.next_in(now), ms(1));
 }
 
-/// Of ten dials six fail: nobody is told, nothing opens, and several run at once.
+/// Of ten dials six fail: nobody is notified, nothing opens, and several run at once.
 #[test]
 fn where_dials_succeed_now_and_then_it_stays_closed_and_wide() {
     let (mut circuit, now) = (Circuit::new(POLICY), Instant::now());

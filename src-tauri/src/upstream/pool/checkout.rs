@@ -89,7 +89,7 @@ impl Origin {
         Lease { connection, stale, parked: self.lock().circuit.openings() > openings }
     }
 
-    /// What a request is told that waited in vain for others to end; it is a condition, too.
+    /// The failure of a request that waited in vain for others to end; it is a condition, too.
     fn is_full(&self) -> Failure {
         let why = format!(
             "{} requests to {} run at once, as many as may (pool.size), and none ended in time",
@@ -128,7 +128,7 @@ impl Origin {
                     None => {
                         let waited = format!("no connection to {} became free within {:.1?}", self.endpoint, now - since);
                         match inner.circuit.last() {
-                            // Whose fault it is, is told by what the last dial met.
+                            // What the last dial met says whose fault it is.
                             Some(last) => Failure::new(last.cause, format!("{waited}; the last reason: {}", last.detail)),
                             None => Failure::new(Cause::Connect, waited),
                         }

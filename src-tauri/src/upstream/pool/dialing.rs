@@ -142,7 +142,7 @@ impl Origin {
                 match inner.circuit.failed(Instant::now(), &failure, pause) {
                     Tell::One => inner.waiters.tell(&failure, 1),
                     Tell::Everybody => inner.waiters.tell(&failure, usize::MAX),
-                    // Whoever waits is told of no fault, but one was repaired for him.
+                    // Whoever waits learns of no fault, but one was repaired for him.
                     Tell::Nobody if inner.circuit.opened().is_none() => inner.remember(failure.cause),
                     Tell::Nobody => {}
                 }

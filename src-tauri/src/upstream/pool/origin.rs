@@ -79,7 +79,7 @@ pub(super) struct Inner {
     /// When a task looks again whether a dial may begin.
     pub(super) alarm: Option<Instant>,
     pub(super) used: Option<Instant>,
-    /// What dials met that nobody was told of, for the next connection's first request to count.
+    /// What dials met that was reported to nobody, for the next connection's first request to count.
     pub(super) dial_faults: Vec<Cause>,
     /// The most connections that were in use at once lately, and when.
     pub(super) peak: Option<(usize, Instant)>,
@@ -153,7 +153,7 @@ impl Origin {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Dials until this many connections are idle or on their way; answers how many dials it began.
+    /// Dials until this many connections are idle or on their way; returns how many dials it began.
     pub(crate) fn warm(self: &Arc<Self>, wanted: usize) -> usize {
         let mut inner = self.lock();
         inner.used = Some(Instant::now());

@@ -51,7 +51,7 @@ impl Waiters {
         Some(connection)
     }
 
-    /// Tells the first `most` of them of a failure.
+    /// Notifies the first `most` of them of a failure.
     pub(super) fn tell(&mut self, failure: &Failure, most: usize) {
         let mut told = 0;
         while told < most

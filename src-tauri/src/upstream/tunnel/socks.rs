@@ -1,6 +1,6 @@
 //! The client's side of SOCKS 5 (RFC 1928, RFC 1929): the crate `tokio-socks` speaks it, this file says what a response means.
 //!
-//! Reads not a byte more than the proxy's own answer. Does not flush: SOCKS stands on a plain socket.
+//! Reads not a byte more than the proxy's own reply. Does not flush: SOCKS stands on a plain socket.
 
 use super::{Wanted, broke, failed, refused_login};
 use crate::message::Failure;
@@ -57,7 +57,7 @@ fn failure(error: &Error, heard: &[u8], wanted: &Wanted<'_>) -> Failure {
         Error::Io(error) => return broke(proxy, error),
         _ => return failed(proxy, "answered something that is not SOCKS 5"),
     };
-    // Behind the code stand a reserved byte and the kind of an address.
+    // After the code come a reserved byte and the kind of an address.
     let code = heard.iter().rev().nth(2).copied().unwrap_or_default();
     failed(proxy, format_args!("made no connection to {}: {meaning} (code {code})", wanted.endpoint))
 }

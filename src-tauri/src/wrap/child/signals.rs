@@ -55,7 +55,7 @@ fn bit(signal: i32) -> u64 {
     u32::try_from(signal - 1).ok().and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0)
 }
 
-/// What is ignored, a bit for each, where the system tells it. PIPE is not counted: every Rust program ignores it.
+/// What is ignored, a bit for each, where the system shows it. PIPE is not counted: every Rust program ignores it.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     mask(&status) & !bit(Signal::PIPE.as_raw())

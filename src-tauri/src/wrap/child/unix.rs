@@ -84,12 +84,12 @@ impl Signals {
             // What it said last has been heard. The next signal needs another one.
             self.witness = start_witness(&self.leeward);
         }
-        // A write to a closed pipe, and an agent that tells its parent that it is ready.
+        // A write to a closed pipe, and an agent that notifies its parent that it is ready.
         if sender.is_some() && (sender == Some(getpid()) || sender == agent) {
             return false;
         }
         if is_of_the_kernel(origin) {
-            // A terminal that goes away tells the leader of its session first, which may be us alone.
+            // A terminal that goes away signals the leader of its session first, which may be us alone.
             return origin.signal == Signal::HUP.as_raw() && self.witness.is_some() && !to_all;
         }
         // A shell leads a group of its own.
@@ -97,7 +97,7 @@ impl Signals {
         is_apart || !to_all
     }
 
-    /// Nothing that is told from here on does anything, until the process has ended.
+    /// No signal from here on does anything, until the process has ended.
     pub(super) fn outlive(self) {
         // Dropped, signal-hook's handlers would leave a late signal to the system, which ends a program.
         std::mem::forget(self.arrivals);
@@ -162,7 +162,7 @@ pub(super) fn pass_on(event: Event, pid: Option<u32>) {
         Event::Child => {
             if is_stopped(pid) {
                 // The shell sees only us: stop as the agent did, so that it gets its prompt back. `fg` wakes the group, and
-                // what wakes us alone is passed on.
+                // what wakes us alone is forwarded.
                 send(getpid(), Signal::STOP.as_raw());
             }
         }

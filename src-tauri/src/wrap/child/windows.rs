@@ -9,7 +9,7 @@ use tokio::{
     },
 };
 
-/// What happens to the wrap while the agent runs. The console tells the agent the same, and gives both the same time; the
+/// What happens to the wrap while the agent runs. The console notifies the agent too, and gives both the same time; the
 /// wrap stays, so that it ends as the agent does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -46,7 +46,7 @@ impl Signals {
         }
     }
 
-    /// Nothing that is told from here on does anything, until the process has ended.
+    /// No event from here on does anything, until the process has ended.
     pub(super) fn outlive(self) {
         // Dropped, they would leave a late Ctrl-C to Windows, which ends a program with a code of its own.
         std::mem::forget(self);

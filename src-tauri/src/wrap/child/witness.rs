@@ -1,6 +1,6 @@
 //! A process beside the agent that does nothing but say which signals reach it. It belongs to the same process group, so
 //! what reaches it was sent to the whole group and has reached the agent; what reaches the wrap alone has not. No system
-//! tells a program whether a signal was meant for it or for its group.
+//! reports to a program whether a signal was meant for it or for its group.
 
 use super::signals;
 use rustix::{

@@ -71,7 +71,7 @@ mod tests {
         }
     }
 
-    /// Every known terminal is played by a script that runs what it is told to, as the real one does.
+    /// Every known terminal is played by a script that runs what it is given, as the real one does.
     #[test]
     fn each_terminal_gets_the_words_as_they_are() {
         let words: Vec<OsString> = ["/bin/echo", "-n", "it's", "a b", "$HOME;", "-e"].map(OsString::from).to_vec();
