@@ -244,6 +244,14 @@ pub fn kill(pid: u32, signal: &str) {
     assert!(status.is_ok(), "there is no program that ends processes");
 }
 
+/// Whether this process was started to ignore the signal (`nohup`): so are its children, and so it stays in their agents.
+#[cfg(unix)]
+pub fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default().trim();
+    u64::from_str_radix(ignored, 16).unwrap_or(0) >> (signal - 1) & 1 == 1
+}
+
 /// GET over a connection of its own: the whole answer, or nothing.
 pub fn get(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;

@@ -12,8 +12,8 @@ use std::{convert::Infallible, future::pending, net::SocketAddr, time::Duration}
 use tokio::time::{Instant, sleep, timeout};
 
 const WARM_WITHIN: Duration = Duration::from_secs(2);
-/// The socket is brought as soon as the session is open.
-const HELD_WITHIN: Duration = Duration::from_secs(1);
+/// The socket is brought as soon as the session is open; a machine that is busy takes longer.
+const HELD_WITHIN: Duration = Duration::from_secs(5);
 /// An open stream says every 10 s that it is alive; after this long its other end hangs.
 const SILENT_FOR: Duration = Duration::from_secs(25);
 /// Between the first two tries to get a session again.
