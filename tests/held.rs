@@ -281,6 +281,18 @@ fn a_port_that_nobody_accepts_on_is_let_go_and_said_so() {
     assert!(said.contains("could not be started again within 15 s") && said.contains("were refused"), "{said}");
 }
 
+/// Whenever the socket comes, before the agent's start or after it.
+#[test]
+fn every_session_holds_the_port() {
+    let home = Home::new();
+    let _serving = home.serve(&[]);
+    for _ in 0..20 {
+        assert_eq!(home.run(&["run", "--", "true"]).code, Some(0));
+    }
+    let log = home.run(&["logs"]).stdout;
+    assert!(!log.contains("does not hold the port"), "{log}");
+}
+
 #[test]
 fn whoever_holds_the_port_is_written_down_until_it_ends() {
     let home = Home::new();

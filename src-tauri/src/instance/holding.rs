@@ -129,7 +129,7 @@ impl Holding {
         self.held().is_expired
     }
 
-    /// Answers whoever comes to the door, for as long as it is polled.
+    /// Answers whoever comes to the door, for as long as it is polled. Who is there when it is dropped is sent away.
     pub async fn attend(&self) -> Infallible {
         loop {
             let line = match self.door.next().await {

@@ -92,8 +92,8 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
         return Ok(Exit::Ok as i32);
     }
     block_on(async {
-        let plan = match prepared(target, &program).await {
-            Ok(ready) => return behind(ready, &core_limit).await,
+        let plan = match behind(target, &program, &core_limit).await {
+            Ok(ended) => return ended,
             Err(failure) if required => return Err(failure),
             Err(failure) => {
                 say(format!("{}; the agent runs without Leeward", one_line(&failure.message)));
@@ -105,72 +105,69 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     })?
 }
 
-/// An agent that can be started, and the Leeward that it will use.
-struct Ready {
-    plan: Plan,
-    session: Session,
-    holding: Option<Holding>,
-}
-
-/// Everything that an agent needs of Leeward. What fails here keeps nobody from being started without it.
-async fn prepared(target: &Target, program: &Path) -> Outcome<Ready> {
+/// The agent's whole life behind Leeward, and how it ended. A failure of its own: nothing was started, and what failed keeps
+/// nobody from being started without it.
+async fn behind(target: &Target, program: &Path, core_limit: &CoreLimit) -> Outcome<Outcome> {
     let config = config::load_to_start()?;
     // Everything that can be refused without a Leeward is refused before one is started.
     target.plan(program.to_owned(), config.listen, None, &config)?;
     let background = background(&config, Some(instance::IDLE))?;
     let holding = Holding::open(&config.paths);
     let holding = holding.inspect_err(|why| tracing::warn!("the port will not be held: {why}")).ok();
-    let connected = progress::while_waiting("starting Leeward", async {
-        let connect = |listen| connect(target, program, &background, holding.as_ref(), listen);
-        let taken = match connect(None).await {
-            Err(failure) if failure.exit == Exit::TryAgain && config.listen.port() != 0 => failure,
-            connected => return connected,
-        };
-        // An agent finds any port; the configured one is another program's, or so is the state folder's lock.
-        let any = SocketAddr::new(config.listen.ip(), 0);
-        let connected = connect(Some(any)).await.map_err(|_| taken.clone())?;
-        say(format!("{}; for this agent Leeward accepts on another port", one_line(&taken.message)));
-        Ok(connected)
-    });
-    let (plan, session) = attended(holding.as_ref(), connected).await?;
-    Ok(Ready { plan, session, holding })
-}
-
-/// Does the work, and answers at the door of what is held meanwhile.
-async fn attended<T>(holding: Option<&Holding>, work: impl Future<Output = T>) -> T {
-    match holding {
+    let work = async {
+        let connected = connect_anywhere(target, program, &background, holding.as_ref());
+        let (plan, session) = progress::while_waiting("starting Leeward", connected).await?;
+        Ok(beside(&plan, session, holding.as_ref(), core_limit).await)
+    };
+    // From before the session to the agent's end, without a gap: who comes to the door in one would be sent away.
+    let ended = match &holding {
         Some(holding) => tokio::select! {
-            done = work => done,
+            ended = work => ended,
             never = holding.attend() => match never {},
         },
         None => work.await,
-    }
-}
-
-/// The agent's whole life behind Leeward.
-async fn behind(Ready { plan, session, holding }: Ready, core_limit: &CoreLimit) -> Outcome {
-    for warning in &plan.warnings {
-        say(format!("warning: {warning}"));
-    }
-    let holding = holding.as_ref();
-    let ends = attended(holding, async {
-        if let Some(holding) = holding {
-            Session::filled(holding).await;
-        }
-        session.warm(plan.warm.as_deref()).await;
-        let agent = spawn(&plan, core_limit)?;
-        let status = tokio::select! {
-            status = agent.wait() => status,
-            never = session.hold(holding) => match never {},
-        };
-        ended(status, &plan)
-    });
-    let ends = ends.await;
-    if holding.is_some_and(Holding::has_expired) {
+    };
+    if holding.is_some_and(|holding| holding.has_expired()) {
         let limit = instance::ACCEPTED_WITHIN.as_secs();
         say(format!("Leeward could not be started again within {limit} s, so connections were refused; `leeward logs` says why"));
     }
-    ends
+    ended
+}
+
+/// A session, on another port where another program has the configured one.
+async fn connect_anywhere(
+    target: &Target,
+    program: &Path,
+    background: &Background,
+    holding: Option<&Holding>,
+) -> Outcome<(Plan, Session)> {
+    let listen = background.config.listen;
+    let taken = match connect(target, program, background, holding, None).await {
+        Err(failure) if failure.exit == Exit::TryAgain && listen.port() != 0 => failure,
+        connected => return connected,
+    };
+    // An agent finds any port; the configured one is another program's, or so is the state folder's lock.
+    let any = SocketAddr::new(listen.ip(), 0);
+    let connected = connect(target, program, background, holding, Some(any)).await.map_err(|_| taken.clone())?;
+    say(format!("{}; for this agent Leeward accepts on another port", one_line(&taken.message)));
+    Ok(connected)
+}
+
+/// The agent beside its session.
+async fn beside(plan: &Plan, session: Session, holding: Option<&Holding>, core_limit: &CoreLimit) -> Outcome {
+    for warning in &plan.warnings {
+        say(format!("warning: {warning}"));
+    }
+    if let Some(holding) = holding {
+        Session::filled(holding).await;
+    }
+    session.warm(plan.warm.as_deref()).await;
+    let agent = spawn(plan, core_limit)?;
+    let status = tokio::select! {
+        status = agent.wait() => status,
+        never = session.hold(holding) => match never {},
+    };
+    ended(status, plan)
 }
 
 fn spawn(plan: &Plan, core_limit: &CoreLimit) -> Outcome<Agent> {
