@@ -267,20 +267,21 @@ fn an_instance_stays_while_an_agent_runs_and_ends_afterwards() {
 #[test]
 fn signals_meant_for_the_agent_reach_it() {
     let home = Home::new();
-    for (signal, script, code) in [
-        ("TERM", UNTIL_DONE.to_owned(), 143),
-        ("HUP", UNTIL_DONE.to_owned(), if is_ignored(1) { 0 } else { 129 }),
-        ("TERM", format!("trap 'exit 9' TERM; {UNTIL_DONE}"), 9),
-        ("INT", UNTIL_DONE.to_owned(), 130),
-        ("QUIT", UNTIL_DONE.to_owned(), 131),
-        ("USR1", UNTIL_DONE.to_owned(), 138),
+    for (signal, number, script, code) in [
+        ("TERM", 15, UNTIL_DONE.to_owned(), 143),
+        ("HUP", 1, UNTIL_DONE.to_owned(), 129),
+        ("TERM", 15, format!("trap 'exit 9' TERM; {UNTIL_DONE}"), 9),
+        ("INT", 2, UNTIL_DONE.to_owned(), 130),
+        ("QUIT", 3, UNTIL_DONE.to_owned(), 131),
+        ("USR1", 10, UNTIL_DONE.to_owned(), 138),
     ] {
+        // What these tests were started to ignore (`nohup`, a shell's `&`) stays ignored in the agent.
+        let code = if is_ignored(number) { 0 } else { code };
         home.agent("claude", &script);
         let mut child = Running::start(&mut home.command(&["wrap", "claude"]));
         until("the agent runs", || ready(&home) == 1);
         kill(child.pid(), signal);
         if code == 0 {
-            // These tests were started to ignore it (`nohup`), and so it stays in the agent.
             finish(&home);
         }
         assert_eq!(child.ended(), Some(code), "{signal} {script}");
