@@ -3,8 +3,15 @@
 use super::Request;
 use crate::exit::{Exit, Failure, Outcome};
 use listenfd::ListenFd;
-use rustix::net::sockopt::socket_acceptconn;
-use std::{io, net::TcpListener, os::fd::AsFd};
+use rustix::{
+    io::Errno,
+    net::{getpeername, getsockname},
+};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    os::fd::AsFd,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The socket that a service manager holds: systemd's (sd_listen_fds(3)), or the one on standard input of inetd and of launchd
@@ -21,12 +28,12 @@ pub(super) fn passed_socket() -> Outcome<Option<TcpListener>> {
         return passed.take_tcp_listener(0).map_err(|e| unusable(&format_args!("it is no listening TCP socket ({e})")));
     }
     let stdin = io::stdin();
-    if !socket_acceptconn(&stdin).unwrap_or(false) {
+    // Bound and connected to nobody: macOS does not say of a socket whether it listens.
+    let is_bound = getsockname(&stdin).is_ok_and(|at| SocketAddr::try_from(at).is_ok_and(|at| at.port() != 0));
+    if !is_bound || getpeername(&stdin).err() != Some(Errno::NOTCONN) {
         return Ok(None);
     }
-    let socket = TcpListener::from(stdin.as_fd().try_clone_to_owned().map_err(|e| unusable(&e))?);
-    socket.local_addr().map_err(|e| unusable(&format_args!("it is no TCP socket ({e})")))?;
-    Ok(Some(socket))
+    Ok(Some(stdin.as_fd().try_clone_to_owned().map_err(|e| unusable(&e))?.into()))
 }
 
 /// The signals that are listened to.
