@@ -2,7 +2,9 @@
 //! ends is told as a shell tells it. `wrap.require` refuses instead.
 #![cfg(unix)]
 
-use crate::home::{Home, LEEWARD, Ran, Running, get, kill, until, variable};
+use crate::home::{Home, LEEWARD, Ran, kill, variable};
+#[cfg(target_os = "linux")]
+use crate::home::{Running, get, until};
 use std::{
     fs::{self, Permissions},
     io::Write,
