@@ -41,7 +41,7 @@ impl Challenge {
     }
 
     fn message(&self, address: SocketAddr) -> String {
-        format!("{PURPOSE}\n{}\n{}", self.0, reached(address))
+        format!("{PURPOSE}\n{}\n{}", self.0, reachable(address))
     }
 }
 
@@ -49,8 +49,8 @@ fn key(token: &Secret) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, token.reveal().as_bytes())
 }
 
-/// A listener on the unspecified address is reached over loopback.
-fn reached(address: SocketAddr) -> SocketAddr {
+/// Where a listener is reached from this machine: one on the unspecified address over loopback.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

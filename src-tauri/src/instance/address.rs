@@ -1,17 +1,8 @@
 //! How a listener is reached from this machine. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+pub use crate::proof::reachable;
 
-/// A listener on the unspecified address is reached over loopback.
-pub fn reachable(address: SocketAddr) -> SocketAddr {
-    let mut address = address;
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
-}
+use std::net::SocketAddr;
 
 /// The URL of a listener as a client on this machine reaches it.
 pub fn base_url(address: SocketAddr) -> String {

@@ -2,7 +2,7 @@
 
 use super::{
     private::{create_private_dir, open_private_file},
-    record::{Record, read_record, remove_stale_record},
+    record::{Record, read_record, remove_any_record},
 };
 use crate::config::Paths;
 use std::{
@@ -60,7 +60,7 @@ impl Lock {
     /// As `acquire`, without patience.
     pub(super) fn acquire_now(paths: &Paths) -> Result<Self, LockError> {
         let lock = Self::take(paths)?;
-        remove_stale_record(paths);
+        remove_any_record(paths);
         Ok(lock)
     }
 

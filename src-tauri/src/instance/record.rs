@@ -38,15 +38,11 @@ pub fn remove_record(paths: &Paths) {
     if keeps_record(record.as_deref(), others) {
         return;
     }
-    remove(paths);
+    remove_any_record(paths);
 }
 
-/// Removes whatever record there is. For whoever has the lock, and so knows that its process is gone.
-pub(super) fn remove_stale_record(paths: &Paths) {
-    remove(paths);
-}
-
-fn remove(paths: &Paths) {
+/// Removes whatever record there is. For whoever knows that its process is gone, or that it is its own.
+pub(super) fn remove_any_record(paths: &Paths) {
     if let Err(e) = std::fs::remove_file(paths.instance_file())
         && e.kind() != io::ErrorKind::NotFound
     {
