@@ -90,7 +90,7 @@ impl Budget {
         }
         let both = self.shared.withdraw(first);
         if !both {
-            self.own.with(|bucket| bucket.tokens += 1.0);
+            self.refund();
         }
         both
     }
@@ -100,7 +100,8 @@ impl Budget {
         self.own.with(|bucket| bucket.pause().is_zero() && bucket.withdraw(false))
     }
 
-    /// Gives back what a spare connection took: it serves a request after all, or was counted otherwise.
+    /// Gives back what was taken from this origin's own: a spare connection serves a request after all or was counted otherwise, or
+    /// the shared one has nothing.
     pub(crate) fn refund(&self) {
         self.own.with(Bucket::refund);
     }
