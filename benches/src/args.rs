@@ -32,6 +32,9 @@ pub(crate) struct Field {
     /// The small proxy on the crate pingora, as `cargo xtask bench` builds it
     #[arg(long)]
     pub(crate) pingora: Option<PathBuf>,
+    /// The program `envoy`, as `cargo xtask bench` installs it
+    #[arg(long)]
+    pub(crate) envoy: Option<PathBuf>,
     /// The folder that `cargo xtask bench --all` installed the Python and Node peers in
     #[arg(long)]
     pub(crate) installed: Option<PathBuf>,

@@ -3,6 +3,7 @@
 //! Each gets one worker on one core and the settings that suit it best for agents' traffic: connections kept on both
 //! sides, streams sent on at once. What a setting is for stands beside it.
 
+mod envoy;
 mod haproxy;
 mod installed;
 mod leeward;
@@ -96,6 +97,9 @@ pub(crate) fn all(field: &Field, torture: bool) -> Result<Vec<Box<dyn Peer>>> {
     if let Some(program) = &field.pingora {
         all.push(Box::new(pingora::Pingora::new(program)?));
     }
+    if let Some(program) = &field.envoy {
+        all.push(Box::new(envoy::Envoy::new(program)?));
+    }
     if let Some(folder) = &field.installed {
         all.extend(installed::all(folder));
     }
@@ -109,13 +113,16 @@ pub(crate) fn all(field: &Field, torture: bool) -> Result<Vec<Box<dyn Peer>>> {
     Ok(all)
 }
 
-/// Those that send again what was reset: Leeward, an earlier Leeward, and nginx told to.
+/// Those that send again what was reset: Leeward, an earlier Leeward, nginx told to, and Envoy.
 pub(crate) fn that_retry(field: &Field) -> Result<Vec<Box<dyn Peer>>> {
     let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(leeward::Leeward::new("leeward", &field.leeward)?)];
     if let Some(program) = &field.before {
         peers.push(Box::new(leeward::Leeward::new("before", program)?));
     }
     peers.push(Box::new(nginx::Nginx { retries: true }));
+    if let Some(program) = &field.envoy {
+        peers.push(Box::new(envoy::Envoy::new(program)?));
+    }
     Ok(peers)
 }
 

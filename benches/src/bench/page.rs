@@ -98,8 +98,8 @@ const SECTIONS: &[Section] = &[
     ),
     (
         "Request bodies",
-        "One after the other on one connection: from the first byte sent to the last of a short response. nginx and Leeward read \
-         a body whole before they send it, so that it can be sent again; HAProxy and pingora pass it on as it comes.",
+        "One after the other on one connection: from the first byte sent to the last of a short response. nginx, Envoy and \
+         Leeward read a body whole before they send it, so that it can be sent again; HAProxy and pingora pass it on as it comes.",
         &[
             ("body/1 KiB", "1 KiB µs", 1.0),
             ("body/100 KiB", "100 KiB µs", 1.0),
@@ -119,7 +119,7 @@ const SECTIONS: &[Section] = &[
         "Four requests at the same moment over HTTPS, a start every 0.4 s, at an edge that resets 40 % of all new connections \
          (half of them at accept, half in the TLS handshake); of the requests on a kept connection 20 % are reset and 20 % are \
          the last of their connection. Milliseconds until the last of the four is answered, and requests that failed. nginx \
-         is told to send again (`nginx-retry`).",
+         (`nginx-retry`, three tries) and Envoy (eleven, from 1 ms on) are told to send again.",
         &[
             ("resets 0 ms p50", "p50 ms", 1.0),
             ("resets 0 ms p90", "p90 ms", 1.0),

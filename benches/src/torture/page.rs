@@ -29,7 +29,7 @@ pub(super) fn page(
     );
     out += "The same faults for each, by the same upstream and the same clients. A cell says how many requests in a hundred \
             their client saw fail; **dead** where no request succeeds any more at the end; in brackets the time until one \
-            succeeded again. `nginx-retry` and `haproxy-retry` are set to send again what failed, as far as they can.\n\n";
+            succeeded again. `nginx-retry`, `haproxy-retry` and `envoy` are set to send again what failed, as far as they can.\n\n";
     let mut table = Table::new(["fault", "what is done"].into_iter().chain(names.iter().copied()));
     for fault in FAULTS {
         let Some(of) = verdicts.get(fault.name) else { continue };
