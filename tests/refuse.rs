@@ -48,7 +48,7 @@ const RAW: &[(u16, &str, &str)] = &[
     ),
     (400, "dot-segments", "GET /v1/../../etc/passwd HTTP/1.1\r\nHost: HOST\r\n\r\n"),
     (400, "dot-segments", "GET /@openai/%2e%2e/x HTTP/1.1\r\nHost: HOST\r\n\r\n"),
-    (404, "unknown-upstream", "GET /@nobody/x HTTP/1.1\r\nHost: HOST\r\n\r\n"),
+    (400, "unknown-upstream", "GET /@nobody/x HTTP/1.1\r\nHost: HOST\r\n\r\n"),
     (413, "body-too-large", "POST /v1/messages HTTP/1.1\r\nHost: HOST\r\nContent-Length: 99999999999\r\n\r\n"),
     (400, "body-malformed", "POST /v1/messages HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
     (405, "wrong-method", "POST /health HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n"),

@@ -113,7 +113,7 @@ async fn head_and_trailers_and_named_upstreams_pass() {
     let stream = client().post(engine.url("/v1/messages")).json(&message(true)).send().await.unwrap();
     assert!(stream.text().await.unwrap().contains("message_stop"));
     let unknown = client().post(engine.url("/@nobody/v1/messages")).json(&message(true)).send().await.unwrap();
-    assert_eq!((unknown.status().as_u16(), unknown.headers()["x-leeward-error"].to_str().unwrap()), (404, "unknown-upstream"));
+    assert_eq!((unknown.status().as_u16(), unknown.headers()["x-leeward-error"].to_str().unwrap()), (400, "unknown-upstream"));
 
     let said = "POST /echo HTTP/1.1\r\nHost: HOST\r\nTE: trailers\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 42\r\n\r\n";
     let answer = raw::talk(engine.address, said.replace("HOST", &engine.address.to_string()).as_bytes(), LIMIT).await;

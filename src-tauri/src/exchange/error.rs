@@ -64,7 +64,8 @@ impl Error {
             }
             Self::BodyBroken(why) => m(408, "body-broken", true, format!("The agent's request did not arrive whole: {why}.")),
             Self::UnknownUpstream(name) => m(
-                404,
+                // Not 404: Claude Code then says that the model does not exist, and nothing of what stands here.
+                400,
                 "unknown-upstream",
                 false,
                 format!(
@@ -155,6 +156,67 @@ mod tests {
             let error = Error::Parked(failure, Duration::from_millis(next));
             let response = respond(&error.meaning(), Dialect::OpenAi, 1);
             assert_eq!(response.headers()["retry-after"], seconds);
+        }
+    }
+
+    /// Of every error on an upstream's path, whatever it is made of.
+    fn all() -> Vec<Meaning> {
+        let failure = |cause| Failure { cause, detail: "d".into() };
+        let of_causes = Cause::ALL.iter().map(|cause| Error::Upstream(failure(*cause)));
+        let others = [
+            Error::UnknownUpstream("x".into()),
+            Error::UnclearName,
+            Error::BadTarget,
+            Error::Circle,
+            Error::TooManyUploads,
+            Error::BodyTooLarge,
+            Error::BodyMalformed("d".into()),
+            Error::BodyBroken("d".into()),
+            Error::Local(failure(Cause::Connect)),
+            Error::Parked(failure(Cause::CircuitOpen), Duration::from_secs(3)),
+        ];
+        // A new one does not compile until it stands above.
+        match &others[0] {
+            Error::UnknownUpstream(_) | Error::UnclearName | Error::BadTarget | Error::Circle | Error::TooManyUploads => {}
+            Error::BodyTooLarge | Error::BodyMalformed(_) | Error::BodyBroken(_) => {}
+            Error::Upstream(_) | Error::Local(_) | Error::Parked(..) => {}
+        }
+        of_causes.chain(others).map(|error| error.meaning()).collect()
+    }
+
+    /// Agents decide by status and header, and the page says what they were seen to do. An error that the page does not know has
+    /// not been tried on an agent.
+    #[test]
+    fn what_agents_make_of_every_error_is_known() {
+        let page = include_str!("../../../docs/http.md");
+        let (_, seen) = page.split_once("### What agents make of an error").unwrap();
+        let rows = |page: &'static str| page.lines().filter_map(|line| line.strip_prefix("| ")).map(|line| line.split(" | "));
+        for Meaning { status, code, retry, .. } in all() {
+            let status = status.as_str();
+            assert!(
+                rows(page).any(|mut row| row.next() == Some(&format!("`{code}`")) && row.next().unwrap().starts_with(status)),
+                "docs/http.md has no row `{code}` with {status}"
+            );
+            let header = format!("`{retry}`");
+            assert!(
+                rows(seen).any(|mut row| row.next().unwrap().split(", ").any(|s| s == status) && row.next() == Some(&header)),
+                "nobody has tried {status} with x-should-retry: {retry} on an agent ({code})"
+            );
+            assert_ne!(status, "404", "{code}: Claude Code then says that the model does not exist");
+        }
+    }
+
+    /// After three errors of this type Claude Code gives up, though the outage may end.
+    #[test]
+    fn no_error_says_overloaded() {
+        for meaning in all() {
+            for dialect in [Dialect::Anthropic, Dialect::OpenAi, Dialect::Gemini, Dialect::Bedrock, Dialect::Ollama] {
+                assert!(!dialect.error(&meaning).contains("overloaded"), "{}", meaning.code);
+            }
+            let response = respond(&meaning, Dialect::Anthropic, 1);
+            let headers = response.headers();
+            assert_eq!(headers["x-should-retry"], if meaning.retry { "true" } else { "false" }, "{}", meaning.code);
+            assert_eq!(headers.contains_key("retry-after"), meaning.retry, "{}", meaning.code);
         }
     }
 
