@@ -13,6 +13,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        mpsc::channel,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -25,9 +26,19 @@ const PAUSE: Duration = Duration::from_millis(4);
 /// A process starts in a second or less under Wine, and this machine may do other things.
 const AGAIN_WITHIN: Duration = Duration::from_secs(10);
 
-/// A Windows program with its lines in both directions; ends with its test.
+/// Ends with its test.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// A Windows program with its lines in both directions.
 struct Program {
-    child: Child,
+    child: Ending,
     lines: BufReader<std::process::ChildStdout>,
 }
 
@@ -35,7 +46,7 @@ impl Program {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
+        Self { child: Ending(child), lines }
     }
 
     fn says(&mut self) -> String {
@@ -45,14 +56,7 @@ impl Program {
     }
 
     fn tell(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        writeln!(self.child.0.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 }
 
@@ -138,7 +142,7 @@ pub fn killed(windows: &Windows, folder: &Path, upstream: &Upstream) -> String {
         .collect();
     let ([connected, refused, other], took) = clients.end();
     // Before its end: what it said until then is all there is.
-    stranger.child.kill().unwrap();
+    stranger.child.0.kill().unwrap();
     let mut said = String::new();
     stranger.lines.read_to_string(&mut said).unwrap();
     let (tried, won) = (100 * (1 + said.matches("tried").count()), said.matches("won").count());
@@ -147,10 +151,18 @@ pub fn killed(windows: &Windows, folder: &Path, upstream: &Upstream) -> String {
     assert_eq!((refused, other), (0, 0), "of {connected} connections");
     assert!(connected > 0 && tried > KILLS, "{connected} connections, {tried} binds");
     assert_eq!(won, 0, "the port was another program's, {won} of {tried} times");
-    drop(wrap.child.stdin.take());
-    until("the wrap ends as its agent", || wrap.child.try_wait().unwrap().is_some_and(|status| status.code() == Some(0)));
+    drop(wrap.child.0.stdin.take());
+    until("the wrap ends as its agent", || wrap.child.0.try_wait().unwrap().is_some_and(|status| status.code() == Some(0)));
+    // An IDE's pipe ends with its agent, while Leeward serves on.
+    let (tell, ended) = channel();
+    let mut lines = wrap.lines;
+    let reader = thread::spawn(move || tell.send(lines.read_to_string(&mut String::new()).unwrap()).ok());
+    ended.recv_timeout(AGAIN_WITHIN).expect("`serve` has not kept the pipe of whoever started it");
+    assert!(answers(address));
     assert_eq!(windows.run(&home, &["stop"]).0, Some(0));
+    reader.join().unwrap();
     let rate = connected as f64 / took.as_secs_f64();
+    println!("accepts again after {times:.0?}");
     format!(
         "{KILLS} kills, {connected} connections ({rate:.0}/s), 0 refused; {tried} binds, 0 won; accepts again after {median:.0?} (median; {longest:.0?} at most)"
     )
