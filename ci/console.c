@@ -7,6 +7,9 @@
  * is about to end.
  * With "lose PID PORT WHICH" it closes that program's handles of the socket that listens there behind its back, as a tool that
  * closes handles does: "all" of them, the "first" or the "last". It says how many there were.
+ * With "stay" it is an agent that runs until its input ends. With "end" it ends each process that its input names, at once and
+ * without a word to it (TerminateProcess). With "bind PORT" it is a stranger that binds this port in a loop, with SO_REUSEADDR
+ * every other time, and says "won" when it has it, and "tried" every hundredth time.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +90,37 @@ static int lose(DWORD pid, unsigned short port, const char *which) {
     return count > 1 ? 0 : 1;
 }
 
+static int end(void) {
+    char line[32];
+    while (fgets(line, sizeof line, stdin)) {
+        HANDLE process = OpenProcess(PROCESS_TERMINATE, FALSE, atoi(line));
+        puts(process && TerminateProcess(process, 1) ? "ended" : "not ended");
+        fflush(stdout);
+        if (process) CloseHandle(process);
+    }
+    return 0;
+}
+
+static int bind_in_a_loop(unsigned short port) {
+    WSADATA data;
+    struct sockaddr_in at = {0};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (WSAStartup(MAKEWORD(2, 2), &data)) return 1;
+    for (unsigned n = 1;; n++) {
+        SOCKET stranger = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+        BOOL reuse = n % 2;
+        setsockopt(stranger, SOL_SOCKET, SO_REUSEADDR, (const char *)&reuse, sizeof reuse);
+        if (stranger == INVALID_SOCKET) return 1;
+        if (!bind(stranger, (struct sockaddr *)&at, sizeof at) && !listen(stranger, 1)) puts("won");
+        if (n % 100 == 0) puts("tried");
+        fflush(stdout);
+        closesocket(stranger);
+        Sleep(1);
+    }
+}
+
 static ULONG_PTR starter(void) {
     PROCESS_BASIC_INFORMATION info = {0};
     NtQueryInformationProcess(GetCurrentProcess(), ProcessBasicInformation, &info, sizeof info, NULL);
@@ -97,11 +131,17 @@ int main(int argc, char **argv) {
     if (argc == 4 && !strcmp(argv[1], "tell")) return tell(atoi(argv[2]), atoi(argv[3]));
     if (argc == 4 && !strcmp(argv[1], "pester")) return pester(atoi(argv[2]), atoi(argv[3]));
     if (argc == 5 && !strcmp(argv[1], "lose")) return lose(atoi(argv[2]), atoi(argv[3]), argv[4]);
+    if (argc == 2 && !strcmp(argv[1], "end")) return end();
+    if (argc == 3 && !strcmp(argv[1], "bind")) return bind_in_a_loop((unsigned short)atoi(argv[2]));
     /* Whole lines, or the console gets each letter by itself. */
     setvbuf(stdout, NULL, _IOFBF, 256);
     if (!SetConsoleCtrlHandler(told, TRUE)) return 1;
     printf("the agent %lu of %llu runs\n", GetCurrentProcessId(), (unsigned long long)starter());
     fflush(stdout);
+    if (argc == 2 && !strcmp(argv[1], "stay")) {
+        while (getchar() != EOF);
+        return 0;
+    }
     Sleep(60000);
     return 2;
 }

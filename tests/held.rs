@@ -12,9 +12,11 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        mpsc,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -26,7 +28,7 @@ const UNTIL_DONE: &str = r#"echo > "$OUT/ready"; while [ ! -e "$OUT/done" ]; do 
 /// A wrapped agent that runs.
 fn wrapped(home: &Home) -> Running {
     home.agent("claude", UNTIL_DONE);
-    let wrap = Running::start(home.command(&["wrap", "claude"]).stderr(std::process::Stdio::piped()));
+    let wrap = Running::start(home.command(&["wrap", "claude"]).stderr(Stdio::piped()));
     until("the agent runs", || home.path("ready").exists());
     wrap
 }
@@ -300,6 +302,29 @@ fn every_session_holds_the_port() {
     }
     let log = home.run(&["logs"]).stdout;
     assert!(!log.contains("does not hold the port"), "{log}");
+}
+
+/// An IDE's pipe, a shell's redirection: whoever reads it sees its end with the agent, and the agent has it.
+#[test]
+fn a_background_leeward_keeps_nothing_open_that_its_starter_inherited() {
+    let home = Home::new();
+    let script = format!("exec 7>&1 23>&1 >/dev/null; exec '{LEEWARD}' run -- sh -c 'echo the agent >&7'");
+    let script = home.command_of("bash".as_ref(), &["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut wrap = Running(script);
+    let mut pipe = wrap.0.stdout.take().unwrap();
+    let (read, ended) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut said = String::new();
+        pipe.read_to_string(&mut said).unwrap();
+        read.send(said).ok();
+    });
+    assert_eq!(wrap.ended(), Some(0));
+    let said = ended.recv_timeout(LIMIT);
+    let record = home.record().unwrap();
+    assert!(answers(record.address), "it serves on");
+    kill(record.pid, "KILL");
+    reader.join().unwrap();
+    assert_eq!(said.as_deref(), Ok("the agent\n"), "the pipe does not end");
 }
 
 #[test]

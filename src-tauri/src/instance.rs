@@ -43,6 +43,6 @@ pub use place::{place, serving_stand_in, why_unusable};
 pub use private::write_atomically;
 pub use program::startable;
 pub use record::{Record, read_record, remove_record, write_record};
-pub use start::{Background, IDLE, StartError, TRY_AGAIN, leave_terminal, running_or_start};
+pub use start::{Background, IDLE, StartError, TRY_AGAIN, close_inherited, leave_terminal, running_or_start};
 pub use takeover::{TakeOver, TakeOverError, take_over};
 pub use token::{TokenError, create_token, read_token};

@@ -9,7 +9,7 @@ mod platform;
 #[path = "start/windows.rs"]
 mod platform;
 
-pub use platform::leave_terminal;
+pub use platform::{close_inherited, leave_terminal};
 
 use super::{
     client::{Client, ClientError},
@@ -193,8 +193,7 @@ fn start(background: &Background, listen: Option<SocketAddr>) -> Result<Child, S
         command.arg("--listen").arg(address.to_string());
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(false);
-    platform::detach(&mut command);
-    command.spawn().map_err(|why| StartError::Spawn { program: background.program.clone(), why })
+    platform::spawn_detached(&mut command).map_err(|why| StartError::Spawn { program: background.program.clone(), why })
 }
 
 /// What an ended instance said on stderr.

@@ -16,6 +16,8 @@ mod commands;
 #[cfg(unix)]
 mod console;
 #[cfg(unix)]
+mod held;
+#[cfg(unix)]
 mod installer;
 #[cfg(unix)]
 mod listener;
@@ -85,6 +87,11 @@ fn all(windows: &process::Windows) {
         seen(("commands", "status, restart, env; exit codes 0, 64, 75, 78", commands::all(windows, &home, &serving))),
         seen(("L3, L9", "the listening socket closed from outside, a stream in flight", listener::lost(windows, &serving))),
         seen(("wrap", "a program's own exit code", commands::wrapped(windows, &home))),
+        seen((
+            "L6",
+            "killed under load beside a stranger that binds, with one wrap",
+            held::killed(windows, folder.path(), &upstream),
+        )),
         seen(("installer", "the user's PATH; installed over a `serve` that runs", installer::hooks(windows, &home))),
         seen(("handing on", "told to stop with a stream in flight", listener::handing_on(windows, &home, &mut serving))),
         seen(("console", "Ctrl-C typed into it; the console closed", console::served(windows, &home))),

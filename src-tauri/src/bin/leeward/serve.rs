@@ -41,6 +41,9 @@ enum Request {
 
 /// Runs `leeward serve`.
 pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
+    if args.detached {
+        instance::close_inherited();
+    }
     // It starts no programs.
     let _core_limit = instance::no_core_files();
     instance::hide_memory();
