@@ -1,4 +1,4 @@
-//! The few calls of Windows that no safe crate offers: private files, resuming from sleep, a listening socket's
+//! The few calls of Windows that no safe crate offers: private files, which file is open, resuming from sleep, a listening socket's
 //! state, that socket for another process, and whose a socket is.
 //!
 //! All unsafe code of the project is here, and nothing else: what is done with these calls is decided where they are used.
@@ -6,11 +6,13 @@
 #![cfg(windows)]
 
 mod access;
+mod identity;
 mod owner;
 mod power;
 mod socket;
 
 pub use access::{access_list, create_dir, create_file, own_sid};
+pub use identity::{FileId, file_id};
 pub use owner::{TcpSocket, User, end_process, tcp_sockets, user_of};
 pub use power::{Resumes, on_resume};
 pub use socket::{Ticket, has_backlog, is_listening, share, take};

@@ -66,7 +66,8 @@ impl Engine {
     /// # Errors
     /// As `start`.
     pub fn start_with(config: Config, host: impl Into<EngineOptions>, hooks: TestHooks) -> Result<Self, StartError> {
-        let EngineOptions { reload, settings, refilter, panel, window, lock, inherited, keeps_token, may_leave } = host.into();
+        let EngineOptions { reload, settings, refilter, log_trouble, panel, window, lock, inherited, keeps_token, may_leave } =
+            host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
         let socket = match inherited {
@@ -106,6 +107,7 @@ impl Engine {
             config,
             reload,
             refilter,
+            log_trouble,
             shared,
             socket,
             lock,

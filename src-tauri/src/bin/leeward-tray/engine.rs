@@ -69,10 +69,11 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
         logging::Error::Filter { .. } => Failure::new(BAD_CONFIG, why),
         why => Failure::new(CANNOT_WRITE, why),
     })?;
-    let filter = log.filter();
+    let (filter, trouble) = (log.filter(), log.trouble());
     let (calls, call) = Calls::new();
     let host = EngineOptions::of(settings.clone())
         .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
+        .watching_log(move || trouble.sentence())
         .showing(panel_folder())
         .with_window(call)
         .on_any_port()

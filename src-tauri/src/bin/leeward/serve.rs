@@ -55,13 +55,14 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         logging::Error::Filter { .. } => Failure::new(Exit::ConfigInvalid, format!("log: {e}")),
         _ => Failure::new(Exit::CannotWrite, e),
     })?;
-    let filter = log.filter();
+    let (filter, trouble) = (log.filter(), log.trouble());
     let socket = match platform::passed_socket()? {
         Some(passed) => Some(passed),
         None => held(&config)?,
     };
     let host = EngineOptions::of(settings)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
+        .watching_log(move || trouble.sentence())
         .showing(config::panel_folder())
         .holding(lock)
         .listening_on(socket);
