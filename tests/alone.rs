@@ -179,14 +179,14 @@ fn a_program_that_is_removed_under_a_wrap_still_brings_leeward_back() {
 }
 
 /// In a mount namespace of its own, for which a user must be root here.
-struct Mounted {
-    home: Home,
+pub struct Mounted {
+    pub home: Home,
     runtime: tempfile::TempDir,
     mounts: String,
 }
 
 impl Mounted {
-    fn new(test: &str, mounts: &str) -> Option<Self> {
+    pub fn new(test: &str, mounts: &str) -> Option<Self> {
         let possible = Command::new("unshare").args(["-m", "sh", "-c", "mount -t tmpfs -o size=64k none /mnt"]).output();
         if !possible.is_ok_and(|ran| ran.status.success()) {
             let line = format!("SKIP {test}: no mount namespace of its own (root and unshare are needed)\n");
@@ -203,7 +203,7 @@ impl Mounted {
     }
 
     /// `leeward` with arguments, after the mounts.
-    fn command(&self, args: &[&str], runtime: bool) -> Command {
+    pub fn command(&self, args: &[&str], runtime: bool) -> Command {
         let mut command = Command::new("unshare");
         let script = format!("set -e; {}; cd /; exec \"$@\"", self.mounts);
         command.args(["-m", "sh", "-c", &script, "sh", LEEWARD]).args(args);
@@ -215,7 +215,7 @@ impl Mounted {
     }
 
     /// The folder that stands in for the state folder.
-    fn stand_in(&self) -> Option<PathBuf> {
+    pub fn stand_in(&self) -> Option<PathBuf> {
         let mut homes = fs::read_dir(self.runtime.path().join("leeward")).ok()?;
         Some(homes.next()?.unwrap().path())
     }
@@ -231,11 +231,11 @@ impl Drop for Mounted {
     }
 }
 
-const FULL: &str = "mount -t tmpfs -o size=64k,mode=700 none \"$LEEWARD_HOME/state\"; \
+pub const FULL: &str = "mount -t tmpfs -o size=64k,mode=700 none \"$LEEWARD_HOME/state\"; \
                     dd if=/dev/zero of=\"$LEEWARD_HOME/state/fill\" bs=1k 2>/dev/null || true";
-const READ_ONLY: &str = "mount --bind \"$HOME\" \"$HOME\"; mount -o remount,bind,ro \"$HOME\"";
+pub const READ_ONLY: &str = "mount --bind \"$HOME\" \"$HOME\"; mount -o remount,bind,ro \"$HOME\"";
 /// What every place of `instance::place` lies in.
-const NOTHING_ELSE: &str = "for folder in /tmp /dev/shm /run; do mount -t tmpfs -o size=4k,mode=755 none $folder; \
+pub const NOTHING_ELSE: &str = "for folder in /tmp /dev/shm /run; do mount -t tmpfs -o size=4k,mode=755 none $folder; \
                             mount -o remount,ro $folder; done";
 
 #[test]

@@ -16,6 +16,7 @@ mod cli;
 mod clients;
 mod company_proxy;
 mod demo;
+mod disk;
 mod egress;
 mod faults;
 mod framing;

@@ -61,6 +61,8 @@ pub enum Code {
     RetryBudgetSpent,
     /// The history of faults cannot be kept.
     LedgerUnusable,
+    /// The log cannot be written.
+    LogUnwritable,
     /// The engine's owner has failed, and nothing is accepted any more.
     EngineFailed,
 }
@@ -70,7 +72,7 @@ impl Code {
     pub fn traits(self) -> (Severity, Duration) {
         match self {
             Self::PortTaken | Self::ConfigInvalid | Self::StateUnwritable => (Severity::Degraded, Duration::ZERO),
-            Self::ConfigExposed | Self::StateNotKept => (Severity::Degraded, Duration::ZERO),
+            Self::ConfigExposed | Self::StateNotKept | Self::LogUnwritable => (Severity::Degraded, Duration::ZERO),
             Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
@@ -104,6 +106,7 @@ impl Code {
             Self::PoolFull => "pool-full",
             Self::RetryBudgetSpent => "retry-budget-spent",
             Self::LedgerUnusable => "ledger-unusable",
+            Self::LogUnwritable => "log-unwritable",
             Self::EngineFailed => "engine-failed",
         }
     }
@@ -235,6 +238,7 @@ mod tests {
             Code::StreamSilent,
             Code::ResponsesBuffered,
             Code::LedgerUnusable,
+            Code::LogUnwritable,
             Code::EngineFailed,
         ] {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));

@@ -6,16 +6,18 @@ mod queue;
 mod redact;
 mod rotate;
 mod tail;
+mod trouble;
 
 pub use redact::Redactor;
 pub use rotate::Rotating;
 pub use tail::{Line, Tail, tail};
+pub use trouble::Trouble;
 
 use crate::escape;
 use queue::{Queue, Writer};
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 use tracing::Subscriber;
@@ -42,14 +44,6 @@ pub enum Error {
         /// What the parser says.
         why: String,
     },
-    /// The file cannot be opened for writing.
-    #[error("cannot write the log {}: {why}; check the folder's permissions, or set LEEWARD_HOME", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: io::Error,
-    },
     /// A redaction pattern does not compile; `redact` has a test against it.
     #[error("the redaction of log lines cannot be set up: {0}")]
     Pattern(#[from] regex::Error),
@@ -67,12 +61,18 @@ pub enum Error {
 pub struct Guard {
     writers: Vec<Writer>,
     filter: Filter,
+    trouble: Trouble,
 }
 
 impl Guard {
     /// The filter in force, to be changed while the log runs.
     pub fn filter(&self) -> Filter {
         self.filter.clone()
+    }
+
+    /// What keeps lines from the file now.
+    pub fn trouble(&self) -> Trouble {
+        self.trouble.clone()
     }
 }
 
@@ -101,7 +101,8 @@ impl Filter {
 /// Starts the log of this process. From then on a panic is an error in the log, and a line on stderr
 /// in any case; both are redacted.
 ///
-/// With neither a file nor stderr nothing is written and the panic hook stays as it was.
+/// With neither a file nor stderr nothing is written and the panic hook stays as it was. A file that cannot be opened keeps
+/// nothing from starting: `Guard::trouble` tells of it, and it is tried again.
 ///
 /// # Errors
 /// `Error`, whose message says what to do.
@@ -130,8 +131,10 @@ pub fn build(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<(im
     let parsed = EnvFilter::try_new(filter).map_err(|e| Error::Filter { filter: filter.to_owned(), why: e.to_string() })?;
     let mut guards = Vec::new();
     let mut layers = Vec::new();
+    let mut trouble = Trouble::default();
     if let Some(path) = file {
-        let rotating = Rotating::open(path, FILE_BYTES, KEPT_FILES).map_err(|why| Error::File { path: path.to_owned(), why })?;
+        let rotating = Rotating::open(path, FILE_BYTES, KEPT_FILES);
+        trouble = rotating.trouble();
         let (writer, guard) = queued(rotating, "leeward-log")?;
         guards.push(guard);
         layers.push(lines(writer));
@@ -143,7 +146,7 @@ pub fn build(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<(im
     }
     let (parsed, handle) = reload::Layer::new(parsed);
     let filter = Filter(Arc::new(move |filter| handle.reload(filter)));
-    Ok((Registry::default().with(layers).with(parsed), Guard { writers: guards, filter }))
+    Ok((Registry::default().with(layers).with(parsed), Guard { writers: guards, filter, trouble }))
 }
 
 /// Lines go through a bounded queue: a full disk or a stuck terminal delays no request, it costs log lines.
@@ -223,10 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_named() {
+    fn a_folder_that_cannot_be_made_is_named_and_keeps_nothing_from_starting() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("logs"), "a file where the folder should be").unwrap();
-        let error = build("info", Some(&home.path().join("logs").join("leeward.log")), false).err().unwrap().to_string();
-        assert!(error.contains("leeward.log") && error.contains("LEEWARD_HOME"), "{error}");
+        let (_, guard) = build("info", Some(&home.path().join("logs").join("leeward.log")), false).unwrap();
+        let told = guard.trouble().sentence().unwrap();
+        assert!(told.contains("leeward.log") && told.contains("mend the folder"), "{told}");
     }
 }

@@ -1,4 +1,4 @@
-//! The few calls of Windows that no safe crate offers: private files, resuming from sleep, a listening socket's
+//! The few calls of Windows that no safe crate offers: private files, which file is open, resuming from sleep, a listening socket's
 //! state, that socket for another process, whose a socket is, and what a program inherits.
 //!
 //! All unsafe code of the project is here, and nothing else: what is done with these calls is decided where they are used.
@@ -6,12 +6,14 @@
 #![cfg(windows)]
 
 mod access;
+mod identity;
 mod inherit;
 mod owner;
 mod power;
 mod socket;
 
 pub use access::{access_list, create_dir, create_file, own_sid};
+pub use identity::{FileId, file_id};
 pub use inherit::keeping_standard_handles;
 pub use owner::{TcpSocket, User, end_process, tcp_sockets, user_of};
 pub use power::{Resumes, on_resume};

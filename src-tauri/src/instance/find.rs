@@ -7,6 +7,7 @@ use super::{
     client::{Client, ClientError, PROVEN_WITHIN, Proven},
     holder::is_held_by,
     lock::Lock,
+    place::serving_from,
     record::{Record, read_record},
 };
 use crate::{
@@ -48,8 +49,9 @@ pub(super) enum Seen {
 }
 
 pub(super) async fn look(config: &Config, limit: Duration) -> Result<Seen, ClientError> {
-    let Some(mut record) = read_record(&config.paths) else { return Ok(Seen::Nobody) };
-    if is_stale(&config.paths) {
+    let paths = &serving_from(&config.paths);
+    let Some(mut record) = read_record(paths) else { return Ok(Seen::Nobody) };
+    if is_stale(paths) {
         return Ok(Seen::Nobody);
     }
     record.address = reachable(record.address);
@@ -64,14 +66,14 @@ pub(super) async fn look(config: &Config, limit: Duration) -> Result<Seen, Clien
         // The proof decides alone where the system does not say.
         Owner::Own | Owner::Unknown(_) => {}
     }
-    let client = match Client::within(limit, record.address, &config.paths) {
+    let client = match Client::within(limit, record.address, paths) {
         Err(ClientError::NotRunning(_)) => return Ok(Seen::Nobody),
         client => client?.with_client_token(config.client_token.clone()),
     };
     let proven = tokio::select! {
         proven = client.prove() => proven,
         // Whoever was asked may be ended meanwhile, and the question waits in a queue that others hold.
-        () = ended(&config.paths) => Proven::Nobody,
+        () = ended(paths) => Proven::Nobody,
     };
     Ok(match proven {
         Proven::Ours => Seen::Ours(client),

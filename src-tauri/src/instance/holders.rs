@@ -3,6 +3,7 @@
 
 use super::{
     door::{self, Word},
+    place::all_places,
     private::{create_private_dir, write_atomically},
     token::random_key,
 };
@@ -51,9 +52,10 @@ impl Drop for Registered {
     }
 }
 
-/// The entries, each with its file. What cannot be read is none.
+/// The entries, each with its file, wherever the state was kept when they came. What cannot be read is none.
 fn entries(paths: &Paths) -> Vec<(PathBuf, HolderEntry)> {
-    let files = std::fs::read_dir(paths.holders_dir()).into_iter().flatten().flatten().map(|entry| entry.path());
+    let folders = all_places(paths).into_iter().filter_map(|place| std::fs::read_dir(place.holders_dir()).ok());
+    let files = folders.flatten().flatten().map(|entry| entry.path());
     let files = files.filter(|file| file.extension().is_some_and(|e| e == "json"));
     files.filter_map(|file| Some((file.clone(), serde_json::from_slice(&files::read(&file).ok()?).ok()?))).collect()
 }

@@ -10,17 +10,20 @@ mod platform;
 
 use super::{
     lock::Lock,
-    private::{create_private_dir, open_private_file, write_atomically},
+    private::{create_private_dir, open_private_file, room_for},
     record::read_record,
 };
-use crate::config::{Paths, StandIn};
+use crate::{
+    config::{Paths, StandIn},
+    shortage::is_shortage,
+};
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
 /// More than a record, a token and the first lines of a log.
-const ENOUGH: usize = 64 << 10;
+const ENOUGH: u64 = 64 << 10;
 
 /// Where an instance serves that could not use the state folder; `None` when none does, or one serves from the folder itself.
 pub fn serving_stand_in(paths: &Paths) -> Option<StandIn> {
@@ -29,6 +32,26 @@ pub fn serving_stand_in(paths: &Paths) -> Option<StandIn> {
     }
     let found = stand_ins(paths).find(|stand_in| platform::is_private(&stand_in.folder) && serves(&at(paths, stand_in)))?;
     (!serves(paths)).then_some(found)
+}
+
+/// Where whoever serves from these paths serves now: a disk may have become full, or well again, since they were found.
+pub(super) fn serving_from(paths: &Paths) -> Paths {
+    match serving_stand_in(paths) {
+        Some(stand_in) => at(paths, &stand_in),
+        None => paths.clone(),
+    }
+}
+
+/// The state folder and all that may stand in for it, these paths first.
+pub(super) fn all_places(paths: &Paths) -> Vec<Paths> {
+    let of = paths.stands_in.as_ref().map_or(&paths.state_dir, |stand_in| &stand_in.of);
+    let kept = Paths { state_dir: of.clone(), stands_in: None, ..paths.clone() };
+    let stand_ins = stand_ins(&kept).filter(|stand_in| platform::is_private(&stand_in.folder));
+    let mut places: Vec<Paths> = stand_ins.map(|stand_in| at(&kept, &stand_in)).collect();
+    places.insert(0, kept);
+    places.retain(|place| place.state_dir != paths.state_dir);
+    places.insert(0, paths.clone());
+    places
 }
 
 /// The folder in memory for whoever is about to serve; `None` when the state folder is right, or nothing better is found.
@@ -47,10 +70,10 @@ pub fn why_unusable(paths: &Paths) -> String {
     try_out(paths).err().map(|why| why.to_string()).unwrap_or_default()
 }
 
-/// What is merely wrong, such as a file in the folder's place, is reported to the user instead.
+/// Whatever keeps the folder from being used: a disk that is full, a right that is missing, a file in the folder's place. A
+/// shortage says nothing of the folder.
 fn stand_in_for(paths: &Paths, why: &io::Error) -> Option<StandIn> {
-    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    if ![PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull].contains(&why.kind()) {
+    if is_shortage(why) && why.kind() != io::ErrorKind::StorageFull {
         return None;
     }
     let usable = |stand_in: &StandIn| {
@@ -83,19 +106,17 @@ fn hash(path: &Path) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Does all that serving needs of the folder.
+/// Does all that serving needs of the folder. Log and history are not needed: without one of them Leeward serves as well.
 fn try_out(paths: &Paths) -> io::Result<()> {
     create_private_dir(&paths.state_dir)?;
     open_private_file(&paths.lock_file())?;
-    let log = paths.log_file();
-    create_private_dir(log.parent().unwrap_or(&paths.state_dir))?;
-    match std::fs::OpenOptions::new().append(true).open(&log) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
+    for file in [paths.instance_file(), paths.token_file()] {
+        // Nothing is renamed over a folder.
+        if std::fs::symlink_metadata(file).is_ok_and(|found| found.is_dir()) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
     }
-    let trial = paths.state_dir.join("space");
-    write_atomically(&trial, &vec![0; ENOUGH])?;
-    std::fs::remove_file(&trial)
+    room_for(&paths.state_dir.join("space"), ENOUGH)
 }
 
 #[cfg(test)]
@@ -115,15 +136,48 @@ mod tests {
         let left = std::fs::read_dir(&paths.state_dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut left: Vec<_> = left.collect();
         left.sort();
-        assert_eq!(left, ["instance.lock", "logs"]);
+        assert_eq!(left, ["instance.lock"]);
     }
 
     #[test]
-    fn a_file_in_the_folders_place_is_a_mistake_that_is_told() {
+    fn whatever_is_wrong_with_the_folder_is_stood_in_for_and_told() {
+        type Wrong = fn(&Paths);
+        let wrongs: [(&str, Wrong); 4] = [
+            ("a file in its place", |paths| std::fs::write(&paths.state_dir, "").unwrap()),
+            ("a folder for the lock", |paths| std::fs::create_dir_all(paths.lock_file()).unwrap()),
+            ("a folder for the token", |paths| std::fs::create_dir_all(paths.token_file()).unwrap()),
+            ("a folder for the record", |paths| std::fs::create_dir_all(paths.instance_file()).unwrap()),
+        ];
+        for (what, wrong) in wrongs {
+            let home = tempfile::tempdir().unwrap();
+            let paths = paths(home.path());
+            wrong(&paths);
+            let stand_in = place(&paths).expect(what);
+            assert!(!stand_in.why.is_empty(), "{what}");
+            std::fs::remove_dir_all(stand_in.folder).unwrap();
+        }
         let home = tempfile::tempdir().unwrap();
-        let paths = paths(home.path());
-        std::fs::write(&paths.state_dir, "").unwrap();
-        assert_eq!(place(&paths), None);
+        #[cfg(unix)]
+        let short = rustix::io::Errno::MFILE.raw_os_error();
+        #[cfg(windows)]
+        let short = 4;
+        assert_eq!(stand_in_for(&paths(home.path()), &io::Error::from_raw_os_error(short)), None);
+    }
+
+    #[test]
+    fn every_place_of_a_folder_is_known_from_every_other() {
+        let home = tempfile::tempdir().unwrap();
+        let kept = paths(home.path());
+        let stand_in = stand_in_for(&kept, &io::ErrorKind::StorageFull.into()).unwrap();
+        let stood_in = at(&kept, &stand_in);
+        let folders = |paths: &Paths| all_places(paths).into_iter().map(|place| place.state_dir).collect::<Vec<_>>();
+        let (from_kept, from_other) = (folders(&kept), folders(&stood_in));
+        assert_eq!((&from_kept[0], &from_other[0]), (&kept.state_dir, &stand_in.folder));
+        for folders in [from_kept, from_other] {
+            assert_eq!(folders.iter().filter(|folder| **folder == stand_in.folder).count(), 1, "{folders:?}");
+            assert!(folders.contains(&kept.state_dir), "{folders:?}");
+        }
+        std::fs::remove_dir_all(stand_in.folder).unwrap();
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(super) use platform::{create_private_dir, how_to_protect, is_exposed, open_p
 
 use crate::files;
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 
@@ -34,6 +34,25 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         std::fs::remove_file(&beside).ok();
     }
     result
+}
+
+/// Whether that many bytes can be kept in a file at this path, which does not stay.
+///
+/// # Errors
+/// What keeps them from it.
+pub(super) fn room_for(path: &Path, bytes: u64) -> io::Result<()> {
+    let trial = path.with_extension(format!("{}.tmp", random_name()?));
+    let mut file = platform::create_private_file(&trial)?;
+    let room = match platform::reserve(&file, bytes) {
+        // Not every file system can: then only what has reached the disk is known to have room there.
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+            io::copy(&mut io::repeat(0).take(bytes), &mut file).and_then(|_| file.sync_all())
+        }
+        reserved => reserved,
+    };
+    drop(file);
+    let removed = std::fs::remove_file(&trial);
+    room.and(removed)
 }
 
 fn random_name() -> io::Result<String> {

@@ -26,6 +26,15 @@ pub fn write_record(paths: &Paths, record: &Record) -> io::Result<()> {
     write_atomically(&paths.instance_file(), &serde_json::to_vec_pretty(record)?)
 }
 
+/// What its user reads while the record cannot be written.
+pub fn not_recorded(paths: &Paths, why: &io::Error) -> String {
+    format!(
+        "The state folder {} cannot be written ({why}), so `leeward wrap` and other commands do not find this Leeward. Agents that \
+         know its address are served. Free some space or mend the folder's permissions.",
+        paths.state_dir.display()
+    )
+}
+
 /// The record, if there is a readable one. The process it names may be gone: ask it, or the lock.
 pub fn read_record(paths: &Paths) -> Option<Record> {
     serde_json::from_slice(&files::read(&paths.instance_file()).ok()?).ok()

@@ -60,12 +60,19 @@ pub fn read_token(paths: &Paths) -> Result<Secret, TokenError> {
 /// # Errors
 /// `Io` when the state folder cannot be written.
 pub fn create_token(paths: &Paths) -> Result<Secret, TokenError> {
+    let token = unwritten_token(paths)?;
     let path = paths.token_file();
-    let io = |why| TokenError::Io { path: path.clone(), why };
-    create_private_dir(&paths.state_dir).map_err(io)?;
-    let text = random_key().map_err(io)?;
-    write_atomically(&path, text.as_bytes()).map_err(io)?;
-    Ok(Secret::new(text))
+    let written = create_private_dir(&paths.state_dir).and_then(|()| write_atomically(&path, token.reveal().as_bytes()));
+    written.map_err(|why| TokenError::Io { path, why })?;
+    Ok(token)
+}
+
+/// A token that nobody can read, for whoever serves where it cannot be written: it opens nothing.
+///
+/// # Errors
+/// `Io` when the system gives no random bytes.
+pub fn unwritten_token(paths: &Paths) -> Result<Secret, TokenError> {
+    random_key().map(Secret::new).map_err(|why| TokenError::Io { path: paths.token_file(), why })
 }
 
 /// 256 random bits as hexadecimal digits. From the system itself: the TLS library's generator takes 50 ms to gather entropy

@@ -18,6 +18,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait; some 200 bytes each.
 const LINES: usize = 2048;
+/// While no lines come, the target is flushed this often: twice within the second in which a file that was deleted comes back.
+const IDLE: Duration = Duration::from_millis(500);
 /// How long the end of the process waits for a disk or terminal that does not take the last lines.
 const LIMIT: Duration = Duration::from_secs(1);
 
@@ -59,19 +61,29 @@ pub(super) fn start(target: impl Write + Send + 'static, name: &str) -> io::Resu
 }
 
 fn write(wanted: &Receiver<Word>, mut target: impl Write, lost: &AtomicU64) {
-    while let Ok(Word::Line(line)) = wanted.recv() {
-        // There is nobody to notify of a log that cannot be written; the next line may find room.
-        target.write_all(&line).ok();
-        let missing = lost.swap(0, Ordering::Relaxed);
-        if missing > 0 {
-            target
-                .write_all(
-                    format!("({missing} lines of the log were lost here: it could not be written fast enough)\n").as_bytes(),
-                )
-                .ok();
+    loop {
+        match wanted.recv_timeout(IDLE) {
+            // There is nobody to notify of a line that cannot be written; the next one may find room.
+            Ok(Word::Line(line)) if target.write_all(&line).is_err() => drop(lost.fetch_add(1, Ordering::Relaxed)),
+            Ok(Word::Line(_)) => tell_lost(&mut target, lost),
+            Ok(Word::End) | Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                target.flush().ok();
+                tell_lost(&mut target, lost);
+            }
         }
     }
     target.flush().ok();
+}
+
+fn tell_lost(target: &mut impl Write, lost: &AtomicU64) {
+    let missing = lost.swap(0, Ordering::Relaxed);
+    if missing > 0 {
+        let line = format!("({missing} lines of the log were lost here: they could not be written, or not fast enough)\n");
+        if target.write_all(line.as_bytes()).is_err() {
+            lost.fetch_add(missing, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Write for Queue {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -25,4 +25,17 @@ pub(super) fn append_to(path: &Path) -> io::Result<File> {
         file.set_permissions(Permissions::from_mode(0o600)).ok();
     }
     Ok(file)
+}
+
+/// Device and number: the same file under any name.
+pub(super) type FileId = (u64, u64);
+
+/// Which file is open, and how long it is.
+pub(super) fn identify(file: &File) -> io::Result<(FileId, u64)> {
+    file.metadata().map(|found| ((found.dev(), found.ino()), found.len()))
+}
+
+/// The same of the file that a path leads to.
+pub(super) fn look_up(path: &Path) -> io::Result<(FileId, u64)> {
+    fs::metadata(path).map(|found| ((found.dev(), found.ino()), found.len()))
 }

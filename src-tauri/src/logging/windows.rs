@@ -15,3 +15,15 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
 pub(super) fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
+
+pub(super) use leeward_windows::FileId;
+
+/// Which file is open, and how long it is.
+pub(super) fn identify(file: &File) -> io::Result<(FileId, u64)> {
+    Ok((leeward_windows::file_id(file)?, file.metadata()?.len()))
+}
+
+/// The same of the file that a path leads to.
+pub(super) fn look_up(path: &Path) -> io::Result<(FileId, u64)> {
+    identify(&File::open(path)?)
+}

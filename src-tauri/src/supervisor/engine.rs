@@ -2,12 +2,12 @@
 
 use super::{backstop, hooks::TestHooks, options::EngineOptions, platform, run, socket, start_error::StartError};
 use crate::{
-    config::{Config, Egress, Paths},
+    config::{Config, Egress, Paths, Secret},
     control::{Command, Commands, Sessions},
     files,
-    health::Tracker,
+    health::{Code, Tracker},
     inbound::listen,
-    instance,
+    instance::{self, TokenError},
     ledger::Ledger,
     message::HeldBytes,
     network::{self, Network, NetworkNews, NetworkWhy},
@@ -38,6 +38,7 @@ pub struct Engine {
     commands: Commands,
     sessions: Sessions,
     traffic: Arc<Traffic>,
+    health: Tracker,
     held: HeldBytes,
     network: mpsc::Sender<NetworkNews>,
     thread: Option<JoinHandle<()>>,
@@ -66,7 +67,8 @@ impl Engine {
     /// # Errors
     /// As `start`.
     pub fn start_with(config: Config, host: impl Into<EngineOptions>, hooks: TestHooks) -> Result<Self, StartError> {
-        let EngineOptions { reload, settings, refilter, panel, window, lock, inherited, keeps_token, may_leave } = host.into();
+        let EngineOptions { reload, settings, refilter, log_trouble, panel, window, lock, inherited, keeps_token, may_leave } =
+            host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
         let socket = match inherited {
@@ -75,7 +77,7 @@ impl Engine {
         };
         let address = socket.address();
         let kept = keeps_token.then(|| instance::read_token(&config.paths)).transpose()?;
-        let token = kept.map_or_else(|| instance::create_token(&config.paths), Ok)?;
+        let token = kept.map_or_else(|| new_token(&config.paths, &health), Ok)?;
         let (commands, commanded) = mpsc::channel(COMMANDS);
         let (publish, status) = watch::channel(Status::starting());
         let sessions = Sessions::default();
@@ -101,11 +103,12 @@ impl Engine {
         let source = source(told.clone());
         let adopt = hooks.adopt.unwrap_or_else(|| Arc::new(listen::adopt));
         let (ready, wait) = std_mpsc::sync_channel(1);
-        let (health, picture) = (shared.health.clone(), publish.clone());
+        let (health, told_by, picture) = (shared.health.clone(), shared.health.clone(), publish.clone());
         let parts = run::Parts {
             config,
             reload,
             refilter,
+            log_trouble,
             shared,
             socket,
             lock,
@@ -121,10 +124,12 @@ impl Engine {
         };
         let thread = std::thread::Builder::new()
             .name("leeward-supervisor".into())
-            .spawn(move || backstop::guard(&health, &picture, || run::run(parts)))
+            .spawn(move || backstop::guard(&told_by, &picture, || run::run(parts)))
             .map_err(|e| StartError::Engine(e.to_string()))?;
         match wait.recv_timeout(START_LIMIT) {
-            Ok(Ok(())) => Ok(Self { address, status, commands, sessions, traffic, held, network: told, thread: Some(thread) }),
+            Ok(Ok(())) => {
+                Ok(Self { address, status, commands, sessions, traffic, health, held, network: told, thread: Some(thread) })
+            }
             failed => {
                 // Its thread must not go on with a port that nobody knows of.
                 commands.try_send(Command::Stop { drain: Duration::ZERO }).ok();
@@ -162,6 +167,11 @@ impl Engine {
         self.traffic.clone()
     }
 
+    /// Conditions, for what its program sees to be wrong.
+    pub fn health(&self) -> Tracker {
+        self.health.clone()
+    }
+
     /// Bytes held now: of requests for replay, of responses until they are let go.
     pub fn held_bytes(&self) -> u64 {
         self.held.now()
@@ -194,6 +204,18 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.end(Duration::ZERO);
     }
+}
+
+/// A new control token. Where it cannot be written the engine serves all the same, and nobody can give it commands.
+fn new_token(paths: &Paths, health: &Tracker) -> Result<Secret, TokenError> {
+    instance::create_token(paths).or_else(|why| {
+        let sentence = format!(
+            "{why}. Requests are served, but commands and new sessions of `wrap` cannot use this Leeward. Free some space or \
+             mend the state folder, then start Leeward again."
+        );
+        health.set(Code::StateUnwritable, Some("control.token"), sentence);
+        instance::unwritten_token(paths)
+    })
 }
 
 /// Sessions' upstreams as they are written down: by name the URL, or the URL as one that lasts, or with its own way out.

@@ -29,11 +29,15 @@ pub(super) enum ReloadError {
 /// Puts another log filter in force.
 pub type Refilter = Box<dyn Fn(&str) -> Result<(), String> + Send>;
 
+/// What keeps the log's lines from being kept, in a sentence.
+pub(super) type LogTrouble = Box<dyn Fn() -> Option<String> + Send>;
+
 /// The program around an engine.
 pub struct EngineOptions {
     pub(super) reload: Read,
     pub(super) settings: Option<Arc<Settings>>,
     pub(super) refilter: Option<Refilter>,
+    pub(super) log_trouble: Option<LogTrouble>,
     pub(super) panel: Option<PathBuf>,
     pub(super) window: Option<Window>,
     pub(super) lock: Option<Lock>,
@@ -61,6 +65,7 @@ impl EngineOptions {
             reload,
             settings: None,
             refilter: None,
+            log_trouble: None,
             panel: None,
             window: None,
             lock: None,
@@ -74,6 +79,12 @@ impl EngineOptions {
     #[must_use]
     pub fn refiltering(self, set: impl Fn(&str) -> Result<(), String> + Send + 'static) -> Self {
         Self { refilter: Some(Box::new(set)), ..self }
+    }
+
+    /// What is wrong with the log is a condition.
+    #[must_use]
+    pub fn watching_log(self, trouble: impl Fn() -> Option<String> + Send + 'static) -> Self {
+        Self { log_trouble: Some(Box::new(trouble)), ..self }
     }
 
     /// The folder with the panel's built files, where there is one.

@@ -40,6 +40,7 @@ impl Run {
     async fn live(mut self) {
         self.tell_exposed();
         self.tell_not_kept();
+        self.tell_log();
         self.start_generation(Vec::new(), None);
         let mut source: JoinSet<()> = self.network.take_source().into_iter().collect();
         let mut seconds = second::ticks();

@@ -7,10 +7,10 @@ use crate::{
 };
 use leeward::{
     config::{Config, Flags, Paths, Settings, environment, panel_folder},
-    health::unix_ms,
+    health::{Code, unix_ms},
     instance::{
-        Client, ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, remove_record, take_over,
-        write_record,
+        Client, ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, not_recorded, remove_record,
+        take_over, write_record,
     },
     logging,
     supervisor::{Engine, EngineOptions, StartError},
@@ -69,10 +69,11 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
         logging::Error::Filter { .. } => Failure::new(BAD_CONFIG, why),
         why => Failure::new(CANNOT_WRITE, why),
     })?;
-    let filter = log.filter();
+    let (filter, trouble) = (log.filter(), log.trouble());
     let (calls, call) = Calls::new();
     let host = EngineOptions::of(settings.clone())
         .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
+        .watching_log(move || trouble.sentence())
         .showing(panel_folder())
         .with_window(call)
         .on_any_port()
@@ -91,7 +92,7 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
         started_unix_ms: unix_ms(),
     };
     if let Err(why) = write_record(&paths, &record) {
-        return Err(Failure::new(CANNOT_WRITE, format!("cannot write {}: {why}", paths.instance_file().display())));
+        engine.health().set(Code::StateUnwritable, Some("instance.json"), not_recorded(&paths, &why));
     }
     if let Some((before, confirmation)) = place.before {
         taken_over(&before, confirmation);

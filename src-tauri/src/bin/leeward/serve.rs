@@ -7,15 +7,15 @@ use crate::{
 };
 use idle::Idle;
 use leeward::{
-    config::{self, Config, Flags, Paths},
+    config::{self, Config, Flags},
     control::Command,
-    health::unix_ms,
-    instance::{self, Lock, Record},
+    instance::{self, Lock, LockError},
     logging,
     status::Status,
     supervisor::{Engine, EngineOptions, StartError},
 };
 use platform::Requests;
+use record::Recorder;
 use std::{
     net::{SocketAddr, TcpListener},
     time::Duration,
@@ -29,6 +29,7 @@ mod platform;
 #[cfg(windows)]
 #[path = "serve/windows.rs"]
 mod platform;
+mod record;
 
 /// What is asked of a process that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,21 +54,33 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     let (listen, upstream, config_file) = (args.listen.clone(), args.upstream.clone(), args.config.clone());
     let flags = Flags { listen, upstream, config_file, ..Flags::default() };
     let (settings, config) = crate::config::settings(flags, args.state.clone())?;
-    let lock = Lock::acquire(&config.paths)?;
+    let (lock, unlocked) = match Lock::acquire(&config.paths) {
+        Ok(lock) => (Some(lock), None),
+        Err(why @ LockError::Unwritable { .. }) => (None, Some(why)),
+        Err(why) => return Err(why.into()),
+    };
     let log = logging::init(&config.log, Some(&config.paths.log_file()), !args.detached).map_err(|e| match e {
         logging::Error::Filter { .. } => Failure::new(Exit::ConfigInvalid, format!("log: {e}")),
         _ => Failure::new(Exit::CannotWrite, e),
     })?;
-    let filter = log.filter();
+    let (filter, trouble) = (log.filter(), log.trouble());
     let socket = match platform::passed_socket()? {
         Some(passed) => Some(passed),
         None => held(&config)?,
     };
+    // Where nothing can be written, nobody finds a Leeward that was started to be found. Where clients wait, they are served.
+    if let Some(why) = unlocked.filter(|_| args.detached && socket.is_none()) {
+        return Err(why.into());
+    }
     let host = EngineOptions::of(settings)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
+        .watching_log(move || trouble.sentence())
         .showing(config::panel_folder())
-        .holding(lock)
         .listening_on(socket);
+    let host = match lock {
+        Some(lock) => host.holding(lock),
+        None => host,
+    };
     let engine = Engine::start(config.clone(), host).map_err(refused)?;
     block_on(serve(engine, &config, &args, out))?
 }
@@ -106,7 +119,8 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
     let mut address = engine.address();
     // Before anybody can find this instance and ask it to stay.
     let mut idle = args.exit_when_idle.map(|limit| Idle::new(limit, &engine, config.paths.clone()));
-    record(&config.paths, address)?;
+    let mut recorder = Recorder::new(config.paths.clone(), engine.health(), address);
+    recorder.write(address);
     // That nobody reads the line does not keep anybody from being served.
     out.line(format!("leeward is accepting on {}", instance::base_url(address))).ok();
     if !args.detached && address.port() != config.listen.port() && config.listen.port() != 0 {
@@ -121,20 +135,21 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
             },
             changed = status.changed() => {
                 if changed.is_err() {
-                    instance::remove_record(&config.paths);
+                    recorder.remove();
                     return ended(&status.borrow());
                 }
                 let now = bound(&status).unwrap_or(address);
                 if now != address {
                     address = now;
-                    record(&config.paths, address)?;
+                    recorder.write(address);
                 }
             }
+            () = recorder.due() => recorder.write(address),
             () = Idle::reached(idle.as_mut()) => {
                 // Without a record nobody finds us any more; somebody who did a moment before keeps us.
-                instance::remove_record(&config.paths);
+                recorder.remove();
                 if idle.as_mut().is_some_and(Idle::look) {
-                    record(&config.paths, address)?;
+                    recorder.write(address);
                     continue;
                 }
                 tracing::info!("nobody has used this Leeward for {:?}; it ends", args.exit_when_idle.unwrap_or_default());
@@ -144,7 +159,7 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
     };
     tracing::info!("ending: requests in flight may finish within {drain:?}");
     // From here on somebody else may serve: the engine closes the socket and lets go of the lock first thing.
-    instance::remove_record(&config.paths);
+    recorder.remove();
     end(engine, drain, requests).await;
     ended(&status.borrow())
 }
@@ -194,15 +209,6 @@ async fn reload(engine: &Engine) {
 /// The address in the picture, once there is one.
 fn bound(status: &watch::Receiver<Status>) -> Option<SocketAddr> {
     status.borrow().listener.address.parse().ok()
-}
-
-fn record(paths: &Paths, address: SocketAddr) -> Outcome<()> {
-    let record =
-        Record { pid: std::process::id(), address, version: env!("CARGO_PKG_VERSION").into(), started_unix_ms: unix_ms() };
-    instance::write_record(paths, &record).map_err(|e| {
-        let state = paths.state_dir.display();
-        Failure::new(Exit::CannotWrite, format!("cannot write to the state folder {state}: {e}; check its permissions"))
-    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,16 @@ pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Takes room on the disk without writing to it.
+pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::{fs, io::Errno};
+    const CANNOT: [Errno; 4] = [Errno::OPNOTSUPP, Errno::NOTSUP, Errno::NOSYS, Errno::INVAL];
+    match fs::fallocate(file, fs::FallocateFlags::empty(), 0, bytes) {
+        Err(e) if CANNOT.contains(&e) => Err(io::ErrorKind::Unsupported.into()),
+        reserved => Ok(reserved?),
+    }
+}
+
 /// Opens a file to be written, or makes it; a link is not followed, and one that others could open is theirs no more.
 pub(crate) fn open_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();

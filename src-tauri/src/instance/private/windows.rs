@@ -27,6 +27,11 @@ pub(super) fn create_private_file(path: &Path) -> io::Result<File> {
     leeward_windows::create_file(path, &access::private("")?)
 }
 
+/// Takes room on the disk without writing to it.
+pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    file.set_len(bytes)
+}
+
 /// Opens a file to be written, or makes it: it has the access list of the state folder.
 pub(crate) fn open_private_file(path: &Path) -> io::Result<File> {
     File::options().create(true).truncate(false).write(true).open(path)

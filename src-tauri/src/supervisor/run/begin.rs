@@ -18,7 +18,7 @@ use crate::{
         config_file::ConfigFile,
         generations::Generations,
         hooks::EachTurn,
-        options::{Read, Refilter},
+        options::{LogTrouble, Read, Refilter},
         probe::Probing,
         recovery::Memory,
         socket::Socket,
@@ -38,6 +38,7 @@ pub(in crate::supervisor) struct Parts {
     pub(in crate::supervisor) config: Config,
     pub(in crate::supervisor) reload: Read,
     pub(in crate::supervisor) refilter: Option<Refilter>,
+    pub(in crate::supervisor) log_trouble: Option<LogTrouble>,
     pub(in crate::supervisor) shared: Arc<Shared>,
     pub(in crate::supervisor) socket: Socket,
     /// Let go with the socket.
@@ -76,6 +77,7 @@ impl Run {
             ready: Some(ready),
             work: JoinSet::new(),
             ticks: 0,
+            log_trouble: parts.log_trouble,
             each_turn,
         }
     }

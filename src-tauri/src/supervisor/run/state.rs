@@ -13,6 +13,7 @@ use crate::{
         config_file::ConfigFile,
         generations::Generations,
         hooks::EachTurn,
+        options::LogTrouble,
         probe::{Answer, Probing},
         recovery::Memory,
     },
@@ -71,5 +72,7 @@ pub(super) struct Run {
     /// What is asked of others and takes time.
     pub(super) work: JoinSet<Tick>,
     pub(super) ticks: u64,
+    /// What keeps the log from being kept, for whoever asks.
+    pub(super) log_trouble: Option<LogTrouble>,
     pub(super) each_turn: Option<EachTurn>,
 }

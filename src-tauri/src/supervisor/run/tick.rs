@@ -13,6 +13,7 @@ impl Run {
         self.ticks += 1;
         self.generations.reap();
         self.check();
+        self.tell_log();
         if self.ticks.is_multiple_of(SLOW_TICKS) {
             if self.file.has_changed(&self.config) {
                 tracing::info!("the config file has changed");
@@ -26,6 +27,14 @@ impl Run {
             if !self.listener.leaving {
                 self.listener.socket.hold_other(&self.shared.health);
             }
+        }
+    }
+
+    /// Tells that lines of the log are lost, until they are not.
+    pub(super) fn tell_log(&self) {
+        match self.log_trouble.as_ref().and_then(|trouble| trouble()) {
+            Some(sentence) => self.shared.health.set(Code::LogUnwritable, None, sentence),
+            None => self.shared.health.clear(Code::LogUnwritable, None),
         }
     }
 
