@@ -5,10 +5,12 @@
 
 mod brotli;
 mod deflate;
+mod step;
 mod zstd;
 
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_ENCODING};
+use step::Step;
 
 /// A coding that can be looked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,20 +52,6 @@ impl Coded {
             () => Self::Opaque,
         }
     }
-}
-
-/// It is not what it is called.
-#[derive(Debug)]
-struct Broken;
-
-/// One coding's own state.
-trait Step: Send + Sync {
-    /// Reads some, writes some: how much of each. Neither, when there is nothing to do without more input.
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), Broken>;
-    /// True from the first byte on, except where the body may end.
-    fn is_open(&self) -> bool;
-    /// What would end it here, if it stands between two blocks.
-    fn ending(&self) -> Vec<u8>;
 }
 
 /// Decoded at a time.

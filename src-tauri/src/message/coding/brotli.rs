@@ -1,6 +1,6 @@
 //! Brotli, by its pure decoder. Knows nothing of events.
 
-use super::{Broken, Step};
+use super::step::{Broken, Step};
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
 /// One body. Its window grows with what comes, to 16 MiB at most: larger ones are not in the standard.

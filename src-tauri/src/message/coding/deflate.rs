@@ -1,6 +1,6 @@
 //! Deflate in its three wrappers: gzip's, zlib's, none. Knows nothing of events, keeps nothing but a head or a foot.
 
-use super::{Broken, Step};
+use super::step::{Broken, Step};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 /// A longer head of a member (it may hold a file's name and comment) is none that a server sends.

@@ -1,6 +1,6 @@
 //! Zstandard, by the reference library: the pure decoder shows nothing of a frame before its window is full. Knows nothing of events.
 
-use super::{Broken, Step};
+use super::step::{Broken, Step};
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 /// Windows of 8 MiB are the largest that a server may use (RFC 9659).
