@@ -14,6 +14,7 @@ mod certificates;
 mod circuit;
 mod cli;
 mod clients;
+mod coded;
 mod company_proxy;
 mod demo;
 mod disk;

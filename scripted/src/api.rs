@@ -19,7 +19,8 @@ const DEFAULT_WORDS: u64 = 24;
 /// Most words of a response.
 const MOST_WORDS: u64 = 4096;
 
-/// The response to a request, as if nothing were wrong. With `?pause_ms=N` a stream pauses so long before each event.
+/// The response to a request, as if nothing were wrong. With `?pause_ms=N` a stream pauses so long before each event; `?coding=`
+/// names one that it is compressed in.
 pub(super) fn answer(head: &Head, body: &Body, content: &[u8]) -> Answer {
     let mut answer = at_once(head, body, content);
     let pause = head.query("pause_ms").and_then(|v| v.parse().ok()).map(Duration::from_millis);

@@ -6,6 +6,8 @@
 mod answer;
 mod api;
 mod clip;
+#[cfg(feature = "codings")]
+pub mod coding;
 mod connection;
 mod fault;
 mod log;

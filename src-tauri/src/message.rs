@@ -4,6 +4,8 @@
 mod body;
 mod buffer;
 mod client_fault;
+pub mod coding;
+mod events;
 mod failure;
 pub mod headers;
 mod outgoing;
@@ -17,6 +19,7 @@ mod uploads;
 pub(crate) use body::{Caps, Payload, read};
 pub(crate) use buffer::{Buffer, Limits};
 pub(crate) use client_fault::ReadError;
+pub(crate) use events::EventReader;
 pub(crate) use failure::{Failure, innermost};
 pub(crate) use outgoing::{BoxError, Outgoing};
 pub(crate) use pace::Pace;

@@ -111,7 +111,10 @@ impl Round {
     }
 
     async fn exchange(&self, http: &reqwest::Client, step: &Step, body: Bytes, sha256: &str, attempts: &mut Option<u32>) -> Saw {
-        let url = format!("{}/@{}{}", self.base, self.upstreams[step.upstream], step.what.path());
+        let mut url = format!("{}/@{}{}", self.base, self.upstreams[step.upstream], step.what.path());
+        if let Some(coding) = step.coding {
+            url.push_str(&format!("{}coding={coding}", if url.contains('?') { '&' } else { '?' }));
+        }
         let sent = body.len();
         let mut request = http.request(step.what.method(), url).header("x-soak-id", &step.id);
         // Each is a question of its own: the same one again would be an agent's own retry.
@@ -138,17 +141,26 @@ impl Round {
         let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         *attempts = header("x-leeward-attempts").and_then(|v| v.parse().ok());
         let own = header("x-leeward-error");
+        let coded = step.coding.filter(|_| response.headers().contains_key("content-encoding"));
         let mut got = Vec::new();
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => got.extend_from_slice(&chunk),
                 Ok(None) => break,
                 Err(e) => {
-                    let right = step.what == What::Echo || self.answers.get(&step.what).is_none_or(|r| r.body.starts_with(&got));
+                    let right = step.what == What::Echo
+                        || coded.is_some()
+                        || self.answers.get(&step.what).is_none_or(|r| r.body.starts_with(&got));
                     let why = format!("after {} bytes: {}", got.len(), why(&e));
                     return if right || status != 200 { Saw::Cut(why) } else { Saw::Wrong(format!("cut {why}")) };
                 }
             }
+        }
+        if let Some(coding) = coded {
+            got = match scripted::coding::decode(coding, &got) {
+                Ok(text) => text,
+                Err(e) => return Saw::Wrong(format!("{} bytes that are no {coding}: {e}", got.len())),
+            };
         }
         match own {
             Some(code) if step.what == What::Hello || serde_json::from_slice::<serde_json::Value>(&got).is_ok() => {

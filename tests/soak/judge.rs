@@ -50,8 +50,8 @@ pub fn judge(notes: &Notes, records: &[Record], law: Law, answers: &Answers) -> 
                 arrived.iter().map(|r| format!("{:?} (nth {}, body {})", r.fault, r.nth, r.body.complete)).collect();
             let Seen { step, saw, took, attempts, .. } = seen;
             verdict.broken.push(format!(
-                "{why}: {id} {:?} padding {} chunked {} retries {} leaves {:?} to upstream {}: saw {saw:?} after {took:?} in {attempts:?} attempts; arrived: {faults:?}",
-                step.what, step.padding, step.chunked, step.retries, step.leaves, step.upstream,
+                "{why}: {id} {:?} padding {} coding {:?} chunked {} retries {} leaves {:?} to upstream {}: saw {saw:?} after {took:?} in {attempts:?} attempts; arrived: {faults:?}",
+                step.what, step.padding, step.coding, step.chunked, step.retries, step.leaves, step.upstream,
             ));
         }
     }

@@ -2,7 +2,7 @@
 //! what may become of it then. Touches no socket.
 
 use crate::ask::{Answers, Kind, OVERSIZE, What};
-use scripted::{Fault, Mark, Moment};
+use scripted::{Fault, Mark, Moment, coding::CODINGS};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
@@ -30,6 +30,8 @@ pub struct Step {
     pub retries: bool,
     /// The agent leaves that long after it has asked, or after the response's head, whichever is `true`.
     pub leaves: Option<(Duration, bool)>,
+    /// What its stream is compressed in.
+    pub coding: Option<&'static str>,
     /// What strikes the attempts, in order.
     pub faults: VecDeque<Fault>,
 }
@@ -63,8 +65,12 @@ impl Step {
             chunked: dice.u8(0..4) == 0,
             retries: dice.u8(0..10) == 0,
             leaves: (dice.u8(0..12) == 0).then(|| (Duration::from_millis(dice.u64(0..60)), dice.bool())),
+            coding: None,
             faults: VecDeque::new(),
         };
+        if step.what.is_stream() && dice.u8(0..3) == 0 {
+            step.coding = Some(CODINGS[dice.usize(0..CODINGS.len())].0);
+        }
         if dice.u8(0..100) < weather.percent {
             for _ in 0..dice.usize(1..=weather.most) {
                 step.faults.push_back(step.fault(&mut dice, answers));
@@ -92,6 +98,8 @@ impl Step {
                 0 if events > 0 => Mark::Events(dice.u64(0..=events)),
                 1 if events > 0 => Mark::Events(dice.u64(0..=(self.what.preamble() as u64 + 2).min(events))),
                 2 => Mark::Bytes(0),
+                // Compressed, bytes say nothing of events.
+                _ if self.coding.is_some() => Mark::Events(dice.u64(0..=events)),
                 _ => Mark::Bytes(dice.u64(0..=length.max(200))),
             },
         };
@@ -199,6 +207,8 @@ pub fn outlook(fault: &Fault, step: &Step, first: bool, holds: bool, answers: &A
         _ if again => Replay,
         _ => Told,
     };
+    // A compressed stream is never buffered whole.
+    let holds = holds && step.coding.is_none();
     let right = answers.get(&step.what).cloned().unwrap_or_default();
     let length = right.body.len() as u64;
     let download = matches!(step.what, What::Download(_));

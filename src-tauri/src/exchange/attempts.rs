@@ -5,7 +5,7 @@
 
 use super::{
     context::RequestContext,
-    delivery::{Delivery, Facts, is_compressed},
+    delivery::{Delivery, Facts},
     hints,
     look::{self, Look},
     response_buffer::{Buffered, ResponseBuffer},
@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     health::Code,
-    message::{Failure, Payload, RequestHead},
+    message::{
+        Failure, Payload, RequestHead,
+        coding::{Coded, Decoder},
+    },
     status::faults::{Cause, Outcome},
     upstream::Replaying,
 };
@@ -184,16 +187,23 @@ impl Attempts {
         let facts = self.facts();
         let delivery = Delivery::of(facts, &head, &body, || self.wants_stream());
         let source = Source::new(body, connection);
-        // After the head of a stream has gone out, what is no stream is reported as an event, and needs no buffer.
-        if delivery == Delivery::Stream || (self.head_sent && !delivery.is_stream()) {
+        // After the head of a stream has gone out, what is no stream, or one that its head did not announce as compressed, is
+        // reported as an event, and needs no buffer.
+        let unreadable = !delivery.is_stream() || Coded::of(&head.headers) != Coded::Plain;
+        if delivery == Delivery::Stream || (self.head_sent && unreadable) {
             let arrived = Arrived { head, reused, body: ArrivedBody::Stream(source) };
             return match declined {
                 Some((failure, wait)) => Err(Failed { failure, declined: Some((Box::new(arrived), wait)) }),
                 None => Ok(arrived),
             };
         }
-        // What is compressed shows nothing.
-        let buffer = ResponseBuffer::new(delivery, source, &self.context, (!is_compressed(&head.headers)).then_some(facts));
+        let decoder = match Coded::of(&head.headers) {
+            Coded::As(coding) if facts.inference && !delivery.waits_for_the_end() => Some(Decoder::new(coding)),
+            Coded::Plain | Coded::As(_) | Coded::Opaque => None,
+        };
+        // What is compressed shows nothing without a decoder.
+        let shows = decoder.is_some() || Coded::of(&head.headers) == Coded::Plain;
+        let buffer = ResponseBuffer::new(delivery, source, &self.context, shows.then_some(facts), decoder);
         Ok(self.buffer(Buffering { head, reused, buffer }).await?)
     }
 
@@ -206,6 +216,8 @@ impl Attempts {
         } else {
             let until = match buffer.delivery() {
                 Delivery::BufferBody => self.deadline,
+                // No ping keeps its client waiting: each attempt has its own time, as long as the client waits at all.
+                _ if buffer.is_compressed() => self.deadline.min(waiting + self.context.exchange.config.stream.commit_wait),
                 _ => *self.speak_by.get_or_insert(waiting + self.context.exchange.config.stream.commit_wait),
             };
             timeout_at(until, buffer.run()).await.ok()
@@ -216,7 +228,7 @@ impl Attempts {
             Some(Buffered::Cut(failure)) => return Err(failure),
             Some(Buffered::Whole) => ArrivedBody::Whole(buffer),
             Some(Buffered::Commit) => ArrivedBody::Begun(buffer),
-            None if buffer.delivery().is_stream() => ArrivedBody::Waiting(buffer),
+            None if buffer.delivery().is_stream() && !buffer.is_compressed() => ArrivedBody::Waiting(buffer),
             None => ArrivedBody::Begun(buffer),
         };
         Ok(Arrived { head, reused, body })
@@ -254,6 +266,7 @@ impl Attempts {
     /// The client has the head of a response: from here on it is kept waiting with pings.
     pub(super) fn head_is_sent(&mut self) {
         self.head_sent = true;
+        self.ask_for_plain_text(); // the client was told that nothing is compressed
     }
 
     /// What the client learns of them: how many, and whether the request was too large to be sent again.

@@ -1,10 +1,7 @@
 //! How a response reaches its client: as it comes, from its first content on (U8), or whole (U11). Pure; buffers nothing.
 
-use http::{
-    HeaderMap,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-    response,
-};
+use crate::message::coding::Coded;
+use http::{HeaderMap, header::CONTENT_TYPE, response};
 use http_body::Body;
 
 /// How a response reaches its client.
@@ -44,15 +41,20 @@ impl Delivery {
             return Self::Stream;
         }
         let whole = request.inference && request.buffers_whole;
-        if is_type(&head.headers, "text/event-stream") {
-            // Events in a compressed stream cannot be told apart, nor pings put between them.
-            return if request.inference && !is_compressed(&head.headers) { Self::of_events(whole) } else { Self::Stream };
+        if is_event_stream(&head.headers) {
+            return match Coded::of(&head.headers) {
+                Coded::Plain if request.inference => Self::of_events(whole),
+                // Pings cannot be put into a compressed stream, so that nobody can wait for its end.
+                Coded::As(_) if request.inference => Self::UntilFirstContent,
+                // Nothing is to be seen in it.
+                Coded::Plain | Coded::As(_) | Coded::Opaque => Self::Stream,
+            };
         }
         let small = match body.size_hint().exact() {
             Some(length) => length <= request.commit_bytes,
             // Some servers say so of streams: of events, of an array that grows, of objects line by line.
             None if is_type(&head.headers, "application/json") && !whole && wants_stream() => {
-                return if is_compressed(&head.headers) { Self::Stream } else { Self::UntilKnown };
+                return if Coded::of(&head.headers) == Coded::Opaque { Self::Stream } else { Self::UntilKnown };
             }
             None => is_type(&head.headers, "application/json"),
         };
@@ -90,15 +92,9 @@ impl Delivery {
     }
 }
 
-/// A stream of events that can be read as it passes.
-pub(super) fn is_plain_event_stream(headers: &HeaderMap) -> bool {
-    is_type(headers, "text/event-stream") && !is_compressed(headers)
-}
-
-/// `identity` says that it is not (RFC 9110 section 8.4.1 has it for requests only, and servers write it all the same).
-pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(CONTENT_ENCODING).iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
-    codings.any(|coding| !coding.trim_ascii().is_empty() && !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
+/// A stream of events.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    is_type(headers, "text/event-stream")
 }
 
 fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
@@ -132,7 +128,10 @@ mod tests {
         let rows: &[(Facts, response::Parts, bool, Delivery)] = &[
             (INFERENCE, head(200, &[events]), false, Delivery::UntilFirstContent),
             (whole, head(200, &[events]), false, Delivery::BufferStream),
-            (INFERENCE, head(200, &[events, ("content-encoding", "gzip")]), false, Delivery::Stream),
+            (INFERENCE, head(200, &[events, ("content-encoding", "gzip")]), false, Delivery::UntilFirstContent),
+            (whole, head(200, &[events, ("content-encoding", "gzip")]), false, Delivery::UntilFirstContent),
+            (INFERENCE, head(200, &[events, ("content-encoding", "gzip, br")]), false, Delivery::Stream),
+            (INFERENCE, head(200, &[events, ("content-encoding", "compress")]), false, Delivery::Stream),
             (other, head(200, &[events]), false, Delivery::Stream),
             (Facts { buffers_whole: true, ..other }, head(200, &[json]), false, Delivery::BufferSmall),
             (INFERENCE, head(200, &[json]), false, Delivery::BufferSmall),

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     message::{
-        BoxError, Buffer,
+        BoxError, Buffer, EventReader,
+        coding::{Coded, Decoder},
         sse::{GLIMPSE, Scanner},
     },
     status::faults::{Cause, Outcome},
@@ -46,14 +47,25 @@ pub(crate) struct Relay {
 /// What is followed of a stream of events.
 #[derive(Debug)]
 struct Events {
-    scanner: Scanner,
+    reader: EventReader,
     silence: Silence,
 }
 
 impl Relay {
-    /// Forwards a response as it comes, after so many `attempts`. `events`: it is a stream of events, not compressed.
-    pub(super) fn new(source: Source, (context, attempts): (RequestContext, u32), outcome: Outcome, events: bool) -> Self {
-        Self::after((Buffer::default(), events.then(|| Scanner::new(GLIMPSE)), source), (context, attempts), outcome)
+    /// Forwards a response as it comes, after so many `attempts`. `events`: it is a stream of events, and coded so.
+    pub(super) fn new(
+        source: Source,
+        (context, attempts): (RequestContext, u32),
+        outcome: Outcome,
+        events: Option<Coded>,
+    ) -> Self {
+        let decoder = match events {
+            None | Some(Coded::Opaque) => return Self::after((Buffer::default(), None, source), (context, attempts), outcome),
+            Some(Coded::Plain) => None,
+            Some(Coded::As(coding)) => Some(Decoder::new(coding)),
+        };
+        let reader = EventReader::new(Scanner::new(GLIMPSE), decoder);
+        Self::after((Buffer::default(), Some(reader), source), (context, attempts), outcome)
     }
 
     /// Forwards what was held back, then what is still to come; `whole`: nothing is.
@@ -63,25 +75,27 @@ impl Relay {
         outcome: Outcome,
         whole: bool,
     ) -> Self {
-        let (held, scanner, mut source) = buffer.into_parts();
+        let (held, events, mut source) = buffer.into_parts();
         if whole && let Some(connection) = source.take_connection() {
             context.upstream.origin.put_back(connection); // one that broke off after its last event is found unusable there
         }
-        Self::after((held, scanner, source), (context, attempts), outcome)
+        Self::after((held, events, source), (context, attempts), outcome)
     }
 
     fn after(
-        (held, scanner, source): (Buffer, Option<Scanner>, Source),
+        (held, events, source): (Buffer, Option<EventReader>, Source),
         (context, attempts): (RequestContext, u32),
         outcome: Outcome,
     ) -> Self {
         context.ticket.trace().streams();
-        let events = scanner.map(|mut scanner| {
-            scanner.glance(context.dialect() == Dialect::Gemini);
-            // A response that states its length has no room for pings.
+        let events = events.map(|mut reader| {
+            reader.glance(context.dialect() == Dialect::Gemini);
+            // A response that states its length has no room for pings, nor has a compressed one: some clients read one member
+            // of it only.
             let stream = &context.exchange.config.stream;
-            let ping = Some(stream.ping_after).filter(|_| stream.ping && source.size_hint().exact().is_none());
-            Box::new(Events { scanner, silence: Silence::new(ping, stream.stall_alarm) })
+            let room = !reader.is_compressed() && source.size_hint().exact().is_none();
+            let ping = Some(stream.ping_after).filter(|_| stream.ping && room);
+            Box::new(Events { reader, silence: Silence::new(ping, stream.stall_alarm) })
         });
         let mut relay = Self { context, attempts, outcome, held, source, ended: false, broken: None, events };
         if relay.source.is_end() || !relay.source.is_open() {
@@ -118,7 +132,13 @@ impl Relay {
 
     /// True when the last event has been forwarded: whatever happens after it, the response is whole (U10).
     fn has_last_event(&self) -> bool {
-        self.events.as_ref().is_some_and(|e| e.scanner.is_complete())
+        self.events.as_ref().is_some_and(|e| e.reader.is_complete())
+    }
+
+    /// What follows for a client to read a clean end here, after what broke off; `None` when it would not be one.
+    fn clean_ending(&mut self) -> Option<Bytes> {
+        let may_end = self.has_last_event() && !self.owes_more();
+        self.events.as_mut().filter(|_| may_end)?.reader.ending()
     }
 
     /// True when the head, which the client has seen, announced more than has come: then no end is a clean one.
@@ -129,7 +149,7 @@ impl Relay {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         let Some(events) = &mut self.events else { return Poll::Pending };
         let exchange = &self.context.exchange;
-        let between = events.scanner.at_boundary();
+        let between = events.reader.at_boundary();
         let host = &self.context.upstream.origin.endpoint.host;
         events.silence.poll_due(cx, between, &exchange.shared.silent, &exchange.health, host)
     }
@@ -160,19 +180,21 @@ impl Body for Relay {
                 }
                 if let (Some(events), Some(data)) = (&mut this.events, frame.data_ref()) {
                     events.silence.ends();
-                    events.scanner.feed(data, |_| {});
+                    events.reader.feed(data);
                 }
                 if this.source.is_end() {
                     this.end();
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }
-            Poll::Ready(Some(Err(_))) if this.has_last_event() && !this.owes_more() => {
-                this.source.take_connection();
-                this.end();
-                return Poll::Ready(None);
-            }
-            Poll::Ready(Some(Err(error))) => Box::new(error),
+            Poll::Ready(Some(Err(error))) => match this.clean_ending() {
+                Some(ending) => {
+                    this.source.take_connection();
+                    this.end();
+                    return Poll::Ready((!ending.is_empty()).then(|| Ok(Frame::data(ending))));
+                }
+                None => Box::new(error),
+            },
             Poll::Ready(None) => {
                 this.end();
                 return Poll::Ready(None);

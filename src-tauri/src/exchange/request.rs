@@ -7,7 +7,7 @@ use super::{
     body::ResponseBody,
     context::{Exchange, RequestContext},
     deferred::DeferredBody,
-    delivery::is_plain_event_stream,
+    delivery::is_event_stream,
     error::{self, Error},
     hints,
     operation::{Operation, Place},
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::CLIENT_TOKEN_HEADER,
-    message::{RequestHead, headers},
+    message::{RequestHead, coding::Coded, headers},
     status::faults::Outcome,
     telemetry::Ticket,
     upstream::{InFlight, Upstream},
@@ -131,8 +131,9 @@ fn deliver(arrived: Arrived, mut attempts: Attempts) -> Response<ResponseBody> {
     let (buffer, whole) = match body {
         ArrivedBody::Stream(source) => {
             // Other streams of events may be silent for as long as they like, and take no pings of ours.
-            let events = attempts.context.operation.kind == Kind::Inference && is_plain_event_stream(&head.headers);
-            let relay = Relay::new(source, attempts.into_context(), outcome, events);
+            let events = attempts.context.operation.kind == Kind::Inference && is_event_stream(&head.headers);
+            let coded = events.then(|| Coded::of(&head.headers));
+            let relay = Relay::new(source, attempts.into_context(), outcome, coded);
             return Response::from_parts(head, ResponseBody::Relay(Box::new(relay)));
         }
         ArrivedBody::Waiting(buffer) => {

@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{
     message::{
-        Buffer, Failure, Limits, innermost,
+        Buffer, EventReader, Failure, Limits,
+        coding::Decoder,
+        innermost,
         sse::{Kind, Scanner},
     },
     status::faults::Cause,
@@ -37,6 +39,8 @@ pub(super) struct ResponseBuffer {
     source: Source,
     buffer: Buffer,
     scanner: Option<Scanner>,
+    /// Of a compressed response.
+    decoder: Option<Decoder>,
     /// Bytes that may be held, where that ends the holding; `None`: a file takes what memory does not.
     most: Option<u64>,
     limits: Limits,
@@ -58,8 +62,14 @@ fn scanner(commit_bytes: u64) -> Scanner {
 const TOO_LONG: &str = "it takes longer than stream.hold_time";
 
 impl ResponseBuffer {
-    /// `facts`: its first byte may show that it is something else.
-    pub(super) fn new(delivery: Delivery, source: Source, context: &RequestContext, facts: Option<Facts>) -> Self {
+    /// `facts`: its first byte may show that it is something else. `decoder`: it is compressed, and this shows what it says.
+    pub(super) fn new(
+        delivery: Delivery,
+        source: Source,
+        context: &RequestContext,
+        facts: Option<Facts>,
+        decoder: Option<Decoder>,
+    ) -> Self {
         let config = &context.exchange.config;
         let (holds, shared) = (delivery.waits_for_the_end(), &context.exchange.shared);
         let trace = context.ticket.trace().clone();
@@ -71,6 +81,7 @@ impl ResponseBuffer {
             // A window is small and never waits for room.
             buffer: if holds { Buffer::new(shared.held.permit(), shared.on_disk.permit()) } else { Buffer::default() },
             scanner: delivery.is_stream().then(|| scanner(config.stream.commit_bytes)),
+            decoder,
             most: (!holds).then_some(config.stream.commit_bytes),
             limits: Limits {
                 memory: config.stream.hold_memory,
@@ -85,12 +96,34 @@ impl ResponseBuffer {
         }
     }
 
-    /// Looks what it is, once anything of it is there.
-    fn know_by(&mut self, data: &[u8]) {
-        let Some(first) = data.iter().find(|byte| !byte.is_ascii_whitespace()) else { return };
-        let Some(facts) = self.unknown.take() else { return };
-        self.delivery = self.delivery.known_by(*first, facts);
-        self.scanner = self.delivery.is_stream().then(|| scanner(self.commit_bytes));
+    /// Looks what it is, once anything of it is there, and at its events.
+    fn look(&mut self, data: &[u8]) {
+        let Self { delivery, scanner: events, decoder, content, unknown, commit_bytes, .. } = self;
+        let mut read = |text: &[u8]| {
+            if let Some(first) = text.iter().find(|byte| !byte.is_ascii_whitespace())
+                && let Some(facts) = unknown.take()
+            {
+                *delivery = delivery.known_by(*first, facts);
+                *events = delivery.is_stream().then(|| scanner(*commit_bytes));
+            }
+            if let Some(events) = events {
+                events.feed(text, |kind| *content |= matches!(kind, Kind::Content | Kind::Last));
+            }
+        };
+        match decoder {
+            Some(decoder) => decoder.feed(data, read),
+            None => read(data),
+        }
+        let is_seen = self.unknown.is_some() || self.scanner.is_some();
+        if self.decoder.as_ref().is_some_and(Decoder::is_lost) && is_seen {
+            self.unknown = None;
+            if !matches!(self.delivery, Delivery::BufferSmall | Delivery::BufferBody) {
+                // Nothing says any more what it is held back for.
+                self.delivery = Delivery::Stream;
+            }
+        } else if !is_seen {
+            self.decoder = None;
+        }
     }
 
     /// Buffers until it may be forwarded. Dropping the future loses nothing: the next call goes on.
@@ -116,11 +149,8 @@ impl ResponseBuffer {
             if let Some(data) = frame.data_ref() {
                 self.trace.down(data.len() as u64);
             }
-            if let (Some(data), true) = (frame.data_ref(), self.unknown.is_some()) {
-                self.know_by(data);
-            }
-            if let (Some(scanner), Some(data)) = (&mut self.scanner, frame.data_ref()) {
-                scanner.feed(data, |kind| self.content |= matches!(kind, Kind::Content | Kind::Last));
+            if let (Some(data), true) = (frame.data_ref(), self.unknown.is_some() || self.scanner.is_some()) {
+                self.look(data);
             }
             if let Err(why) = self.buffer.push(frame, self.limits) {
                 return self.commit(&format!("its file cannot be written: {why}"));
@@ -157,13 +187,21 @@ impl ResponseBuffer {
         Buffered::Commit
     }
 
+    /// In a compressed one its last event is content, and lets it go.
     fn has_last(&self) -> bool {
-        self.scanner.as_ref().is_some_and(Scanner::is_complete)
+        self.scanner.as_ref().is_some_and(Scanner::is_complete) && !self.is_compressed()
     }
 
-    /// A stream whose dialect ends with an event of its own, without that event: somebody on the way ended it politely.
+    /// A stream whose dialect ends with an event of its own, without that event: somebody on the way ended it politely. So
+    /// did they with a compressed one that stands in the middle of its coding before anything of it could be shown.
     fn lacks_its_end(&self) -> bool {
-        self.scanner.as_ref().is_some_and(|s| s.promises_an_end() && !s.is_complete())
+        let is_open = !self.content && self.decoder.as_ref().is_some_and(Decoder::is_open);
+        self.scanner.as_ref().is_some_and(|s| !s.is_complete() && (is_open || s.promises_an_end()))
+    }
+
+    /// True of a stream that takes no pings, because it is compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.decoder.is_some()
     }
 
     fn cut(&self, detail: String) -> Buffered {
@@ -172,7 +210,8 @@ impl ResponseBuffer {
     }
 
     /// Its parts, for whoever passes them on: what is held, what has been read of its events, and the rest.
-    pub(super) fn into_parts(self) -> (Buffer, Option<Scanner>, Source) {
-        (self.buffer, self.scanner, self.source)
+    pub(super) fn into_parts(self) -> (Buffer, Option<EventReader>, Source) {
+        let events = self.scanner.map(|scanner| EventReader::new(scanner, self.decoder));
+        (self.buffer, events, self.source)
     }
 }
