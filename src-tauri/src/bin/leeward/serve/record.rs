@@ -1,5 +1,5 @@
-//! The record of this Leeward, for whoever looks for it. A state folder that does not take it ends nothing: it is told, and
-//! tried again until it is written.
+//! The record of this Leeward, for whoever looks for it. A state folder that does not take it ends nothing: a condition says so,
+//! and it is tried again until it is written.
 
 use leeward::{
     config::Paths,
