@@ -46,4 +46,5 @@ mod support;
 mod table;
 mod takeover;
 mod terminal;
+mod tunnel;
 mod wrap;
