@@ -1,4 +1,4 @@
-//! Both directions of a tunnel whose server has answered: an end is passed on as an end, a reset as a reset, at once.
+//! Both directions of a tunnel whose server has answered: an end is forwarded as an end, a reset as a reset, at once.
 
 use crate::{telemetry::Trace, upstream::Blind};
 use std::{

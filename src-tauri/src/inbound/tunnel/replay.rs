@@ -104,7 +104,7 @@ pub(super) async fn until_first_byte(
         let now = Instant::now();
         let deadline = since.unwrap_or(now) + WITHIN;
         let Some(kept) = hello.again().filter(|_| replays < REPLAYS && now < deadline && !closed.client) else {
-            // Its end is passed on as an end, its reset as a reset.
+            // Its end is forwarded as an end, its reset as a reset.
             return if is_end { Opened::Carries(server, closed) } else { Opened::Lost };
         };
         replays += 1;
