@@ -140,10 +140,10 @@ async fn nothing_is_answered_after_a_refused_tunnel_or_upgrade() {
     let engine = TestEngine::start(&upstream);
     let host = engine.address.to_string();
     let next = post(&host, "") + &get("/livez", &host, "");
-    let connect = format!("CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let connect = format!("CONNECT api.anthropic.com HTTP/1.1\r\nHost: {host}\r\n\r\n");
     let upgrade = get("/v1/responses", &host, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     for (first, status, code, connection) in [
-        (&connect, 501, "connect-not-supported", "\r\nconnection: close\r\n"),
+        (&connect, 400, "bad-connect", "\r\nconnection: close\r\n"),
         // Who names a protocol names it there, too (RFC 9110 section 7.8).
         (&upgrade, 426, "upgrade-not-supported", "\r\nconnection: close, upgrade\r\n"),
     ] {

@@ -48,4 +48,5 @@ mod support;
 mod table;
 mod takeover;
 mod terminal;
+mod tunnel;
 mod wrap;

@@ -40,7 +40,7 @@ const RAW: &[(u16, &str, &str)] = &[
     (421, "foreign-target", "GET http://example.com/ HTTP/1.1\r\nHost: HOST\r\n\r\n"),
     (421, "foreign-target", "GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n"),
     (421, "foreign-target", "GET http://localhost:3000/ HTTP/1.1\r\nHost: localhost:3000\r\n\r\n"),
-    (501, "connect-not-supported", "CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: HOST\r\n\r\n"),
+    (400, "bad-connect", "CONNECT api.anthropic.com HTTP/1.1\r\nHost: HOST\r\n\r\n"),
     (
         426,
         "upgrade-not-supported",

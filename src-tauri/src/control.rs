@@ -3,6 +3,7 @@
 //! The only channel in that direction. Also the mode that the supervisor puts a generation in, and the `wrap` sessions that
 //! hold a control stream open.
 
+use crate::config::{Egress, Secret};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -78,10 +79,22 @@ pub struct Session {
     pub door: Option<PathBuf>,
 }
 
+/// What opens tunnels for a session's programs, and nothing else. It ends with the session.
+#[derive(Clone, Debug)]
+pub struct TunnelKey {
+    /// The password in `Proxy-Authorization`.
+    pub token: Secret,
+    /// The session's agent.
+    pub agent: String,
+    /// The session's way out, where it is not the engine's.
+    pub egress: Option<Egress>,
+}
+
 #[derive(Debug)]
 struct Open {
     next: u64,
     sessions: BTreeMap<u64, Session>,
+    keys: BTreeMap<u64, TunnelKey>,
     idle_since: Instant,
 }
 
@@ -91,7 +104,7 @@ pub struct Sessions(Arc<Mutex<Open>>);
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Open { next: 0, sessions: BTreeMap::new(), idle_since: Instant::now() })))
+        Self(Arc::new(Mutex::new(Open { next: 0, sessions: BTreeMap::new(), keys: BTreeMap::new(), idle_since: Instant::now() })))
     }
 }
 
@@ -108,6 +121,12 @@ impl Sessions {
     /// The open sessions, oldest first.
     pub fn list(&self) -> Vec<Session> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.values().cloned().collect()
+    }
+
+    /// The session's key that this token is. All are compared, so that the time says nothing about which one it resembles.
+    pub fn tunnel_key(&self, token: &str) -> Option<TunnelKey> {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.keys.values().fold(None, |found, key| if key.token.matches(token) { Some(key.clone()) } else { found })
     }
 
     /// The doors of those that hold the listening socket.
@@ -134,12 +153,18 @@ impl SessionGuard {
     pub fn id(&self) -> u64 {
         self.id
     }
+
+    /// The session's programs may open tunnels with this key.
+    pub fn opens_tunnels(&self, key: TunnelKey) {
+        self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner).keys.insert(self.id, key);
+    }
 }
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
         let mut open = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.sessions.remove(&self.id);
+        open.keys.remove(&self.id);
         open.idle_since = Instant::now();
     }
 }

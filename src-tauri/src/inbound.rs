@@ -15,6 +15,7 @@ pub mod listen;
 mod refusal;
 mod response;
 mod server;
+pub mod tunnel;
 
 pub use listen::{Accept, Adopt, Event, Kind, Listen, Order, Pulse};
 pub use server::Inbound;

@@ -156,6 +156,7 @@ impl Proxy {
             upstreams,
             exchange,
             own_paths,
+            sessions: shared.sessions.clone(),
         });
         Arc::new(Self { inbound })
     }

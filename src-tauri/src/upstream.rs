@@ -3,6 +3,7 @@
 //! An `Origin` is a scheme, host and port with one pool; several named upstreams may share it. Decides nothing about
 //! retries and answers no client: that is `exchange`.
 
+mod blind;
 mod budget;
 mod circuit;
 mod connection;
@@ -23,6 +24,7 @@ mod tune;
 mod tunnel;
 mod upstreams;
 
+pub(crate) use blind::{Blind, Target};
 pub(crate) use budget::{InFlight, Replaying};
 pub(crate) use connection::Connection;
 pub(crate) use named::Upstream;

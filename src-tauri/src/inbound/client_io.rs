@@ -11,6 +11,7 @@ use super::{
         chunks::Chunks,
         head::{self, Framing, HeadLimits, Refusal},
     },
+    tunnel,
 };
 use crate::{config::ClientTimes, message::Pace};
 use bytes::{Buf, BytesMut};
@@ -42,6 +43,8 @@ enum At {
     Chunked(Chunks),
     /// The chunked coding is broken: where the next head begins cannot be known.
     Lost,
+    /// A CONNECT, which stands whole in `pending` and is not hyper's: to hyper the client has left.
+    Connect,
 }
 
 /// What is being waited for, and so which clock runs.
@@ -116,6 +119,11 @@ impl ClientIo {
         self.stream.into_inner()
     }
 
+    /// The socket and what has come on it, from a CONNECT's first byte on; `None` where no CONNECT has come.
+    pub(super) fn into_connect(self) -> Option<(TcpStream, BytesMut)> {
+        matches!(self.at, At::Connect).then(|| (self.stream.into_inner(), self.pending))
+    }
+
     fn note_place(&self) {
         self.state.body_open.store(!matches!(self.at, At::Head), Relaxed);
         self.state.amid.store(!matches!(self.at, At::Head) || !self.pending.is_empty() || self.eof, Relaxed);
@@ -151,7 +159,7 @@ impl ClientIo {
         let wait = match self.at {
             At::Head if self.pending.is_empty() => Wait::Idle,
             At::Head => Wait::Head,
-            At::Body(_) | At::Chunked(_) | At::Lost => Wait::Body,
+            At::Body(_) | At::Chunked(_) | At::Lost | At::Connect => Wait::Body,
         };
         if self.wait != Some(wait) {
             self.wait = Some(wait);
@@ -180,6 +188,10 @@ impl ClientIo {
                 None => self.scanned = fresh.len(),
                 Some(end) => {
                     let framing = head::check(&fresh[..end], self.limits)?;
+                    if tunnel::is_connect(fresh) {
+                        self.at = At::Connect;
+                        return Ok(());
+                    }
                     self.released += end;
                     self.scanned = 0;
                     self.pace = Pace::new(self.times.body_idle, self.times.min_body_rate);
@@ -205,7 +217,7 @@ impl ClientIo {
                 }
                 None => self.at = At::Lost,
             },
-            At::Lost => {}
+            At::Lost | At::Connect => {}
         }
         Ok(())
     }
@@ -256,6 +268,7 @@ impl ClientIo {
             let unseen = match this.at {
                 At::Head => this.pending.len() > this.scanned,
                 At::Body(_) | At::Chunked(_) => !this.pending.is_empty(),
+                At::Connect => return Poll::Ready(Ok(())),
                 // The request's handler reads this and answers it; nothing after it is read as a request.
                 At::Lost => {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the chunked coding is broken")));

@@ -9,8 +9,10 @@ use super::{
     guard, refusal,
     response::Answer,
     server::Inbound,
+    tunnel,
 };
 use crate::{control::Mode, message::headers};
+use bytes::BytesMut;
 use http::{HeaderValue, Request, Response, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -54,8 +56,12 @@ pub(super) async fn serve(
             () = Mode::reaches(&mut mode, Mode::Closing) => return close(&inbound, stream).await,
         }
         match Box::pin(speak(&inbound, stream, &client, shed, awaiting.take())).await {
-            Some(resting) => stream = resting,
-            None => return,
+            Next::Rests(resting) => stream = resting,
+            Next::Tunnel(socket, came) => match Box::pin(tunnel::serve(&inbound, socket, came, shed)).await {
+                Some(kept) => stream = kept,
+                None => return,
+            },
+            Next::Over => return,
         }
     }
 }
@@ -67,14 +73,23 @@ async fn close(inbound: &Inbound, mut stream: TcpStream) {
     timeout(inbound.config.client.linger, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await.ok();
 }
 
-/// Serves requests until the connection ends, or rests: then the bare socket comes back.
+/// What becomes of a connection whose requests hyper has served.
+enum Next {
+    /// It is idle.
+    Rests(TcpStream),
+    /// A CONNECT has come, and perhaps more.
+    Tunnel(TcpStream, BytesMut),
+    Over,
+}
+
+/// Serves requests until the connection ends, rests, or is to become a tunnel: then the bare socket comes back.
 async fn speak(
     inbound: &Arc<Inbound>,
     stream: TcpStream,
     client: &Client,
     shed: bool,
     awaiting: Option<Arc<AwaitingFirstRequest>>,
-) -> Option<TcpStream> {
+) -> Next {
     let config = &inbound.config;
     let state = Arc::<ConnectionState>::default();
     let limits = guard::head::HeadLimits { bytes: config.limits.header_bytes, fields: config.limits.header_count };
@@ -113,22 +128,25 @@ async fn speak(
             ended = &mut connection => break ended,
             () = Mode::reaches(&mut mode, Mode::Closing) => {
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
-                break connection.await;
+                break (&mut connection).await;
             }
             () = sleep_until(rest_check) => {
                 let now = state.requests();
                 if now == asked && state.rests() {
                     // Between polls, with nothing read and nothing left to write, hyper's parts hold no byte of anybody's.
-                    return Some(connection.into_parts().io.into_inner().into_stream());
+                    return Next::Rests(connection.into_parts().io.into_inner().into_stream());
                 }
                 (asked, rest_check) = (now, Instant::now() + config.client.buffer_idle);
             }
         }
     };
+    if let Some((stream, came)) = connection.into_parts().io.into_inner().into_connect() {
+        return Next::Tunnel(stream, came);
+    }
     if let Err(e) = ended {
         tracing::debug!("a client connection ended early: {e}");
     }
-    None
+    Next::Over
 }
 
 async fn respond(

@@ -46,12 +46,7 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             "Leeward answers programs, not web pages: a browser sent this request (Sec-Fetch-Site or Service-Worker). To let a page or an IDE extension send requests to upstreams, add its exact origin to allowed_origins; it must use fetch with CORS, which sends an Origin.",
         ),
         Refusal::Token => m(401, "client-token", false, "Leeward's config asks for a client token: send it in x-leeward-token."),
-        Refusal::Connect => m(
-            501,
-            "connect-not-supported",
-            false,
-            "Leeward does not tunnel yet: give the agent Leeward's address as its base URL (`leeward wrap`), not as HTTPS_PROXY.",
-        ),
+        Refusal::Connect => m(501, "connect-not-supported", false, "This CONNECT did not arrive as one."),
         Refusal::Upgrade => m(
             // Codex goes on over HTTP at once after this status, and after any other only when it has tried seven times.
             426,
@@ -63,7 +58,7 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             421,
             "foreign-target",
             false,
-            "Leeward is not a forward proxy: the request line names another server. Give the agent Leeward's address as its base URL (`leeward wrap`), not as HTTP_PROXY.",
+            "Leeward is not a forward proxy: the request line names another server. Add localhost,127.0.0.1,::1 to NO_PROXY, and give the agent Leeward's address as its base URL (`leeward wrap`), not as HTTP_PROXY.",
         ),
         Refusal::DotSegments => m(
             400,
@@ -164,7 +159,7 @@ fn raw_meaning(refusal: head::Refusal) -> Meaning {
     }
 }
 
-fn respond_raw(meaning: &Meaning) -> Bytes {
+pub(super) fn respond_raw(meaning: &Meaning) -> Bytes {
     let text = Dialect::Anthropic.error(meaning);
     let reason = meaning.status.canonical_reason().unwrap_or("Error");
     Bytes::from(format!(

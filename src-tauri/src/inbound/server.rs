@@ -3,7 +3,7 @@
 use crate::{
     admin::OwnPaths,
     config::Config,
-    control::Mode,
+    control::{Mode, Sessions},
     exchange::Exchange,
     health::Tracker,
     tasks::Tasks,
@@ -30,4 +30,6 @@ pub struct Inbound {
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) own_paths: OwnPaths,
+    /// Who may open tunnels.
+    pub(crate) sessions: Sessions,
 }

@@ -40,6 +40,12 @@ pub(super) struct Dial<'a> {
     pub(super) context: &'a Arc<DialContext>,
     /// Charged for each connection that was tried in vain.
     pub(super) budget: &'a Budget,
+    /// The bytes are somebody else's: the endpoint's own TLS is not ours to speak.
+    pub(super) blind: bool,
+    /// Addresses that are tried last, because they broke before.
+    pub(super) last: &'a [SocketAddr],
+    /// Whether an address may be dialled.
+    pub(super) permits: fn(IpAddr) -> bool,
 }
 
 /// A connection, and what it took.
@@ -106,7 +112,15 @@ impl Dial<'_> {
         if addresses.iter().any(|a| self.is_own(*a)) {
             return Err(self.own_address(&next));
         }
-        self.race(&next, self.context.cache.order((next.host, port), addresses)).await
+        let mut addresses = self.context.cache.order((next.host, port), addresses);
+        addresses.sort_by_key(|address| self.last.contains(address));
+        if next.proxy.is_none() {
+            addresses.retain(|address| (self.permits)(address.ip()));
+            if addresses.is_empty() {
+                return Err(Failure::new(Cause::Loop, format!("{} is no public address", self.endpoint)));
+            }
+        }
+        self.race(&next, addresses).await
     }
 
     fn is_own(self, address: SocketAddr) -> bool {
@@ -144,7 +158,7 @@ impl Dial<'_> {
 
     /// Starts the next try when the last one failed or has had its head start; the first through TLS wins.
     async fn race(self, next: &Next<'_>, addresses: Vec<SocketAddr>) -> Result<Made, Failure> {
-        let share = if self.endpoint.tls { self.first_share() } else { Share::Classical };
+        let share = if self.endpoint.tls && !self.blind { self.first_share() } else { Share::Classical };
         let mut waiting: VecDeque<Try> = addresses.into_iter().map(|address| Try { address, share, after: None }).collect();
         let mut running = FuturesUnordered::new();
         let (mut failed, mut dial_faults) = (Vec::new(), Vec::new());
@@ -187,7 +201,7 @@ impl Dial<'_> {
 
     fn won(self, next: &Next<'_>, tried: Try, failed: &[SocketAddr]) {
         let cache = &self.context.cache;
-        if self.endpoint.tls {
+        if self.endpoint.tls && !self.blind {
             cache.passed(&self.endpoint.host, tried.share, tried.after);
         }
         let host = (next.host, next.port);
@@ -221,7 +235,7 @@ impl Dial<'_> {
         tune::tune(&stream, self.config.pool.keepalive);
         let socket = Socket::new(stream);
         match &next.proxy {
-            None if !self.endpoint.tls => Ok((Io::Plain(socket.clone()), socket, None)),
+            None if !self.endpoint.tls || self.blind => Ok((Io::Plain(socket.clone()), socket, None)),
             None => Ok((Io::Tls(Box::new(self.secure(&self.endpoint.host, share, socket.clone()).await?)), socket, None)),
             Some(proxy) => self.through(proxy, next.address, share, socket).await,
         }
@@ -256,13 +270,16 @@ impl Dial<'_> {
                     return Ok((Io::Tls(Box::new(outer)), socket, Some(forwarded)));
                 }
                 tunnel::open(&mut outer, &wanted).await?;
+                if self.blind {
+                    return Ok((Io::Tls(Box::new(outer)), socket, None));
+                }
                 let inner = self.secure(&endpoint.host, share, outer).await?;
                 Ok((Io::Nested(Box::new(inner)), socket, None))
             }
             (ProxyKind::Http | ProxyKind::Socks5 | ProxyKind::Socks5h, tls) => {
                 let mut stream = socket.clone();
                 tunnel::open(&mut stream, &wanted).await?;
-                if !tls {
+                if !tls || self.blind {
                     return Ok((Io::Plain(stream), socket, None));
                 }
                 Ok((Io::Tls(Box::new(self.secure(&endpoint.host, share, stream).await?)), socket, None))

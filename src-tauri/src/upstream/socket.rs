@@ -100,6 +100,12 @@ impl Socket {
         Stall { outbound: self.outbound.clone(), limit, since: None }
     }
 
+    /// When it is dropped, the other side sees a reset and not an end.
+    pub(super) fn reset_on_drop(&self) {
+        // One that is gone already needs none.
+        socket2::SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO)).ok();
+    }
+
     /// The address of the other side.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.stream.peer_addr().ok()

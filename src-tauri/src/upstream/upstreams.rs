@@ -1,8 +1,10 @@
 //! All upstreams of one generation, by name, and what generations share of the upstream side. Made when first asked for.
 
 use super::{
+    blind::{Blind, Target},
     budget::Budgets,
     context::DialContext,
+    dial::Dial,
     endpoint::Endpoint,
     named::Upstream,
     paths::PathCache,
@@ -12,14 +14,15 @@ use super::{
 use crate::{
     config::{Config, Egress},
     health::{Code, Tracker},
+    message::Failure,
     network::Network,
-    status::stats::OriginStats,
+    status::{faults::Cause, stats::OriginStats},
     tasks::Tasks,
     telemetry::Traffic,
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -140,6 +143,33 @@ impl Upstreams {
         let upstream = Arc::new(Upstream::new(given, &url, config, self.parts.traffic.upstream(name), origin));
         named.insert(name.to_owned(), Named { url, egress, upstream: upstream.clone() });
         Some(upstream)
+    }
+
+    /// Connects to a place whose bytes are somebody else's. `last`: addresses that broke before. `egress`: the way there,
+    /// where it is not the engine's.
+    pub(crate) async fn dial_blind(
+        &self,
+        target: &Target,
+        egress: Option<&Egress>,
+        last: &[SocketAddr],
+        permits: fn(IpAddr) -> bool,
+    ) -> Result<Blind, Failure> {
+        let (config, context) = match egress {
+            None => (self.parts.config.clone(), self.context.clone()),
+            Some(egress) => {
+                let config =
+                    egress.applied(&self.parts.config, self.own).map_err(|why| Failure::new(Cause::CompanyProxy, why))?;
+                let context = DialContext::new(&config, self.parts.shared.paths.clone(), self.own);
+                (Arc::new(config), Arc::new(context))
+            }
+        };
+        let endpoint = target.endpoint();
+        // Of its own: what a tunnel tries is bounded in time, and hosts that programs name must not fill a table.
+        let budget = Budgets::new(&config.retry).of(&endpoint);
+        let dial = Dial { endpoint: &endpoint, config: &config, context: &context, budget: &budget, blind: true, last, permits };
+        let made = dial.run().await;
+        self.parts.traffic.dial(made.is_ok());
+        made.map(Blind::of)
     }
 
     fn origin(&self, place: Place, config: &Arc<Config>, context: &Arc<DialContext>) -> Arc<Origin> {

@@ -1,6 +1,6 @@
 //! The writing half of a client's socket, and its polite end: never an RST, never a FIN right after the last bytes.
 
-use super::ClientIo;
+use super::{At, ClientIo};
 use bytes::Buf;
 use std::{
     io,
@@ -86,6 +86,9 @@ impl AsyncWrite for ClientIo {
     /// Closes so that the client can read everything: response, grace, FIN, linger. Unread input would make it an RST.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if matches!(this.at, At::Connect) {
+            return Poll::Ready(Ok(()));
+        }
         // A farewell is part of the last message: cut short, the client would wait for a FIN that never comes.
         this.state.amid.store(true, Relaxed);
         loop {

@@ -1,0 +1,108 @@
+//! Both directions of a tunnel whose server has answered: an end is forwarded as an end, a reset as a reset, at once.
+
+use crate::{telemetry::Trace, upstream::Blind};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// What is read at once; an idle tunnel holds none of it.
+const PIECE: usize = 64 << 10;
+
+/// Who has closed already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Closed {
+    pub(super) client: bool,
+}
+
+/// One direction.
+#[derive(Default)]
+struct Flow {
+    buffer: Vec<u8>,
+    /// What of the buffer is still to be written.
+    from: usize,
+    to: usize,
+    ended: bool,
+    closed: bool,
+    unflushed: bool,
+}
+
+impl Flow {
+    /// Ready when the reader has ended and the writer knows.
+    fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W, count: impl Fn(u64)) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            while self.from < self.to {
+                let n = ready!(Pin::new(&mut *writer).poll_write(cx, &self.buffer[self.from..self.to]))?;
+                if n == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.from += n;
+                self.unflushed = true;
+            }
+            if self.closed {
+                return Poll::Ready(Ok(()));
+            }
+            if self.ended {
+                ready!(Pin::new(&mut *writer).poll_shutdown(cx))?;
+                self.closed = true;
+                continue;
+            }
+            if self.buffer.is_empty() {
+                self.buffer = vec![0; PIECE];
+            }
+            let mut buf = ReadBuf::new(&mut self.buffer);
+            match Pin::new(&mut *reader).poll_read(cx, &mut buf) {
+                Poll::Ready(read) => {
+                    read?;
+                    (self.from, self.to) = (0, buf.filled().len());
+                    self.ended = self.to == 0;
+                    count(self.to as u64);
+                }
+                Poll::Pending => {
+                    self.buffer = Vec::new();
+                    if self.unflushed {
+                        ready!(Pin::new(&mut *writer).poll_flush(cx))?;
+                        self.unflushed = false;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+/// Carries both directions to their ends.
+///
+/// # Errors
+/// One side was reset; so is the other by then.
+pub(super) async fn both(mut client: TcpStream, mut server: Blind, trace: &Trace, closed: Closed) -> io::Result<()> {
+    let (mut up, mut down) = (Flow { ended: closed.client, closed: closed.client, ..Flow::default() }, Flow::default());
+    let done = poll_fn(|cx| {
+        let sent = up.poll(cx, &mut client, &mut server, |n| trace.up(n))?;
+        let received = down.poll(cx, &mut server, &mut client, |n| trace.down(n))?;
+        if sent.is_ready() && received.is_ready() { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
+    })
+    .await;
+    if done.is_err() {
+        server.reset();
+        reset(client);
+    }
+    done
+}
+
+/// Ends a client's connection with a reset.
+pub(super) fn reset(client: TcpStream) {
+    // One that is gone already needs none.
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).ok();
+}
