@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use {
     crate::{
         alone::{FULL, Mounted, NOTHING_ELSE, READ_ONLY},
-        home::Ran,
+        home::{Ran, Running},
     },
     std::process::Command,
 };
@@ -131,4 +131,41 @@ fn serve_starts_where_nothing_at_all_can_be_written() {
     for word in ["state-unwritable", "control.token", "instance.json", "log-unwritable", "ledger-unusable"] {
         assert!(health.contains(word), "`{word}` in {health}");
     }
+}
+/// The disk becomes full under a running agent, and then its Leeward is killed: the next one serves on the socket that the wrap
+/// holds, from memory, and everybody finds it there. Once there is room again the next one is back in the folder.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_becomes_full_keeps_no_agent_from_the_next_leeward() {
+    let mounts = "mount -t tmpfs -o size=600k,mode=700 none \"$LEEWARD_HOME/state\"";
+    let Some(mounted) = Mounted::new("a_disk_that_becomes_full_keeps_no_agent_from_the_next_leeward", mounts) else { return };
+    let home = &mounted.home;
+    // Each round asks until another process serves, and writes down its status.
+    home.agent(
+        "claude",
+        r#"
+        pid() { sed -n 's/^[^[]*"pid":\([0-9]*\).*/\1/p' "$1"; }
+        round() {
+            leeward="$1" before=$(pid "$OUT/$2"); kill -9 "$before"
+            for _ in $(seq 400); do
+                "$leeward" status --json > "$OUT/$3" && [ "$(pid "$OUT/$3")" != "$before" ] && return
+                sleep 0.05
+            done
+            exit 9
+        }
+        "$LEEWARD" status --json > "$OUT/first"
+        dd if=/dev/zero of="$LEEWARD_HOME/state/fill" bs=1k 2>/dev/null
+        round "$LEEWARD" first full
+        rm "$LEEWARD_HOME/state/fill"
+        round "$LEEWARD" full again"#,
+    );
+    let mut command = mounted.command(&["wrap", "claude"], true);
+    command.env("LEEWARD", crate::home::LEEWARD);
+    let mut wrap = Running::start(&mut command);
+    assert_eq!(wrap.ended(), Some(0));
+    let status = |name: &str| -> serde_json::Value { serde_json::from_str(&home.read(name)).unwrap() };
+    let address = |name: &str| status(name)["status"]["listener"]["address"].as_str().unwrap().to_owned();
+    assert_eq!([address("full"), address("again")], [address("first"), address("first")]);
+    let not_kept = |name: &str| conditions(&home.read(name)).contains(&"state-not-kept".to_owned());
+    assert_eq!(["first", "full", "again"].map(not_kept), [false, true, false]);
 }
