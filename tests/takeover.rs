@@ -72,15 +72,21 @@ fn head(reader: &mut impl BufRead) -> Vec<String> {
     reader.lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect()
 }
 
-/// One that knows no way to pass its socket ends first; the port is bound again at once.
+/// One that knows no way to pass its socket ends first; the very address is bound again at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_cannot_hand_over_frees_its_place() {
+    for bound in ["127.0.0.1:0", "0.0.0.0:0"] {
+        frees_its_place(bound).await;
+    }
+}
+
+async fn frees_its_place(bound: &'static str) {
     let home = tempfile::tempdir().unwrap();
     let config = config(home.path(), None);
     let paths = config.paths.clone();
     let lock = Lock::acquire(&paths).unwrap();
     let token = leeward::instance::create_token(&paths).unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind(bound).unwrap();
     let address = listener.local_addr().unwrap();
     let record = Record { pid: 1, address, version: "test".into(), started_unix_ms: unix_ms() };
     // What such a one does, as far as it is asked.
@@ -109,10 +115,11 @@ async fn one_that_cannot_hand_over_frees_its_place() {
     let asked = old.join().unwrap();
     assert_eq!((asked[0].as_str(), asked.last().unwrap().as_str()), ("/_leeward/v1/show", "/_leeward/v1/stop"));
     assert!(taken.confirmation.is_none());
+    assert_eq!(taken.listener.local_addr().unwrap(), record.address);
     let host = host(&config).holding(taken.lock).inheriting(Some(taken.listener));
     let engine = Engine::start_with(config, host, hooks()).unwrap();
     assert_eq!(engine.address(), record.address);
-    assert!(get(engine.address(), "/livez").is_some());
+    assert!(get(leeward::instance::reachable(engine.address()), "/livez").is_some(), "{bound}");
 }
 
 /// Told to stop, it lets go of lock and port first thing, and finishes what it has begun.

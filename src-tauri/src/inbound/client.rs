@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 #[derive(Debug)]
 pub(super) struct Client {
     /// Our end of the connection.
-    local: SocketAddr,
+    pub(super) local: SocketAddr,
     peer: SocketAddr,
     owner: OnceLock<Owner>,
 }
@@ -24,7 +24,8 @@ impl Client {
             return known.clone();
         }
         let (local, peer) = (self.local, self.peer);
-        if !peer.ip().to_canonical().is_loopback() {
+        // A program of this machine may also have come by another address of it.
+        if !peer.ip().to_canonical().is_loopback() && peer.ip() != local.ip() {
             return Owner::Nobody;
         }
         let asked = spawn_blocking(move || socket_owner::of_connection(local, peer)).await;

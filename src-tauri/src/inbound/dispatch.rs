@@ -39,7 +39,7 @@ pub(super) async fn dispatch(
         ticket.trace().status(response.status().as_u16());
         response.map(ResponseBody::from)
     };
-    match guard::check(&inbound.config, inbound.local, request.method(), request.uri(), request.headers()) {
+    match guard::check(&inbound.config, client.local, request.method(), request.uri(), request.headers()) {
         Ok(Admitted::Own) => return inbound.own_paths.answer(request).await.map(ResponseBody::from),
         Ok(Admitted::Upstream) => {}
         Ok(Admitted::Navigation) => return greeting::page().map(ResponseBody::from),

@@ -81,7 +81,7 @@ impl PathKind {
     }
 }
 
-/// Checks one request that arrived on `local`.
+/// Checks one request that arrived at `local`, the address of our end of its connection.
 ///
 /// # Errors
 /// The first reason to refuse it.
@@ -90,7 +90,7 @@ pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, hea
         return Err(Refusal::Connect);
     }
     // Before the host: a client that takes us for its HTTP_PROXY names the same foreign one there.
-    if uri.authority().is_some_and(|a| !host::is_own_target(config, local.port(), a.as_str())) {
+    if uri.authority().is_some_and(|a| !host::is_own_target(config, local, a.as_str())) {
         return Err(Refusal::ForeignTarget);
     }
     let kind = PathKind::of(uri.path());
@@ -98,7 +98,7 @@ pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, hea
     // No orchestrator sends what browsers do, and a page that has rebound a name learns nothing from probes either.
     let is_probe = kind == PathKind::Probe && !browser::names_its_site(headers);
     // HTTP/1.0 may leave it out; the raw guard has refused that for HTTP/1.1.
-    if !is_probe && host.is_some_and(|h| !host::is_own(config, h)) {
+    if !is_probe && host.is_some_and(|h| !host::is_own(config, local, h)) {
         return Err(Refusal::ForeignHost);
     }
     // The panel asks nothing but control paths, of the very authority it came from; other pages nothing but upstreams.

@@ -216,7 +216,12 @@ impl Listen {
         if shed {
             self.inbound.counters.over_cap();
         }
-        let (inbound, client) = (self.inbound.clone(), Client::new(self.inbound.local, peer));
+        // A listener on every address does not say by which of them this client came.
+        let local = match self.inbound.local {
+            bound if bound.ip().is_unspecified() => stream.local_addr().unwrap_or(bound),
+            bound => bound,
+        };
+        let (inbound, client) = (self.inbound.clone(), Client::new(local, peer));
         let token = self.inbound.open.token();
         let awaiting = AwaitingFirstRequest::new(&self.inbound.counters);
         self.inbound.tasks.spawn(async move {

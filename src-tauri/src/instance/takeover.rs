@@ -79,22 +79,22 @@ pub async fn take_over(
     match handed {
         Err(why) if why.kind() == io::ErrorKind::Unsupported => {
             tracing::debug!("it ends first: {why}");
-            freed(&client, paths, drain).await.map_err(failed)
+            freed(&client, record.address, paths, drain).await.map_err(failed)
         }
         handed => handed.map(TakeOver::Taken).map_err(failed),
     }
 }
 
 /// The longer way: it ends, and lets go of socket and lock before its requests have finished. Connections are refused
-/// until the address is bound again, which is tried every few milliseconds.
-async fn freed(client: &Client, paths: &Paths, drain: Duration) -> io::Result<TakeOver> {
+/// until the address is bound again (every address, where it was bound to all), which is tried every few milliseconds.
+async fn freed(client: &Client, address: std::net::SocketAddr, paths: &Paths, drain: Duration) -> io::Result<TakeOver> {
     let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
     client.post("/_leeward/v1/stop", &json!({ "drain_ms": drain_ms }), ANSWER_WITHIN).await.map_err(io::Error::other)?;
     let until = Instant::now() + HANDED_WITHIN;
     let (mut lock, mut listener) = (None, None);
     loop {
         if listener.is_none() {
-            match TcpListener::bind(client.address()) {
+            match TcpListener::bind(address) {
                 Ok(bound) => listener = Some(bound),
                 Err(why) if Instant::now() >= until => return Err(why),
                 Err(_) => {}

@@ -305,3 +305,29 @@ fn a_page_that_is_allowed_needs_the_token_as_well() {
     let with_token = [&page[..], &[("x-leeward-token", "a-secret-of-tests")]].concat();
     assert_eq!(verdict(&config, "/v1/messages", &with_token), Ok(Admitted::Upstream));
 }
+
+/// A listener on every address is called by the one that the client reached, and by no other of this machine's or the network's.
+#[test]
+fn with_a_token_our_own_address_is_the_connections() {
+    let answer = |listen: &str, token: &str, local: &str, host: &str| {
+        let config = config(&format!("listen = '{listen}'\n{token}"));
+        let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+        check(&config, local.parse().unwrap(), &Method::GET, &"/_leeward/v1/status".parse().unwrap(), &headers)
+    };
+    let token = "client_token = 'a-secret-of-tests'";
+    for (listen, token, local, host, own) in [
+        ("0.0.0.0:8787", token, "10.0.0.5:8787", "10.0.0.5:8787", true),
+        ("0.0.0.0:8787", token, "10.0.0.5:8787", "10.0.0.5", true),
+        ("[::]:8787", token, "[::ffff:10.0.0.5]:8787", "10.0.0.5:8787", true),
+        ("[::]:8787", token, "[2001:db8::5]:8787", "[2001:db8::5]:8787", true),
+        ("10.0.0.5:8787", token, "10.0.0.5:8787", "10.0.0.5:8787", true),
+        ("10.0.0.5:8787", token, "10.0.0.5:8787", "10.0.0.6:8787", false),
+        ("0.0.0.0:8787", token, "10.0.0.5:8787", "10.0.0.6:8787", false),
+        ("0.0.0.0:8787", token, "10.0.0.5:8787", "0.0.0.0:8787", false),
+        ("0.0.0.0:8787", token, "127.0.0.1:8787", "10.0.0.5:8787", false),
+        ("127.0.0.1:8787", "", "10.0.0.5:8787", "10.0.0.5:8787", false),
+    ] {
+        let want = if own { Ok(Admitted::Own) } else { Err(Refusal::ForeignHost) };
+        assert_eq!(answer(listen, token, local, host), want, "{listen} {local} {host}");
+    }
+}
