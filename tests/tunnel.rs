@@ -139,5 +139,6 @@ async fn without_the_token_a_client_may_ask_again_and_the_token_opens_nothing_el
         let refused = read_response(&mut stream).await;
         assert!(refused.starts_with(&format!("HTTP/1.1 {status} ")) && refused.contains(code), "{refused}");
         assert!(refused.contains("connection: close") && !refused.contains(TOKEN), "{refused}");
+        assert_eq!(refused.matches("Leeward: ").count(), 1, "{refused}");
     }
 }

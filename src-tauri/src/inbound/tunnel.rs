@@ -182,7 +182,7 @@ fn is_public_address(ip: IpAddr) -> bool {
 }
 
 fn not_allowed(why: &str) -> Meaning {
-    Meaning::new(403, "tunnel-not-allowed", false, format!("Leeward opens no tunnel there: {why}."))
+    Meaning::new(403, "tunnel-not-allowed", false, format!("No tunnel leads there: {why}."))
 }
 
 fn invalid(why: Invalid) -> Meaning {
@@ -199,12 +199,9 @@ fn unreachable(target: &Target, failure: &Failure) -> Meaning {
     match failure.cause {
         Cause::Loop => not_allowed(&failure.detail),
         // Agents take 504 for a slow API and 4xx for a failed login: whatever the network did is 502.
-        cause => Meaning::new(
-            502,
-            cause.as_str(),
-            true,
-            format!("Leeward: {host} could not be reached on port {port} ({}).", failure.detail),
-        ),
+        cause => {
+            Meaning::new(502, cause.as_str(), true, format!("{host} could not be reached on port {port} ({}).", failure.detail))
+        }
     }
 }
 
