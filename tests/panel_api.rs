@@ -56,7 +56,7 @@ async fn activity_tells_of_requests_that_were_refused_or_failed() {
     let engine = TestEngine::start(&upstream);
     client().get(engine.url("/@nobody/x?key=hidden")).send().await.unwrap();
     let shown = newest(&engine).await;
-    assert_eq!((&shown["outcome"], &shown["status"], &shown["attempts"]), (&json!("refused"), &json!(404), &json!([])));
+    assert_eq!((&shown["outcome"], &shown["status"], &shown["attempts"]), (&json!("refused"), &json!(400), &json!([])));
     assert!(!shown.to_string().contains("hidden"), "{shown}");
     client().post(engine.url("/v1/files")).body("x").send().await.unwrap();
     eventually("the request ends", async || newest(&engine).await["phase"] == "done").await;
