@@ -316,15 +316,6 @@ fn the_next_free_port_is_told() {
     assert_eq!(home.record().unwrap().address, serving.address);
 }
 
-#[test]
-fn a_state_folder_that_cannot_be_used_is_named() {
-    let home = Home::new();
-    std::fs::write(home.path("leeward/state"), "a file").unwrap();
-    let ran = home.run(&["serve"]);
-    assert_eq!(ran.code, Some(73), "{ran:?}");
-    assert!(ran.stderr.contains("cannot write to the state folder") && ran.stderr.contains("LEEWARD_HOME"), "{}", ran.stderr);
-}
-
 #[cfg(unix)]
 #[test]
 fn a_token_that_others_can_read_is_refused() {

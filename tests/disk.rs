@@ -88,6 +88,11 @@ fn it_starts_whatever_lies_in_the_place_of_its_files() {
             Some(code) => until(what, || told() == [code]),
             None => assert_eq!(told(), [""; 0], "{what}"),
         }
+        if code == Some("state-not-kept") {
+            let said = within(&["status"]).output().unwrap().stdout;
+            let (said, folder) = (String::from_utf8(said).unwrap(), home.paths().state_dir.display().to_string());
+            assert!(said.contains(&folder), "{what}: `{folder}` in {said}");
+        }
     }
 }
 
@@ -157,7 +162,8 @@ fn a_disk_that_becomes_full_keeps_no_agent_from_the_next_leeward() {
         dd if=/dev/zero of="$LEEWARD_HOME/state/fill" bs=1k 2>/dev/null
         round "$LEEWARD" first full
         rm "$LEEWARD_HOME/state/fill"
-        round "$LEEWARD" full again"#,
+        round "$LEEWARD" full again
+        "$LEEWARD" stop"#,
     );
     let mut command = mounted.command(&["wrap", "claude"], true);
     command.env("LEEWARD", crate::home::LEEWARD);
