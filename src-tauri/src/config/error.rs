@@ -1,5 +1,6 @@
 //! Why a config was refused, in a sentence that names the place. Decides nothing.
 
+use crate::escape::line;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -19,8 +20,8 @@ pub enum Error {
     /// `--config` or `LEEWARD_CONFIG` names a file that is not there.
     #[error("the config file {} does not exist; create it, or drop --config to use the defaults", .0.display())]
     Missing(PathBuf),
-    /// TOML syntax, an unknown key or a wrong type.
-    #[error("{place}: {message}")]
+    /// TOML syntax, an unknown key or a wrong type. Keys and values are the file's own and may have lines in them.
+    #[error("{}", line(&format!("{place}: {message}")))]
     Invalid {
         /// File, line and column, or the name of the variable.
         place: String,
@@ -30,7 +31,7 @@ pub enum Error {
         key: Option<String>,
     },
     /// Others can change the config or the state: a sentence.
-    #[error("{0}")]
+    #[error("{}", line(.0))]
     Distrusted(String),
     /// The user has no home folder and `LEEWARD_HOME` is not set.
     #[error("no home folder was found for this user; set LEEWARD_HOME to a folder for Leeward's files")]

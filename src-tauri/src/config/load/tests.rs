@@ -41,6 +41,30 @@ fn flags_beat_environment_beats_file() {
     assert_eq!((config.listen.port(), config.listen_pinned), (3333, true));
 }
 
+/// A value or a key may have lines in it, and what commands a terminal.
+#[test]
+fn a_refusal_is_one_line_whatever_the_file_says() {
+    for text in [
+        "listen = \"VALUE\"",
+        "upstream = \"VALUE\"",
+        "upstream = \"ftp://VALUE\"",
+        "extra_ca = \"VALUE\"",
+        "allowed_hosts = [\"VALUE\"]",
+        "allowed_origins = [\"VALUE\"]",
+        "client_token = \"VALUE\"",
+        "[upstreams]\nx = \"VALUE\"",
+        "[upstreams]\n\"VALUE\" = 'https://x'",
+        "\"VALUE\" = 1",
+        "[retry]\ntotal = \"VALUE\"",
+        "[stream]\nmode = \"VALUE\"",
+        "[proxy]\nurl = \"VALUE\"",
+    ] {
+        let text = text.replace("VALUE", "a\\nb\\u009b2J");
+        let Err(sentence) = load_with(&text, &[], Flags::default()) else { panic!("{text} is taken") };
+        assert!(!sentence.contains(char::is_control), "{text}: {sentence:?}");
+    }
+}
+
 #[test]
 fn bad_input_is_named_with_its_place() {
     let cases = [
