@@ -5,6 +5,8 @@
 
 mod close;
 
+pub(super) use close::GRACE;
+
 use super::{
     connection_state::ConnectionState,
     guard::{

@@ -66,8 +66,8 @@ pub(super) async fn serve(
     }
 }
 
-/// Closes an idle connection: FIN, then time for the client's own.
-async fn close(inbound: &Inbound, mut stream: TcpStream) {
+/// Closes a connection on which nothing is to be said any more: FIN, then time for the client's own.
+pub(super) async fn close(inbound: &Inbound, mut stream: TcpStream) {
     // A socket that is gone already needs no farewell.
     stream.shutdown().await.ok();
     timeout(inbound.config.client.linger, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await.ok();

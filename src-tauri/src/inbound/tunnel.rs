@@ -8,7 +8,7 @@ mod relay;
 mod replay;
 pub mod request;
 
-use super::{refusal::respond_raw, server::Inbound};
+use super::{client_io::GRACE, connection::close, refusal::respond_raw, server::Inbound};
 use crate::{
     exchange::Meaning,
     message::Failure,
@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::TcpStream,
     time::{Instant, sleep, timeout, timeout_at},
 };
@@ -33,8 +33,6 @@ use tokio::{
 const REACH_WITHIN: Duration = Duration::from_secs(4);
 /// Pauses between dials: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(400));
-/// A client may close first for this long.
-const GRACE: Duration = Duration::from_millis(250);
 /// Some agents wait for ever on a response that comes in two segments: it is written at once.
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection Established\r\n\r\n";
 /// The connection stays open: git asks without credentials first, and then again on the same connection.
@@ -215,14 +213,8 @@ async fn refuse(inbound: &Inbound, ticket: &Ticket, mut client: TcpStream, meani
 
 /// Closes so that the client can read everything: grace, FIN, linger.
 async fn farewell(inbound: &Inbound, mut client: TcpStream) {
-    let mut scratch = [0u8; 1024];
-    let mut ended = false;
-    for limit in [GRACE, inbound.config.client.linger] {
-        let gone = async { while client.read(&mut scratch).await.is_ok_and(|n| n > 0) {} };
-        ended = ended || timeout(limit, gone).await.is_ok();
-        // A socket that is gone already needs no farewell.
-        client.shutdown().await.ok();
-    }
+    timeout(GRACE, tokio::io::copy(&mut client, &mut tokio::io::sink())).await.ok();
+    close(inbound, client).await;
 }
 
 #[cfg(test)]

@@ -48,6 +48,13 @@ pub(super) struct Dial<'a> {
     pub(super) permits: fn(IpAddr) -> bool,
 }
 
+impl<'a> Dial<'a> {
+    /// To an upstream: its own TLS is spoken, and any of its addresses may be dialled.
+    pub(super) fn new(endpoint: &'a Endpoint, config: &'a Config, context: &'a Arc<DialContext>, budget: &'a Budget) -> Self {
+        Self { endpoint, config, context, budget, blind: false, last: &[], permits: |_| true }
+    }
+}
+
 /// A connection, and what it took.
 pub(super) struct Made {
     pub(super) io: Io,

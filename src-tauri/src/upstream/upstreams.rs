@@ -166,7 +166,7 @@ impl Upstreams {
         let endpoint = target.endpoint();
         // Of its own: what a tunnel tries is bounded in time, and hosts that programs name must not fill a table.
         let budget = Budgets::new(&config.retry).of(&endpoint);
-        let dial = Dial { endpoint: &endpoint, config: &config, context: &context, budget: &budget, blind: true, last, permits };
+        let dial = Dial { blind: true, last, permits, ..Dial::new(&endpoint, &config, &context, &budget) };
         let made = dial.run().await;
         self.parts.traffic.dial(made.is_ok());
         made.map(Blind::of)

@@ -24,7 +24,7 @@ pub(super) enum Closing {
 }
 
 /// A client may close first for this long; the clients that mind a FIN after the last bytes need milliseconds.
-const GRACE: Duration = Duration::from_millis(250);
+pub(in crate::inbound) const GRACE: Duration = Duration::from_millis(250);
 /// What a lingering close reads and forgets at most: twice the largest request that the Messages API takes (32 MB), so that
 /// an upload that failed early learns of. Its time is `client.linger`.
 const LINGER_BYTES: usize = 64 << 20;

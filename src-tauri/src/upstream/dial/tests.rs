@@ -101,17 +101,7 @@ impl Bench {
 
     async fn dial(&self, host: &str, port: u16, tls: bool) -> Result<Made, Failure> {
         let endpoint = Endpoint { tls, host: host.into(), port };
-        Dial {
-            endpoint: &endpoint,
-            config: &self.config,
-            context: &self.context,
-            budget: &self.budget,
-            blind: false,
-            last: &[],
-            permits: |_| true,
-        }
-        .run()
-        .await
+        Dial::new(&endpoint, &self.config, &self.context, &self.budget).run().await
     }
 }
 
@@ -172,15 +162,7 @@ async fn u1_a_family_whose_tls_breaks_goes_last_afterwards() {
     };
     let both: Vec<SocketAddr> = vec![six.address, four.address];
     let endpoint = Endpoint { tls: true, host: "localhost".into(), port };
-    let dial = Dial {
-        endpoint: &endpoint,
-        config: &bench.config,
-        context: &bench.context,
-        budget: &bench.budget,
-        blind: false,
-        last: &[],
-        permits: |_| true,
-    };
+    let dial = Dial::new(&endpoint, &bench.config, &bench.context, &bench.budget);
     let next = Next { proxy: None, host: "localhost", port, address: None };
     // The system's resolver may know only one of them, so the list is given.
     let made = dial.race(&next, bench.context.cache.order(("localhost", port), both.clone())).await.unwrap();
