@@ -9,6 +9,7 @@ mod client_io;
 mod connection;
 mod connection_state;
 mod dispatch;
+mod farewell;
 mod greeting;
 pub mod guard;
 pub mod listen;

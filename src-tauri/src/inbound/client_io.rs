@@ -5,8 +5,6 @@
 
 mod close;
 
-pub(super) use close::GRACE;
-
 use super::{
     connection_state::ConnectionState,
     guard::{

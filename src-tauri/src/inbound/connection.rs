@@ -6,6 +6,7 @@ use super::{
     client_io::ClientIo,
     connection_state::{ConnectionState, InFlightGuard},
     dispatch::dispatch,
+    farewell::close,
     guard, refusal,
     response::Answer,
     server::Inbound,
@@ -21,7 +22,6 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 use tokio::{
-    io::AsyncWriteExt,
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
@@ -64,13 +64,6 @@ pub(super) async fn serve(
             Next::Over => return,
         }
     }
-}
-
-/// Closes a connection on which nothing is to be said any more: FIN, then time for the client's own.
-pub(super) async fn close(inbound: &Inbound, mut stream: TcpStream) {
-    // A socket that is gone already needs no farewell.
-    stream.shutdown().await.ok();
-    timeout(inbound.config.client.linger, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await.ok();
 }
 
 /// What becomes of a connection whose requests hyper has served.

@@ -8,7 +8,11 @@ mod relay;
 mod replay;
 pub mod request;
 
-use super::{client_io::GRACE, connection::close, refusal::respond_raw, server::Inbound};
+use super::{
+    farewell::{GRACE, close},
+    refusal::respond_raw,
+    server::Inbound,
+};
 use crate::{
     exchange::Meaning,
     message::Failure,

@@ -1,13 +1,13 @@
 //! The writing half of a client's socket, and its polite end: never an RST, never a FIN right after the last bytes.
 
 use super::{At, ClientIo};
+use crate::inbound::farewell::GRACE;
 use bytes::Buf;
 use std::{
     io,
     pin::Pin,
     sync::atomic::Ordering::Relaxed,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -23,8 +23,6 @@ pub(super) enum Closing {
     Done,
 }
 
-/// A client may close first for this long; the clients that mind a FIN after the last bytes need milliseconds.
-pub(in crate::inbound) const GRACE: Duration = Duration::from_millis(250);
 /// What a lingering close reads and forgets at most: twice the largest request that the Messages API takes (32 MB), so that
 /// an upload that failed early learns of. Its time is `client.linger`.
 const LINGER_BYTES: usize = 64 << 20;
