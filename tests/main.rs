@@ -7,7 +7,9 @@
     reason = "a test fails by panicking and ends with its process"
 )]
 
+mod agents;
 mod alone;
+mod apart;
 mod budgets;
 mod burst;
 mod certificates;

@@ -6,6 +6,7 @@ mod anthropic;
 mod gemini;
 mod openai;
 mod plain;
+mod startup;
 
 use super::{
     answer::{Answer, Framing, Piece},
@@ -33,7 +34,7 @@ pub(super) fn answer(head: &Head, body: &Body, content: &[u8]) -> Answer {
 fn at_once(head: &Head, body: &Body, content: &[u8]) -> Answer {
     let question = || serde_json::from_slice::<Value>(content).unwrap_or(Value::Null);
     let path = head.path();
-    if let Some(answer) = plain::answer(head, body) {
+    if let Some(answer) = plain::answer(head, body).or_else(|| startup::answer(head)) {
         return answer;
     }
     match (head.method.as_str(), path) {

@@ -7,8 +7,19 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::{io, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
-/// Names the upstream's certificate is valid for.
-const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// Names the upstream's certificate is valid for: this machine's, and those that real agents ask for, in a network of their own.
+const NAMES: [&str; 10] = [
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "api.anthropic.com",
+    "platform.claude.com",
+    "mcp-proxy.anthropic.com",
+    "api.openai.com",
+    "chatgpt.com",
+    "auth.openai.com",
+    "ab.chatgpt.com",
+];
 
 /// An acceptor with a fresh certificate, and the authority's certificate that clients have to trust.
 pub(super) fn throw_away() -> io::Result<(TlsAcceptor, Certificate)> {

@@ -1,4 +1,4 @@
-//! The public SDKs the tests drive: installed from their lock files into places that are thrown away.
+//! The public SDKs and the real agents that the tests drive: installed from their lock files into places that are thrown away.
 
 use crate::{
     packages::{self, CLIENTS},
@@ -20,6 +20,10 @@ pub(crate) fn install() -> Result<()> {
     ui::require_node()?;
     let clients = root().join("tests").join("clients");
     Shell::new("npm ci --no-fund --no-audit").within(clients.join("node")).run()?;
+    // Elsewhere no test starts them: they need a network of their own.
+    if cfg!(target_os = "linux") {
+        Shell::new("npm ci --no-fund --no-audit --ignore-scripts").within(clients.join("agents")).run()?;
+    }
     if !python().exists() {
         let system = if cfg!(windows) { "python" } else { "python3" };
         Shell::new(system).args(["-m", "venv"]).arg(target().join("clients-venv")).run()?;
