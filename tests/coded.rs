@@ -194,6 +194,119 @@ async fn what_cannot_be_seen_through_passes_as_it_comes() {
     }
 }
 
+/// Answers one request with these bytes, once all of it is there.
+async fn answering(whole: Vec<u8>) -> (reqwest::Url, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut request, body) = (Vec::new(), message(false).to_string());
+        let is_whole = |request: &[u8]| match request.starts_with(b"POST") {
+            true => request.ends_with(body.as_bytes()),
+            false => request.ends_with(b"\r\n\r\n"),
+        };
+        while !is_whole(&request) {
+            assert!(stream.read_buf(&mut request).await.unwrap() > 0);
+        }
+        stream.write_all(&whole).await.unwrap();
+    });
+    (url, serving)
+}
+
+/// A frame of zstd with its checksum, as its descriptor says.
+fn checked_frame(text: &[u8]) -> Vec<u8> {
+    let mut context = zstd_safe::CCtx::create();
+    context.set_parameter(zstd_safe::CParameter::ChecksumFlag(true)).unwrap();
+    let mut frame = [0u8; 1024];
+    let length = context.compress2(&mut frame[..], text).unwrap();
+    assert_eq!(frame[4] & 4, 4);
+    frame[..length].to_vec()
+}
+
+/// What has a coding and nothing in it, and what is coded in unusual ways: head and bytes as they come, asked once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coding_without_a_body_and_unusual_codings_pass_unchanged() {
+    let json: &[u8] = br#"{"type":"message","content":[]}"#;
+    let member = |text: &[u8]| chunks("gzip", &[text]).unwrap().concat();
+    let members = [member(&json[..9]), member(&json[9..])].concat();
+    let (frame, frames) = (checked_frame(json), [checked_frame(&json[..9]), checked_frame(&json[9..])].concat());
+    let unchecked = chunks("zstd", &[json]).unwrap().concat();
+    // Method, status, coding, what else the head says of the body, and the body.
+    let table: [(&str, u16, &str, Option<&str>, &[u8]); 14] = [
+        ("HEAD", 200, "gzip", Some("content-length: 4711"), b""),
+        ("HEAD", 200, "br", Some("transfer-encoding: chunked"), b""),
+        ("HEAD", 200, "zstd", None, b""),
+        ("GET", 304, "gzip", None, b""),
+        ("GET", 304, "gzip", Some("content-length: 4711"), b""),
+        ("GET", 204, "gzip", None, b""),
+        ("GET", 200, "gzip", Some("content-length: 0"), b""),
+        ("POST", 200, "zstd", Some("content-length: 0"), b""),
+        ("POST", 200, "gzip", None, &members),
+        ("POST", 200, "zstd", None, &frame),
+        ("POST", 200, "zstd", None, &frames),
+        ("POST", 200, "zstd", None, &unchecked),
+        ("POST", 200, "gzip, br", None, &members),
+        ("POST", 200, "x-of-tomorrow", None, json),
+    ];
+    for mode in [StreamMode::Pass, StreamMode::Hold] {
+        for (method, status, coding, more, body) in table {
+            let case = format!("{method} {status} {coding} {more:?} {} bytes {mode:?}", body.len());
+            let length = format!("content-length: {}", body.len());
+            let framing = if body.is_empty() { more.unwrap_or("x-none: 1") } else { &length };
+            let head = format!(
+                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\netag: \"1\"\r\ncontent-encoding: {coding}\r\n{framing}\r\n\r\n"
+            );
+            let (url, serving) = answering([head.as_bytes(), body].concat()).await;
+            let engine = TestEngine::with(
+                None,
+                |c| {
+                    c.upstream = url;
+                    c.stream.mode = mode;
+                },
+                leeward::supervisor::TestHooks::default(),
+            );
+            let request = client().request(method.parse().unwrap(), engine.url("/v1/messages"));
+            let request = if method == "POST" { request.json(&message(false)) } else { request };
+            let response = request.send().await.unwrap_or_else(|e| panic!("{case}: {e}"));
+            let said = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!((response.status().as_u16(), said("content-encoding").as_deref()), (status, Some(coding)), "{case}");
+            // The server library gives a 304 none (RFC 9110 section 8.6 lets it).
+            if let Some(length) = framing.strip_prefix("content-length: ").filter(|_| status != 304) {
+                assert_eq!(said("content-length").as_deref(), Some(length), "{case}");
+            }
+            assert_eq!(response.bytes().await.unwrap_or_else(|e| panic!("{case}: {e}")), body, "{case}");
+            assert_eq!(engine.stats().await["replays"], 0, "{case}");
+            serving.await.unwrap();
+        }
+    }
+}
+
+/// A stream of several members, and one of several frames: each event is seen, so a cut before the content is repaired.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_several_members_or_frames_is_repaired() {
+    for (label, coding) in [
+        ("content-type: text/event-stream\r\ncontent-encoding: gzip", "gzip"),
+        ("content-type: text/event-stream\r\ncontent-encoding: zstd", "zstd"),
+    ] {
+        let parts: Vec<Vec<u8>> = started().iter().map(|event| chunks(coding, &[event]).unwrap().concat()).collect();
+        let whole = parts.concat();
+        let bodies = vec![parts[0].clone(), [&parts[0][..], &parts[1][..4]].concat(), whole.clone()];
+        let (url, serving) = by_hand(label, bodies).await;
+        let engine = TestEngine::with(
+            None,
+            |c| {
+                c.upstream = url;
+                c.retry.replays = 5;
+            },
+            leeward::supervisor::TestHooks::default(),
+        );
+        let (_, got) = ask(engine.url("/v1/messages"), &message(true)).await;
+        assert_eq!(got.unwrap(), whole, "{label}");
+        assert_eq!(engine.stats().await["retried"]["cut-before-content"], 2, "{label}");
+        serving.await.unwrap();
+    }
+}
+
 /// A compressed stream takes no pings: it begins as it is when its time is over, and its silence is a condition all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_compressed_stream_is_never_pinged_and_its_silence_is_seen() {

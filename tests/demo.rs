@@ -36,7 +36,10 @@ async fn leeward_is_clean_where_the_others_fail() {
         assert!(leeward.upstream.faults.contains_key(kind), "{kind} never struck\n{shown}");
     }
     let names: Vec<_> = report.trials.iter().map(|t| t.name).collect();
-    assert_eq!(names, ["tls-reset", "large-hello-reset", "stale-pool", "burst", "cut-before-content", "hold"]);
+    assert_eq!(
+        names,
+        ["tls-reset", "large-hello-reset", "stale-pool", "burst", "cut-before-content", "gzip-cut-before-content", "hold"]
+    );
     for trial in &report.trials {
         let (name, direct, leeward) = (trial.name, &trial.without, &trial.leeward);
         let requests = if name == "burst" { 200 } else { 12 };
@@ -58,7 +61,7 @@ async fn leeward_is_clean_where_the_others_fail() {
     assert!(shown.lines().all(|l| l.chars().count() <= 80), "wider than a terminal\n{shown}");
 
     assert!(steps.windows(2).all(|pair| pair[0].done < pair[1].done), "progress goes forward");
-    let total = if python.is_some() { 570 } else { 470 };
+    let total = if python.is_some() { 594 } else { 494 };
     assert_eq!(steps.last().map(|s| (s.done, s.total)), Some((total, total)));
 }
 
@@ -101,7 +104,7 @@ fn the_command_prints_the_table_or_json_and_touches_no_file() {
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((report["passed"].as_bool(), report["seed"].as_u64(), ran.code), (Some(true), Some(7), Some(0)));
     for pointer in
-        ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/retried", "/trials/5/leeward/failed"]
+        ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/retried", "/trials/6/leeward/failed"]
     {
         assert!(report.pointer(pointer).is_some_and(serde_json::Value::is_u64), "{pointer} in {report}");
     }

@@ -28,6 +28,7 @@ mod held;
 mod history;
 mod home;
 mod hosts;
+mod init;
 mod listener;
 mod namespace;
 mod network;

@@ -72,9 +72,12 @@ pub fn wrapped() -> Vec<String> {
     ["run", "--", &program, "--ignored", "--exact", "signals::recorder", "--nocapture"].map(str::to_owned).to_vec()
 }
 
-struct Recorded {
+/// A recorder behind a wrap.
+pub struct Recorded {
     home: Home,
     wrap: Running,
+    /// Who gets the signals first: the wrap, where nobody is before it.
+    first: u32,
 }
 
 impl Recorded {
@@ -83,24 +86,23 @@ impl Recorded {
         let home = Home::new();
         let mut command = home.command(&wrapped().iter().map(String::as_str).collect::<Vec<_>>());
         let wrap = Running::start(command.process_group(0).stdout(Stdio::null()));
-        let recorded = Self { home, wrap };
+        let first = wrap.pid();
+        Self::started(home, wrap, first)
+    }
+
+    /// One that was started already, once it records and everybody on its signals' way is ready. `first` leads a group of
+    /// its own.
+    pub fn started(home: Home, wrap: Running, first: u32) -> Self {
+        let recorded = Self { home, wrap, first };
         until("the agent records", || recorded.home.path("ready").exists());
-        until("the witness is ready", || recorded.witness_is_ready());
+        until("the witness is ready", || Self::witness_is_ready(first));
         recorded
     }
 
     /// From then on it catches what it is sent.
-    fn witness_is_ready(&self) -> bool {
-        let children = Command::new("ps").args(["-A", "-o", "ppid=,pid=,args="]).output().unwrap();
-        let children = String::from_utf8_lossy(&children.stdout).into_owned();
-        let own = self.wrap.pid().to_string();
-        let mut witnesses = children.lines().filter_map(|line| {
-            let mut words = line.split_whitespace();
-            (words.next() == Some(&own)).then_some(())?;
-            let pid = words.next()?;
-            line.ends_with(" witness").then(|| pid.to_owned())
-        });
-        let catches = |pid: &str| {
+    pub fn witness_is_ready(of: u32) -> bool {
+        let mut witnesses = children(of).into_iter().filter(|(_, args)| args.ends_with(" witness"));
+        let catches = |pid: u32| {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
             // Without /proc it has had the time that the agent took.
             status.map_or(!Path::new("/proc/self").exists(), |status| {
@@ -108,7 +110,7 @@ impl Recorded {
                 u64::from_str_radix(&caught, 16).unwrap_or(0) & 1 << 63 != 0
             })
         };
-        witnesses.any(|pid| catches(&pid))
+        witnesses.any(|(pid, _)| catches(pid))
     }
 
     fn counts(&self) -> BTreeMap<i32, usize> {
@@ -123,41 +125,50 @@ impl Recorded {
     fn after(&self, signal: i32) -> usize {
         let barrier = if signal == Signal::USR1.as_raw() { Signal::USR2 } else { Signal::USR1 }.as_raw();
         let before = self.counts().get(&barrier).copied().unwrap_or(0);
-        kill(self.wrap.pid(), &barrier.to_string());
+        kill(self.first, &barrier.to_string());
         until("the barrier is there", || self.counts().get(&barrier).copied().unwrap_or(0) > before);
         self.counts().get(&signal).copied().unwrap_or(0)
     }
 
-    fn finish(mut self) {
+    /// Each signal, sent to the first process alone or to its whole group, reaches the agent once.
+    pub fn each_arrives_once(mut self, to_group: bool) {
+        for signal in table() {
+            let before = self.counts().get(&signal).copied().unwrap_or(0);
+            if to_group {
+                let group = format!("-{}", self.first);
+                let sent = Command::new("kill").args([&format!("-{signal}"), "--", &group]).status().unwrap();
+                assert!(sent.success());
+            } else {
+                kill(self.first, &signal.to_string());
+            }
+            until(&format!("signal {signal} arrives"), || self.counts().get(&signal).copied().unwrap_or(0) > before);
+            assert_eq!(self.after(signal), before + 1, "signal {signal}");
+        }
         std::fs::write(self.home.path("done"), "").unwrap();
         assert_eq!(self.wrap.ended(), Some(0));
     }
 }
 
+/// Number and command line of each child of a process.
+pub fn children(of: u32) -> Vec<(u32, String)> {
+    let all = Command::new("ps").args(["-A", "-o", "ppid=,pid=,args="]).output().unwrap();
+    let all = String::from_utf8_lossy(&all.stdout).into_owned();
+    let child = |line: &str| {
+        let (parent, rest) = line.trim_start().split_once(' ')?;
+        let (pid, args) = rest.trim_start().split_once(' ')?;
+        (parent == of.to_string()).then(|| Some((pid.parse().ok()?, args.trim().to_owned())))?
+    };
+    all.lines().filter_map(child).collect()
+}
+
 #[test]
 fn a_signal_to_the_wrap_alone_reaches_the_agent_once() {
-    let recorded = Recorded::start();
-    for signal in table() {
-        let before = recorded.counts().get(&signal).copied().unwrap_or(0);
-        kill(recorded.wrap.pid(), &signal.to_string());
-        until(&format!("signal {signal} arrives"), || recorded.counts().get(&signal).copied().unwrap_or(0) > before);
-        assert_eq!(recorded.after(signal), before + 1, "signal {signal}");
-    }
-    recorded.finish();
+    Recorded::start().each_arrives_once(false);
 }
 
 #[test]
 fn a_signal_to_the_whole_group_reaches_the_agent_once() {
-    let recorded = Recorded::start();
-    for signal in table() {
-        let before = recorded.counts().get(&signal).copied().unwrap_or(0);
-        let group = format!("-{}", recorded.wrap.pid());
-        let sent = Command::new("kill").args([&format!("-{signal}"), "--", &group]).status().unwrap();
-        assert!(sent.success());
-        until(&format!("signal {signal} arrives"), || recorded.counts().get(&signal).copied().unwrap_or(0) > before);
-        assert_eq!(recorded.after(signal), before + 1, "signal {signal}");
-    }
-    recorded.finish();
+    Recorded::start().each_arrives_once(true);
 }
 
 /// An agent that tells its parent that it is ready, as an X server does, does not mean itself.

@@ -153,12 +153,22 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "cut-early",
         what: "streams cut before their first words, at the first attempt",
-        run: |c| Box::pin(upstream_faults::cut_early(c)),
+        run: |c| Box::pin(upstream_faults::cut_early(c, None)),
+    },
+    Fault {
+        name: "cut-early-gzip",
+        what: "the same, and the streams are compressed",
+        run: |c| Box::pin(upstream_faults::cut_early(c, Some("gzip"))),
     },
     Fault {
         name: "cut-late",
         what: "streams cut after some words: shown is how many looked whole to the client",
-        run: |c| Box::pin(upstream_faults::cut_late(c)),
+        run: |c| Box::pin(upstream_faults::cut_late(c, None)),
+    },
+    Fault {
+        name: "cut-late-gzip",
+        what: "the same, and the streams are compressed",
+        run: |c| Box::pin(upstream_faults::cut_late(c, Some("gzip"))),
     },
     Fault {
         name: "restart",

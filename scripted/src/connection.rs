@@ -222,7 +222,6 @@ async fn answer(
         | Fault::CloseMidRequest(_)
         | Fault::StallMidRequest(_) => Cut::Nowhere,
     };
-    #[cfg(feature = "codings")]
     let whole = super::coding::encode(whole, head.query("coding"));
     if let Some(end) = writer.answer(whole, close, cut).await? {
         return Ok(Some(end));

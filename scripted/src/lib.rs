@@ -6,7 +6,6 @@
 mod answer;
 mod api;
 mod clip;
-#[cfg(feature = "codings")]
 pub mod coding;
 mod connection;
 mod fault;

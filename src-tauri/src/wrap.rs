@@ -27,7 +27,7 @@ mod terminal;
 
 pub use child::{Agent, exit_code, spawn};
 #[cfg(unix)]
-pub use child::{WITNESS, bear_witness};
+pub use child::{Init, WITNESS, bear_witness, is_init};
 pub use context::{AgentContext, with_own};
 pub use draft::PlanError;
 pub use find::{NotFound, find_agent, find_program};

@@ -51,15 +51,14 @@ impl Agent {
         }
     }
 
-    /// A question whose response is a stream.
-    pub(super) async fn stream(&mut self, query: &str) -> End {
-        let mut text = Vec::new();
+    /// A question whose response is a stream, in this coding where there is one.
+    pub(super) async fn stream(&mut self, query: &str, coding: Option<&str>) -> End {
+        let mut got = Vec::new();
         let question = r#"{"model":"bench","max_tokens":24,"stream":true}"#;
-        let ended = self.question(question, query, |piece| text.extend_from_slice(piece)).await;
-        let error = memchr::memmem::find(&text, b"event: error").is_some();
+        let query = coding.map_or(query.to_owned(), |coding| format!("{query}&coding={coding}"));
+        let ended = self.question(question, &query, |piece| got.extend_from_slice(piece)).await;
         match ended {
-            Ok(200) if memchr::memmem::find(&text, LAST).is_some() => End::Whole,
-            Ok(200) if !error => End::LooksWhole,
+            Ok(200) => end(&got, coding),
             _ => End::Reported,
         }
     }
@@ -69,7 +68,7 @@ impl Agent {
         let id = clock::now();
         let request = format!(
             "POST /v1/messages{query} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nanthropic-version: 2023-06-01\r\n\
-             x-bench-id: {id}\r\ncontent-length: {}\r\n\r\n{body}",
+             accept-encoding: gzip\r\nx-bench-id: {id}\r\ncontent-length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );
@@ -85,5 +84,73 @@ impl Agent {
             Ok(answer.status)
         };
         tokio::time::timeout(self.limit, asked).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
+    }
+}
+
+/// How a stream ended whose chunked body ended as it should.
+fn end(got: &[u8], coding: Option<&str>) -> End {
+    let body = unchunk(got);
+    let text = match coding {
+        None => body,
+        // What breaks off within its coding is an error to whoever decodes it.
+        Some(coding) => match scripted::coding::decode(coding, &body) {
+            Ok(text) => text,
+            Err(_) => return End::Reported,
+        },
+    };
+    let says = |what| memchr::memmem::find(&text, what).is_some();
+    if says(LAST) {
+        End::Whole
+    } else if says(b"event: error") {
+        End::Reported
+    } else {
+        End::LooksWhole
+    }
+}
+
+/// The content of a chunked body, as far as it goes.
+fn unchunk(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(rest) {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let Some(chunk) = size.checked_add(start).and_then(|end| rest.get(start..end)).filter(|chunk| !chunk.is_empty()) else {
+            break;
+        };
+        body.extend_from_slice(chunk);
+        rest = rest.get(start + size + 2..).unwrap_or_default();
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunked(parts: &[Vec<u8>]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for part in parts {
+            body.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+            body.extend_from_slice(part);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"0\r\n\r\n");
+        body
+    }
+
+    #[test]
+    fn how_a_stream_ended_is_told_in_any_coding() {
+        let (begin, error, stop) = (&b"event: message_start\n\n"[..], &b"event: error\n\n"[..], &b"event: message_stop\n\n"[..]);
+        for (events, ended) in [
+            (&[begin, stop][..], End::Whole),
+            (&[begin][..], End::LooksWhole),
+            (&[begin, error][..], End::Reported),
+            (&[][..], End::LooksWhole),
+        ] {
+            let plain: Vec<Vec<u8>> = events.iter().map(|event| event.to_vec()).collect();
+            assert_eq!(end(&chunked(&plain), None), ended, "{events:?}");
+            let coded = scripted::coding::chunks("gzip", events).unwrap();
+            assert_eq!(end(&chunked(&coded), Some("gzip")), ended, "{events:?} in gzip");
+            assert_eq!(end(&chunked(&coded[..events.len()]), Some("gzip")), End::Reported, "{events:?} without gzip's end");
+        }
     }
 }

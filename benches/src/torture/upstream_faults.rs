@@ -70,25 +70,25 @@ pub(super) async fn stale_pool(case: &mut Case<'_>) -> Result<Verdict> {
     answers(case, Plan::always(Fault::ResetOnNextByte)).await
 }
 
-async fn streams(case: &mut Case<'_>, plan: Plan) -> Result<(u64, Vec<End>)> {
+async fn streams(case: &mut Case<'_>, plan: Plan, coding: Option<&str>) -> Result<(u64, Vec<End>)> {
     case.upstream.follow(plan);
     let asked = case.count(REQUESTS);
     let mut ends = Vec::new();
     for _ in 0..asked {
         // A stream that breaks off takes its connection with it.
-        ends.push(case.agent().stream("?pause_ms=1").await);
+        ends.push(case.agent().stream("?pause_ms=1", coding).await);
     }
     Ok((asked, ends))
 }
 
-pub(super) async fn cut_early(case: &mut Case<'_>) -> Result<Verdict> {
-    let (asked, ends) = streams(case, first_attempt(Fault::TruncateAfter(Mark::Events(2)))).await?;
+pub(super) async fn cut_early(case: &mut Case<'_>, coding: Option<&str>) -> Result<Verdict> {
+    let (asked, ends) = streams(case, first_attempt(Fault::TruncateAfter(Mark::Events(2))), coding).await?;
     let failed = ends.iter().filter(|end| **end != End::Whole).count() as u64;
     Ok(case.verdict(asked, failed).await)
 }
 
-pub(super) async fn cut_late(case: &mut Case<'_>) -> Result<Verdict> {
-    let (asked, ends) = streams(case, Plan::always(Fault::TruncateAfter(Mark::Events(10)))).await?;
+pub(super) async fn cut_late(case: &mut Case<'_>, coding: Option<&str>) -> Result<Verdict> {
+    let (asked, ends) = streams(case, Plan::always(Fault::TruncateAfter(Mark::Events(10))), coding).await?;
     let count = |wanted: End| ends.iter().filter(|end| **end == wanted).count() as u64;
     let verdict = case.verdict(asked, count(End::LooksWhole)).await;
     Ok(Verdict { note: format!("{} reported as broken, {} whole", count(End::Reported), count(End::Whole)), ..verdict })

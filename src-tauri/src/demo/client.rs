@@ -34,7 +34,9 @@ pub(super) struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// Without its framing.
+    /// The coding in which it came.
+    pub(super) coding: Option<String>,
+    /// Without its framing, and decoded.
     pub(super) body: Vec<u8>,
 }
 
@@ -62,7 +64,7 @@ impl From<io::Error> for Failure {
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => Self::Reset,
             io::ErrorKind::UnexpectedEof => Self::Closed,
             io::ErrorKind::TimedOut => Self::TimedOut,
-            io::ErrorKind::InvalidData => Self::Garbage,
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Self::Garbage,
             _ => Self::Other,
         }
     }
@@ -136,7 +138,7 @@ async fn converse(stream: &mut Box<dyn Stream>, host: SocketAddr, request: &Requ
     let Request { method, target, body } = request;
     let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nanthropic-version: 2023-06-01\r\n{length}\r\n"
+        "{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nanthropic-version: 2023-06-01\r\naccept-encoding: gzip\r\n{length}\r\n"
     );
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await?;
     stream.flush().await?;
@@ -162,17 +164,25 @@ fn complete(got: &[u8], bodiless: bool) -> Result<Option<Answer>, Failure> {
         return complete(rest, bodiless);
     }
     if bodiless || matches!(status, 204 | 304) {
-        return Ok(Some(Answer { status, body: Vec::new() }));
+        return Ok(Some(Answer { status, coding: None, body: Vec::new() }));
     }
     let field = |name: &str| {
         let found = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name));
         found.and_then(|h| std::str::from_utf8(h.value).ok())
     };
-    if field("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
-        return Ok(unchunk(rest)?.map(|body| Answer { status, body }));
-    }
-    let length: usize = field("content-length").and_then(|v| v.parse().ok()).ok_or(Failure::Garbage)?;
-    Ok(rest.get(..length).map(|body| Answer { status, body: body.to_vec() }))
+    let body = if field("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
+        unchunk(rest)?
+    } else {
+        let length: usize = field("content-length").and_then(|v| v.parse().ok()).ok_or(Failure::Garbage)?;
+        rest.get(..length).map(<[u8]>::to_vec)
+    };
+    let Some(body) = body else { return Ok(None) };
+    let coding = field("content-encoding").map(str::to_owned);
+    let body = match &coding {
+        None => body,
+        Some(coding) => scripted::coding::decode(coding, &body)?,
+    };
+    Ok(Some(Answer { status, coding, body }))
 }
 
 fn unchunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
@@ -217,6 +227,22 @@ mod tests {
         let mistrusting = Client::tls(stranger.address(), upstream.authority().unwrap()).unwrap();
         assert_eq!(mistrusting.ask(&messages(false), LIMIT).await, Err(Failure::Garbage));
         assert_eq!(stranger.log().record().requests.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_compressed_answer_says_what_a_plain_one_says() {
+        let upstream = Upstream::plain(Plan::none()).unwrap();
+        let client = Client::plain(upstream.address());
+        for stream in [true, false] {
+            let plain = client.ask(&messages(stream), LIMIT).await.unwrap();
+            let compressed = Request { target: "/v1/messages?coding=gzip", ..messages(stream) };
+            let answer = client.ask(&compressed, LIMIT).await.unwrap();
+            assert_eq!(answer, Answer { coding: Some("gzip".into()), ..plain });
+        }
+        let half = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0\xff";
+        assert_eq!(complete(half, false), Err(Failure::Closed), "its coding has no end");
+        let text = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\nplain text";
+        assert_eq!(complete(text, false), Err(Failure::Garbage), "it is not in its coding");
     }
 
     #[tokio::test]

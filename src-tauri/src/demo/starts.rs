@@ -80,6 +80,11 @@ pub(super) fn streamed() -> Request {
     message(true, 250)
 }
 
+/// The same whose response the upstream compresses.
+pub(super) fn compressed() -> Request {
+    Request { target: "/v1/messages?coding=gzip", ..streamed() }
+}
+
 /// What one agent asks at its start.
 fn requests() -> [Request; 4] {
     [

@@ -41,13 +41,14 @@ pub(super) enum Kind {
     StalePool,
     Burst,
     EarlyCut,
+    CompressedCut,
     Hold,
 }
 
 impl Kind {
     /// All of them, in the order in which they are shown.
-    pub(super) const ALL: [Self; 6] =
-        [Self::TlsReset, Self::LargeHello, Self::StalePool, Self::Burst, Self::EarlyCut, Self::Hold];
+    pub(super) const ALL: [Self; 7] =
+        [Self::TlsReset, Self::LargeHello, Self::StalePool, Self::Burst, Self::EarlyCut, Self::CompressedCut, Self::Hold];
 
     /// The name in JSON; public and stable.
     fn name(self) -> &'static str {
@@ -57,6 +58,7 @@ impl Kind {
             Self::StalePool => "stale-pool",
             Self::Burst => "burst",
             Self::EarlyCut => "cut-before-content",
+            Self::CompressedCut => "gzip-cut-before-content",
             Self::Hold => "hold",
         }
     }
@@ -69,6 +71,7 @@ impl Kind {
             Self::StalePool => "kept connections gone when used again",
             Self::Burst => "50 agents at once, a queue of 8",
             Self::EarlyCut => "every 2nd stream cut before its content",
+            Self::CompressedCut => "every 2nd gzip stream cut before its content",
             Self::Hold => "every 2nd stream cut later, \"hold\" mode",
         }
     }
@@ -92,7 +95,9 @@ impl Kind {
                 0 => Fault::ResetOnNextByte,
                 _ => Fault::CloseOnNextByte,
             },
-            (Self::EarlyCut, Moment::Request { .. }) => every_second(&|pair| cut(pair, Mark::Events(pair % (PREAMBLE + 1)))),
+            (Self::EarlyCut | Self::CompressedCut, Moment::Request { .. }) => {
+                every_second(&|pair| cut(pair, Mark::Events(pair % (PREAMBLE + 1))))
+            }
             (Self::Hold, Moment::Request { .. }) => every_second(&|pair| cut(pair, Mark::Events(MIDDLE))),
             _ => Fault::None,
         })
@@ -100,7 +105,7 @@ impl Kind {
 
     /// True when the upstream has to begin an answer again that it had begun.
     fn repeats_work(self) -> bool {
-        matches!(self, Self::EarlyCut | Self::Hold)
+        matches!(self, Self::EarlyCut | Self::CompressedCut | Self::Hold)
     }
 }
 
@@ -172,12 +177,12 @@ async fn ask(kind: Kind, client: &Client, upstream: &Upstream, requests: u64, st
     if kind == Kind::Burst {
         return Ok(starts::race(client, upstream, BURST, BURST as usize, step).await?.into());
     }
-    let question = starts::streamed();
+    let question = if kind == Kind::CompressedCut { starts::compressed() } else { starts::streamed() };
     let right = starts::right_answer(&question).await?;
     let began = Instant::now();
     let failures = match kind {
         Kind::TlsReset | Kind::LargeHello => at_once(client, &question, &right, requests, step).await?,
-        Kind::StalePool | Kind::EarlyCut | Kind::Hold | Kind::Burst => {
+        Kind::StalePool | Kind::EarlyCut | Kind::CompressedCut | Kind::Hold | Kind::Burst => {
             one_by_one(client.session(), &question, &right, requests, step).await
         }
     };

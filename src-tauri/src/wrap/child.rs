@@ -1,6 +1,9 @@
 //! The agent as a child: it owns the terminal, gets the signals that are meant for it, and its end is our end.
 
 #[cfg(unix)]
+#[path = "child/init.rs"]
+mod init;
+#[cfg(unix)]
 #[path = "child/unix.rs"]
 mod platform;
 #[cfg(windows)]
@@ -13,6 +16,8 @@ mod signals;
 #[path = "child/witness.rs"]
 mod witness;
 
+#[cfg(unix)]
+pub use init::{Init, is_init};
 #[cfg(unix)]
 pub use witness::{WITNESS, bear_witness};
 

@@ -50,6 +50,10 @@ fn main() {
 }
 
 fn run(command: Command) -> Outcome {
+    #[cfg(unix)]
+    if let Some(ended) = as_init(&command) {
+        return ended;
+    }
     let mut out = Out::stdout();
     match command {
         Command::Serve(args) => serve::run(args, &mut out),
@@ -71,6 +75,29 @@ fn run(command: Command) -> Outcome {
         #[cfg(unix)]
         Command::Witness => Ok(leeward::wrap::bear_witness().map(|()| Exit::Ok as i32)?),
     }
+}
+
+/// The whole life of a container's first process, if this is one, beside the process that does what was asked. Where that one
+/// cannot be started, it is done here.
+#[cfg(unix)]
+fn as_init(command: &Command) -> Option<Outcome> {
+    use leeward::{instance, wrap};
+    if !wrap::is_init() || !matches!(command, Command::Serve(_) | Command::Wrap(_) | Command::Run(_)) {
+        return None;
+    }
+    instance::hide_memory();
+    let unwaited = |e| Failure::new(Exit::Unavailable, format!("cannot wait for the process that serves: {e}"));
+    let ended = block_on(async {
+        let started = std::env::current_exe().and_then(|leeward| wrap::Init::start(&leeward, std::env::args_os().skip(1)));
+        match started {
+            Ok(init) => Some(init.wait().await.map(wrap::exit_code).map_err(unwaited)),
+            Err(e) => {
+                out::say(format!("orphans will stay as zombies: cannot start a process to serve beside this one: {e}"));
+                None
+            }
+        }
+    });
+    ended.unwrap_or_else(|failure| Some(Err(failure)))
 }
 
 fn restart(out: &mut Out) -> Outcome {

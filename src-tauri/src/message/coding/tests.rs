@@ -160,3 +160,36 @@ fn only_one_known_coding_is_looked_through() {
         assert_eq!(Coded::of(&headers), wanted, "{fields:?}");
     }
 }
+
+/// A frame of zstd as the library of a server makes it, with its checksum or without.
+fn frame(checksum: bool, text: &[u8]) -> Vec<u8> {
+    let mut context = zstd_safe::CCtx::create();
+    context.set_parameter(zstd_safe::CParameter::ChecksumFlag(checksum)).unwrap();
+    let mut frame = [0u8; 1024];
+    let length = context.compress2(&mut frame[..], text).unwrap();
+    frame[..length].to_vec()
+}
+
+#[test]
+fn frames_of_zstd_with_a_checksum_and_without() {
+    let text = EVENTS.concat();
+    let (plain, checked) = (frame(false, &text), frame(true, &text));
+    assert_eq!(checked.len(), plain.len() + 4, "the checksum is there");
+    for frames in [[&plain, &checked], [&checked, &plain], [&checked, &checked]] {
+        for size in [1, 5, usize::MAX] {
+            let mut decoder = Decoder::new(Coding::Zstd);
+            let all = frames.map(Vec::as_slice).concat();
+            let seen: Vec<u8> = all.chunks(size).flat_map(|c| read(&mut decoder, c)).collect();
+            assert_eq!(seen, [&text[..], &text].concat(), "by {size}");
+            assert!(!decoder.is_open() && !decoder.is_lost(), "by {size}");
+        }
+    }
+    let mut wrong = checked.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    let mut decoder = Decoder::new(Coding::Zstd);
+    read(&mut decoder, &wrong);
+    assert!(decoder.is_lost(), "a wrong checksum");
+    let mut decoder = Decoder::new(Coding::Zstd);
+    read(&mut decoder, &checked[..checked.len() - 4]);
+    assert!(decoder.is_open() && decoder.ending().is_none(), "nothing but its checksum ends it");
+}

@@ -36,7 +36,7 @@ impl Origin {
     }
 
     /// Drops dead connections and dials for them; the pause until the next look, or none when it is not needed any more.
-    fn look_after(self: &Arc<Self>) -> Option<Duration> {
+    pub(super) fn look_after(self: &Arc<Self>) -> Option<Duration> {
         // One at a time, so that a request meanwhile finds the others; each once, because who waits may want none of them.
         let (mut at, mut left) = (0, self.idle());
         while left > 0

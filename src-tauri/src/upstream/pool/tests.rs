@@ -8,11 +8,11 @@ use crate::{
     network::Network,
     status::{faults::Cause, stats::OriginStats},
     tasks::Tasks,
-    upstream::{budget::Budget, context::DialContext, endpoint::Endpoint, paths::PathCache},
+    upstream::{budget::Budget, connection::Connection, context::DialContext, endpoint::Endpoint, paths::PathCache},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     time::{Instant, timeout},
@@ -277,6 +277,36 @@ async fn what_is_lost_again_and_again_is_kept_ready() {
     drop(used);
     let _fourth = bench.accepted().await;
     bench.reaches("the lost one is replaced", |s| (s.open, s.idle) == (2, 2)).await;
+}
+
+/// A connection that has served a request, and the upstream's end of it.
+async fn served(bench: &Bench) -> (Connection, TcpStream) {
+    let connection = bench.checkout().await.connection.unwrap();
+    let mut upstream = bench.accepted().await;
+    let answer = async {
+        assert!(upstream.read(&mut [0; 1024]).await.unwrap() > 0);
+        upstream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    };
+    let request = http::Request::get("/").header("host", "h").body(Outgoing::empty()).unwrap();
+    let (answered, ()) = tokio::join!(connection.exchange(request, None), answer);
+    (answered.unwrap().1, upstream)
+}
+
+/// A request that wants a connection of its own takes none that has served: a look at them ends all the same.
+#[tokio::test]
+async fn a_look_ends_while_somebody_waits_for_a_new_connection() {
+    let bench = bench(false, |_| {}).await;
+    let (first, second) = (served(&bench).await, served(&bench).await);
+    bench.origin.put_back(first.0);
+    bench.origin.put_back(second.0);
+    let waits = bench.origin.lock().waiters.add(Instant::now(), true);
+    // On a thread that nobody waits for: where the look has no end, the test has one.
+    let (origin, (looked, ended)) = (bench.origin.clone(), std::sync::mpsc::channel());
+    std::thread::spawn(move || looked.send(origin.look_after()));
+    assert_eq!(ended.recv_timeout(LIMIT), Ok(None), "nothing was lost, so there is no second look");
+    let stats = bench.origin.stats();
+    assert_eq!((stats.idle, stats.open, stats.waiting), (2, 2, 1), "both are kept, and it goes on waiting");
+    drop(waits);
 }
 
 /// Nobody waits for a connection that is made in advance: it comes out of the budget, and nothing of the reserve for replays.

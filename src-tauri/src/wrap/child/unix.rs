@@ -6,7 +6,7 @@
 use super::{signals, witness::Witness};
 use crate::{instance::startable, wrap::plan::Plan};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, getpid, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpgrp, getpid, getppid, kill_process, waitid};
 use signal_hook::{
     iterator::{
         backend::SignalDelivery,
@@ -160,7 +160,8 @@ pub(super) fn pass_on(event: Event, pid: Option<u32>) {
     match event {
         Event::Forward(signal) => send(pid, signal),
         Event::Child => {
-            if is_stopped(pid) {
+            // No shell waits for the child of a container's first process, so nobody would wake it.
+            if is_stopped(pid) && getppid().is_some_and(|parent| !parent.is_init()) {
                 // The shell sees only us: stop as the agent did, so that it gets its prompt back. `fg` wakes the group, and
                 // what wakes us alone is forwarded.
                 send(getpid(), Signal::STOP.as_raw());
