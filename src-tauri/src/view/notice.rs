@@ -1,7 +1,7 @@
 //! When the user is notified without having looked: when agents cannot work for a while, and when they can again. Values
 //! only; whoever shows them asks whether the user wants them.
 
-use super::{Level, verdict};
+use super::{Headline, Level, headline};
 use crate::status::{Phase, Status};
 
 /// Milliseconds that it must be broken before anybody is notified: most of it is repaired sooner.
@@ -30,7 +30,7 @@ impl Notices {
     /// Looks at the status. The notice that is due now, and when to look again if the status does not change; both times
     /// in milliseconds since 1970.
     pub fn look(&mut self, status: &Status, now_unix_ms: u64) -> (Option<Notice>, Option<u64>) {
-        let now = verdict(status);
+        let now = headline(status, now_unix_ms);
         let failed = status.failure().is_some();
         let serves = matches!(status.phase, Phase::Serving | Phase::Restarting);
         let broken = now.level == Level::Broken;
@@ -53,7 +53,9 @@ impl Notices {
         self.other_since = None;
         self.told_broken = broken;
         let title = if broken { "Agents cannot work" } else { "Agents can work again" };
-        (Some(Notice { title, text: super::menu::capital(&now.sentence) + "." }), None)
+        let Headline { sentence, next, .. } = now;
+        let next = if next.is_empty() { String::new() } else { format!(" {next}.") };
+        (Some(Notice { title, text: format!("{sentence}.{next}") }), None)
     }
 }
 
@@ -83,7 +85,10 @@ mod tests {
         notices.look(&status(false), 0);
         let (broken, again) = notices.look(&status(false), 3_000);
         let broken = broken.unwrap();
-        assert_eq!((broken.title, broken.text.as_str(), again), ("Agents cannot work", "Not accepting.", None));
+        assert_eq!(
+            (broken.title, broken.text.as_str(), again),
+            ("Agents cannot work", "Not accepting on 127.0.0.1:8787. Restart Leeward; see the log.", None)
+        );
         assert_eq!(notices.look(&status(false), 60_000), (None, None));
         // It flaps: works for less than the wait, again and again.
         for at in [61_000, 63_000, 65_000] {
@@ -92,7 +97,7 @@ mod tests {
         }
         notices.look(&status(true), 70_000);
         let (working, _) = notices.look(&status(true), 75_000);
-        assert_eq!(working.unwrap().text, "Accepting on 127.0.0.1:8787, all is well.");
+        assert_eq!(working.unwrap().text, "Ready on 127.0.0.1:8787.");
         assert_eq!(notices.look(&status(true), 90_000), (None, None));
     }
 

@@ -72,6 +72,7 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
     let (filter, trouble) = (log.filter(), log.trouble());
     let (calls, call) = Calls::new();
     let host = EngineOptions::of(settings.clone())
+        .worded(leeward::view::headline)
         .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(panel_folder())

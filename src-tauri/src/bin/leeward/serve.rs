@@ -73,6 +73,7 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         return Err(why.into());
     }
     let host = EngineOptions::of(settings)
+        .worded(leeward::view::headline)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(config::panel_folder())
