@@ -54,6 +54,9 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     let (listen, upstream, config_file) = (args.listen.clone(), args.upstream.clone(), args.config.clone());
     let flags = Flags { listen, upstream, config_file, ..Flags::default() };
     let (settings, config) = crate::config::settings(flags, args.state.clone())?;
+    if !args.detached {
+        crate::config::tell(&config);
+    }
     let (lock, unlocked) = match Lock::acquire(&config.paths) {
         Ok(lock) => (Some(lock), None),
         Err(why @ LockError::Unwritable { .. }) => (None, Some(why)),

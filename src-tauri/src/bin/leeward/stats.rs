@@ -19,7 +19,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs `leeward stats`.
 pub(crate) fn run(args: &args::Stats, out: &mut Out) -> Outcome {
-    let config = config::load(None)?;
+    let config = config::load_to_ask()?;
     if let Some(since) = args.since {
         return history::run(&config, since, args.json, out);
     }

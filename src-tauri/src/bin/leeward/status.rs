@@ -20,7 +20,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs `leeward status`.
 pub(crate) fn run(args: &args::Status, out: &mut Out) -> Outcome {
-    let config = config::load(None)?;
+    let config = config::load_to_ask()?;
     block_on(async {
         loop {
             let answer = ask(&config).await;
