@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// More than this is not a config with errors, but another kind of file.
 const MOST: usize = 50;
 /// Variables that are no keys.
-const OTHERS: [&str; 3] = ["LEEWARD_HOME", "LEEWARD_CONFIG", "LEEWARD_SESSION"];
+const OTHERS: [&str; 3] = ["LEEWARD_HOME", "LEEWARD_CONFIG", "LEEWARD_DEBUGGABLE"];
 
 /// Every error of the config, in the order in which they are found; empty when it is good.
 pub fn errors(sources: &Sources<'_>) -> Vec<Error> {
@@ -75,9 +75,10 @@ pub fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<String>
         definition::keys().filter_map(|key| key.variable()).chain(OTHERS.iter().map(|name| (*name).to_owned())).collect();
     let mut wrong: Vec<String> = names.into_iter().filter(|name| name.starts_with("LEEWARD_") && !known.contains(name)).collect();
     wrong.sort();
+    // A slip of two letters, and no word that only begins alike.
     let near = |name: &str| {
-        let score = |other: &String| strsim::jaro_winkler(other, name);
-        known.iter().max_by(|a, b| score(a).total_cmp(&score(b))).filter(|best| score(best) > 0.93)
+        let distance = |other: &String| strsim::osa_distance(other, name);
+        known.iter().min_by_key(|other| distance(other)).filter(|best| distance(best) <= 2)
     };
     let told = wrong.iter().filter_map(|name| Some((name, near(name)?)));
     told.map(|(name, best)| format!("there is no variable {name}; did you mean {best}?")).collect()

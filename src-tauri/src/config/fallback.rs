@@ -37,9 +37,10 @@ pub fn load_or_last_good(sources: &Sources<'_>) -> Result<Config, Error> {
         for (text, what) in &texts {
             let Some(text) = text else { continue };
             if let Ok((config, _)) = assemble(&tried, paths.clone(), text) {
+                let why = refused.to_string();
+                let end = if why.ends_with(['.', '?']) { "" } else { "." };
                 let problem = format!(
-                    "The config is not in force: {}. Leeward goes on with {what}; `leeward config check` lists every error",
-                    refused.to_string().trim_end_matches('.')
+                    "The config is not in force: {why}{end} Leeward goes on with {what}; `leeward config check` lists every error"
                 );
                 return Ok(Config { problem: Some(problem), ..config });
             }

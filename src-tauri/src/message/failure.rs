@@ -92,23 +92,25 @@ impl Failure {
             Cause::Clock => is(format!("the certificate of {name} is out of its time, by this clock"), "Set the clock"),
             Cause::NotTls => is(format!("{name} does not speak TLS"), "Check the URL of the upstream"),
             Cause::StalePooled | Cause::WriteFailed => {
-                is(format!("{name} broke the connection while the request went out"), TRY_AGAIN)
+                is(format!("the edge of {name} broke the connection while the request went out"), TRY_AGAIN)
             }
             Cause::ReusedReset | Cause::FreshReset | Cause::LateReset => {
-                is(format!("{name} broke the connection before it answered"), TRY_AGAIN)
+                is(format!("the edge of {name} broke the connection before it answered"), TRY_AGAIN)
             }
-            Cause::BadResponse => is(format!("{name} sent a response that breaks the rules of HTTP"), TRY_AGAIN),
+            Cause::BadResponse => is(format!("the edge of {name} sent a response that breaks the rules of HTTP"), TRY_AGAIN),
             Cause::NotHttp => is(format!("{name} sent something that is not HTTP"), "Check the URL of the upstream"),
-            Cause::CutMidStream => is(format!("{name} broke off its response"), TRY_AGAIN),
+            Cause::CutMidStream => is(format!("the edge of {name} broke off the response"), TRY_AGAIN),
             Cause::CutBeforeContent | Cause::CutWhileBuffered => {
-                is(format!("{name} broke off its response before the agent got any of it"), TRY_AGAIN)
+                is(format!("the edge of {name} broke off the response before the agent got any of it"), TRY_AGAIN)
             }
             Cause::ResponseTimeout => is(format!("{name} did not answer in time"), TRY_AGAIN),
             Cause::Declined => is(format!("{name} cannot answer for now"), "Try again later"),
             Cause::Loop => is(format!("the upstream {name} is Leeward itself"), "Set upstream to the API's URL"),
             Cause::CompanyProxy => is(format!("the company proxy makes no connection to {name}"), "Check proxy.url"),
             Cause::ProxyLogin => is("the company proxy wants user and password".into(), "Put them into proxy.url"),
-            Cause::WriteStalled => is(format!("the network takes no data to {name}"), "Check the VPN: a smaller MTU may help"),
+            Cause::WriteStalled => {
+                is(format!("the network takes no more data to {name}"), "Check the VPN: a smaller MTU may help")
+            }
             Cause::PoolFull => is(format!("all connections to {name} are in use (pool.size)"), "Raise pool.size"),
         }
     }

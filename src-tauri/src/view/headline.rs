@@ -48,8 +48,11 @@ fn line(level: Level, sentence: impl Into<String>, next: impl Into<String>) -> H
 
 /// A sentence of several parts: the first says what is the matter, the rest what to do.
 fn of_sentence(level: Level, sentence: &str) -> Headline {
-    let (first, rest) = sentence.split_once(". ").or_else(|| sentence.split_once("; ")).unwrap_or((sentence, ""));
-    line(level, capital(first.trim_end_matches('.')), capital(rest.trim_end_matches('.')))
+    let end = [". ", "? ", "; "].iter().find_map(|end| sentence.find(end)).unwrap_or(sentence.len());
+    let (first, rest) = sentence.split_at(end);
+    let (question, rest) = rest.strip_prefix('?').map_or(("", rest), |rest| ("?", rest));
+    let rest = rest.trim_start_matches(['.', ';']).trim();
+    line(level, capital(first.trim_end_matches('.')) + question, capital(rest.trim_end_matches('.')))
 }
 
 /// The default upstream, while there is no way to it. It stops agents where any of them waits or has failed.
@@ -77,11 +80,12 @@ fn unreachable(status: &Status, now_unix_ms: u64) -> Option<Headline> {
 
 /// Requests that failed, where they are more than two of a hundred.
 fn failing(recent: &Recent) -> Option<Headline> {
-    let Recent { window_s, requests, failed, causes, .. } = recent;
+    let Recent { window_s, requests, failed, failed_in_a_row, causes, .. } = recent;
     if failed.saturating_mul(50) <= *requests {
         return None;
     }
-    let level = if *failed >= 2 && failed.saturating_mul(2) >= *requests { Level::Broken } else { Level::Degraded };
+    // One that ends well says that agents can work.
+    let level = if *failed_in_a_row >= 2 && failed.saturating_mul(2) >= *requests { Level::Broken } else { Level::Degraded };
     let worst = causes.iter().max_by_key(|(_, count)| **count).map(|(name, _)| name.as_str());
     let (why, next) = cause(worst);
     let of = format!("{} of {} failed in {} min", thousands(*failed), counted(*requests, "request", "requests"), window_s / 60);

@@ -101,7 +101,10 @@ mod tests {
         assert!(blip.starts_with("can't reach api.anthropic.com (connection refused). Check"), "{blip}");
         let reset = Failure::new(Cause::FreshReset, "d").told("api.x");
         let text = sentence(&reset, None, 3);
-        assert_eq!(text, "api.x broke the connection before it answered, 3 attempts. Try again. More: leeward status");
+        assert_eq!(
+            text,
+            "the edge of api.x broke the connection before it answered, 3 attempts. Try again. More: leeward status"
+        );
     }
 
     #[test]
