@@ -13,7 +13,7 @@ const MOST: usize = 50;
 /// Variables that are no keys.
 const OTHERS: [&str; 3] = ["LEEWARD_HOME", "LEEWARD_CONFIG", "LEEWARD_DEBUGGABLE"];
 
-/// Every error of the config, in the order in which they are found; empty when it is good.
+/// Every error of the config, in the order of its lines; empty when it is good.
 pub fn errors(sources: &Sources<'_>) -> Vec<Error> {
     let (paths, text) = match read(sources) {
         Ok((paths, text)) => (paths, text.unwrap_or_default()),
@@ -42,6 +42,11 @@ pub fn errors(sources: &Sources<'_>) -> Vec<Error> {
             break;
         }
     }
+    let file = paths.config_file.display().to_string();
+    found.sort_by_key(|e| match e {
+        Error::Invalid { place, .. } => line_of(place, &file).unwrap_or(usize::MAX),
+        _ => 0,
+    });
     found
 }
 
@@ -51,15 +56,18 @@ fn line_of(place: &str, file: &str) -> Option<usize> {
     rest.split(':').next()?.parse().ok()
 }
 
-/// Leaves a line out, and what follows it of the same value; false where there is nothing to leave out.
+/// Leaves a line out, and what follows it of the same value or table; false where there is nothing to leave out.
 fn blank(lines: &mut [String], line: usize) -> bool {
     let is_toml = |lines: &[String]| lines.join("\n").parse::<toml::Table>().is_ok();
     let was_toml = is_toml(lines);
     let Some(first) = lines.get_mut(line.saturating_sub(1)).filter(|text| !text.trim().is_empty()) else { return false };
+    let is_header = |text: &str| text.trim_start().starts_with('[');
+    let is_table = is_header(first);
     first.clear();
-    // A value over several lines leaves its rest behind.
     for at in line..lines.len() {
-        if !was_toml || is_toml(lines) {
+        // A table's keys would be another's, and a value over several lines leaves its rest behind.
+        let ends = if is_table { lines.get(at).is_none_or(|text| is_header(text)) } else { !was_toml || is_toml(lines) };
+        if ends {
             break;
         }
         if let Some(next) = lines.get_mut(at) {

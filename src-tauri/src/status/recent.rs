@@ -15,6 +15,8 @@ pub struct Recent {
     pub rescued: u64,
     /// Those whose agents saw an error of Leeward's or a broken response.
     pub failed: u64,
+    /// Those of them that came after the last request that ended well.
+    pub failed_in_a_row: u64,
     /// What they failed with, by the names of `faults::Cause`.
     pub causes: BTreeMap<String, u64>,
     /// Requests that have no connection to their upstream right now.

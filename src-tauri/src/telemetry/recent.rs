@@ -39,11 +39,12 @@ struct Slot {
 pub(super) struct Recent {
     began: Instant,
     slots: VecDeque<Slot>,
+    failed_in_a_row: u64,
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { began: Instant::now(), slots: VecDeque::new() }
+        Self { began: Instant::now(), slots: VecDeque::new(), failed_in_a_row: 0 }
     }
 }
 
@@ -66,6 +67,7 @@ impl Recent {
         }
         let Some(slot) = self.slots.back_mut() else { return };
         slot.requests += 1;
+        self.failed_in_a_row = if matches!(end, End::Failed(_)) { self.failed_in_a_row + 1 } else { 0 };
         match end {
             End::Rescued => slot.rescued += 1,
             End::Failed(cause) => {
@@ -92,6 +94,7 @@ impl Recent {
             }
         }
         window.causes = causes;
+        window.failed_in_a_row = self.failed_in_a_row.min(window.failed);
         window
     }
 }
@@ -110,6 +113,7 @@ mod tests {
         recent.count(End::Well);
         let window = recent.window();
         assert_eq!((window.window_s, window.requests, window.rescued, window.failed), (300, 3, 1, 1));
+        assert_eq!(window.failed_in_a_row, 0, "others ended well after it");
         assert_eq!(window.causes, BTreeMap::from([("dns".to_owned(), 1)]));
         tokio::time::advance(Duration::from_secs(150)).await;
         let window = recent.window();

@@ -2,10 +2,12 @@
 //! only; whoever shows them asks whether the user wants them.
 
 use super::{Headline, Level, headline};
-use crate::status::{Phase, Status};
+use crate::status::{Phase, Status, recent::ReachState};
 
 /// Milliseconds that it must be broken before anybody is notified: most of it is repaired sooner.
 const BROKEN_FOR: u64 = 3_000;
+/// The same for the way to the API, which comes back by itself more often.
+const UNREACHABLE_FOR: u64 = 10_000;
 /// Milliseconds that it must work again before anybody is notified: a flapping network notifies twice and not twenty times.
 const WORKING_FOR: u64 = 5_000;
 
@@ -44,6 +46,7 @@ impl Notices {
             + match broken {
                 // Nothing repairs that.
                 true if failed => 0,
+                true if status.reach.state == ReachState::Failing => UNREACHABLE_FOR,
                 true => BROKEN_FOR,
                 false => WORKING_FOR,
             };
@@ -99,6 +102,25 @@ mod tests {
         let (working, _) = notices.look(&status(true), 75_000);
         assert_eq!(working.unwrap().text, "Ready on 127.0.0.1:8787.");
         assert_eq!(notices.look(&status(true), 90_000), (None, None));
+    }
+
+    #[test]
+    fn an_api_that_cannot_be_reached_is_told_after_a_while_with_the_next_step_and_so_is_its_end() {
+        let mut away = status(true);
+        away.reach.state = ReachState::Failing;
+        away.reach.failing_since_unix_ms = Some(0);
+        away.reach.reason = Some("no network".into());
+        (away.reach.says, away.reach.next) = (Some("can't reach x (no network)".into()), Some("Check network or VPN".into()));
+        let mut notices = Notices::default();
+        assert_eq!(notices.look(&away, 60_000), (None, None), "nobody waits for it");
+        away.recent.waiting = 2;
+        assert_eq!(notices.look(&away, 60_000), (None, Some(70_000)));
+        let told = notices.look(&away, 70_000).0.unwrap();
+        let wanted =
+            "Can't reach x (no network), 2 requests waiting, for 1 min. Check network or VPN; Leeward retries by itself.";
+        assert_eq!((told.title, told.text.as_str()), ("Agents cannot work", wanted));
+        notices.look(&status(true), 80_000);
+        assert_eq!(notices.look(&status(true), 85_000).0.unwrap().title, "Agents can work again");
     }
 
     #[test]

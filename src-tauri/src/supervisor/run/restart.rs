@@ -100,6 +100,7 @@ impl Run {
     pub(super) fn tell_problem(&self) {
         let paths = &self.config.paths;
         if let Some(problem) = &self.config.problem {
+            tracing::warn!("{problem}");
             return self.shared.health.set(Code::ConfigInvalid, None, format!("{problem}."));
         }
         let text = files::read(&paths.config_file).unwrap_or_default();

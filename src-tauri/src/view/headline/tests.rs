@@ -42,7 +42,7 @@ fn unreached(reason: &str, waiting: u64) -> Status {
 fn failed(failed: u64, requests: u64, cause: Cause) -> Status {
     with(|s| {
         let causes = BTreeMap::from([(cause.as_str().to_owned(), failed)]);
-        s.recent = Recent { window_s: 300, requests, failed, causes, ..Recent::default() };
+        s.recent = Recent { window_s: 300, requests, failed, failed_in_a_row: failed, causes, ..Recent::default() };
         s.reach.state = ReachState::Reached;
         s.reach.reached_unix_ms = Some(NOW - 8_000);
     })
@@ -134,6 +134,17 @@ fn each_situation_has_its_two_lines() {
             "Leeward tries again",
         ),
         (
+            with(|s| {
+                s.conditions = vec![condition(
+                    Code::ConfigInvalid,
+                    "The config is not in force: c.toml:1:1: there is no key `lisen`; did you mean `listen`? Leeward goes on with the defaults; `leeward config check` lists every error.",
+                )]
+            }),
+            Level::Degraded,
+            "The config is not in force: c.toml:1:1: there is no key `lisen`; did you mean `listen`?",
+            "Leeward goes on with the defaults; `leeward config check` lists every error",
+        ),
+        (
             with(|s| s.listener.accepting = false),
             Level::Broken,
             "Not accepting on 127.0.0.1:8787",
@@ -176,6 +187,9 @@ fn all_is_never_well_beside_a_failing_agent() {
         }
     }
     assert_eq!(headline(&failed(1, 1, Cause::Dns), NOW).level, Level::Degraded, "one is no outage");
+    let mut over = failed(9, 10, Cause::Dns);
+    over.recent.failed_in_a_row = 0;
+    assert_eq!(headline(&over, NOW).level, Level::Degraded, "the last one ended well");
 }
 
 #[test]
