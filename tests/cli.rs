@@ -31,7 +31,6 @@ fn a_command_line_without_sense_is_refused_with_a_sentence() {
         (&["serv"], "serve"),
         (&["wrap"], "<AGENT>"),
         (&["wrap", "cluade"], "claude"),
-        (&["wrap", "claude", "--resume"], "-- --resume"),
         (&["wrap", "claude", "--mode", "tunnel"], "not available yet"),
         (&["wrap", "claude", "--mode", "intercept"], "not available yet"),
         (&["wrap", "claude", "--mode", "magic"], "base-url"),

@@ -4,7 +4,7 @@ mod dialect;
 mod meaning;
 
 pub(crate) use dialect::Dialect;
-pub(crate) use meaning::Meaning;
+pub(crate) use meaning::{Meaning, short};
 
 use crate::{
     message::{Failure, Told},

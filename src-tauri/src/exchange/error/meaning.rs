@@ -44,7 +44,7 @@ pub(super) fn sentence(told: &Told, lasted: Option<Duration>, attempts: u32) -> 
 }
 
 /// A text that may be cut to so many characters.
-pub(super) fn short(text: &str, most: usize) -> Cow<'_, str> {
+pub(crate) fn short(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         Some(_) => Cow::Owned(text.chars().take(most.saturating_sub(1)).chain(['…']).collect()),
         None => Cow::Borrowed(text),
