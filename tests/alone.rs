@@ -77,9 +77,7 @@ fn a_program_ends_as_in_a_shell() {
 #[test]
 fn where_leeward_cannot_serve_the_program_runs_without_it_and_is_told_in_one_line() {
     type Stage = fn(&Home, &mut Command);
-    let table: [(&str, Stage, &str, i32); 4] = [
-        ("an unknown key", |home, _| home.configure("lisen = 1"), "lisen", 78),
-        ("a file that is no TOML", |home, _| home.configure("[[["), "config.toml:2", 78),
+    let table: [(&str, Stage, &str, i32); 2] = [
         (
             "a state folder that others can write to",
             |home, _| {
@@ -117,6 +115,24 @@ fn where_leeward_cannot_serve_the_program_runs_without_it_and_is_told_in_one_lin
         let refused = ran(required);
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(code), ""), "{what}: {refused:?}");
         assert!(refused.stderr.contains(sentence) && !refused.stderr.contains("without Leeward"), "{what}: {refused:?}");
+    }
+}
+
+/// A config that is refused keeps nobody from Leeward; only where Leeward is required, it is refused as it always was.
+#[test]
+fn with_a_config_that_is_refused_the_program_runs_behind_leeward_and_is_told() {
+    for (text, sentence) in [("lisen = 1", "did you mean `listen`?"), ("[[[", "config.toml:2")] {
+        let home = Home::new();
+        home.agent("claude", SAY);
+        home.configure(text);
+        let behind = home.run(&["wrap", "claude"]);
+        assert!(is_behind(&behind), "{text}: {behind:?}");
+        assert!(behind.stderr.contains(sentence) && behind.stderr.contains("goes on with"), "{text}: {behind:?}");
+        let mut required = home.command(&["wrap", "claude"]);
+        required.env("LEEWARD_WRAP_REQUIRE", "true");
+        let refused = ran(required);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(78), ""), "{text}: {refused:?}");
+        assert!(refused.stderr.contains(sentence), "{text}: {refused:?}");
     }
 }
 

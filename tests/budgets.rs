@@ -96,7 +96,10 @@ async fn a_spent_budget_is_named_and_is_a_condition_until_there_is_more() {
     }
     let named: Vec<_> = many.join_all().await.into_iter().filter(|(_, told)| told.contains("retry.budget")).collect();
     assert!(!named.is_empty(), "{}", engine.stats().await);
-    assert!(named.iter().all(|(status, told)| *status == 502 && told.contains("it was not sent again")), "{named:?}");
+    assert!(
+        named.iter().all(|(status, told)| *status == 502 && told.contains("the budget for sending again is spent")),
+        "{named:?}"
+    );
     let has =
         |health: &serde_json::Value| health["conditions"].as_array().unwrap().iter().any(|c| c["code"] == "retry-budget-spent");
     assert!(has(&engine.health().await), "{}", engine.health().await);

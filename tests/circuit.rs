@@ -108,7 +108,7 @@ async fn u16_who_was_parked_in_vain_is_told_why() {
         let json: serde_json::Value = response.json().await.unwrap();
         assert_eq!(json.pointer(pointer).unwrap(), wanted, "{json}");
         let sentence = json.pointer("/error/message").unwrap().as_str().unwrap();
-        let parts = ["server on this machine", "no connection to", "the last reason:", &address.to_string()];
+        let parts = ["Leeward: nothing listens on", &address.to_string(), "Start the server", "More: leeward status"];
         assert!(parts.iter().all(|part| sentence.contains(part)), "{sentence}");
     }
     assert_eq!(engine.stats().await["failed"]["circuit-open"], 3);

@@ -31,7 +31,6 @@ fn a_command_line_without_sense_is_refused_with_a_sentence() {
         (&["serv"], "serve"),
         (&["wrap"], "<AGENT>"),
         (&["wrap", "cluade"], "claude"),
-        (&["wrap", "claude", "--resume"], "-- --resume"),
         (&["wrap", "claude", "--mode", "tunnel"], "not available yet"),
         (&["wrap", "claude", "--mode", "intercept"], "not available yet"),
         (&["wrap", "claude", "--mode", "magic"], "base-url"),
@@ -52,7 +51,7 @@ fn a_command_line_without_sense_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn a_bad_config_is_refused_with_its_place_by_every_command_that_needs_it() {
+fn a_bad_config_is_refused_with_its_place_by_every_command_that_is_about_it() {
     let home = Home::new();
     for (text, place, word) in [
         ("lisen = 1", "config.toml:2:1", "did you mean `listen`?"),
@@ -62,7 +61,7 @@ fn a_bad_config_is_refused_with_its_place_by_every_command_that_needs_it() {
         ("= 1", "config.toml:2:1", ""),
     ] {
         home.configure(text);
-        for command in [&["config", "check"][..], &["config", "show"], &["serve"], &["status"], &["wrap", "claude"], &["env"]] {
+        for command in [&["config", "check"][..], &["config", "show"], &["wrap", "claude"]] {
             // Which is what makes `wrap` need one.
             let ran = home.command(command).env("LEEWARD_WRAP_REQUIRE", "true").output().map(Ran::from).unwrap();
             assert_eq!(ran.code, Some(78), "{command:?} {text}: {ran:?}");
@@ -86,8 +85,54 @@ fn a_bad_config_is_refused_with_its_place_by_every_command_that_needs_it() {
         assert_eq!(ran.code, Some(78), "{args:?}");
         assert!(ran.stderr.contains(word), "{args:?}: {}", ran.stderr);
     }
-    let ran = Ran::from(home.command(&["status"]).env("LEEWARD_WORKERS", "many").output().unwrap());
+    let ran = Ran::from(home.command(&["config", "check"]).env("LEEWARD_WORKERS", "many").output().unwrap());
     assert!(ran.code == Some(78) && ran.stderr.contains("LEEWARD_WORKERS"), "{ran:?}");
+}
+
+#[test]
+fn config_check_names_every_error_and_a_misspelt_variable() {
+    let home = Home::new();
+    home.configure("lisen = 1\nworkers = 0\n[retry]\ntotal = 7\n");
+    let ran = Ran::from(home.command(&["config", "check"]).env("LEEWARD_LISEN", "x").output().unwrap());
+    assert_eq!(ran.code, Some(78), "{ran:?}");
+    for word in ["config.toml:2:1", "did you mean `listen`?", "config.toml:3: workers", "config.toml:5:9", "LEEWARD_LISTEN?"] {
+        assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
+    }
+    assert_eq!(ran.stderr.lines().count(), 4, "{}", ran.stderr);
+}
+
+/// A typo is in nobody's way: the engine serves with the last good config, says so, and every command finds it.
+#[test]
+fn with_a_config_that_is_refused_leeward_serves_on_the_last_good_one_and_every_command_works() {
+    let home = Home::new();
+    home.configure("drain = '7s'\n");
+    let mut serving = home.serve(&[]);
+    let good = home.paths().last_good_file();
+    until("the good config is kept", || std::fs::read_to_string(&good).is_ok_and(|text| text.contains("drain")));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&good).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(home.run(&["stop"]).code, Some(0));
+    serving.ended();
+    home.configure("drian = '9s'\n");
+    let _serving = home.serve(&[]);
+    let status = home.run(&["status"]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    let first = status.stdout.lines().next().unwrap();
+    assert!(first.starts_with("The config is not in force: ") && first.contains("config.toml:2:1"), "{first}");
+    assert!(first.contains("did you mean `drain`?"), "{first}");
+    let next = status.stdout.lines().nth(1).unwrap();
+    assert!(next.contains("the last one that was good") && next.contains("leeward config check"), "{next}");
+    for command in [&["logs"][..], &["stats"], &["restart"], &["env"], &["wrap", "--dry-run", "claude"], &["stop"]] {
+        if command[0] == "wrap" {
+            home.agent("claude", "exit 0");
+        }
+        let ran = home.run(command);
+        // A restart says that the file is still refused.
+        assert!(ran.code == Some(if command[0] == "restart" { 78 } else { 0 }), "{command:?}: {ran:?}");
+    }
 }
 
 #[test]

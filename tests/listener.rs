@@ -360,12 +360,15 @@ async fn a_supervisor_that_panics_is_told_of() {
     panics.store(true, SeqCst);
     let failed = tokio::time::timeout(LIMIT, status.wait_for(|s| s.failure().is_some())).await.unwrap().unwrap().clone();
     assert_eq!((&failed.phase, failed.listener.accepting, failed.verdict()), (&Phase::Stopped, false, "broken"));
-    let shown = view::verdict(&failed);
-    assert!(shown.level == view::Level::Broken && shown.sentence.contains("start Leeward again"), "{shown:?}");
+    let shown = view::headline(&failed, 0);
+    assert!(shown.level == view::Level::Broken && shown.next.to_lowercase().contains("start leeward again"), "{shown:?}");
     let around = view::menu::Around::default();
     assert_eq!(view::menu::tray(&failed, &around, 0).icon, view::menu::Icon::Broken);
     let (notice, _) = view::notice::Notices::default().look(&failed, 0);
-    assert!(notice.is_some_and(|notice| notice.text.contains("start Leeward again")), "told at once: nothing repairs it");
+    assert!(
+        notice.is_some_and(|notice| notice.text.to_lowercase().contains("start leeward again")),
+        "told at once: nothing repairs it"
+    );
     // Who watches for the end sees it, and the port is free for the next one.
     tokio::time::timeout(LIMIT, async { while status.changed().await.is_ok() {} }).await.expect("the end is seen");
     eventually("the port is free", async || TcpStream::connect(engine.address).await.is_err()).await;

@@ -204,7 +204,7 @@ async fn two_leewards_in_a_circle_end_after_one_round() {
         (response.status().as_u16(), said("x-leeward-error"), said("x-should-retry")),
         (508, "loop".into(), "false".into())
     );
-    assert!(response.text().await.unwrap().contains("has been here before"));
+    assert!(response.text().await.unwrap().contains("leads back to it"));
     assert_eq!((&first.stats().await["requests"], &second.stats().await["requests"]), (&2.into(), &1.into()));
 }
 

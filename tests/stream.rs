@@ -255,7 +255,7 @@ async fn u8_u11_behind_pings_a_failure_is_told_as_an_event() {
         "HTTP/1.1 529 Overloaded\r\ncontent-length: 50\r\n\r\n{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}";
     let refusal = refusal.replace("50", &(refusal.len() - refusal.find('{').unwrap()).to_string());
     for (second, wanted, outcome) in
-        [(HEAD, "Leeward: The API's edge broke off", "failed"), (&refusal[..], "overloaded_error", "declined")]
+        [(HEAD, "Leeward: the edge of 127.0.0.1", "failed"), (&refusal[..], "overloaded_error", "declined")]
     {
         let by_hand = ByHand::new(|c| c.retry.replays = 1).await;
         let upstream = async {

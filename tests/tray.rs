@@ -158,13 +158,16 @@ fn a_wrong_flag_is_named() {
 }
 
 #[test]
-fn a_bad_config_is_named() {
+fn a_state_folder_that_others_write_to_is_named() {
+    use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("config.toml"), "lisen = \"127.0.0.1:0\"\n").unwrap();
+    std::fs::create_dir(home.path().join("state")).unwrap();
+    std::fs::set_permissions(home.path().join("state"), std::fs::Permissions::from_mode(0o777)).unwrap();
     let mut tray = Tray::start(home.path());
     assert_eq!(tray.ended().code(), Some(78));
     let said = tray.said();
-    assert!(said.contains("lisen") && said.contains("listen"), "{said}");
+    assert!(said.contains("chmod go-w"), "{said}");
 }
 
 /// The session bus has room for one host.

@@ -66,6 +66,12 @@ fn the_agent_gets_its_environment_and_its_status_is_ours() {
     assert!(!env.contains("_API_KEY") && !env.contains("AUTH_TOKEN"), "no credential is set: {env}");
     assert!(get(address(&home), "/livez").unwrap().contains("200"), "the background instance outlives the wrap");
     assert_eq!(sessions(&home), [""; 0], "the session ended with the agent");
+    // What comes after the agent's name and is not Leeward's is the agent's, and so is all after it.
+    let ran = home.run(&["wrap", "claude", "-p", "two words", "", "--dry-run", "--mode"]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert_eq!(home.read("args"), "-p\ntwo words\n\n--dry-run\n--mode\n");
+    let ran = home.run(&["wrap", "claude", "--dry-run", "-p", "hi"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains(" -p hi"), "{ran:?}");
 }
 
 #[test]

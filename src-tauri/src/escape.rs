@@ -40,6 +40,21 @@ pub fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// A sentence for people, without the system's error numbers: they are for the log.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    const NUMBER: &str = " (os error ";
+    if !text.contains(NUMBER) {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split(NUMBER);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c == '-' || c.is_ascii_digit());
+        out.push_str(rest.strip_prefix(')').unwrap_or(rest));
+    }
+    Cow::Owned(out)
+}
+
 fn in_text(c: char) -> String {
     match c {
         '\n' => "\\n".into(),

@@ -147,11 +147,16 @@ impl Tracker {
     /// Records that something is wrong. The start time survives a new sentence.
     pub fn set(&self, code: Code, subject: Option<&str>, sentence: impl Into<String>) {
         let (severity, delay) = code.traits();
-        let sentence = escape::lines(&sentence.into()).into_owned();
+        let told = escape::lines(&sentence.into()).into_owned();
+        let sentence = escape::plain(&told).into_owned();
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match map.get_mut(&(code, subject.map(str::to_owned))) {
+            Some(entry) if entry.condition.sentence == sentence => {}
             Some(entry) => entry.condition.sentence = sentence,
             None => {
+                if told != sentence {
+                    tracing::info!(code = code.as_str(), "{told}"); // with the system's numbers
+                }
                 let condition =
                     Condition { code, subject: subject.map(str::to_owned), severity, sentence, since_unix_ms: unix_ms() };
                 map.insert((code, subject.map(str::to_owned)), Entry { condition, visible_at: Instant::now() + delay });

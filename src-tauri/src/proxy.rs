@@ -12,7 +12,7 @@ use crate::{
     inbound::Inbound,
     message::HeldBytes,
     network::Network,
-    status::{Status, history::Questions},
+    status::{Status, history::Questions, recent::Words},
     tasks::Tasks,
     telemetry::{Counters, Traffic},
     upstream::{self, Remember, SessionUpstream, UpstreamParts, Upstreams},
@@ -65,6 +65,8 @@ pub(crate) struct Channels {
     pub(crate) panel: Option<PathBuf>,
     /// The window with the panel, where there can be one.
     pub(crate) window: Option<Window>,
+    /// How the first line of a status is worded.
+    pub(crate) words: Words,
 }
 
 impl Shared {
@@ -140,6 +142,7 @@ impl Proxy {
             settings: channels.settings,
             panel: channels.panel,
             window: channels.window,
+            words: channels.words,
             token: shared.token.clone(),
             counters: shared.counters.clone(),
             upstreams: upstreams.clone(),

@@ -3,14 +3,17 @@
 pub mod activity;
 pub mod faults;
 pub mod history;
+pub mod recent;
 pub mod stats;
 
 use crate::{
     control::Session,
-    health::{Code, Condition},
+    health::{Code, Condition, Severity},
     network::NetworkWhy,
 };
+use recent::{Headline, HeadlineLevel, Reach, Recent};
 use serde::{Deserialize, Serialize};
+use stats::Today;
 
 /// What the engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +111,18 @@ pub struct Status {
     /// Changes of this machine's network.
     #[serde(default)]
     pub network: Network,
+    /// What became of the requests of the last minutes.
+    #[serde(default)]
+    pub recent: Recent,
+    /// What became of the requests of the present day.
+    #[serde(default)]
+    pub today: Today,
+    /// Whether the default upstream can be reached.
+    #[serde(default)]
+    pub reach: Reach,
+    /// The first line that people read.
+    #[serde(default)]
+    pub headline: Headline,
 }
 
 impl Status {
@@ -125,6 +140,10 @@ impl Status {
             upstream: String::new(),
             sessions: Vec::new(),
             network: Network::default(),
+            recent: Recent::default(),
+            today: Today::default(),
+            reach: Reach::default(),
+            headline: Headline::default(),
         }
     }
 
@@ -133,14 +152,14 @@ impl Status {
         self.conditions.iter().find(|c| c.code == Code::EngineFailed).map(|c| c.sentence.as_str())
     }
 
-    /// `ok`, `degraded` or `broken`, from the worst condition and whether it accepts.
+    /// `ok`, `degraded` or `broken`, from the worst condition, the first line and whether it accepts.
     pub fn verdict(&self) -> &'static str {
         let worst = self.conditions.iter().map(|c| c.severity).max();
-        match worst {
-            Some(crate::health::Severity::Broken) => "broken",
+        match (worst, self.headline.level) {
+            (Some(Severity::Broken), _) | (_, HeadlineLevel::Broken) => "broken",
             _ if !self.listener.accepting => "broken",
-            Some(crate::health::Severity::Degraded) => "degraded",
-            None => "ok",
+            (Some(Severity::Degraded), _) | (_, HeadlineLevel::Degraded) => "degraded",
+            (None, HeadlineLevel::Ok) => "ok",
         }
     }
 }

@@ -4,6 +4,8 @@
 
 mod activities;
 mod listener;
+mod reach;
+mod recent;
 mod ticket;
 mod today;
 mod totals;
@@ -12,6 +14,7 @@ mod traffic;
 
 pub use activities::{Activities, Seen};
 pub use listener::{Counters, OpenConnection};
+pub use reach::Reaching;
 pub use ticket::Ticket;
 pub use totals::Totals;
 pub use trace::Trace;

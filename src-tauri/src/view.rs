@@ -1,33 +1,21 @@
 //! `Status` in words: the verdict, the lines of `leeward status`, the tray's tooltip. Values only; whoever shows them
 //! chooses colours and layout. Sees status and health, nothing else.
 
+mod headline;
 pub mod menu;
 pub mod notice;
 
+pub use crate::status::recent::{Headline, HeadlineLevel as Level};
+pub use headline::headline;
+
 use crate::{
     health::{Condition, Severity},
-    status::{Phase, Probe, Status, faults::Whose},
+    status::{
+        Probe, Status,
+        faults::Whose,
+        recent::{Reach, ReachState},
+    },
 };
-
-/// How well it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// All is well.
-    Ok,
-    /// It works, and the user should know something.
-    Degraded,
-    /// Agents cannot work.
-    Broken,
-}
-
-/// One sentence about the whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// How well it is.
-    pub level: Level,
-    /// Without a full stop.
-    pub sentence: String,
-}
 
 /// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,43 +28,8 @@ pub struct Line {
     pub level: Level,
 }
 
-/// Requests and faults from the engine's traffic: since it started, and today.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// Requests in all.
-    pub requests: u64,
-    /// Attempts that Leeward retried.
-    pub retried: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// Attempts of the present day that Leeward retried.
-    pub retried_today: u64,
-}
-
-/// The whole in one sentence.
-pub fn verdict(status: &Status) -> Verdict {
-    let address = &status.listener.address;
-    let worst = status.conditions.iter().max_by_key(|c| c.severity);
-    let (level, sentence) = match (&status.phase, worst) {
-        (Phase::Starting, _) => (Level::Degraded, "starting".to_owned()),
-        (Phase::Stopped, _) => (Level::Broken, status.failure().map_or("stopped", fragment).to_owned()),
-        (Phase::Draining, _) => (Level::Broken, "ending: no longer accepting, requests in flight finish".to_owned()),
-        (Phase::Serving | Phase::Restarting, _) if !status.listener.accepting => match worst {
-            Some(condition) => (Level::Broken, format!("not accepting: {}", fragment(&condition.sentence))),
-            None => (Level::Broken, "not accepting".to_owned()),
-        },
-        (Phase::Serving | Phase::Restarting, Some(condition)) => {
-            let level = if condition.severity == Severity::Broken { Level::Broken } else { Level::Degraded };
-            (level, format!("accepting on {address}, but {}", fragment(&condition.sentence)))
-        }
-        (Phase::Restarting, None) => (Level::Ok, format!("accepting on {address}, restarting")),
-        (Phase::Serving, None) => (Level::Ok, format!("accepting on {address}, all is well")),
-    };
-    Verdict { level, sentence }
-}
-
 /// The lines of `leeward status`. `now_unix_ms` is the present, in milliseconds since 1970.
-pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<Line> {
+pub fn lines(status: &Status, now_unix_ms: u64) -> Vec<Line> {
     let ok = |label, text| Line { label, text, level: Level::Ok };
     let since = |then: u64| age(now_unix_ms.saturating_sub(then));
     let listener = &status.listener;
@@ -101,10 +54,9 @@ pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<L
             status.generation
         ),
     ));
-    lines.push(ok("upstream", status.upstream.clone()));
-    if let Some(faults) = faults {
-        lines.push(ok("traffic", traffic_text(faults)));
-    }
+    lines.push(upstream_line(status, now_unix_ms));
+    lines.push(recent_line(status));
+    lines.push(Line { label: "today", text: today_text(status), level: Level::Ok });
     for session in &status.sessions {
         lines.push(ok("session", format!("{} (pid {}, for {})", session.agent, session.pid, since(session.since_unix_ms))));
     }
@@ -112,34 +64,39 @@ pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<L
     lines
 }
 
-/// What the tray says when pointed at: the truth and its age.
-pub fn tooltip(status: &Status, faults: Faults, now_unix_ms: u64) -> String {
-    let mut parts = vec![verdict(status).sentence];
-    if faults.retried_today > 0 {
-        parts.push(format!("{} retried today", counted(faults.retried_today, "attempt", "attempts")));
-    }
-    if let Some(probe) = &status.probe {
+/// What the tray says when pointed at: what is the matter and what to do; else what Leeward did, and how old that is.
+pub fn tooltip(status: &Status, now_unix_ms: u64) -> String {
+    let Headline { level, sentence, next } = headline(status, now_unix_ms);
+    let mut parts = vec![if next.is_empty() { sentence } else { format!("{sentence}. {next}") }];
+    parts.extend(today_words(status));
+    if let (Level::Ok, Some(probe)) = (level, &status.probe) {
         parts.push(format!("checked {} ago", age(now_unix_ms.saturating_sub(probe.at_unix_ms))));
     }
     parts.join(" - ")
 }
 
-/// What became of faults: "12 attempts retried (9 requests rescued), 1 request failed (API edge)". `whose` has the names
-/// and counts of those with which a request failed. A request is rescued when it met faults and succeeded.
-pub fn faults_sentence(retried: u64, rescued: u64, whose: &[(&str, u64)]) -> String {
-    let mut failed: Vec<_> = whose.iter().filter(|(_, count)| *count > 0).collect();
-    failed.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let rescues = if retried > 0 { format!(" ({} rescued)", counted(rescued, "request", "requests")) } else { String::new() };
-    let retried = format!("{} retried{rescues}", counted(retried, "attempt", "attempts"));
-    match failed.as_slice() {
-        [] => format!("{retried}, no request failed"),
-        [(name, count)] => format!("{retried}, {} failed ({})", counted(*count, "request", "requests"), whose_words(name)),
+/// "9 rescued, 1 failed today"; nothing where nothing was the matter.
+pub(crate) fn today_words(status: &Status) -> Option<String> {
+    let today = &status.today;
+    (today.rescued + today.failed > 0)
+        .then(|| format!("{} rescued, {} failed today", thousands(today.rescued), thousands(today.failed)))
+}
+
+/// What became of requests that met faults: "9 requests rescued, 1 failed (API edge); 12 attempts retried". `whose` has the
+/// names and counts of the faults with which a request failed. A request is rescued when it met a fault and ended well.
+pub fn faults_sentence(rescued: u64, failed: u64, retried: u64, whose: &[(&str, u64)]) -> String {
+    let mut known: Vec<_> = whose.iter().filter(|(_, count)| *count > 0).collect();
+    known.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let whose = match known.as_slice() {
+        [] => String::new(),
+        [(name, _)] => format!(" ({})", whose_words(name)),
         several => {
-            let sum = several.iter().map(|(_, count)| count).sum();
             let parts: Vec<_> = several.iter().map(|(name, n)| format!("{} {}", thousands(*n), whose_words(name))).collect();
-            format!("{retried}, {} failed ({})", counted(sum, "request", "requests"), parts.join(", "))
+            format!(" ({})", parts.join(", "))
         }
-    }
+    };
+    let failed = if failed == 0 { "none failed".to_owned() } else { format!("{} failed{whose}", thousands(failed)) };
+    format!("{} rescued, {failed}; {} retried", counted(rescued, "request", "requests"), counted(retried, "attempt", "attempts"))
 }
 
 /// The stable name of whoever has to look at a fault, in words; a name of a newer version as it is.
@@ -193,17 +150,42 @@ fn listener_text(status: &Status) -> String {
     text
 }
 
-fn traffic_text(faults: Faults) -> String {
-    let mut text = format!(
-        "{}, {} failed, {} retried",
-        counted(faults.requests, "request", "requests"),
-        thousands(faults.failed),
-        counted(faults.retried, "attempt", "attempts")
+fn upstream_line(status: &Status, now_unix_ms: u64) -> Line {
+    let ago = |then: u64| age(now_unix_ms.saturating_sub(then));
+    let Reach { state, reached_unix_ms, failing_since_unix_ms, says, .. } = &status.reach;
+    let (level, how) = match (state, reached_unix_ms, says) {
+        (ReachState::Failing, _, Some(says)) => {
+            let since = failing_since_unix_ms.map_or_else(String::new, |since| format!(", for {}", ago(since)));
+            (Level::Degraded, format!("{says}{since}"))
+        }
+        (ReachState::Reached, Some(at), _) => (Level::Ok, format!("reached {} ago", ago(*at))),
+        _ => (Level::Ok, "not tried yet".to_owned()),
+    };
+    Line { label: "upstream", text: format!("{}: {how}", status.upstream), level }
+}
+
+fn recent_line(status: &Status) -> Line {
+    let recent = &status.recent;
+    let text = format!(
+        "{} in {} min, {} rescued, {} failed; {} waiting now",
+        counted(recent.requests, "request", "requests"),
+        recent.window_s / 60,
+        thousands(recent.rescued),
+        thousands(recent.failed),
+        thousands(recent.waiting)
     );
-    if faults.retried_today != faults.retried {
-        text.push_str(&format!(" since it started, {} retried today", thousands(faults.retried_today)));
-    }
-    text
+    Line { label: "recent", text, level: if recent.failed > 0 { Level::Degraded } else { Level::Ok } }
+}
+
+fn today_text(status: &Status) -> String {
+    let today = &status.today;
+    format!(
+        "{}, {} rescued, {} failed; {} retried",
+        counted(today.requests, "request", "requests"),
+        thousands(today.rescued),
+        thousands(today.failed),
+        counted(today.retried, "attempt", "attempts")
+    )
 }
 
 fn condition_line(condition: &Condition, age: &str) -> Line {
@@ -213,11 +195,6 @@ fn condition_line(condition: &Condition, age: &str) -> Line {
         Severity::Broken => ("broken", Level::Broken),
     };
     Line { label, text: format!("{}{subject}, for {age}: {}", condition.code.as_str(), condition.sentence), level }
-}
-
-/// A sentence as the second half of another one.
-fn fragment(sentence: &str) -> &str {
-    sentence.trim_end_matches('.')
 }
 
 fn micros_as_ms(us: u64) -> f64 {

@@ -64,9 +64,9 @@ export type Bucket = {
   outcomes: { [key in string]: number };
   /** Faults after which Leeward tried again. */
   retried_total: number;
-  /** Faults with which a request failed. */
+  /** Requests that failed: their agents saw an error of Leeward's or a broken response. */
   failed_total: number;
-  /** Requests that met faults and succeeded. */
+  /** Requests that met a fault and still ended well. */
   rescued: number;
   /** Requests that were sent again. */
   replays: number;
@@ -171,6 +171,19 @@ export type FaultCount = {
   failed: number;
 };
 
+/** The first line that people read: how well it is, what is the matter, what to do. */
+export type Headline = {
+  /** How well it is. */
+  level: HeadlineLevel;
+  /** A sentence without a full stop. */
+  sentence: string;
+  /** The next step, without a full stop; empty where there is none. */
+  next: string;
+};
+
+/** How well it is. */
+export type HeadlineLevel = "ok" | "degraded" | "broken";
+
 /** `GET /_leeward/v1/history`: public and stable, see docs/json.md. Counts are of the whole span. */
 export type History = {
   /** Beginning of the span, in milliseconds since 1970. */
@@ -199,9 +212,9 @@ export type History = {
   outcomes: { [key in string]: number };
   /** Faults after which Leeward tried again. */
   retried_total: number;
-  /** Faults with which a request failed. */
+  /** Requests that failed: their agents saw an error of Leeward's or a broken response. */
   failed_total: number;
-  /** Requests that met faults and succeeded. */
+  /** Requests that met a fault and still ended well. */
   rescued: number;
   /** Requests that were sent again. */
   replays: number;
@@ -346,6 +359,45 @@ export type Probe = {
   unasked: number;
 };
 
+/** Whether an upstream can be reached, by what was met last. */
+export type Reach = {
+  /** The upstream as people call it: its host, and its port where that is not the scheme's own. */
+  name: string;
+  /** Whether anybody has tried, and how that went. */
+  state: ReachState;
+  /** When it was last reached, in milliseconds since 1970. */
+  reached_unix_ms: number | null;
+  /** Since when it has not been, in milliseconds since 1970. */
+  failing_since_unix_ms: number | null;
+  /** What was met last, by the names of `faults::Cause`. */
+  cause: string | null;
+  /** Why there is no way to it, where that is the matter: `connection refused`. */
+  reason: string | null;
+  /** What is the matter, as a clause without a full stop. */
+  says: string | null;
+  /** What to do, without a full stop. */
+  next: string | null;
+};
+
+/** What is known of the way to an upstream. */
+export type ReachState = "not-tried" | "reached" | "failing";
+
+/** The requests of the last minutes, and those that wait now. */
+export type Recent = {
+  /** Length of the window in seconds. */
+  window_s: number;
+  /** Requests that ended in it, without those that were refused or whose client left. */
+  requests: number;
+  /** Those that met a fault and still ended well. */
+  rescued: number;
+  /** Those whose agents saw an error of Leeward's or a broken response. */
+  failed: number;
+  /** What they failed with, by the names of `faults::Cause`. */
+  causes: { [key in string]: number };
+  /** Requests that have no connection to their upstream right now. */
+  waiting: number;
+};
+
 /** How far a request is. */
 export type RequestPhase = "reading" | "connecting" | "sent" | "buffering" | "streaming" | "done";
 
@@ -388,13 +440,15 @@ export type Stats = {
   retried_total: number;
   /** Faults with which a request failed, by cause. */
   failed: { [key in string]: number };
-  /** Both of the present day, by this machine's clock; those of earlier processes included where a history is kept. */
-  today: FaultCount;
+  /** Requests that failed: their agents saw an error of Leeward's or a broken response. */
+  failed_total: number;
+  /** The present day by this machine's clock; what earlier processes counted is in it where a history is kept. */
+  today: Today;
   /** Both by how far the request was. */
   by_phase: { [key in string]: FaultCount };
   /** Faults with which a request failed, by who has to look at them. */
   whose: { [key in string]: number };
-  /** Requests that met faults and succeeded. */
+  /** Requests that met a fault and still ended well. */
   rescued: number;
   /** Requests that were sent again after they had reached the upstream. */
   replays: number;
@@ -436,14 +490,36 @@ export type Status = {
   sessions: Array<Session>;
   /** Changes of this machine's network. */
   network: Network;
+  /** What became of the requests of the last minutes. */
+  recent: Recent;
+  /** What became of the requests of the present day. */
+  today: Today;
+  /** Whether the default upstream can be reached. */
+  reach: Reach;
+  /** The first line that people read. */
+  headline: Headline;
 } & ({ "phase": "starting" } | { "phase": "serving" } | { "phase": "restarting" } | { "phase": "draining" } | { "phase": "stopped" });
+
+/** What became of requests on the present day. */
+export type Today = {
+  /** Requests that arrived. */
+  requests: number;
+  /** Those that met a fault and still ended well. */
+  rescued: number;
+  /** Those whose agents saw an error of Leeward's or a broken response. */
+  failed: number;
+  /** Faults after which Leeward tried again. */
+  retried: number;
+};
 
 /** One upstream. */
 export type UpstreamStats = {
   /** Requests to it. */
   requests: number;
+  /** Those that met a fault and still ended well. */
+  rescued: number;
+  /** Those that failed. */
+  failed: number;
   /** Faults after which Leeward tried again. */
   retried: number;
-  /** Faults with which a request failed. */
-  failed: number;
 };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Activity } from "./api";
 import { attempt, request } from "./request.sample";
-import { filter, KEPT, merge, repaired, rows, state } from "./requests";
+import { failedAfter, filter, KEPT, merge, rescuedFrom, rows, state } from "./requests";
 
 const ids = (list: Activity[]): number[] => list.map(({ id }) => id);
 
@@ -31,16 +31,23 @@ describe("filter", () => {
     request(1),
   ];
   it.each([
-    ["", "all", [4, 3, 2, 1]], ["", "flight", [4]], ["", "healed", [3]], ["", "bad", [2]],
+    ["", "all", [4, 3, 2, 1]], ["", "flight", [4]], ["", "rescued", [3]], ["", "bad", [2]],
     ["CODEX stream", "all", [4]], ["reused connection reset", "all", [3]], ["502", "all", [2]], ["nothing", "all", []],
   ] as const)("%s, %s", (text, show, expected) => expect(ids(filter(list, text, show))).toEqual(expected));
 });
 
-it("counts as repaired only what another attempt followed", () => {
+it("counts a request as rescued only when it ended well, and a failed one by its attempts", () => {
   const faults = [attempt({ cause: "dns" }), attempt({ number: 2, cause: "connect" })];
-  expect(repaired(request(1, { attempts: faults, outcome: "failed" }))).toBe(1);
-  expect(repaired(request(1, { attempts: [...faults, attempt({ number: 3 })] }))).toBe(2);
-  expect(repaired(request(1))).toBe(0);
+  for (const outcome of ["failed", "cut"]) {
+    expect(rescuedFrom(request(1, { attempts: faults, outcome }))).toBe(0);
+    expect(failedAfter(request(1, { attempts: faults, outcome }))).toBe(2);
+  }
+  expect(rescuedFrom(request(1, { attempts: faults, phase: "connecting", outcome: null }))).toBe(0);
+  const well = [...faults, attempt({ number: 3 })];
+  expect(rescuedFrom(request(1, { attempts: well }))).toBe(2);
+  expect(rescuedFrom(request(1, { attempts: well, outcome: "declined" }))).toBe(2);
+  expect(failedAfter(request(1, { attempts: well }))).toBe(0);
+  expect(rescuedFrom(request(1))).toBe(0);
 });
 
 describe("rows", () => {

@@ -21,7 +21,7 @@ export function merge(list: Activity[], news: Activity[], whole = false): Activi
   return all.slice(0, KEPT);
 }
 
-export type Show = "all" | "flight" | "healed" | "bad";
+export type Show = "all" | "flight" | "rescued" | "bad";
 
 const BAD = new Set(["failed", "cut", "refused"]);
 
@@ -29,11 +29,17 @@ export function isBad({ outcome }: Activity): boolean {
   return outcome !== null && BAD.has(outcome);
 }
 
-/** Faults that another attempt followed. */
-export function repaired({ attempts, outcome }: Activity): number {
-  const faults = attempts.filter((attempt) => attempt.cause !== null).length;
-  const told = outcome !== null && outcome !== "answered" && attempts.at(-1)?.cause ? 1 : 0;
-  return Math.max(0, faults - told);
+const WELL = new Set(["answered", "declined"]);
+
+/** Faults that a request met and of which its agent saw none; those of a request that failed are its attempts. */
+export function rescuedFrom({ attempts, outcome }: Activity): number {
+  if (outcome === null || !WELL.has(outcome)) return 0;
+  return attempts.filter((attempt) => attempt.cause !== null).length;
+}
+
+/** How many attempts a failed request took. */
+export function failedAfter(request: Activity): number {
+  return isBad(request) ? request.attempts.length : 0;
 }
 
 export function filter(list: Activity[], text: string, show: Show): Activity[] {
@@ -41,7 +47,7 @@ export function filter(list: Activity[], text: string, show: Show): Activity[] {
   if (words.length === 0 && show === "all") return list;
   return list.filter((request) => {
     if (show === "flight" && request.phase === "done") return false;
-    if (show === "healed" && repaired(request) === 0) return false;
+    if (show === "rescued" && rescuedFrom(request) === 0) return false;
     if (show === "bad" && !isBad(request)) return false;
     if (words.length === 0) return true;
     const causes = request.attempts.map(({ cause }) => (cause ? `${cause} ${texts.causes[cause] ?? ""}` : "")).join(" ");

@@ -11,7 +11,7 @@ it("fills the steps in which nothing happened", () => {
   const history = {
     since_unix_ms: 300_000, until_unix_ms: 1_500_000, step_ms: 300_000,
     buckets: [
-      bucket(300_000, { retried_total: 3, failed_total: 1, latency_ms: { total: none, first_byte: { p50: 1, p90: 2, p99: 3, max: 4, count: 9 } } }),
+      bucket(300_000, { rescued: 3, failed_total: 1, latency_ms: { total: none, first_byte: { p50: 1, p90: 2, p99: 3, max: 4, count: 9 } } }),
       bucket(900_000),
     ],
   } as History;

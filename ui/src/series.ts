@@ -13,9 +13,9 @@ export type Range = keyof typeof RANGES;
 export interface Columns {
   /** Beginnings of the steps, in seconds since 1970: what the chart wants. */
   at: number[];
-  retried: number[];
+  rescued: number[];
   failed: number[];
-  /** Retried on top of failed. */
+  /** Rescued on top of failed. */
   stacked: number[];
   /** First byte in milliseconds; null where nothing was measured, so that the line has a gap. */
   p50: (number | null)[];
@@ -27,15 +27,15 @@ export interface Columns {
 export function columns(history: History): Columns {
   const { since_unix_ms: since, until_unix_ms: until, step_ms: step } = history;
   const buckets = new Map(history.buckets.map((bucket) => [Math.floor((bucket.at_unix_ms - since) / step), bucket]));
-  const out: Columns = { at: [], retried: [], failed: [], stacked: [], p50: [], p90: [], p99: [] };
+  const out: Columns = { at: [], rescued: [], failed: [], stacked: [], p50: [], p90: [], p99: [] };
   for (let index = 0; since + index * step < until; index += 1) {
     const bucket = buckets.get(index);
     const first = bucket?.latency_ms.first_byte;
     const measured = first && first.count > 0 ? first : null;
     out.at.push((since + index * step) / 1000);
-    out.retried.push(bucket?.retried_total ?? 0);
+    out.rescued.push(bucket?.rescued ?? 0);
     out.failed.push(bucket?.failed_total ?? 0);
-    out.stacked.push((bucket?.retried_total ?? 0) + (bucket?.failed_total ?? 0));
+    out.stacked.push((bucket?.rescued ?? 0) + (bucket?.failed_total ?? 0));
     out.p50.push(measured?.p50 ?? null);
     out.p90.push(measured?.p90 ?? null);
     out.p99.push(measured?.p99 ?? null);

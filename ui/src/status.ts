@@ -6,28 +6,20 @@ import { texts } from "./texts";
 
 export type { Condition, Status } from "./generated";
 
-export type Verdict = "ok" | "degraded" | "broken";
+export type Verdict = Status["headline"]["level"];
 
 export interface Summary {
   verdict: Verdict;
   headline: string;
+  /** The next step; empty where there is none. */
+  next: string;
   checked: string;
 }
 
 /** What the first lines of the panel say at `now` (milliseconds since 1970). */
 export function summarize(status: Status, now: number): Summary {
-  return { verdict: verdict(status), headline: headline(status), checked: checked(status, now) };
-}
-
-function verdict({ listener, conditions }: Status): Verdict {
-  if (!listener.accepting || conditions.some((c) => c.severity === "broken")) return "broken";
-  return conditions.length > 0 ? "degraded" : "ok";
-}
-
-function headline({ phase, listener }: Status): string {
-  if (listener.accepting) return texts.status.accepting(listener.address);
-  if (phase === "starting" || phase === "draining" || phase === "stopped") return texts.status[phase];
-  return texts.status.notAccepting(listener.address);
+  const { level, sentence, next } = status.headline;
+  return { verdict: level, headline: sentence, next: next === "" ? "" : `${next}.`, checked: checked(status, now) };
 }
 
 function checked({ probe }: Status, now: number): string {

@@ -1,4 +1,4 @@
-// The panel on the real engine: what it shows, a request that is repaired, settings, logs, a restart, a wrong token, an
+// The panel on the real engine: what it shows, a request that is rescued, settings, logs, a restart, a wrong token, an
 // engine that ends; and what is no page of the panel's stays out of its origin.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -70,7 +70,7 @@ export async function onTheEngine(open, screenshots) {
     const shown = (id, text) => page.getByTestId(id).filter({ hasText: text }).waitFor();
 
     await page.goto(`${at}#token=${token}`);
-    await shown("headline", `Accepting on ${origin.slice("http://".length)}`);
+    await shown("headline", `Ready on ${origin.slice("http://".length)}`);
     await shown("generation", /^1$/);
     assert.ok(!page.url().includes(token), "the token leaves the address bar");
     const load = underLoad(origin);
@@ -92,7 +92,7 @@ export async function onTheEngine(open, screenshots) {
     await settings(page, home);
     await logs(page);
     await page.getByRole("link", { name: "Status" }).click();
-    await shown("headline", "Accepting on");
+    await shown("headline", "Ready on");
     await page.screenshot({ path: new URL("engine-status.png", screenshots).pathname });
 
     // A new fragment alone is no navigation.
@@ -102,7 +102,7 @@ export async function onTheEngine(open, screenshots) {
     assert.equal(await page.getByRole("button", { name: "Restart" }).count(), 0, "nothing can be asked without the token");
     await page.getByLabel("Token").fill(token);
     await page.getByRole("button", { name: "Open the panel" }).click();
-    await shown("headline", "Accepting on");
+    await shown("headline", "Ready on");
     console.log("engine: a wrong token is told, and the right one can be given");
 
     engine.kill("SIGTERM");
@@ -152,10 +152,10 @@ async function activity(page, origin) {
   await rows.getByText("claude-test").click();
   const opened = page.getByTestId("request");
   await opened.getByRole("img", { name: "Timeline of 2 attempts" }).waitFor();
-  await opened.getByText("1 fault repaired; the agent saw none.").waitFor();
+  await opened.getByText("Rescued from 1 fault; the agent saw none.").waitFor();
   await opened.getByText("connection reset after").waitFor();
   await page.keyboard.press("Escape");
-  console.log("engine: a repaired request appears by itself and opens to its attempts");
+  console.log("engine: a rescued request appears by itself and opens to its attempts");
 }
 
 async function history(page) {

@@ -24,7 +24,7 @@ export async function anOriginOfItsOwn({ context, at, lend, origin, token, seen 
   const tab = await context.newPage();
   await lend(tab);
   await tab.goto(`${at}#token=${token}`);
-  await tab.getByTestId("headline").filter({ hasText: "Accepting on" }).waitFor();
+  await tab.getByTestId("headline").filter({ hasText: "Ready on" }).waitFor();
   assert.equal(await tab.evaluate((name) => sessionStorage.getItem(name), TOKEN), token, "this tab has something to take");
   const registered = await tab.evaluate(async () => {
     const refused = await navigator.serviceWorker.register("/evil/worker.js", { scope: "/evil/" }).then(() => "registered", (e) => e.message);

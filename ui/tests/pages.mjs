@@ -43,20 +43,20 @@ export async function onTheFixture(open, screenshots) {
 
 async function status(server, start) {
   const { page, errors, context } = await start();
-  await page.getByText("All is well").waitFor();
+  await page.getByText("Works", { exact: true }).waitFor();
   server.scene("bad");
   await page.getByTestId("probe-failing").waitFor();
   await page.getByTestId("upstream-unreachable").waitFor();
   await page.getByText("unreachable, requests wait").waitFor();
   server.scene("good");
-  await page.getByText("All is well").waitFor();
+  await page.getByText("Works", { exact: true }).waitFor();
 
   server.scene("taken");
   await page.getByRole("button", { name: `Stay on ${new URL(server.origin).host}` }).click();
   await page.getByTestId("port-taken").waitFor({ state: "detached" });
   assert.equal(server.state.keys.find(({ key }) => key === "listen").value, new URL(server.origin).host);
   server.scene("good");
-  await page.getByText("All is well").waitFor();
+  await page.getByText("Works", { exact: true }).waitFor();
 
   server.state.restart_ms = 600;
   const button = page.getByRole("button", { name: "Restart" });
@@ -68,7 +68,7 @@ async function status(server, start) {
 
   server.silence(true);
   await page.getByTestId("trouble").waitFor();
-  await page.getByText("All is well").waitFor();
+  await page.getByText("Works", { exact: true }).waitFor();
   server.silence(false);
   await page.getByTestId("trouble").waitFor({ state: "detached" });
   server.state.events = false;
@@ -102,7 +102,7 @@ async function activity(server, start) {
   await opened.waitFor({ state: "detached" });
   assert.equal(await rows.evaluate((list) => list === document.activeElement), true, "the list has the focus again");
 
-  await page.getByRole("button", { name: "Repaired" }).click();
+  await page.getByRole("button", { name: "Rescued" }).click();
   await page.getByText(/^\d+ of 81 requests$/).waitFor();
   await page.getByLabel("Filter").fill("no such thing");
   await page.getByText("No request matches").waitFor();

@@ -17,7 +17,7 @@ const SHOTS = [
   ["status", "status", "good"], ["status-broken", "status", "bad"], ["status-empty", "status", "empty"],
   ["activity", "activity", "good"], ["activity-empty", "activity", "empty"],
   ["request", "activity", "good", false, async (page) => {
-    await page.getByRole("button", { name: "Repaired" }).click();
+    await page.getByRole("button", { name: "Rescued" }).click();
     await page.getByTestId("rows").getByText("+2").first().click({ force: true });
   }],
   ["history", "history", "good"], ["history-empty", "history", "empty"], ["launch", "launch", "good", true], ["launch-browser", "launch", "good"],

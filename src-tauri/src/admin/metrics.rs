@@ -96,7 +96,8 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
     );
     t.faults("retried_total", "Faults after which Leeward tried again.", &stats.retried);
     t.faults("failed_total", "Faults with which a request failed.", &stats.failed);
-    t.single("rescued_total", "counter", "Requests that met faults and succeeded.", stats.rescued);
+    t.single("requests_rescued_total", "counter", "Requests that met a fault and still ended well.", stats.rescued);
+    t.single("requests_failed_total", "counter", "Requests whose agents saw an error or a broken response.", stats.failed_total);
     t.single("replays_total", "counter", "Requests sent again after they had reached the upstream.", stats.replays);
     t.single(
         "replays_unknown_total",

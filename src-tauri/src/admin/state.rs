@@ -3,8 +3,8 @@
 use crate::{
     config::{Config, Secret, Settings},
     control::{Commands, Mode, Sessions},
-    health::Tracker,
-    status::{Status, history::Questions, stats::Stats},
+    health::{Tracker, unix_ms},
+    status::{Status, history::Questions, recent::Words, stats::Stats},
     telemetry::{Counters, Traffic},
     upstream::Upstreams,
     window::Window,
@@ -32,6 +32,8 @@ pub(crate) struct Admin {
     pub(crate) panel: Option<PathBuf>,
     /// The window with the panel, where there can be one.
     pub(crate) window: Option<Window>,
+    /// How the first line of a status is worded.
+    pub(crate) words: Words,
     pub(crate) token: Secret,
     pub(crate) counters: Arc<Counters>,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -44,6 +46,8 @@ impl Admin {
         self.counters.fill(&mut status.listener);
         status.conditions = self.health.visible();
         status.sessions = self.sessions.list();
+        self.traffic.fill(&mut status);
+        status.headline = (self.words)(&status, unix_ms());
         status
     }
 

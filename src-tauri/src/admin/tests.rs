@@ -151,6 +151,7 @@ impl Fixture {
             token: Secret::new("right".into()),
             counters: Arc::default(),
             upstreams: Arc::new(Upstreams::new(parts, local)),
+            words: |_, _| crate::status::recent::Headline::default(),
         };
         let (sessions, health) = (admin.sessions.clone(), admin.health.clone());
         Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, _home: home }

@@ -125,6 +125,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         workers: file.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, |n| n.get().min(4))),
         notifications: file.notifications,
         paths,
+        problem: None,
     };
     relations::check(&config).map_err(|(key, message)| origin.refuse(key, message))?;
     Ok(config)

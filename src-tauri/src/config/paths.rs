@@ -66,6 +66,11 @@ impl Paths {
         ))
     }
 
+    /// The text of the config file that was in force last.
+    pub fn last_good_file(&self) -> PathBuf {
+        self.state_dir.join("config.last-good.toml")
+    }
+
     /// Who serves: address, process, version.
     pub fn instance_file(&self) -> PathBuf {
         self.state_dir.join("instance.json")

@@ -6,6 +6,7 @@ use super::{
     definition::{self, RENAMED, Raw},
     edit::{self, Changes},
     error::Error,
+    fallback::load_or_last_good,
     key::Type,
     keys::{self, View},
     load::{self, explain},
@@ -80,6 +81,14 @@ impl Settings {
     /// As `config::load`.
     pub fn load(&self) -> Result<Config, Error> {
         load::load(&self.sources())
+    }
+
+    /// The same, for whoever starts: what cannot be in force is replaced by the next best.
+    ///
+    /// # Errors
+    /// As `config::load_or_last_good`.
+    pub fn load_to_start(&self) -> Result<Config, Error> {
+        load_or_last_good(&self.sources())
     }
 
     /// Every key and who decides it. Where the file is refused, the values of `running` are shown, and why.

@@ -30,6 +30,12 @@ impl std::fmt::Debug for Sources<'_> {
     }
 }
 
+/// The names of the process environment's variables that are UTF-8.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment_names() -> Vec<String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+}
+
 /// The process environment, for `Sources::env`; variables that are not UTF-8 count as unset.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {

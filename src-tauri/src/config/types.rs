@@ -74,6 +74,8 @@ pub struct Config {
     pub notifications: bool,
     /// Config, state and log locations.
     pub paths: Paths,
+    /// Why what the user wrote is not in force, and what is instead; a sentence without a full stop.
+    pub problem: Option<String>,
 }
 
 /// Whom to believe upstream.

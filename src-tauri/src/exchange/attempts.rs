@@ -294,7 +294,8 @@ impl Attempts {
         );
         self.context.exchange.health.set(Code::RetryBudgetSpent, Some(host), sentence);
         let detail = format!("{}; it was not sent again, because the budget for that is spent (retry.budget)", failure.detail);
-        Failure { detail, ..failure }
+        let says = format!("{}, and the budget for sending again is spent", failure.told(&origin.endpoint.name()).says);
+        Failure { detail, ..failure }.fact(says, "Raise retry.budget")
     }
 
     /// Asks whether the request is tried again after this failure; when it is, counts it and waits out the pause.

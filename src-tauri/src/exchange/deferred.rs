@@ -95,7 +95,7 @@ async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender
     pinger.ping();
     let Arrived { head, body, .. } = match pinger.during(attempts.next(Some(buffering))).await {
         Ok(arrived) => arrived,
-        Err(failure) => return failed(attempts, failure),
+        Err(failure) => return failed(attempts, &failure),
     };
     let (buffer, whole) = match body {
         ArrivedBody::Whole(buffer) => (buffer, true),
@@ -106,10 +106,11 @@ async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender
 }
 
 /// Leeward's own error, as the event that the dialect has for it.
-fn failed(attempts: Attempts, failure: Failure) -> End {
-    let (dialect, upstream) = (attempts.context.dialect(), attempts.context.upstream.clone());
-    attempts.fail(&failure);
-    End::Words(error::event(&Error::of(failure, &upstream), dialect))
+fn failed(attempts: Attempts, failure: &Failure) -> End {
+    let dialect = attempts.context.dialect();
+    let error = Error::of(failure, &attempts.context.upstream, attempts.number);
+    attempts.fail(failure);
+    End::Words(error::event(&error, dialect))
 }
 
 /// What came instead of a stream: the API's own error, whose body is what its dialect puts into an error event.

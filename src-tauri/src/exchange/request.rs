@@ -105,8 +105,8 @@ async fn pass(
                 return refuse(attempts.into_context().0.ticket, why.into());
             }
             let (number, upstream) = (attempts.number, attempts.context.upstream.clone());
+            let error = Error::of(&failure, &upstream, number);
             attempts.fail(&failure);
-            let error = Error::of(failure, &upstream);
             error::respond(&error.meaning(), dialect, number).map(ResponseBody::from)
         }
     }

@@ -137,7 +137,7 @@ impl ResponseBuffer {
                 }
                 // It may still be running, so it is not asked for again (U13).
                 let detail = format!("its response has been silent for {:?}", self.silence);
-                return Buffered::Cut(Failure { cause: Cause::ResponseTimeout, detail });
+                return Buffered::Cut(Failure::new(Cause::ResponseTimeout, detail));
             };
             let frame = match frame {
                 Some(Ok(frame)) => frame,
@@ -206,7 +206,7 @@ impl ResponseBuffer {
 
     fn cut(&self, detail: String) -> Buffered {
         let cause = if self.delivery.waits_for_the_end() { Cause::CutWhileBuffered } else { Cause::CutBeforeContent };
-        Buffered::Cut(Failure { cause, detail })
+        Buffered::Cut(Failure::new(cause, detail))
     }
 
     /// Its parts, for whoever passes them on: what is held, what has been read of its events, and the rest.

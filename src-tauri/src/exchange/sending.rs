@@ -22,10 +22,7 @@ impl Attempts {
         self.context.exchange.traffic.exchange(connection.will_reuse());
         self.context.ticket.trace().sent(connection.will_reuse());
         let Some(outgoing) = self.payload.take() else {
-            return Err(Failure {
-                cause: Cause::WriteFailed,
-                detail: "the request's body was streamed and cannot be sent twice".into(),
-            });
+            return Err(Failure::new(Cause::WriteFailed, "the request's body was streamed and cannot be sent twice"));
         };
         if self.body == retry::Body::Untouched {
             self.body = retry::Body::Spent;
@@ -43,7 +40,7 @@ impl Attempts {
         answered.unwrap_or_else(|_| {
             let endpoint = &self.context.upstream.origin.endpoint;
             let detail = format!("no response from {endpoint} before the agent's own deadline");
-            Err(Failure { cause: Cause::ResponseTimeout, detail })
+            Err(Failure::new(Cause::ResponseTimeout, detail))
         })
     }
 
@@ -81,7 +78,7 @@ impl Attempts {
         if !wanted || final_word {
             return None;
         }
-        let failure = Failure { cause: Cause::Declined, detail: format!("it answered {status}") };
+        let failure = Failure::new(Cause::Declined, format!("it answered {status}"));
         Some((failure, hints::seconds(headers, RETRY_AFTER)?))
     }
 }

@@ -5,7 +5,7 @@ use super::guard::{
     head::{self, Refusal as R},
 };
 use crate::{
-    exchange::{Dialect, Error, Meaning},
+    exchange::{Dialect, Error, Meaning, short},
     socket_owner::Owner,
     status::faults::Outcome,
     telemetry::Traffic,
@@ -31,19 +31,19 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             421,
             "foreign-host",
             false,
-            "The Host header names neither this machine nor a host that Leeward's config allows, and a web page may stand behind such a name. To reach Leeward by it (container, reverse proxy), add it to allowed_hosts.",
+            "The Host header names neither this machine nor an allowed host. To reach Leeward by that name, add it to allowed_hosts in its config.",
         ),
         Refusal::ForeignOrigin => m(
             403,
             "foreign-origin",
             false,
-            "Leeward answers programs, not web pages: the request carries the Origin of a page. To let a page or an IDE extension send requests to upstreams, add its exact origin to allowed_origins.",
+            "A web page sent this (Origin), and Leeward answers programs. To let a page or an IDE extension in, add its exact origin to allowed_origins.",
         ),
         Refusal::FromBrowser => m(
             403,
             "from-browser",
             false,
-            "Leeward answers programs, not web pages: a browser sent this request (Sec-Fetch-Site or Service-Worker). To let a page or an IDE extension send requests to upstreams, add its exact origin to allowed_origins; it must use fetch with CORS, which sends an Origin.",
+            "A browser sent this without an Origin, and Leeward answers programs. To let a page in, add its exact origin to allowed_origins; use CORS.",
         ),
         Refusal::Token => m(401, "client-token", false, "Leeward's config asks for a client token: send it in x-leeward-token."),
         Refusal::Connect => m(501, "connect-not-supported", false, "This CONNECT did not arrive as one."),
@@ -58,7 +58,7 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             421,
             "foreign-target",
             false,
-            "Leeward is not a forward proxy: the request line names another server. Add localhost,127.0.0.1,::1 to NO_PROXY, and give the agent Leeward's address as its base URL (`leeward wrap`), not as HTTP_PROXY.",
+            "Leeward is no HTTP_PROXY: the request names another server. Set Leeward as base URL (`leeward wrap`); NO_PROXY=localhost,127.0.0.1,::1.",
         ),
         Refusal::DotSegments => m(
             400,
@@ -73,18 +73,16 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
 /// The client is not known to be our own user's program, and `shown` tells others who we are.
 pub(super) fn not_own(shown: &str, owner: &Owner) -> Meaning {
     let whose = match owner {
-        Owner::Other(Some(user)) => format!("this connection is another user's ({user})"),
-        Owner::Other(None) | Owner::Own => "this connection is another user's".to_owned(),
-        Owner::Nobody => "the system names no program of this user at the connection's other end".to_owned(),
-        Owner::Unknown(why) => format!("the system does not say whose this connection is ({why})"),
+        Owner::Other(Some(user)) => format!("this is another user's ({})", short(user, 16)),
+        Owner::Other(None) | Owner::Own => "this is another user's".to_owned(),
+        Owner::Nobody => "no program of this user sent this".to_owned(),
+        Owner::Unknown(why) => format!("it is not known whose this is ({})", short(why, 16)),
     };
     Meaning::new(
         403,
         "another-user",
         false,
-        format!(
-            "This API is reached by {shown}, which names the user that Leeward runs as. Only that user's programs may use it, and {whose}. To let others in, set client_token in Leeward's config and send it in x-leeward-token."
-        ),
+        format!("Not served: {shown} is your user's, and {whose}. For others set client_token (x-leeward-token)."),
     )
 }
 
@@ -136,7 +134,7 @@ fn raw_meaning(refusal: head::Refusal) -> Meaning {
             400,
             "ambiguous-length",
             false,
-            "The request states its length more than once (Content-Length beside Transfer-Encoding, or twice); one server would read another request out of it than the next.",
+            "The request states its length more than once (Content-Length beside Transfer-Encoding, or twice): servers would read it differently.",
         ),
         R::BadLength => m(400, "bad-length", false, "The Content-Length is not a number."),
         R::BadCoding => m(501, "bad-coding", false, "The only transfer coding that Leeward accepts is `chunked`, in HTTP/1.1."),
@@ -178,16 +176,45 @@ mod tests {
     #[test]
     fn who_is_not_known_to_be_our_own_user_is_told_why_and_which_key_helps() {
         for (owner, says) in [
-            (Owner::Other(Some("user 7".into())), "another user's (user 7)"),
-            (Owner::Other(None), "this connection is another user's."),
-            (Owner::Nobody, "names no program of this user"),
-            (Owner::Unknown("no table".into()), "does not say whose this connection is (no table)"),
+            (Owner::Other(Some("user 7".into())), "this is another user's (user 7)"),
+            (Owner::Other(None), "this is another user's."),
+            (Owner::Nobody, "no program of this user sent this"),
+            (Owner::Unknown("no table".into()), "not known whose this is (no table)"),
         ] {
             let Meaning { status, code, sentence, retry, .. } = not_own("the login from proxy.url", &owner);
             assert_eq!((status.as_u16(), code, retry), (403, "another-user", false));
             for part in [says, "the login from proxy.url", "client_token", "x-leeward-token"] {
                 assert!(sentence.contains(part), "{part}: {sentence}");
             }
+        }
+    }
+
+    /// As short as every other error: agents cut what is longer, and the key that helps stands at the end.
+    #[test]
+    fn every_refusal_is_short_and_ends_well() {
+        let guard = [
+            (Refusal::ForeignHost, "allowed_hosts"),
+            (Refusal::ForeignOrigin, "allowed_origins"),
+            (Refusal::FromBrowser, "allowed_origins"),
+            (Refusal::Token, "x-leeward-token"),
+            (Refusal::Connect, "CONNECT"),
+            (Refusal::Upgrade, "leeward wrap"),
+            (Refusal::ForeignTarget, "NO_PROXY"),
+            (Refusal::DotSegments, "resolved"),
+            (Refusal::BodyTooLarge, "limits.body_bytes"),
+        ];
+        let raw = [R::TooLarge, R::TooManyFields, R::AmbiguousLength, R::BadLength, R::BadCoding, R::BadLines, R::BadHost]
+            .into_iter()
+            .chain([R::Tls, R::Http2, R::BadTarget, R::Garbage, R::TooSlow]);
+        let shown = "the company proxy's login from proxy.url";
+        let owners = [Owner::Other(Some("u".repeat(90))), Owner::Nobody, Owner::Unknown("x".repeat(90))];
+        let all = guard.into_iter().map(|(refusal, word)| (meaning(refusal), word));
+        let all = all.chain(raw.map(|refusal| (raw_meaning(refusal), "")));
+        let all = all.chain(owners.iter().map(|owner| (not_own(shown, owner), "client_token")));
+        for (Meaning { sentence, .. }, word) in all.chain([(over_cap(10_000), "limits.connections")]) {
+            let length = "Leeward: ".len() + sentence.chars().count();
+            assert!(length <= 160, "{length}: {sentence}");
+            assert!(sentence.contains(word) && sentence.ends_with('.'), "{word}: {sentence}");
         }
     }
 

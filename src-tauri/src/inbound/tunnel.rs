@@ -202,7 +202,8 @@ fn unreachable(target: &Target, failure: &Failure) -> Meaning {
         Cause::Loop => not_allowed(&failure.detail),
         // Agents take 504 for a slow API and 4xx for a failed login: whatever the network did is 502.
         cause => {
-            Meaning::new(502, cause.as_str(), true, format!("{host} could not be reached on port {port} ({}).", failure.detail))
+            let told = failure.told(&format!("{host}:{port}"));
+            Meaning::new(502, cause.as_str(), true, format!("{}. {}. More: leeward status", told.says, told.next))
         }
     }
 }

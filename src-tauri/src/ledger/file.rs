@@ -9,18 +9,16 @@ use std::{
     time::Duration,
 };
 
-/// `user_version` of the file; another one is not ours to guess at.
-pub(super) const VERSION: i64 = 1;
+/// `user_version` of the file; one that is not known here is not ours to guess at.
+pub(super) const VERSION: i64 = 2;
 /// Damaged files that are kept.
 const KEPT_ASIDE: usize = 2;
 /// A lock of another program is waited for this long.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// `fault`: one row each. `period`: counts of five minutes, so that a chart need not read every fault, and latencies as
-/// histograms, because percentiles of percentiles are none.
-///
-/// Files of users have these columns, so two keep the names of an older version: `absorbed` is what the code calls
-/// `retried`, `passed_on` is `failed`.
+/// `fault`: one row each; `retried` is 0 for the one that its request failed with. `period`: counts of five minutes, so that a
+/// chart need not read every fault, and latencies as histograms, because percentiles of percentiles are none. There `rescued`
+/// and `failed` count requests, and `retried` counts faults.
 const SCHEMA: &str = "
     CREATE TABLE fault (
         at INTEGER NOT NULL,
@@ -29,7 +27,7 @@ const SCHEMA: &str = "
         phase TEXT NOT NULL,
         cause TEXT NOT NULL,
         whose TEXT NOT NULL,
-        absorbed INTEGER NOT NULL,
+        retried INTEGER NOT NULL,
         attempt INTEGER NOT NULL,
         took_ms INTEGER NOT NULL
     ) STRICT;
@@ -38,8 +36,8 @@ const SCHEMA: &str = "
         at INTEGER PRIMARY KEY,
         requests INTEGER NOT NULL,
         outcomes TEXT NOT NULL,
-        absorbed INTEGER NOT NULL,
-        passed_on INTEGER NOT NULL,
+        retried INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
         rescued INTEGER NOT NULL,
         replays INTEGER NOT NULL,
         replays_unknown INTEGER NOT NULL,
@@ -48,10 +46,46 @@ const SCHEMA: &str = "
         first_byte BLOB NOT NULL
     ) STRICT;";
 
-/// Every column that is read or written; a file without one of them is not ours.
-const SHAPE: [&str; 2] = [
-    "SELECT at, agent, upstream, phase, cause, whose, absorbed, attempt, took_ms FROM fault",
-    "SELECT at, requests, outcomes, absorbed, passed_on, rescued, replays, replays_unknown, lost, total, first_byte FROM period",
+/// Version 1 counted faults where version 2 counts requests that failed: a tunnel that broke had no fault of its own.
+const FAILED_1: &str =
+    "max(passed_on, coalesce(json_extract(outcomes, '$.failed'), 0) + coalesce(json_extract(outcomes, '$.cut'), 0))";
+
+/// Makes a file of version 1 one of version 2.
+fn from_version_1() -> String {
+    format!(
+        "ALTER TABLE fault RENAME COLUMN absorbed TO retried;
+         UPDATE period SET passed_on = {FAILED_1} WHERE json_valid(outcomes);
+         ALTER TABLE period RENAME COLUMN absorbed TO retried;
+         ALTER TABLE period RENAME COLUMN passed_on TO failed;"
+    )
+}
+
+/// Shows a file of version 1 as one of version 2, without writing: views of this connection alone, which go before its tables.
+fn as_of_version_1() -> String {
+    format!(
+        "CREATE TEMP VIEW fault AS SELECT rowid, at, agent, upstream, phase, cause, whose, absorbed AS retried, attempt, took_ms FROM main.fault;
+         CREATE TEMP VIEW period AS SELECT at, requests, outcomes, absorbed AS retried,
+            CASE WHEN json_valid(outcomes) THEN {FAILED_1} ELSE passed_on END AS failed,
+            rescued, replays, replays_unknown, lost, total, first_byte FROM main.period;"
+    )
+}
+
+/// Every column that is read or written, by version; a file without one of them is not ours.
+const SHAPES: [(i64, [&str; 2]); 2] = [
+    (
+        1,
+        [
+            "SELECT at, agent, upstream, phase, cause, whose, absorbed, attempt, took_ms FROM fault",
+            "SELECT at, requests, outcomes, absorbed, passed_on, rescued, replays, replays_unknown, lost, total, first_byte FROM period",
+        ],
+    ),
+    (
+        VERSION,
+        [
+            "SELECT at, agent, upstream, phase, cause, whose, retried, attempt, took_ms FROM fault",
+            "SELECT at, requests, outcomes, retried, failed, rescued, replays, replays_unknown, lost, total, first_byte FROM period",
+        ],
+    ),
 ];
 
 /// Why the file cannot be used.
@@ -111,7 +145,16 @@ pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
         }
         tx.commit()?;
     }
-    judge(&db)?;
+    if judge(&db)? == 1 {
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have been faster.
+        if version(&tx)? == 1 {
+            tx.execute_batch(&from_version_1())?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        tx.commit()?;
+        judge(&db)?;
+    }
     let verdict: String = db.pragma_query_value(None, "quick_check", |row| row.get(0))?;
     if verdict != "ok" {
         return Err(StoreError::Damaged(verdict));
@@ -138,7 +181,9 @@ pub(super) fn open_to_read(file: &Path) -> Result<Option<Connection>, StoreError
     }
     let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
-    judge(&db)?;
+    if judge(&db)? == 1 {
+        db.execute_batch(&as_of_version_1())?;
+    }
     Ok(Some(db))
 }
 
@@ -146,18 +191,19 @@ fn version(db: &Connection) -> Result<i64, StoreError> {
     Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-fn judge(db: &Connection) -> Result<(), StoreError> {
+/// The version of a file whose tables are the ledger's.
+fn judge(db: &Connection) -> Result<i64, StoreError> {
     let found = version(db)?;
-    if found != VERSION {
+    let Some((_, shape)) = SHAPES.iter().find(|(version, _)| *version == found) else {
         return Err(StoreError::Damaged(format!("its version is {found}, and this Leeward knows {VERSION}")));
-    }
-    for query in SHAPE {
+    };
+    for query in shape {
         db.prepare(query).map_err(|e| match StoreError::from(e) {
             StoreError::Damaged(_) => StoreError::Damaged("its tables are not the ledger's".into()),
             unusable => unusable,
         })?;
     }
-    Ok(())
+    Ok(found)
 }
 
 fn write_ahead(db: &Connection) -> Result<(), StoreError> {
@@ -216,19 +262,4 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::StoreError;
-
-    /// A file that could not be looked into for a shortage is as sound as it was: setting it aside would lose the history.
-    #[test]
-    fn a_shortage_is_no_damage() {
-        use rusqlite::ffi::{self, Error};
-        let short = [ffi::SQLITE_CANTOPEN, ffi::SQLITE_NOMEM, ffi::SQLITE_FULL, ffi::SQLITE_IOERR, ffi::SQLITE_IOERR_NOMEM];
-        let rows =
-            short.map(|code| (code, false)).into_iter().chain([ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB].map(|code| (code, true)));
-        for (code, damaged) in rows {
-            let judged = StoreError::from(rusqlite::Error::SqliteFailure(Error::new(code), None));
-            assert_eq!(matches!(judged, StoreError::Damaged(_)), damaged, "{code}: {judged:?}");
-        }
-    }
-}
+mod tests;

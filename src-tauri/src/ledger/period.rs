@@ -5,7 +5,7 @@ use crate::{
     status::{
         faults::Outcome,
         history::{Counts, Latency},
-        stats::{FaultCount, Percentiles},
+        stats::Percentiles,
     },
     telemetry::Totals,
 };
@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 pub(super) struct Period {
     requests: u64,
     outcomes: BTreeMap<String, u64>,
-    pub(super) faults: FaultCount,
+    retried: u64,
     rescued: u64,
+    failed: u64,
     replays: u64,
     replays_unknown: u64,
     pub(super) lost: u64,
@@ -40,8 +41,9 @@ impl Period {
         Self {
             requests: totals.requests,
             outcomes: outcomes.map(|(outcome, count)| (outcome.as_str().to_owned(), count)).collect(),
-            faults: totals.faults,
+            retried: totals.retried,
             rescued: totals.rescued,
+            failed: totals.failed,
             replays: totals.replays,
             replays_unknown: totals.replays_unknown,
             lost,
@@ -52,16 +54,16 @@ impl Period {
 
     /// True when nothing was counted.
     pub(super) fn is_empty(&self) -> bool {
-        self.requests == 0 && self.faults == FaultCount::default() && self.outcomes.is_empty() && self.lost == 0
+        self.requests == 0 && self.retried == 0 && self.failed == 0 && self.outcomes.is_empty() && self.lost == 0
     }
 
     /// Adds a row of the table.
     pub(super) fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
         for (name, sum) in [
             ("requests", &mut self.requests),
-            ("absorbed", &mut self.faults.retried),
-            ("passed_on", &mut self.faults.failed),
+            ("retried", &mut self.retried),
             ("rescued", &mut self.rescued),
+            ("failed", &mut self.failed),
             ("replays", &mut self.replays),
             ("replays_unknown", &mut self.replays_unknown),
             ("lost", &mut self.lost),
@@ -89,16 +91,16 @@ impl Period {
         drop(rows);
         let outcomes = serde_json::to_string(&self.outcomes).map_err(|e| StoreError::Unusable(e.to_string()))?;
         let mut put = db.prepare(
-            "REPLACE INTO period (at, requests, outcomes, absorbed, passed_on, rescued, replays, replays_unknown, lost, total, first_byte)
-             VALUES (:at, :requests, :outcomes, :absorbed, :passed_on, :rescued, :replays, :replays_unknown, :lost, :total, :first_byte)",
+            "REPLACE INTO period (at, requests, outcomes, retried, rescued, failed, replays, replays_unknown, lost, total, first_byte)
+             VALUES (:at, :requests, :outcomes, :retried, :rescued, :failed, :replays, :replays_unknown, :lost, :total, :first_byte)",
         )?;
         put.execute(named_params! {
             ":at": at,
             ":requests": self.requests.cast_signed(),
             ":outcomes": outcomes,
-            ":absorbed": self.faults.retried.cast_signed(),
-            ":passed_on": self.faults.failed.cast_signed(),
+            ":retried": self.retried.cast_signed(),
             ":rescued": self.rescued.cast_signed(),
+            ":failed": self.failed.cast_signed(),
             ":replays": self.replays.cast_signed(),
             ":replays_unknown": self.replays_unknown.cast_signed(),
             ":lost": self.lost.cast_signed(),
@@ -113,8 +115,8 @@ impl Period {
         Counts {
             requests: self.requests,
             outcomes: self.outcomes,
-            retried_total: self.faults.retried,
-            failed_total: self.faults.failed,
+            retried_total: self.retried,
+            failed_total: self.failed,
             rescued: self.rescued,
             replays: self.replays,
             replays_unknown: self.replays_unknown,

@@ -3,7 +3,7 @@
 use super::{file::StoreError, period::Period};
 use crate::status::{
     history::{Bucket, Entry, History, Span},
-    stats::FaultCount,
+    stats::{FaultCount, Today},
 };
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ pub(super) fn history(db: &mut Connection, span: &Span) -> Result<History, Store
     let (mut retried, mut failed, mut whose) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut by_phase: BTreeMap<String, FaultCount> = BTreeMap::new();
     let mut groups = tx.prepare(
-        "SELECT cause, phase, whose, absorbed, count(*) FROM fault WHERE at >= ? AND at < ? GROUP BY cause, phase, whose, absorbed",
+        "SELECT cause, phase, whose, retried, count(*) FROM fault WHERE at >= ? AND at < ? GROUP BY cause, phase, whose, retried",
     )?;
     let mut rows = groups.query(within)?;
     while let Some(row) = rows.next()? {
@@ -85,7 +85,7 @@ fn faults(db: &Connection, within: [i64; 2], limit: usize) -> Result<Vec<Entry>,
             phase: present(row.get("phase")?),
             cause: present(row.get("cause")?),
             whose: row.get("whose")?,
-            retried: row.get("absorbed")?,
+            retried: row.get("retried")?,
             attempt: row.get("attempt")?,
             took_ms: row.get::<_, i64>("took_ms")?.cast_unsigned(),
         })
@@ -93,12 +93,14 @@ fn faults(db: &Connection, within: [i64; 2], limit: usize) -> Result<Vec<Entry>,
     Ok(entries.collect::<Result<_, _>>()?)
 }
 
-/// Faults from a moment on, as they were counted.
-pub(super) fn faults_since(db: &Connection, since_unix_ms: u64) -> Result<FaultCount, StoreError> {
-    let query = "SELECT coalesce(sum(absorbed), 0), coalesce(sum(passed_on), 0) FROM period WHERE at >= ?";
-    let number = |n: i64| n.cast_unsigned();
+/// What became of requests from a moment on.
+pub(super) fn counted_since(db: &Connection, since_unix_ms: u64) -> Result<Today, StoreError> {
+    let query = "SELECT total(requests), total(rescued), total(failed), total(retried) FROM period WHERE at >= ?";
+    // `total` yields a float, and no error where the sum is too large.
+    let number = |n: f64| n.max(0.0) as u64;
     Ok(db.query_row(query, [since_unix_ms.cast_signed()], |row| {
-        Ok(FaultCount { retried: number(row.get(0)?), failed: number(row.get(1)?) })
+        let [requests, rescued, failed, retried] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?].map(number);
+        Ok(Today { requests, rescued, failed, retried })
     })?)
 }
 

@@ -13,8 +13,8 @@ pub(super) fn write(db: &mut Connection, faults: &[Fault], counted: Period, now_
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut put = tx.prepare(
-            "INSERT INTO fault (at, agent, upstream, phase, cause, whose, absorbed, attempt, took_ms)
-             VALUES (:at, :agent, :upstream, :phase, :cause, :whose, :absorbed, :attempt, :took_ms)",
+            "INSERT INTO fault (at, agent, upstream, phase, cause, whose, retried, attempt, took_ms)
+             VALUES (:at, :agent, :upstream, :phase, :cause, :whose, :retried, :attempt, :took_ms)",
         )?;
         for fault in faults {
             put.execute(named_params! {
@@ -24,7 +24,7 @@ pub(super) fn write(db: &mut Connection, faults: &[Fault], counted: Period, now_
                 ":phase": fault.cause.phase().as_str(),
                 ":cause": fault.cause.as_str(),
                 ":whose": fault.cause.whose().as_str(),
-                ":absorbed": fault.retried,
+                ":retried": fault.retried,
                 ":attempt": fault.attempt,
                 ":took_ms": i64::try_from(fault.took.as_millis()).unwrap_or(i64::MAX),
             })?;

@@ -126,9 +126,9 @@ pub struct Counts {
     pub outcomes: BTreeMap<String, u64>,
     /// Faults after which Leeward tried again.
     pub retried_total: u64,
-    /// Faults with which a request failed.
+    /// Requests that failed: their agents saw an error of Leeward's or a broken response.
     pub failed_total: u64,
-    /// Requests that met faults and succeeded.
+    /// Requests that met a fault and still ended well.
     pub rescued: u64,
     /// Requests that were sent again.
     pub replays: u64,

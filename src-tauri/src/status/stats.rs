@@ -2,7 +2,7 @@
 
 use super::faults::{Cause, Phase, Whose};
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 /// `GET /stats`.
@@ -23,13 +23,15 @@ pub struct Stats {
     pub retried_total: u64,
     /// Faults with which a request failed, by cause.
     pub failed: BTreeMap<&'static str, u64>,
-    /// Both of the present day, by this machine's clock; those of earlier processes included where a history is kept.
-    pub today: FaultCount,
+    /// Requests that failed: their agents saw an error of Leeward's or a broken response.
+    pub failed_total: u64,
+    /// The present day by this machine's clock; what earlier processes counted is in it where a history is kept.
+    pub today: Today,
     /// Both by how far the request was.
     pub by_phase: BTreeMap<&'static str, FaultCount>,
     /// Faults with which a request failed, by who has to look at them.
     pub whose: BTreeMap<&'static str, u64>,
-    /// Requests that met faults and succeeded.
+    /// Requests that met a fault and still ended well.
     pub rescued: u64,
     /// Requests that were sent again after they had reached the upstream.
     pub replays: u64,
@@ -48,6 +50,20 @@ pub struct Stats {
     pub origins: BTreeMap<String, OriginStats>,
     /// Requests by the client's program, from its `user-agent`.
     pub agents: BTreeMap<String, u64>,
+}
+
+/// What became of requests on the present day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Today {
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Those that met a fault and still ended well.
+    pub rescued: u64,
+    /// Those whose agents saw an error of Leeward's or a broken response.
+    pub failed: u64,
+    /// Faults after which Leeward tried again.
+    pub retried: u64,
 }
 
 /// Faults by what became of them.
@@ -121,10 +137,12 @@ pub struct OriginStats {
 pub struct UpstreamStats {
     /// Requests to it.
     pub requests: u64,
+    /// Those that met a fault and still ended well.
+    pub rescued: u64,
+    /// Those that failed.
+    pub failed: u64,
     /// Faults after which Leeward tried again.
     pub retried: u64,
-    /// Faults with which a request failed.
-    pub failed: u64,
 }
 
 /// Latencies of requests to upstreams.

@@ -67,8 +67,19 @@ impl Engine {
     /// # Errors
     /// As `start`.
     pub fn start_with(config: Config, host: impl Into<EngineOptions>, hooks: TestHooks) -> Result<Self, StartError> {
-        let EngineOptions { reload, settings, refilter, log_trouble, panel, window, lock, inherited, keeps_token, may_leave } =
-            host.into();
+        let EngineOptions {
+            reload,
+            settings,
+            refilter,
+            log_trouble,
+            panel,
+            window,
+            words,
+            lock,
+            inherited,
+            keeps_token,
+            may_leave,
+        } = host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
         let socket = match inherited {
@@ -93,6 +104,7 @@ impl Engine {
             settings,
             panel,
             window,
+            words,
         };
         let shared = Shared::new(&config, token, channels, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);

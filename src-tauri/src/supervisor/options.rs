@@ -5,6 +5,7 @@ use crate::{
     config::{self, Config, Settings},
     instance::Lock,
     shortage::is_shortage,
+    status::recent::{Headline, Words},
     window::Window,
 };
 use std::{net::TcpListener, path::PathBuf, sync::Arc};
@@ -40,6 +41,7 @@ pub struct EngineOptions {
     pub(super) log_trouble: Option<LogTrouble>,
     pub(super) panel: Option<PathBuf>,
     pub(super) window: Option<Window>,
+    pub(super) words: Words,
     pub(super) lock: Option<Lock>,
     pub(super) inherited: Option<TcpListener>,
     pub(super) keeps_token: bool,
@@ -68,6 +70,7 @@ impl EngineOptions {
             log_trouble: None,
             panel: None,
             window: None,
+            words: |_, _| Headline::default(),
             lock: None,
             inherited: None,
             keeps_token: false,
@@ -97,6 +100,12 @@ impl EngineOptions {
     #[must_use]
     pub fn with_window(self, show: impl Fn() + Send + Sync + 'static) -> Self {
         Self { window: Some(Window::new(show)), ..self }
+    }
+
+    /// How the first line of a status is worded.
+    #[must_use]
+    pub fn worded(self, words: Words) -> Self {
+        Self { words, ..self }
     }
 
     /// A configured port that is taken may be left for a free one, whichever it is: the program shows where it serves.

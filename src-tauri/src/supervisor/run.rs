@@ -38,6 +38,7 @@ pub(super) fn run(parts: Parts) {
 
 impl Run {
     async fn live(mut self) {
+        self.tell_problem();
         self.tell_exposed();
         self.tell_not_kept();
         self.tell_log();

@@ -52,6 +52,14 @@ impl Activities {
         }
     }
 
+    /// Requests that have no connection to their upstream right now.
+    pub fn waiting(&self) -> u64 {
+        let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let live: Vec<_> = book.live.values().cloned().collect();
+        drop(book);
+        live.iter().map(|entry| u64::from(entry.waits())).sum()
+    }
+
     /// Those in flight and the last that ended, the one that began last first.
     pub fn list(&self) -> Vec<Activity> {
         self.entries().iter().map(|e| e.picture()).collect()

@@ -1,6 +1,7 @@
 //! One request as it is counted and shown: begun with its head, updated with what becomes of it, ended when it is dropped.
 
 use super::{
+    recent::End,
     trace::Trace,
     traffic::{MAX_AGENTS, Traffic, UpstreamTraffic},
 };
@@ -8,7 +9,7 @@ use crate::status::faults::{Cause, Fault, Outcome};
 use std::{
     sync::{
         Arc, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -24,9 +25,10 @@ pub struct Ticket {
     agent: Option<String>,
     outcome: Outcome,
     trace: Trace,
-    /// Whether an attempt was retried, and whether the request failed.
+    /// Whether an attempt was retried.
     retried: AtomicBool,
-    failed: AtomicBool,
+    /// With what the request failed: the place in `Cause::ALL`, from 1; 0 where it has not.
+    failed: AtomicUsize,
 }
 
 impl Ticket {
@@ -41,7 +43,7 @@ impl Ticket {
             outcome: Outcome::ClientGone,
             trace: Trace::default(),
             retried: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
+            failed: AtomicUsize::new(0),
         }
     }
 
@@ -97,15 +99,20 @@ impl Ticket {
         if replay {
             self.trace.will_replay();
         }
+        self.trace.waits();
         self.count_retried(cause, attempt);
     }
 
     pub(super) fn fault(&self, cause: Cause, attempt: u32, retried: bool) {
         let all = if retried { &self.traffic.retried } else { &self.traffic.failed };
         all[cause as usize].fetch_add(1, Relaxed);
-        if retried { &self.retried } else { &self.failed }.store(true, Relaxed);
-        if let Some(upstream) = &self.upstream {
-            if retried { &upstream.retried } else { &upstream.failed }.fetch_add(1, Relaxed);
+        if retried {
+            self.retried.store(true, Relaxed);
+            if let Some(upstream) = &self.upstream {
+                upstream.retried.fetch_add(1, Relaxed);
+            }
+        } else {
+            self.failed.store(cause as usize + 1, Relaxed);
         }
         let fault = Fault {
             at_unix_ms: crate::health::unix_ms(),
@@ -124,6 +131,18 @@ impl Ticket {
         self.outcome = outcome;
     }
 
+    /// What became of it, as it stands.
+    fn end(&self) -> End {
+        let cause = self.failed.load(Relaxed).checked_sub(1).and_then(|at| Cause::ALL.get(at)).copied();
+        match self.outcome {
+            Outcome::Failed | Outcome::Cut => End::Failed(cause),
+            _ if cause.is_some() => End::Failed(cause),
+            Outcome::Answered | Outcome::Declined if self.retried.load(Relaxed) => End::Rescued,
+            Outcome::Answered | Outcome::Declined => End::Well,
+            Outcome::Refused | Outcome::ClientGone => End::Other,
+        }
+    }
+
     /// The counters it is counted in.
     pub fn traffic(&self) -> &Arc<Traffic> {
         &self.traffic
@@ -136,11 +155,20 @@ impl Drop for Ticket {
         self.traffic.in_flight.fetch_sub(1, Relaxed);
         self.traffic.activities.end(&self.trace, self.outcome);
         self.traffic.outcomes[self.outcome as usize].fetch_add(1, Relaxed);
-        let answered = matches!(self.outcome, Outcome::Answered | Outcome::Declined);
-        if answered && *self.retried.get_mut() && !*self.failed.get_mut() {
-            self.traffic.rescued.fetch_add(1, Relaxed);
+        let end = self.end();
+        let counter = match end {
+            End::Rescued => Some((&self.traffic.rescued, self.upstream.as_ref().map(|u| &u.rescued))),
+            End::Failed(_) => Some((&self.traffic.failed_requests, self.upstream.as_ref().map(|u| &u.failed))),
+            End::Well | End::Other => None,
+        };
+        if let Some((all, upstream)) = counter {
+            all.fetch_add(1, Relaxed);
+            if let Some(one) = upstream {
+                one.fetch_add(1, Relaxed);
+            }
         }
         let mut recorded = self.traffic.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.recent.count(end);
         recorded.total.saturating_record(micros(self.started.elapsed()));
         if let Some(first_byte) = self.first_byte {
             recorded.first_byte.saturating_record(micros(first_byte));

@@ -1,7 +1,7 @@
 //! The counters that a history is made of, as running totals. Never content.
 
 use super::traffic::{Traffic, histogram};
-use crate::status::{faults::Outcome, stats::FaultCount};
+use crate::status::{faults::Outcome, stats::Today};
 use hdrhistogram::Histogram;
 use std::sync::{PoisonError, atomic::Ordering::Relaxed};
 
@@ -12,10 +12,12 @@ pub struct Totals {
     pub requests: u64,
     /// Requests by how they ended, in the order of `Outcome::ALL`.
     pub outcomes: [u64; Outcome::ALL.len()],
-    /// Faults.
-    pub faults: FaultCount,
-    /// Requests that met faults and succeeded.
+    /// Faults after which Leeward tried again.
+    pub retried: u64,
+    /// Requests that met a fault and still ended well.
     pub rescued: u64,
+    /// Requests that failed.
+    pub failed: u64,
     /// Requests that were sent again.
     pub replays: u64,
     /// Those of them whose first sending may have been processed.
@@ -31,8 +33,9 @@ impl Default for Totals {
         Self {
             requests: 0,
             outcomes: Default::default(),
-            faults: FaultCount::default(),
+            retried: 0,
             rescued: 0,
+            failed: 0,
             replays: 0,
             replays_unknown: 0,
             total: histogram(),
@@ -46,7 +49,8 @@ impl Totals {
     pub fn is_empty(&self) -> bool {
         self.requests == 0
             && self.outcomes.iter().all(|n| *n == 0)
-            && self.faults == FaultCount::default()
+            && self.retried == 0
+            && self.failed == 0
             && self.replays == 0
             && self.total.is_empty()
             && self.first_byte.is_empty()
@@ -64,11 +68,9 @@ impl Totals {
         Self {
             requests: self.requests.saturating_sub(earlier.requests),
             outcomes,
-            faults: FaultCount {
-                retried: self.faults.retried.saturating_sub(earlier.faults.retried),
-                failed: self.faults.failed.saturating_sub(earlier.faults.failed),
-            },
+            retried: self.retried.saturating_sub(earlier.retried),
             rescued: self.rescued.saturating_sub(earlier.rescued),
+            failed: self.failed.saturating_sub(earlier.failed),
             replays: self.replays.saturating_sub(earlier.replays),
             replays_unknown: self.replays_unknown.saturating_sub(earlier.replays_unknown),
             total: less(&self.total, &earlier.total),
@@ -85,8 +87,9 @@ impl Traffic {
         Totals {
             requests: self.requests.load(Relaxed),
             outcomes: self.outcomes.each_ref().map(|n| n.load(Relaxed)),
-            faults: FaultCount { retried: sum(&self.retried), failed: sum(&self.failed) },
+            retried: sum(&self.retried),
             rescued: self.rescued.load(Relaxed),
+            failed: self.failed_requests.load(Relaxed),
             replays: self.replays.load(Relaxed),
             replays_unknown: self.replays_unknown.load(Relaxed),
             total: recorded.total.clone(),
@@ -94,21 +97,31 @@ impl Traffic {
         }
     }
 
+    /// What a day counts, since the process started.
+    pub(super) fn counted(&self) -> Today {
+        Today {
+            requests: self.requests.load(Relaxed),
+            rescued: self.rescued.load(Relaxed),
+            failed: self.failed_requests.load(Relaxed),
+            retried: self.retried.iter().map(|n| n.load(Relaxed)).sum(),
+        }
+    }
+
     /// Says what earlier processes counted of the present day.
-    pub fn counted_before_today(&self, before: FaultCount) {
+    pub fn counted_before_today(&self, before: Today) {
         self.today.counted_before(before);
     }
 
     /// A new day: what this process and earlier ones have counted so far is of other days.
     pub fn begin_day(&self) {
-        self.today.begin(self.totals().faults);
+        self.today.begin(self.counted());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::{
-        status::{faults::Cause, stats::FaultCount},
+        status::{faults::Cause, stats::Today},
         telemetry::Traffic,
     };
     use std::sync::Arc;
@@ -124,7 +137,7 @@ mod tests {
         drop(ticket);
         traffic.replay(true);
         let between = traffic.totals().since(&earlier);
-        assert_eq!((between.requests, between.faults), (1, FaultCount { retried: 0, failed: 1 }));
+        assert_eq!((between.requests, between.retried, between.failed), (1, 0, 1));
         assert_eq!((between.replays, between.replays_unknown, between.total.len()), (1, 1, 1));
         assert_eq!(between.outcomes.iter().sum::<u64>(), 1);
     }
@@ -133,11 +146,11 @@ mod tests {
     fn a_day_has_what_was_counted_before_and_since_and_the_next_one_nothing() {
         let traffic = Arc::new(Traffic::default());
         traffic.begin().count_retried(Cause::Dns, 1);
-        traffic.counted_before_today(FaultCount { retried: 10, failed: 2 });
-        assert_eq!(traffic.snapshot().today, FaultCount { retried: 11, failed: 2 });
+        traffic.counted_before_today(Today { requests: 20, rescued: 8, failed: 2, retried: 10 });
+        assert_eq!(traffic.snapshot().today, Today { requests: 21, rescued: 8, failed: 2, retried: 11 });
         traffic.begin_day();
-        assert_eq!(traffic.snapshot().today, FaultCount::default());
+        assert_eq!(traffic.snapshot().today, Today::default());
         traffic.begin().failed_with(Cause::Dns, 1);
-        assert_eq!(traffic.snapshot().today, FaultCount { retried: 0, failed: 1 });
+        assert_eq!(traffic.snapshot().today, Today { requests: 1, rescued: 0, failed: 1, retried: 0 });
     }
 }

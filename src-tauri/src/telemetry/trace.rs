@@ -80,6 +80,11 @@ impl Entry {
         activity
     }
 
+    /// True while it has no connection.
+    pub(super) fn waits(&self) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).activity.stage == Stage::Connecting
+    }
+
     pub(super) fn end(&self, outcome: Outcome) {
         self.tell(|told, now| {
             told.activity.stage = Stage::Done;
@@ -233,6 +238,11 @@ impl Trace {
                 last.cause = Some(cause.as_str());
             }
         });
+    }
+
+    /// Another attempt follows, and has no connection yet.
+    pub(super) fn waits(&self) {
+        self.tell(|told, _| told.activity.stage = Stage::Connecting);
     }
 
     /// The next attempt is a replay.

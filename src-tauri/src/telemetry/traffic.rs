@@ -1,6 +1,6 @@
 //! Counters and latencies of all requests. Written by the engine, read as one snapshot; never content.
 
-use super::{activities::Activities, ticket::Ticket, today::Today};
+use super::{activities::Activities, reach::Reaches, recent::Recent, ticket::Ticket, today::Today};
 use crate::status::{
     faults::{Cause, Fault, Outcome},
     stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},
@@ -21,6 +21,7 @@ pub struct UpstreamTraffic {
     pub(super) name: String,
     pub(super) requests: AtomicU64,
     pub(super) retried: AtomicU64,
+    pub(super) rescued: AtomicU64,
     pub(super) failed: AtomicU64,
 }
 
@@ -30,6 +31,7 @@ pub(super) struct Recorded {
     pub(super) first_byte: Histogram<u32>,
     pub(super) own: Histogram<u32>,
     pub(super) agents: BTreeMap<String, u64>,
+    pub(super) recent: Recent,
 }
 
 /// All counters of an engine; they survive its generations.
@@ -42,6 +44,8 @@ pub struct Traffic {
     pub(super) retried: [AtomicU64; Cause::ALL.len()],
     pub(super) failed: [AtomicU64; Cause::ALL.len()],
     pub(super) rescued: AtomicU64,
+    /// Requests, where `failed` counts the faults that they failed with.
+    pub(super) failed_requests: AtomicU64,
     pub(super) replays: AtomicU64,
     pub(super) replays_unknown: AtomicU64,
     pub(super) unknown_inference: AtomicU64,
@@ -53,6 +57,7 @@ pub struct Traffic {
     pub(super) upstreams: Mutex<BTreeMap<String, Arc<UpstreamTraffic>>>,
     pub(super) faults: broadcast::Sender<Fault>,
     pub(super) activities: Activities,
+    pub(super) reaches: Reaches,
     pub(super) today: Today,
 }
 
@@ -76,6 +81,7 @@ impl Default for Traffic {
             retried: Default::default(),
             failed: Default::default(),
             rescued: AtomicU64::new(0),
+            failed_requests: AtomicU64::new(0),
             replays: AtomicU64::new(0),
             replays_unknown: AtomicU64::new(0),
             unknown_inference: AtomicU64::new(0),
@@ -88,10 +94,12 @@ impl Default for Traffic {
                 first_byte: histogram(),
                 own: histogram(),
                 agents: BTreeMap::new(),
+                recent: Recent::default(),
             }),
             upstreams: Mutex::default(),
             faults: broadcast::Sender::new(FAULTS_KEPT),
             activities: Activities::default(),
+            reaches: Reaches::default(),
             today: Today::default(),
         }
     }
@@ -163,12 +171,16 @@ impl Traffic {
         self.requests.load(Relaxed)
     }
 
+    /// Requests that met a fault and still ended well.
+    pub fn rescued(&self) -> u64 {
+        self.rescued.load(Relaxed)
+    }
+
     /// All of it at one moment.
     pub fn snapshot(&self) -> Stats {
         let by_cause = |counts: &[u64]| Cause::ALL.iter().map(|c| c.as_str()).zip(counts.iter().copied()).collect();
         let retried = self.retried.each_ref().map(|n| n.load(Relaxed));
         let failed = self.failed.each_ref().map(|n| n.load(Relaxed));
-        let (retried_total, failed_total) = (retried.iter().sum(), failed.iter().sum());
         let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let latency_ms = LatencyMs {
             total: Percentiles::of(&recorded.total),
@@ -184,9 +196,10 @@ impl Traffic {
             in_flight: self.in_flight.load(Relaxed),
             outcomes: Outcome::ALL.iter().zip(&self.outcomes).map(|(o, n)| (o.as_str(), n.load(Relaxed))).collect(),
             retried: by_cause(&retried),
-            retried_total,
+            retried_total: retried.iter().sum(),
             failed: by_cause(&failed),
-            today: self.today.count(retried_total, failed_total),
+            failed_total: self.failed_requests.load(Relaxed),
+            today: self.today.count(self.counted()),
             by_phase: by_phase(&retried, &failed),
             whose: by_whose(&failed),
             rescued: self.rescued.load(Relaxed),
@@ -206,8 +219,9 @@ impl Traffic {
                 .map(|(name, u)| {
                     let stats = UpstreamStats {
                         requests: u.requests.load(Relaxed),
-                        retried: u.retried.load(Relaxed),
+                        rescued: u.rescued.load(Relaxed),
                         failed: u.failed.load(Relaxed),
+                        retried: u.retried.load(Relaxed),
                     };
                     (name.clone(), stats)
                 })
@@ -243,21 +257,27 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_rescued_when_its_faults_were_retried_and_a_response_came() {
+    fn a_request_is_rescued_when_its_faults_were_retried_and_a_response_came_and_never_when_it_failed() {
         let traffic = Arc::new(Traffic::default());
-        for (faults, retried, outcome, rescued) in [
-            (2, true, Outcome::Answered, 1),
-            (1, true, Outcome::Declined, 2),
-            (0, true, Outcome::Answered, 2),
-            (3, true, Outcome::Failed, 2),
-            (1, true, Outcome::ClientGone, 2),
-            (1, false, Outcome::Answered, 2),
+        for (faults, retried, outcome, rescued, failed) in [
+            (2, true, Outcome::Answered, 1, 0),
+            (1, true, Outcome::Declined, 2, 0),
+            (0, true, Outcome::Answered, 2, 0),
+            (3, true, Outcome::Failed, 2, 1),
+            (1, true, Outcome::ClientGone, 2, 1),
+            (1, false, Outcome::Answered, 2, 2),
+            (0, true, Outcome::Cut, 2, 3),
+            (0, true, Outcome::Refused, 2, 3),
         ] {
             let mut ticket = traffic.begin();
+            ticket.toward(traffic.upstream("api"));
             (0..faults).for_each(|n| ticket.fault(Cause::Connect, n, retried));
             ticket.ends_as(outcome);
             drop(ticket);
-            assert_eq!(traffic.snapshot().rescued, rescued, "{faults} {retried} {outcome:?}");
+            let stats = traffic.snapshot();
+            assert_eq!((stats.rescued, stats.failed_total), (rescued, failed), "{faults} {retried} {outcome:?}");
+            assert_eq!((stats.upstreams["api"].rescued, stats.upstreams["api"].failed), (rescued, failed), "{outcome:?}");
+            assert_eq!((stats.today.rescued, stats.today.failed), (rescued, failed), "{outcome:?}");
         }
     }
 
@@ -269,6 +289,7 @@ mod tests {
         ticket.toward(traffic.upstream("api"));
         ticket.count_retried(Cause::StalePooled, 1);
         ticket.failed_with(Cause::Certificate, 2);
+        drop(ticket);
         let (first, second) = (faults.try_recv().unwrap(), faults.try_recv().unwrap());
         assert_eq!((first.cause, first.retried, first.attempt), (Cause::StalePooled, true, 1));
         assert_eq!((second.cause, second.retried, second.upstream.as_str()), (Cause::Certificate, false, "api"));

@@ -206,6 +206,11 @@ impl Circuit {
         self.openings
     }
 
+    /// How long it has failed.
+    pub(super) fn failing_for(&self, now: Instant) -> Option<Duration> {
+        self.failing_since.map(|since| now.saturating_duration_since(since))
+    }
+
     /// The last failure since the last success.
     pub(super) fn last(&self) -> Option<&Failure> {
         self.last.as_ref()
@@ -228,10 +233,9 @@ impl Circuit {
             Some(_) if origin.is_local() => "The server on this machine",
             _ => "The network between this machine and the API",
         };
-        Failure::new(
-            Cause::CircuitOpen,
-            format!("{where_to_look}: no connection to {origin} for {since}; the last reason: {last}"),
-        )
+        let detail = format!("{where_to_look}: no connection to {origin} for {since}; the last reason: {last}");
+        let known = self.last.as_ref().map(|f| f.known.clone().unwrap_or_else(|| f.by_cause(&origin.name())));
+        Failure { known, ..Failure::new(Cause::CircuitOpen, detail) }
     }
 }
 

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     config::{CompanyProxy, Config, ProxyKind},
-    message::Failure,
+    message::{DNS_FAILS, Failure, Known, NO_ANSWER, NO_NETWORK, NO_SUCH_NAME, dns_reason, reason},
+    network::is_offline,
     status::faults::Cause,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -92,6 +93,17 @@ impl Next<'_> {
             None => Failure::new(Cause::Connect, what.to_string()),
         }
     }
+
+    /// The same, with the reason in words.
+    fn failure_for(&self, what: impl std::fmt::Display, reason: &'static str) -> Failure {
+        let failure = self.failure(what);
+        match &self.proxy {
+            Some(proxy) => {
+                failure.fact(format!("can't reach the company proxy {proxy} ({reason})"), "Check network, VPN or proxy.url")
+            }
+            None => failure.unreached(reason),
+        }
+    }
 }
 
 impl Dial<'_> {
@@ -113,7 +125,7 @@ impl Dial<'_> {
                 tracing::info!("{}; trying {address}, where it was before", failure.detail);
                 vec![address]
             }
-            (Err(failure), None) if next.proxy.is_some() => return Err(next.failure(failure.detail)),
+            (Err(failure), None) if next.proxy.is_some() => return Err(next.failure_for(&failure.detail, dns_words(&failure))),
             (Err(failure), None) => return Err(failure),
         };
         if addresses.iter().any(|a| self.is_own(*a)) {
@@ -146,13 +158,16 @@ impl Dial<'_> {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
         let limit = self.config.connect.dns_timeout;
-        let failed = |why: String| Failure::new(Cause::Dns, format!("the name {host} could not be resolved ({why})"));
+        let failed = |why: String, reason: &'static str| {
+            let detail = format!("the name {host} could not be resolved ({why})");
+            Failure::new(Cause::Dns, detail).unreached(if is_offline() { NO_NETWORK } else { reason })
+        };
         let addresses = match timeout(limit, tokio::net::lookup_host((host, port))).await {
-            Err(_) => return Err(failed(format!("no response within {limit:?}"))),
-            Ok(Err(e)) => return Err(failed(e.to_string())),
+            Err(_) => return Err(failed(format!("no response within {limit:?}"), DNS_FAILS)),
+            Ok(Err(e)) => return Err(failed(e.to_string(), dns_reason(&e))),
             Ok(Ok(addresses)) => alternate(addresses.collect()),
         };
-        if addresses.is_empty() { Err(failed("no address".into())) } else { Ok(addresses) }
+        if addresses.is_empty() { Err(failed("no address".into(), NO_SUCH_NAME)) } else { Ok(addresses) }
     }
 
     fn first_share(self) -> Share {
@@ -223,13 +238,18 @@ impl Dial<'_> {
 
     async fn reach(self, next: &Next<'_>, Try { address, share, .. }: Try) -> Result<Reached, Failure> {
         let connect = &self.config.connect;
-        let failed = |why: String| next.failure(format_args!("no connection to {} at {address} ({why})", next.host));
+        let failed = |why: String, reason: &'static str| {
+            let offline = !address.ip().is_loopback() && is_offline();
+            let reason = if offline { NO_NETWORK } else { reason };
+            next.failure_for(format_args!("no connection to {} at {address} ({why})", next.host), reason)
+        };
         let stream = match timeout(connect.timeout, tune::connect(address, self.context.cache.segment(address))).await {
-            Err(_) => return Err(failed(format!("no response within {:?}", connect.timeout))),
+            Err(_) => return Err(failed(format!("no response within {:?}", connect.timeout), NO_ANSWER)),
             Ok(Err(e)) if is_refused(&e) && address.ip().is_loopback() && next.proxy.is_none() => {
-                return Err(next.failure(format_args!("nothing listens on {address} ({e})")));
+                let says = format!("nothing listens on {address}");
+                return Err(next.failure(format_args!("{says} ({e})")).fact(says, "Start the server there"));
             }
-            Ok(Err(e)) => return Err(failed(e.to_string())),
+            Ok(Err(e)) => return Err(failed(e.to_string(), reason(&e))),
             Ok(Ok(stream)) => stream,
         };
         // Listening on every address of this machine, Leeward meets itself wherever both ends of a connection are the same.
@@ -299,16 +319,26 @@ impl Dial<'_> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let failed = |why: String| Failure::new(Cause::Tls, format!("the TLS handshake with {host} {why}"));
+        let slow = |why: String| {
+            Failure::new(Cause::Tls, format!("the TLS handshake with {host} {why}")).unreached("no answer in the TLS handshake")
+        };
         let name = ServerName::try_from(host.to_owned())
             .map_err(|e| Failure::new(Cause::Connect, format!("{host} is not a name for TLS: {e}")))?;
         let connector = self.context.connectors.connector(share)?;
         let limit = self.config.connect.tls_timeout;
         match timeout(limit, connector.connect(name, stream)).await {
-            Err(_) => Err(failed(format!("did not end within {limit:?}"))),
+            Err(_) => Err(slow(format!("did not end within {limit:?}"))),
             Ok(Err(e)) => Err(tls::classify(&e, self.endpoint, host)),
             Ok(Ok(stream)) => Ok(stream),
         }
+    }
+}
+
+/// Why a name was not resolved.
+fn dns_words(failure: &Failure) -> &'static str {
+    match &failure.known {
+        Some(Known::Unreached(reason)) => *reason,
+        Some(Known::Fact { .. }) | None => DNS_FAILS,
     }
 }
 

@@ -26,6 +26,11 @@ impl Endpoint {
         self.host.eq_ignore_ascii_case("localhost") || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 
+    /// As people call it: the port only where it is not the scheme's own.
+    pub(crate) fn name(&self) -> String {
+        self.authority().map_or_else(|| self.to_string(), |authority| authority.to_string())
+    }
+
     /// The value of `Host`: the port only where it is not the scheme's own.
     pub(crate) fn authority(&self) -> Option<Authority> {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };

@@ -27,7 +27,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio_rustls::TlsConnector;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate, X509Name};
 
 /// The connectors of one generation.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Connectors {
                 Share::PostQuantum => pair.post_quantum.clone(),
                 Share::Classical => pair.classical.clone(),
             })),
-            Some(Err(why)) => Err(Failure::new(Cause::Certificate, why.clone())),
+            Some(Err(why)) => Err(Failure::new(Cause::Certificate, why).fact(why, "Mend that in Leeward's config")),
             None => Err(Failure::new(Cause::Certificate, "no certificates were read")),
         }
     }
@@ -185,15 +185,19 @@ fn verifier_with(trust: &Trust, mut also: Roots, provider: &Arc<CryptoProvider>)
 pub(super) struct Untrusted {
     host: String,
     issuer: String,
+    /// The issuer by the one name that people know it by.
+    known_as: Option<String>,
     reason: String,
 }
 
 /// A certificate that would be believed at another time.
 #[derive(Debug, thiserror::Error)]
-#[error("the certificate for {host} {when}, by this machine's clock, and would be trusted otherwise; {advice}")]
+#[error("the certificate for {host} {when}, by this machine's clock, and would be trusted otherwise")]
 pub(super) struct OutOfTime {
     host: String,
     when: String,
+    /// The same for people, with a day and no more.
+    says: String,
     advice: &'static str,
 }
 
@@ -211,21 +215,30 @@ impl ServerCertVerifier for IssuerVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.0.verify_server_cert(end_entity, intermediates, name, ocsp, now).map_err(|reason| {
-            if let Some((when, advice, then)) = out_of_time(&reason, end_entity, intermediates)
+            let host = name.to_str().into_owned();
+            if let Some((when, day, then)) = out_of_time(&reason, end_entity, intermediates)
                 && self.0.verify_server_cert(end_entity, intermediates, name, ocsp, then).is_ok()
             {
-                let host = name.to_str().into_owned();
-                return rustls::Error::Other(OtherError(Arc::new(OutOfTime { host, when, advice })));
+                let (says, advice) = match day {
+                    Day::Begins(day) => (format!("{host}'s certificate begins on {day}, by this clock"), "Set the clock"),
+                    Day::Ended(day) => (
+                        format!("{host}'s certificate expired on {day}, by this clock"),
+                        "If the clock is right, only the server's owner can renew it",
+                    ),
+                };
+                return rustls::Error::Other(OtherError(Arc::new(OutOfTime { host, when, says, advice })));
             }
-            let issuer = X509Certificate::from_der(end_entity).map_or_else(
+            let read = X509Certificate::from_der(end_entity);
+            let issuer = read.as_ref().map_or_else(
                 |_| "nobody (it cannot be read)".into(),
                 |(_, c)| escape::foreign(&c.issuer().to_string()).into_owned(),
             );
+            let known_as = read.ok().and_then(|(_, c)| known_as(c.issuer()));
             let reason = match reason {
                 rustls::Error::InvalidCertificate(why) => why.to_string(),
                 other => other.to_string(),
             };
-            rustls::Error::Other(OtherError(Arc::new(Untrusted { host: name.to_str().into_owned(), issuer, reason })))
+            rustls::Error::Other(OtherError(Arc::new(Untrusted { host, issuer, known_as, reason })))
         })
     }
 
@@ -252,13 +265,35 @@ impl ServerCertVerifier for IssuerVerifier {
     }
 }
 
-/// For a certificate that is refused for its time alone: how it stands to it, what helps, and a time at which it would be
-/// valid with all that were sent along.
+/// The one name of an issuer: its own, else its organization's.
+fn known_as(issuer: &X509Name<'_>) -> Option<String> {
+    let name = issuer.iter_common_name().chain(issuer.iter_organization()).find_map(|name| name.as_str().ok())?;
+    let short: String = name.chars().take(LONGEST_NAME).collect();
+    Some(escape::foreign(&short).into_owned())
+}
+
+/// More of an issuer's name tells nobody more.
+const LONGEST_NAME: usize = 40;
+
+/// A day on which a certificate's time begins or ended.
+enum Day {
+    Begins(String),
+    Ended(String),
+}
+
+/// The day of a time.
+fn day(time: ASN1Time) -> String {
+    let date = time.to_datetime().date();
+    format!("{}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
+}
+
+/// For a certificate that is refused for its time alone: how it stands to it, in words and by its day, and a time at which it
+/// would be valid with all that were sent along.
 fn out_of_time(
     reason: &rustls::Error,
     end_entity: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
-) -> Option<(String, &'static str, UnixTime)> {
+) -> Option<(String, Day, UnixTime)> {
     use rustls::{CertificateError as E, Error::InvalidCertificate as Invalid};
     let is_early = match reason {
         Invalid(E::NotValidYet | E::NotValidYetContext { .. }) => true,
@@ -268,16 +303,12 @@ fn out_of_time(
     let chain = std::iter::once(end_entity).chain(others).filter_map(|der| X509Certificate::from_der(der).ok());
     let times: Vec<_> = chain.map(|(_, c)| (c.validity().not_before, c.validity().not_after)).collect();
     let (from, until) = (times.iter().map(|t| t.0).max()?, times.iter().map(|t| t.1).min()?);
-    let (when, advice, then) = if is_early {
-        (format!("is valid from {from} on"), "set the clock", from.timestamp())
+    let (when, day, then) = if is_early {
+        (format!("is valid from {from} on"), Day::Begins(day(from)), from.timestamp())
     } else {
-        (
-            format!("has expired on {until}"),
-            "set the clock if it is wrong, else the server's certificate must be renewed",
-            until.timestamp(),
-        )
+        (format!("has expired on {until}"), Day::Ended(day(until)), until.timestamp())
     };
-    Some((when, advice, UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(then).ok()?))))
+    Some((when, day, UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(then).ok()?))))
 }
 
 /// Alerts that say that the two sides have no version, cipher or protocol in common: another handshake meets them again.
@@ -289,24 +320,31 @@ fn is_refusal(alert: AlertDescription) -> bool {
 /// Tells what is permanent (a certificate that is not believed, another protocol) from a handshake that broke, which is not.
 pub(super) fn classify(error: &std::io::Error, endpoint: &impl std::fmt::Display, host: &str) -> Failure {
     let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    let new = |cause, detail: String| Failure::new(cause, detail);
     match inner {
-        Some(rustls::Error::Other(OtherError(other))) if other.is::<OutOfTime>() => Failure::new(Cause::Clock, other.to_string()),
-        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Failure::new(
-            Cause::NotTls,
-            format!("{endpoint} answers without TLS, as a server of plain HTTP does; if it is one, write http:// in its URL"),
-        ),
-        Some(rustls::Error::AlertReceived(alert)) if is_refusal(*alert) => Failure::new(
-            Cause::NotTls,
-            format!("{endpoint} speaks no TLS that Leeward does (it refused the handshake: {alert:?}); 1.2 or 1.3 is needed"),
-        ),
-        Some(rustls::Error::Other(OtherError(other))) if other.is::<Untrusted>() => {
-            Failure::new(Cause::Certificate, other.to_string())
+        Some(rustls::Error::Other(OtherError(other))) => match (other.downcast_ref(), other.downcast_ref()) {
+            (Some(OutOfTime { says, advice, .. }), _) => new(Cause::Clock, other.to_string()).fact(says, advice),
+            (_, Some(Untrusted { host, known_as, .. })) => {
+                let by = known_as.as_ref().map_or_else(String::new, |by| format!(": issued by {by}"));
+                let says = format!("the certificate of {host} is not trusted{by}");
+                new(Cause::Certificate, other.to_string()).fact(says, "If your company inspects TLS, set extra_ca")
+            }
+            _ => new(Cause::Tls, format!("the TLS handshake with {host} failed ({other})")),
+        },
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            let says = format!("{endpoint} speaks plain HTTP");
+            new(Cause::NotTls, format!("{endpoint} answers without TLS, as a server of plain HTTP does"))
+                .fact(says, "Write http:// in its URL")
+        }
+        Some(rustls::Error::AlertReceived(alert)) if is_refusal(*alert) => {
+            let detail = format!("{endpoint} speaks no TLS that Leeward does (it refused the handshake: {alert:?})");
+            new(Cause::NotTls, detail).fact(format!("{endpoint} has no TLS 1.2 or 1.3"), "Update that server")
         }
         Some(rustls::Error::InvalidCertificate(why)) => {
-            Failure::new(Cause::Certificate, format!("the certificate for {host} is not valid ({why})"))
+            new(Cause::Certificate, format!("the certificate for {host} is not valid ({why})"))
         }
-        Some(other) => Failure::new(Cause::Tls, format!("the TLS handshake with {host} failed ({other})")),
-        None => Failure::new(Cause::Tls, format!("the connection to {host} broke during the TLS handshake ({error})")),
+        Some(other) => new(Cause::Tls, format!("the TLS handshake with {host} failed ({other})")),
+        None => new(Cause::Tls, format!("the connection to {host} broke during the TLS handshake ({error})")),
     }
 }
 

@@ -77,13 +77,15 @@ impl Forwarded {
 
 /// The failure of a company proxy, with its name.
 pub(super) fn failed(proxy: &CompanyProxy, what: impl std::fmt::Display) -> Failure {
-    Failure::new(Cause::CompanyProxy, format!("{proxy} {what}"))
+    let what = format!("{proxy} {what}");
+    Failure::new(Cause::CompanyProxy, &what).fact(format!("the company proxy {what}"), "Check proxy.url")
 }
 
 /// The failure of a login.
 fn refused_login(proxy: &CompanyProxy, schemes: &str) -> Failure {
     let what = if proxy.login.is_some() { "refuses user and password" } else { "wants user and password" };
-    Failure::new(Cause::ProxyLogin, format!("{proxy} {what}{schemes}"))
+    let what = format!("{proxy} {what}{schemes}");
+    Failure::new(Cause::ProxyLogin, &what).fact(format!("the company proxy {what}"), "Put them into proxy.url")
 }
 
 /// Opens the tunnel on a stream to the proxy.

@@ -183,6 +183,11 @@ impl Upstreams {
                 traffic: traffic.clone(),
                 budget: shared.budgets.of(&place.endpoint),
                 health: health.clone(),
+                // A session's own way says nothing of the engine's.
+                reaching: match &place.session {
+                    None => traffic.reaching(&place.endpoint.to_string()),
+                    Some(_) => Arc::default(),
+                },
             };
             Origin::new(place.endpoint.clone(), parts)
         };

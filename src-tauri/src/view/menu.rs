@@ -1,7 +1,7 @@
 //! The tray as a value: which icon, which lines in its menu, and what each does. Who paints it compares two values and
 //! changes only what differs.
 
-use super::{Faults, Level, verdict};
+use super::{Level, headline};
 use crate::status::{Phase, Status};
 
 /// What the icon shows. Each has a shape of its own, so that nobody needs to see colours.
@@ -11,7 +11,7 @@ pub enum Icon {
     Starting,
     /// All is well.
     Serving,
-    /// All is well, because attempts were retried lately.
+    /// All is well, because a request was rescued lately.
     Retried,
     /// It works, and the user should know something.
     Degraded,
@@ -139,9 +139,7 @@ pub struct Tray {
 /// What the tray knows besides the status.
 #[derive(Clone, Debug, Default)]
 pub struct Around {
-    /// Counters since the start, and today.
-    pub faults: Faults,
-    /// Whether an attempt was retried within the last minute.
+    /// Whether a request was rescued within the last minute.
     pub retried_lately: bool,
     /// Agents that are installed: name and title.
     pub agents: Vec<(String, String)>,
@@ -156,18 +154,18 @@ pub struct Around {
 /// The tray for a status. `now_unix_ms` is the present, in milliseconds since 1970.
 pub fn tray(status: &Status, around: &Around, now_unix_ms: u64) -> Tray {
     Tray {
-        icon: if around.finishing.is_some() { Icon::Paused } else { icon(status, around.retried_lately) },
-        tooltip: super::tooltip(status, around.faults, now_unix_ms),
-        menu: menu(status, around),
+        icon: if around.finishing.is_some() { Icon::Paused } else { icon(status, around.retried_lately, now_unix_ms) },
+        tooltip: super::tooltip(status, now_unix_ms),
+        menu: menu(status, around, now_unix_ms),
     }
 }
 
-fn icon(status: &Status, retried_lately: bool) -> Icon {
+fn icon(status: &Status, retried_lately: bool, now_unix_ms: u64) -> Icon {
     match status.phase {
         Phase::Starting => Icon::Starting,
         Phase::Stopped if status.failure().is_some() => Icon::Broken,
         Phase::Draining | Phase::Stopped => Icon::Paused,
-        Phase::Serving | Phase::Restarting => match verdict(status).level {
+        Phase::Serving | Phase::Restarting => match headline(status, now_unix_ms).level {
             Level::Broken => Icon::Broken,
             Level::Degraded => Icon::Degraded,
             Level::Ok if retried_lately => Icon::Retried,
@@ -176,7 +174,7 @@ fn icon(status: &Status, retried_lately: bool) -> Icon {
     }
 }
 
-fn menu(status: &Status, around: &Around) -> Vec<Item> {
+fn menu(status: &Status, around: &Around, now_unix_ms: u64) -> Vec<Item> {
     let choice = |text: &str, action, enabled| Item::Choice { text: text.into(), action, enabled };
     if let Some(requests) = around.finishing {
         let text = match requests {
@@ -185,10 +183,10 @@ fn menu(status: &Status, around: &Around) -> Vec<Item> {
         };
         return vec![Item::Note(text), choice("Quit now", Action::QuitNow, true)];
     }
-    let mut items = vec![Item::Note(capital(&verdict(status).sentence))];
-    if around.faults.retried_today > 0 {
-        items.push(Item::Note(format!("{} retried today", super::counted(around.faults.retried_today, "attempt", "attempts"))));
-    }
+    let first = headline(status, now_unix_ms);
+    let mut items = vec![Item::Note(first.sentence)];
+    items.extend([first.next].into_iter().filter(|next| !next.is_empty()).map(Item::Note));
+    items.extend(super::today_words(status).map(Item::Note));
     // The first one is in the line above.
     match status.conditions.len() {
         0 | 1 => {}
@@ -218,16 +216,13 @@ fn menu(status: &Status, around: &Around) -> Vec<Item> {
     items
 }
 
-/// A sentence as a line of its own.
-pub(super) fn capital(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{Code, Tracker};
+    use crate::{
+        health::{Code, Tracker},
+        status::stats::Today,
+    };
 
     fn serving() -> Status {
         let mut status = Status { phase: Phase::Serving, ..Status::starting() };
@@ -259,7 +254,7 @@ mod tests {
     fn the_whole_menu() {
         let around = Around { agents: vec![("claude".into(), "Claude Code".into())], autostart: Some(true), ..Around::default() };
         let all = [
-            "(Accepting on 127.0.0.1:8787, all is well)",
+            "(Ready on 127.0.0.1:8787)",
             "-",
             "Restart",
             "Launch > Claude Code, -, Choose…",
@@ -277,15 +272,16 @@ mod tests {
     #[test]
     fn it_says_what_is_wrong_and_what_was_retried() {
         let health = Tracker::default();
-        health.set(Code::PortTaken, None, "another program has 8787.");
+        health.set(Code::PortTaken, None, "Another program has 8787. Serving on 8788 meanwhile.");
         health.set(Code::StateUnwritable, None, "the disk is full.");
         let status = Status { conditions: health.visible(), ..serving() };
-        let around = Around { faults: Faults { retried_today: 12, ..Faults::default() }, restarting: true, ..Around::default() };
+        let status = Status { today: Today { rescued: 12, failed: 1, ..Today::default() }, ..status };
+        let around = Around { restarting: true, ..Around::default() };
         let menu = shown(&tray(&status, &around, 0).menu);
-        assert!(menu[0].starts_with("(Accepting on 127.0.0.1:8787, but "), "{menu:?}");
+        assert_eq!(menu[..2], ["(Another program has 8787)", "(Serving on 8788 meanwhile)"]);
         assert_eq!(
-            menu[1..6],
-            ["(12 attempts retried today)", "(1 more problem, see the panel)", "-", "[Restarting…]", "Launch…"]
+            menu[2..7],
+            ["(12 rescued, 1 failed today)", "(1 more problem, see the panel)", "-", "[Restarting…]", "Launch…"]
         );
     }
 

@@ -1,11 +1,13 @@
 //! When the user is notified without having looked: when agents cannot work for a while, and when they can again. Values
 //! only; whoever shows them asks whether the user wants them.
 
-use super::{Level, verdict};
-use crate::status::{Phase, Status};
+use super::{Headline, Level, headline};
+use crate::status::{Phase, Status, recent::ReachState};
 
 /// Milliseconds that it must be broken before anybody is notified: most of it is repaired sooner.
 const BROKEN_FOR: u64 = 3_000;
+/// The same for the way to the API, which comes back by itself more often.
+const UNREACHABLE_FOR: u64 = 10_000;
 /// Milliseconds that it must work again before anybody is notified: a flapping network notifies twice and not twenty times.
 const WORKING_FOR: u64 = 5_000;
 
@@ -30,7 +32,7 @@ impl Notices {
     /// Looks at the status. The notice that is due now, and when to look again if the status does not change; both times
     /// in milliseconds since 1970.
     pub fn look(&mut self, status: &Status, now_unix_ms: u64) -> (Option<Notice>, Option<u64>) {
-        let now = verdict(status);
+        let now = headline(status, now_unix_ms);
         let failed = status.failure().is_some();
         let serves = matches!(status.phase, Phase::Serving | Phase::Restarting);
         let broken = now.level == Level::Broken;
@@ -44,6 +46,7 @@ impl Notices {
             + match broken {
                 // Nothing repairs that.
                 true if failed => 0,
+                true if status.reach.state == ReachState::Failing => UNREACHABLE_FOR,
                 true => BROKEN_FOR,
                 false => WORKING_FOR,
             };
@@ -53,7 +56,9 @@ impl Notices {
         self.other_since = None;
         self.told_broken = broken;
         let title = if broken { "Agents cannot work" } else { "Agents can work again" };
-        (Some(Notice { title, text: super::menu::capital(&now.sentence) + "." }), None)
+        let Headline { sentence, next, .. } = now;
+        let next = if next.is_empty() { String::new() } else { format!(" {next}.") };
+        (Some(Notice { title, text: format!("{sentence}.{next}") }), None)
     }
 }
 
@@ -83,7 +88,10 @@ mod tests {
         notices.look(&status(false), 0);
         let (broken, again) = notices.look(&status(false), 3_000);
         let broken = broken.unwrap();
-        assert_eq!((broken.title, broken.text.as_str(), again), ("Agents cannot work", "Not accepting.", None));
+        assert_eq!(
+            (broken.title, broken.text.as_str(), again),
+            ("Agents cannot work", "Not accepting on 127.0.0.1:8787. Restart Leeward; see the log.", None)
+        );
         assert_eq!(notices.look(&status(false), 60_000), (None, None));
         // It flaps: works for less than the wait, again and again.
         for at in [61_000, 63_000, 65_000] {
@@ -92,8 +100,27 @@ mod tests {
         }
         notices.look(&status(true), 70_000);
         let (working, _) = notices.look(&status(true), 75_000);
-        assert_eq!(working.unwrap().text, "Accepting on 127.0.0.1:8787, all is well.");
+        assert_eq!(working.unwrap().text, "Ready on 127.0.0.1:8787.");
         assert_eq!(notices.look(&status(true), 90_000), (None, None));
+    }
+
+    #[test]
+    fn an_api_that_cannot_be_reached_is_told_after_a_while_with_the_next_step_and_so_is_its_end() {
+        let mut away = status(true);
+        away.reach.state = ReachState::Failing;
+        away.reach.failing_since_unix_ms = Some(0);
+        away.reach.reason = Some("no network".into());
+        (away.reach.says, away.reach.next) = (Some("can't reach x (no network)".into()), Some("Check network or VPN".into()));
+        let mut notices = Notices::default();
+        assert_eq!(notices.look(&away, 60_000), (None, None), "nobody waits for it");
+        away.recent.waiting = 2;
+        assert_eq!(notices.look(&away, 60_000), (None, Some(70_000)));
+        let told = notices.look(&away, 70_000).0.unwrap();
+        let wanted =
+            "Can't reach x (no network), 2 requests waiting, for 1 min. Check network or VPN; Leeward retries by itself.";
+        assert_eq!((told.title, told.text.as_str()), ("Agents cannot work", wanted));
+        notices.look(&status(true), 80_000);
+        assert_eq!(notices.look(&status(true), 85_000).0.unwrap().title, "Agents can work again");
     }
 
     #[test]

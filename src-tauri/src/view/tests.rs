@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     health::Code,
-    status::{Listener, Probe},
+    status::{Listener, Phase, Probe, recent::Recent, stats::Today},
 };
 use serde_json::json;
 
@@ -37,41 +37,6 @@ fn with(change: impl FnOnce(&mut Status)) -> Status {
 }
 
 #[test]
-fn every_state_has_its_sentence() {
-    let unreachable = condition(Code::UpstreamUnreachable, Severity::Degraded, "api.anthropic.com cannot be reached.");
-    let lost = condition(Code::ListenerLost, Severity::Broken, "the port 8787 cannot be bound");
-    let table = [
-        (Status::starting(), Level::Degraded, "starting"),
-        (serving(), Level::Ok, "accepting on 127.0.0.1:8787, all is well"),
-        (with(|s| s.phase = Phase::Restarting), Level::Ok, "accepting on 127.0.0.1:8787, restarting"),
-        (
-            with(|s| s.conditions = vec![unreachable.clone()]),
-            Level::Degraded,
-            "accepting on 127.0.0.1:8787, but api.anthropic.com cannot be reached",
-        ),
-        (
-            with(|s| s.conditions = vec![unreachable.clone(), lost.clone()]),
-            Level::Broken,
-            "accepting on 127.0.0.1:8787, but the port 8787 cannot be bound",
-        ),
-        (
-            with(|s| {
-                s.listener.accepting = false;
-                s.conditions = vec![lost.clone()];
-            }),
-            Level::Broken,
-            "not accepting: the port 8787 cannot be bound",
-        ),
-        (with(|s| s.listener.accepting = false), Level::Broken, "not accepting"),
-        (with(|s| s.phase = Phase::Draining), Level::Broken, "ending: no longer accepting, requests in flight finish"),
-        (with(|s| s.phase = Phase::Stopped), Level::Broken, "stopped"),
-    ];
-    for (status, level, sentence) in table {
-        assert_eq!(verdict(&status), Verdict { level, sentence: sentence.into() });
-    }
-}
-
-#[test]
 fn the_listing_says_everything_once() {
     let status = with(|s| {
         s.listener.accept_errors = 1;
@@ -79,9 +44,10 @@ fn the_listing_says_everything_once() {
         s.probe = Some(Probe { at_unix_ms: 61_000, ok: true, took_us: 450, misses: 0, unasked: 0 });
         s.sessions = serde_json::from_value(json!([{"agent": "claude", "pid": 7, "since_unix_ms": 4_000}])).unwrap();
         s.conditions = vec![condition(Code::PortTaken, Severity::Degraded, "nginx holds the port")];
+        s.recent = Recent { window_s: 300, requests: 391, rescued: 12, failed: 1, waiting: 2, ..Recent::default() };
+        s.today = Today { requests: 1_000, rescued: 20, failed: 1, retried: 31 };
     });
-    let faults = Faults { requests: 1, retried: 12, failed: 0, retried_today: 12 };
-    let listing: Vec<String> = lines(&status, Some(faults), 64_000).iter().map(|l| format!("{} | {}", l.label, l.text)).collect();
+    let listing: Vec<String> = lines(&status, 64_000).iter().map(|l| format!("{} | {}", l.label, l.text)).collect();
     assert_eq!(
         listing,
         [
@@ -89,8 +55,9 @@ fn the_listing_says_everything_once() {
             "survived | connection aborted (the last accept error; it cost one connection at most)",
             "checked | 3 s ago over the real port, response in 0.5 ms",
             "process | pid 42, version 1.2.3, up 1 min, generation 2",
-            "upstream | https://api.anthropic.com/",
-            "traffic | 1 request, 0 failed, 12 attempts retried",
+            "upstream | https://api.anthropic.com/: not tried yet",
+            "recent | 391 requests in 5 min, 12 rescued, 1 failed; 2 waiting now",
+            "today | 1,000 requests, 20 rescued, 1 failed; 31 attempts retried",
             "session | claude (pid 7, for 1 min)",
             "degraded | port-taken, for 1 min: nginx holds the port",
         ]
@@ -102,7 +69,7 @@ fn a_missed_probe_is_worse_the_second_time() {
     let probe = |misses| Some(Probe { at_unix_ms: 0, ok: false, took_us: 0, misses, unasked: 0 });
     for (misses, level) in [(1, Level::Degraded), (2, Level::Broken)] {
         let status = with(|s| s.probe = probe(misses));
-        let line = lines(&status, None, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
+        let line = lines(&status, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
         assert_eq!((line.level, line.text), (level, format!("2 s ago over the real port, no response ({misses} in a row)")));
     }
 }
@@ -116,38 +83,36 @@ fn a_check_that_could_not_be_made_is_told_as_such() {
         (2, 3, Level::Broken, "2 s ago over the real port, no response (2 in a row); 3 checks since could not be made"),
     ] {
         let status = with(|s| s.probe = Some(Probe { at_unix_ms: 0, ok: misses == 0, took_us: 0, misses, unasked }));
-        let line = lines(&status, None, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
+        let line = lines(&status, 2_000).into_iter().find(|l| l.label == "checked").unwrap();
         assert_eq!((line.level, line.text.as_str()), (level, text));
     }
 }
 
 #[test]
 fn the_tooltip_is_the_truth_and_its_age() {
-    let status = with(|s| s.probe = Some(Probe { at_unix_ms: 1_000, ok: true, took_us: 1, misses: 0, unasked: 0 }));
-    let faults = Faults { requests: 9, retried: 100, failed: 0, retried_today: 1 };
-    assert_eq!(
-        tooltip(&status, faults, 4_000),
-        "accepting on 127.0.0.1:8787, all is well - 1 attempt retried today - checked 3 s ago"
-    );
-    let traffic = lines(&status, Some(faults), 0).into_iter().find(|l| l.label == "traffic").unwrap();
-    assert_eq!(traffic.text, "9 requests, 0 failed, 100 attempts retried since it started, 1 retried today");
-    assert_eq!(tooltip(&serving(), Faults::default(), 0), "accepting on 127.0.0.1:8787, all is well");
+    let status = with(|s| {
+        s.probe = Some(Probe { at_unix_ms: 1_000, ok: true, took_us: 1, misses: 0, unasked: 0 });
+        s.today = Today { requests: 9, rescued: 1, failed: 0, retried: 100 };
+    });
+    assert_eq!(tooltip(&status, 4_000), "Ready on 127.0.0.1:8787 - 1 rescued, 0 failed today - checked 3 s ago");
+    assert_eq!(tooltip(&serving(), 0), "Ready on 127.0.0.1:8787");
 }
 
 #[test]
-fn a_request_that_failed_says_whose_fault_it_is() {
-    for (retried, rescued, whose, sentence) in [
-        (0, 0, &[][..], "0 attempts retried, no request failed"),
-        (12, 9, &[("agent", 0), ("api-edge", 1)], "12 attempts retried (9 requests rescued), 1 request failed (API edge)"),
+fn a_request_that_failed_says_whose_fault_it_is_and_is_not_rescued() {
+    for (rescued, failed, retried, whose, sentence) in [
+        (0, 0, 0, &[][..], "0 requests rescued, none failed; 0 attempts retried"),
+        (9, 1, 12, &[("agent", 0), ("api-edge", 1)], "9 requests rescued, 1 failed (API edge); 12 attempts retried"),
         (
             1,
+            2001,
             1,
             &[("network", 1), ("api", 2000)],
-            "1 attempt retried (1 request rescued), 2,001 requests failed (2,000 API, 1 this machine's network)",
+            "1 request rescued, 2,001 failed (2,000 API, 1 this machine's network); 1 attempt retried",
         ),
-        (0, 0, &[("martians", 3)], "0 attempts retried, 3 requests failed (martians)"),
+        (0, 3, 0, &[("martians", 3)], "0 requests rescued, 3 failed (martians); 0 attempts retried"),
     ] {
-        assert_eq!(faults_sentence(retried, rescued, whose), sentence);
+        assert_eq!(faults_sentence(rescued, failed, retried, whose), sentence);
     }
 }
 

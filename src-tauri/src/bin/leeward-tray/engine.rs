@@ -56,7 +56,7 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
     let pinned = flags.listen.is_some();
     let load = |flags| {
         let settings = Arc::new(Settings::new(flags));
-        settings.load().map(|config| (settings, config)).map_err(|why| Failure::new(BAD_CONFIG, why))
+        settings.load_to_start().map(|config| (settings, config)).map_err(|why| Failure::new(BAD_CONFIG, why))
     };
     let (mut settings, mut config) = load(flags.clone())?;
     let stand_in = leeward::instance::place(&config.paths);
@@ -72,6 +72,7 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
     let (filter, trouble) = (log.filter(), log.trouble());
     let (calls, call) = Calls::new();
     let host = EngineOptions::of(settings.clone())
+        .worded(leeward::view::headline)
         .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(panel_folder())

@@ -11,7 +11,7 @@ use leeward::{
     status::Status,
     telemetry::Traffic,
     view::{
-        Faults,
+        headline,
         menu::{Around, Tray, tray},
         notice::{Notice, Notices},
     },
@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-/// The icon says "retried" for this long after a fault was retried.
+/// The icon says "retried" for this long after a request was rescued.
 const LATELY: Duration = Duration::from_secs(60);
 /// Nothing is repainted more often, however much happens.
 const PACE: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub(crate) struct Painter {
 /// What is remembered between two looks.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    retried: u64,
+    rescued: u64,
     retried_at: Option<Instant>,
     notices: Notices,
     /// When a notice may be due without anything having changed.
@@ -70,7 +70,8 @@ impl Painter {
             if told.is_err() {
                 return;
             }
-            let status = self.picture.borrow_and_update().clone();
+            let mut status = self.picture.borrow_and_update().clone();
+            status.headline = headline(&status, unix_ms());
             let next = self.look();
             let drawn = painting.show(&app, next).and_then(|()| painting.settle());
             if let Err(why) = drawn.and_then(|()| app.emit_to(PANEL, "status", &status)) {
@@ -86,19 +87,13 @@ impl Painter {
 
     /// The tray as it should be.
     pub(crate) fn look(&mut self) -> Tray {
-        let stats = self.traffic.snapshot();
-        if stats.retried_total > self.recent.retried {
-            self.recent.retried = stats.retried_total;
+        let rescued = self.traffic.rescued();
+        if rescued > self.recent.rescued {
+            self.recent.rescued = rescued;
             self.recent.retried_at = Some(Instant::now());
         }
         let wanted = *self.wants.borrow_and_update();
         let around = Around {
-            faults: Faults {
-                requests: stats.requests,
-                retried: stats.retried_total,
-                failed: stats.failed.values().sum(),
-                retried_today: stats.today.retried,
-            },
             retried_lately: self.recent.retried_at.is_some_and(|at| at.elapsed() < LATELY),
             agents: self.agents.clone(),
             autostart: wanted.autostart,

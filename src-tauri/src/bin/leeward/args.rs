@@ -101,7 +101,7 @@ pub(crate) struct Serve {
 /// signal n ended it. No file of yours is written and no credential is set.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  leeward wrap claude\n  leeward wrap claude -- -p \"explain this repository\"\n  leeward wrap codex --dry-run"
+    after_help = "Examples:\n  leeward wrap claude\n  leeward wrap claude -p \"explain this repository\"\n  leeward wrap codex --dry-run"
 )]
 pub(crate) struct Wrap {
     /// The agent
@@ -113,8 +113,8 @@ pub(crate) struct Wrap {
     /// Print what would be set and run, and start nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Arguments for the agent
-    #[arg(last = true, value_name = "ARGS")]
+    /// Arguments for the agent; from the first one that is not Leeward's, all are the agent's
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) args: Vec<OsString>,
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     args,
-    exit::{Exit, Outcome},
-    out::Out,
+    exit::{Exit, Failure, Outcome},
+    out::{Out, say},
 };
 use leeward::{
     config::{self, Config, Flags, ProxyChoice, Settings, Sources, StandIn},
@@ -14,16 +14,31 @@ use std::{
     sync::Arc,
 };
 
-/// The config in force: file, environment and, where given, `--config`. Its paths are those of the instance that serves.
+/// The config as the user wrote it: file, environment and, where given, `--config`. Its paths are those of the instance that
+/// serves.
 pub(crate) fn load(file: Option<PathBuf>) -> Outcome<Config> {
     let config = config::load(&sources(file))?;
     Ok(kept_in(instance::serving_stand_in(&config.paths), config))
 }
 
-/// The same for whoever starts an instance where none serves.
+/// For commands that only ask the instance that serves: whatever the config is worth, they find it.
+pub(crate) fn load_to_ask() -> Outcome<Config> {
+    let config = config::load_or_last_good(&sources(None))?;
+    Ok(kept_in(instance::serving_stand_in(&config.paths), config))
+}
+
+/// The same for whoever starts an instance where none serves; a problem is told.
 pub(crate) fn load_to_start() -> Outcome<Config> {
-    let config = config::load(&sources(None))?;
+    let config = config::load_or_last_good(&sources(None))?;
+    tell(&config);
     Ok(kept_in(instance::place(&config.paths), config))
+}
+
+/// What of the user's words is not in force.
+pub(crate) fn tell(config: &Config) {
+    for problem in config.problem.iter().cloned().chain(config::unknown_variables(config::environment_names())) {
+        say(format!("warning: {problem}"));
+    }
 }
 
 /// Whether an agent is refused that cannot run behind Leeward, whatever the config is worth.
@@ -34,7 +49,7 @@ pub(crate) fn requires_wrap() -> bool {
 /// What `serve` reads now and at each reload: always with the same state folder.
 pub(crate) fn settings(mut flags: Flags, state: Option<PathBuf>) -> Outcome<(Arc<Settings>, Config)> {
     let settings = Settings::new(flags.clone());
-    let config = settings.load()?;
+    let config = settings.load_to_start()?;
     let of = config.paths.state_dir.clone();
     flags.stand_in = match state {
         Some(folder) => Some(StandIn { folder, of, why: instance::why_unusable(&config.paths) }),
@@ -44,7 +59,7 @@ pub(crate) fn settings(mut flags: Flags, state: Option<PathBuf>) -> Outcome<(Arc
         return Ok((Arc::new(settings), config));
     }
     let settings = Settings::new(flags);
-    let config = settings.load()?;
+    let config = settings.load_to_start()?;
     Ok((Arc::new(settings), config))
 }
 
@@ -84,6 +99,13 @@ fn file_in_force() -> Outcome<PathBuf> {
 }
 
 fn check(file: Option<PathBuf>, out: &mut Out) -> Outcome<()> {
+    let errors = config::errors(&sources(file.clone()));
+    let unknown = config::unknown_variables(config::environment_names());
+    let all: Vec<_> = errors.iter().map(ToString::to_string).chain(unknown).collect();
+    if !all.is_empty() {
+        all.iter().for_each(say);
+        return Err(Failure::new(Exit::ConfigInvalid, ""));
+    }
     let config = load(file)?;
     let path = config.paths.config_file;
     if path.exists() {

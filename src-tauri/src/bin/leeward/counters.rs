@@ -22,13 +22,17 @@ pub(crate) fn latencies(stats: &Value, rows: &[(&str, &str)], out: &mut Out) -> 
     Ok(())
 }
 
-/// What became of faults, in one sentence, and how many of them are of today.
+/// What became of requests that met faults, in one sentence, and how many of them are of today.
 pub(crate) fn faults(stats: &Value, out: &mut Out) -> Outcome<()> {
     let whose = stats.get("whose").and_then(Value::as_object);
     let whose: Vec<_> = whose.into_iter().flatten().filter_map(|(name, n)| Some((name.as_str(), n.as_u64()?))).collect();
-    let sentence = faults_sentence(number(stats, "/retried_total"), number(stats, "/rescued"), &whose);
-    let today = stats.pointer("/today/retried").and_then(Value::as_u64).map(|n| format!("; {} retried today", thousands(n)));
-    out.line(format!("{sentence}{}", today.unwrap_or_default()))?;
+    let [rescued, failed, retried] = ["/rescued", "/failed_total", "/retried_total"].map(|path| number(stats, path));
+    let mut sentence = faults_sentence(rescued, failed, retried, &whose);
+    if stats.get("today").is_some() {
+        let today = ["/today/rescued", "/today/failed"].map(|path| thousands(number(stats, path)));
+        sentence.push_str(&format!("; today {} rescued, {} failed", today[0], today[1]));
+    }
+    out.line(sentence)?;
     Ok(())
 }
 

@@ -94,13 +94,13 @@ fn over_time(history: &Value, now: u64, out: &mut Out) -> Outcome<()> {
     for (index, bucket) in shown.iter().enumerate() {
         if index == 0 {
             let step = format!("{} from", age(number(history, "/step_ms")));
-            out.line(format!("\n{step:<14}  {:>9} {:>9} {:>9} {:>11}", "requests", "retried", "failed", "p99 ms"))?;
+            out.line(format!("\n{step:<14}  {:>9} {:>9} {:>9} {:>11}", "requests", "rescued", "failed", "p99 ms"))?;
         }
         let cell = |path: &str| thousands(number(bucket, path));
         let ago = format!("{} ago", age(now.saturating_sub(number(bucket, "/at_unix_ms"))));
         let p99 = bucket.pointer("/latency_ms/first_byte/p99").and_then(Value::as_f64).unwrap_or_default();
-        let (retried, failed) = (cell("/retried_total"), cell("/failed_total"));
-        out.line(format!("{ago:<14}  {:>9} {retried:>9} {failed:>9} {p99:>11.2}", cell("/requests")))?;
+        let (rescued, failed) = (cell("/rescued"), cell("/failed_total"));
+        out.line(format!("{ago:<14}  {:>9} {rescued:>9} {failed:>9} {p99:>11.2}", cell("/requests")))?;
     }
     Ok(())
 }

@@ -85,7 +85,8 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     }
     let program = target.find()?;
     if dry_run {
-        let config = config::load(None)?;
+        let config = config::load_to_ask()?;
+        config::tell(&config);
         let running = block_on(instance::running(&config))??;
         let plan = target.plan(program, running.map_or(config.listen, |client| client.address()), None, &config)?;
         out.script(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;

@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// Runs `leeward logs`.
 pub(crate) fn run(args: &args::Logs, out: &mut Out) -> Outcome {
-    let path = config::load(None)?.paths.log_file();
+    let path = config::load_to_ask()?.paths.log_file();
     let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {

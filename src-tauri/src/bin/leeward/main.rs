@@ -101,7 +101,7 @@ fn as_init(command: &Command) -> Option<Outcome> {
 }
 
 fn restart(out: &mut Out) -> Outcome {
-    let config = config::load(None)?;
+    let config = config::load_to_ask()?;
     let restarted = block_on(progress::while_waiting("restarting", async {
         match leeward::instance::running(&config).await? {
             Some(client) => client.restart().await,

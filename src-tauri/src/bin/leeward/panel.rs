@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs `leeward panel`.
 pub(crate) fn run(out: &mut Out) -> Outcome {
-    let config = config::load(None)?;
+    let config = config::load_to_ask()?;
     let address = block_on(progress::while_waiting("asking Leeward", async {
         let client = instance::running(&config).await?.ok_or(ClientError::NotRunning(None))?;
         client.check("/_leeward/ui/", LIMIT).await?;

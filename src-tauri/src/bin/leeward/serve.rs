@@ -54,6 +54,9 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     let (listen, upstream, config_file) = (args.listen.clone(), args.upstream.clone(), args.config.clone());
     let flags = Flags { listen, upstream, config_file, ..Flags::default() };
     let (settings, config) = crate::config::settings(flags, args.state.clone())?;
+    if !args.detached {
+        crate::config::tell(&config);
+    }
     let (lock, unlocked) = match Lock::acquire(&config.paths) {
         Ok(lock) => (Some(lock), None),
         Err(why @ LockError::Unwritable { .. }) => (None, Some(why)),
@@ -73,6 +76,7 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         return Err(why.into());
     }
     let host = EngineOptions::of(settings)
+        .worded(leeward::view::headline)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(config::panel_folder())

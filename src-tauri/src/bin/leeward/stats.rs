@@ -19,7 +19,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs `leeward stats`.
 pub(crate) fn run(args: &args::Stats, out: &mut Out) -> Outcome {
-    let config = config::load(None)?;
+    let config = config::load_to_ask()?;
     if let Some(since) = args.since {
         return history::run(&config, since, args.json, out);
     }
@@ -62,10 +62,10 @@ fn print(stats: &Value, counted_for: u64, out: &mut Out) -> Outcome<()> {
     let upstreams = stats.get("upstreams").and_then(Value::as_object).into_iter().flatten();
     for (index, (name, upstream)) in upstreams.enumerate() {
         if index == 0 {
-            out.line(format!("\n{:<14}  {:>9} {:>9} {:>9}", "upstream", "requests", "retried", "failed"))?;
+            out.line(format!("\n{:<14}  {:>9} {:>9} {:>9}", "upstream", "requests", "rescued", "failed"))?;
         }
         let cell = |path: &str| thousands(number(upstream, path));
-        out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/retried"), cell("/failed")))?;
+        out.line(format!("{name:<14}  {:>9} {:>9} {:>9}", cell("/requests"), cell("/rescued"), cell("/failed")))?;
     }
     table(stats, "/agents", "agent", out)
 }

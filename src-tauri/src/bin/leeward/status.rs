@@ -10,7 +10,7 @@ use leeward::{
     health::unix_ms,
     instance::{self, Client, ClientError},
     status::Status,
-    view::{self, Faults, Level},
+    view::{self, Headline, Level},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,7 +20,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs `leeward status`.
 pub(crate) fn run(args: &args::Status, out: &mut Out) -> Outcome {
-    let config = config::load(None)?;
+    let config = config::load_to_ask()?;
     block_on(async {
         loop {
             let answer = ask(&config).await;
@@ -74,13 +74,17 @@ fn print(answer: Result<Answer, ClientError>, watching: bool, out: &mut Out) -> 
         Err(e) => return Err(e.into()),
     };
     let status = parse(&answer.status)?;
-    let verdict = view::verdict(&status);
-    out.line(out.bold(out.paint(verdict.level, &verdict.sentence)))?;
-    for line in view::lines(&status, Some(faults(&answer.stats)), unix_ms()) {
+    let now = unix_ms();
+    let Headline { level, sentence, next } = view::headline(&status, now);
+    out.line(out.bold(out.paint(level, &sentence)))?;
+    if !next.is_empty() {
+        out.line(format!("{next}."))?;
+    }
+    for line in view::lines(&status, now) {
         let text = if line.level == Level::Ok { line.text.into() } else { out.paint(line.level, &line.text) };
         out.line(out.dim(&format!("{:>8}", line.label)).then("  ").then(text))?;
     }
-    Ok(if verdict.level == Level::Broken { Exit::Unavailable } else { Exit::Ok })
+    Ok(if level == Level::Broken { Exit::Unavailable } else { Exit::Ok })
 }
 
 fn parse(status: &Value) -> Outcome<Status> {
@@ -94,18 +98,6 @@ fn parse(status: &Value) -> Outcome<Status> {
             ),
         )
     })
-}
-
-fn faults(stats: &Value) -> Faults {
-    let sum =
-        |name: &str| stats.get(name).and_then(Value::as_object).map_or(0, |map| map.values().filter_map(Value::as_u64).sum());
-    let number = |name: &str| stats.get(name).and_then(Value::as_u64).unwrap_or_default();
-    Faults {
-        requests: number("requests"),
-        retried: number("retried_total"),
-        failed: sum("failed"),
-        retried_today: stats.pointer("/today/retried").and_then(Value::as_u64).unwrap_or_default(),
-    }
 }
 
 /// Stable codes for scripts.

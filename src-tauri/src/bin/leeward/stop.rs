@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs `leeward stop`.
 pub(crate) fn run(out: &mut Out) -> Outcome {
-    let config = config::load(None)?;
+    let config = config::load_to_ask()?;
     let stopped = block_on(progress::while_waiting("stopping", stop(&config)))??;
     out.line(stopped)?;
     Ok(Exit::Ok as i32)

@@ -1,8 +1,8 @@
 //! What an error means, before it is put into a dialect: status, code, sentence, whether trying again helps.
 
-use crate::{message::Failure, status::faults::Cause};
+use crate::{message::Told, status::faults::Cause};
 use http::StatusCode;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// What an error means.
 #[derive(Clone, Debug)]
@@ -24,78 +24,98 @@ impl Meaning {
     }
 }
 
-/// Whose fault an upstream failure is, in one sentence, and whether another try can help.
-pub(super) fn of_failure(Failure { cause, detail }: &Failure) -> Meaning {
-    let m = Meaning::new;
-    match cause {
-        Cause::Dns => m(503, "dns", true, format!("This machine's network: {detail}. Check the connection, VPN or DNS.")),
-        Cause::Connect => m(503, "connect", true, format!("The network between this machine and the API: {detail}.")),
-        Cause::Tls => m(503, "tls", true, format!("The network between this machine and the API: {detail}.")),
-        Cause::Certificate => m(
-            502,
-            "certificate",
-            false,
-            format!(
-                "Company proxy or TLS inspection, most likely: {detail}. If your company inspects TLS, name its root certificate with extra_ca in Leeward's config; do not go on if you know of none."
-            ),
-        ),
-        Cause::Clock => m(502, "clock", false, format!("{detail}.")),
-        Cause::NotTls => m(502, "not-tls", false, format!("Leeward's config: {detail}.")),
-        Cause::Loop => m(
-            508,
-            "loop",
-            false,
-            format!("Leeward's config: {detail}, so the request would go round in a circle. Set `upstream` to the API's URL."),
-        ),
-        Cause::StalePooled | Cause::WriteFailed => {
-            m(503, "write-failed", true, format!("The API's edge broke the connection before the request was out: {detail}."))
-        }
-        Cause::ReusedReset | Cause::FreshReset | Cause::LateReset => m(
-            502,
-            "reset",
-            true,
-            format!("The API's edge broke the connection after the request and before the response: {detail}."),
-        ),
-        Cause::BadResponse | Cause::NotHttp => m(502, "bad-response", true, format!("The API's edge: {detail}.")),
-        Cause::CutMidStream => m(502, "cut", true, format!("The API's edge broke off the response: {detail}.")),
-        Cause::CutBeforeContent | Cause::CutWhileBuffered => {
-            m(502, "cut", true, format!("The API's edge broke off the response before your agent got any of it: {detail}."))
-        }
-        Cause::Declined => m(503, "declined", true, format!("The API: {detail}.")),
-        Cause::WriteStalled => m(
-            503,
-            "write-stalled",
-            true,
-            format!(
-                "The network between this machine and the API: {detail}. Large packets may be lost on the way (VPN, PPPoE): a smaller MTU helps."
-            ),
-        ),
-        Cause::CompanyProxy => m(503, "company-proxy", true, format!("The company proxy: {detail}.")),
-        Cause::ProxyLogin => m(
-            502,
-            "proxy-login",
-            false,
-            format!(
-                "The company proxy: {detail}. Put user and password into proxy.url in Leeward's config, or into HTTPS_PROXY."
-            ),
-        ),
-        // It names who has to look at it itself, by what the last dial met.
-        Cause::CircuitOpen => m(503, "circuit-open", true, format!("{detail}.")),
-        Cause::PoolFull => m(503, "pool-full", true, format!("Leeward's config: {detail}.")),
-        Cause::ResponseTimeout => m(504, "response-timeout", true, format!("The API: {detail}.")),
+/// What an agent's user reads is at most this many characters, Leeward's name included: agents cut what is longer.
+pub(crate) const LONGEST: usize = 160;
+/// Where there is more to read.
+const MORE: &str = " More: leeward status";
+/// What each dialect puts before it.
+const NAME: &str = "Leeward: ";
+
+/// What is the matter, since when, after how many attempts, what to do and where to read on; never longer than `LONGEST`.
+pub(super) fn sentence(told: &Told, lasted: Option<Duration>, attempts: u32) -> String {
+    let mut says = told.says.clone();
+    match (told.unreached, lasted.map(|lasted| lasted.as_secs()).filter(|seconds| *seconds > 0)) {
+        (Some(_), Some(seconds)) => says = format!("{}, for {})", says.trim_end_matches(')'), age(seconds)),
+        (None, _) if attempts > 1 => says.push_str(&format!(", {attempts} attempts")),
+        _ => {}
     }
+    let room = LONGEST - NAME.len() - MORE.len() - told.next.len() - ". .".len();
+    format!("{}. {}.{MORE}", short(&says, room), told.next)
+}
+
+/// A text that may be cut to so many characters.
+pub(crate) fn short(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some(_) => Cow::Owned(text.chars().take(most.saturating_sub(1)).chain(['…']).collect()),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// Seconds as their largest unit.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
+/// Status and code of an upstream failure, and whether another try can help.
+pub(super) fn of_cause(cause: Cause, sentence: String) -> Meaning {
+    let (status, code, retry) = match cause {
+        Cause::Dns => (503, "dns", true),
+        Cause::Connect => (503, "connect", true),
+        Cause::Tls => (503, "tls", true),
+        Cause::Certificate => (502, "certificate", false),
+        Cause::Clock => (502, "clock", false),
+        Cause::NotTls => (502, "not-tls", false),
+        Cause::Loop => (508, "loop", false),
+        Cause::StalePooled | Cause::WriteFailed => (503, "write-failed", true),
+        Cause::ReusedReset | Cause::FreshReset | Cause::LateReset => (502, "reset", true),
+        Cause::BadResponse | Cause::NotHttp => (502, "bad-response", true),
+        Cause::CutMidStream | Cause::CutBeforeContent | Cause::CutWhileBuffered => (502, "cut", true),
+        Cause::Declined => (503, "declined", true),
+        Cause::WriteStalled => (503, "write-stalled", true),
+        Cause::CompanyProxy => (503, "company-proxy", true),
+        Cause::ProxyLogin => (502, "proxy-login", false),
+        Cause::CircuitOpen => (503, "circuit-open", true),
+        Cause::PoolFull => (503, "pool-full", true),
+        Cause::ResponseTimeout => (504, "response-timeout", true),
+    };
+    Meaning::new(status, code, retry, sentence)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Failure;
 
     #[test]
-    fn every_sentence_says_whose_fault_it_is_and_ends_well() {
+    fn the_sentence_of_the_issue() {
+        let refused = Failure::new(Cause::Connect, "d").unreached("connection refused").told("api.anthropic.com");
+        let text = format!("{NAME}{}", sentence(&refused, Some(Duration::from_secs(41)), 9));
+        let wanted =
+            "Leeward: can't reach api.anthropic.com (connection refused, for 41 s). Check network or VPN. More: leeward status";
+        assert_eq!(text, wanted);
+        let blip = sentence(&refused, Some(Duration::from_millis(900)), 2);
+        assert!(blip.starts_with("can't reach api.anthropic.com (connection refused). Check"), "{blip}");
+        let reset = Failure::new(Cause::FreshReset, "d").told("api.x");
+        let text = sentence(&reset, None, 3);
+        assert_eq!(
+            text,
+            "the edge of api.x broke the connection before it answered, 3 attempts. Try again. More: leeward status"
+        );
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_the_next_step_is_not() {
+        let host = "h".repeat(200);
         for cause in Cause::ALL {
-            let m = of_failure(&Failure { cause: *cause, detail: "detail".into() });
-            assert!(m.sentence.ends_with('.') && m.sentence.contains("detail"), "{cause:?}: {}", m.sentence);
-            assert!(m.status.is_server_error());
+            let told = Failure::new(*cause, "d").told(&host);
+            let text = sentence(&told, Some(Duration::from_secs(100_000)), 1000);
+            assert!(text.chars().count() + NAME.len() <= LONGEST, "{cause:?}: {text}");
+            assert!(text.ends_with(&format!(". {}.{MORE}", told.next)), "{cause:?}: {text}");
+            assert!(of_cause(*cause, text).status.is_server_error());
         }
     }
 }

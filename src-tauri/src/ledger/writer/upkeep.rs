@@ -107,7 +107,7 @@ impl Writer {
     /// What earlier processes counted today; ours has written nothing before it is notified for the first time.
     pub(super) fn tell_today(&mut self) {
         if let (false, Some(db)) = (self.told_today || self.day == 0, &self.db) {
-            match read::faults_since(db, self.day) {
+            match read::counted_since(db, self.day) {
                 Ok(before) => {
                     self.told_today = true;
                     self.traffic.counted_before_today(before);

@@ -28,7 +28,7 @@ impl Run {
     }
 
     pub(super) fn show_as(&self, phase: Phase) {
-        let status = Status {
+        let mut status = Status {
             phase,
             generation: self.generations.current(),
             listener: {
@@ -44,6 +44,8 @@ impl Run {
             network: self.network.changes(),
             ..self.publish.borrow().clone()
         };
+        // Its first line has ages in it, and is made by whoever shows it.
+        self.shared.traffic.fill(&mut status);
         self.publish.send_if_modified(|old| {
             (*old != status) && {
                 *old = status;

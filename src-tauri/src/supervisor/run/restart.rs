@@ -4,7 +4,9 @@ use super::state::Run;
 use crate::{
     config::{self, Config},
     control::Restarted,
+    files,
     health::Code,
+    instance,
     supervisor::{
         generations::{PendingGeneration, Reply},
         options::ReloadError,
@@ -81,15 +83,33 @@ impl Run {
         match &reloaded {
             Ok(()) => {
                 self.shared.health.clear(Code::ConfigInvalid, None);
+                self.tell_problem();
                 self.tell_exposed();
             }
             Err(ReloadError::Refused(why)) => {
-                self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}."));
+                self.shared.health.set(Code::ConfigInvalid, None, format!("The config on disk is not in force: {why}. The one before it is; `leeward config check` lists every error."));
             }
             // What is on disk is not known.
             Err(ReloadError::Unread(_)) => {}
         }
         reloaded
+    }
+
+    /// Tells what of the user's config could not be in force at the start; else keeps the text of the file for the day on which
+    /// it cannot be.
+    pub(super) fn tell_problem(&self) {
+        let paths = &self.config.paths;
+        if let Some(problem) = &self.config.problem {
+            tracing::warn!("{problem}");
+            return self.shared.health.set(Code::ConfigInvalid, None, format!("{problem}."));
+        }
+        let text = files::read(&paths.config_file).unwrap_or_default();
+        if files::read(&paths.last_good_file()).ok().as_deref() == Some(&text) {
+            return;
+        }
+        if let Err(why) = instance::write_atomically(&paths.last_good_file(), &text) {
+            tracing::debug!("the config is not kept as the last good one: {why}");
+        }
     }
 
     /// Warns of secrets in the config that others can read, until they cannot.

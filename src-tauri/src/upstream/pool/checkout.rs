@@ -3,7 +3,12 @@
 //! Dials nothing itself: it queues, and looks at the clock.
 
 use super::{origin::Origin, waiters::Given};
-use crate::{health::Code, message::Failure, status::faults::Cause, upstream::connection::Connection};
+use crate::{
+    health::Code,
+    message::{Failure, Told},
+    status::faults::Cause,
+    upstream::connection::Connection,
+};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -96,8 +101,17 @@ impl Origin {
             self.config.pool.size, self.endpoint
         );
         self.full.store(true, Relaxed);
-        self.health.set(Code::PoolFull, Some(&self.endpoint.host), why.clone());
-        Failure::new(Cause::PoolFull, why)
+        let failure = Failure::new(Cause::PoolFull, why).fact(
+            format!(
+                "{} requests to {} run at once (pool.size), and none ended in time",
+                self.config.pool.size,
+                self.endpoint.name()
+            ),
+            "Raise pool.size in Leeward's config",
+        );
+        let Told { says, next, .. } = failure.told(&self.endpoint.name());
+        self.health.set(Code::PoolFull, Some(&self.endpoint.host), format!("{says}. {next}."));
+        failure
     }
 
     async fn wait(&self, waiting: &mut Waiting<'_>, give_up: Instant) -> Given {
@@ -129,7 +143,10 @@ impl Origin {
                         let waited = format!("no connection to {} became free within {:.1?}", self.endpoint, now - since);
                         match inner.circuit.last() {
                             // What the last dial met says whose fault it is.
-                            Some(last) => Failure::new(last.cause, format!("{waited}; the last reason: {}", last.detail)),
+                            Some(last) => {
+                                let detail = format!("{waited}; the last reason: {}", last.detail);
+                                Failure { known: last.known.clone(), ..Failure::new(last.cause, detail) }
+                            }
                             None => Failure::new(Cause::Connect, waited),
                         }
                     }

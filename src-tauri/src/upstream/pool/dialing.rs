@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     health::Code,
-    message::Failure,
+    message::{Failure, Told},
     status::faults::Cause,
     upstream::{
         circuit::{Tell, Turn},
@@ -159,6 +159,11 @@ impl Origin {
     }
 
     pub(super) fn report(&self, failure: Option<&Failure>) {
+        let told = failure.map(|f| (f.cause, f.told(&self.endpoint.name())));
+        match told.clone() {
+            None => self.reaching.succeeded(),
+            Some((cause, Told { says, unreached, next })) => self.reaching.failed(cause, unreached, says, next),
+        }
         let subject = Some(self.endpoint.host.as_str());
         if failure.is_none() && !self.unwell.swap(false, Relaxed) {
             return;
@@ -177,14 +182,9 @@ impl Origin {
                 self.health.clear(other, subject);
             }
         }
-        if let (Some(code), Some(Failure { cause, detail })) = (code, failure) {
-            let what_now = match cause {
-                Cause::Certificate => "if a company proxy inspects TLS, name its root certificate with extra_ca",
-                Cause::Clock | Cause::NotTls => "nobody can repair that but you",
-                Cause::ProxyLogin => "put user and password into proxy.url in Leeward's config, or into HTTPS_PROXY",
-                _ => "Leeward keeps trying",
-            };
-            self.health.set(code, subject, format!("{detail}; {what_now}"));
+        if let (Some(code), Some((_, Told { says, unreached, next }))) = (code, told) {
+            let by_itself = if unreached.is_some() { "; Leeward retries by itself" } else { "" };
+            self.health.set(code, subject, format!("{says}. {next}{by_itself}."));
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     message::Uploads,
     status::{faults::Cause, stats::OriginStats},
     tasks::Tasks,
-    telemetry::Traffic,
+    telemetry::{Reaching, Traffic},
     upstream::{
         budget::Budget,
         circuit::{Circuit, Policy, Turn},
@@ -53,6 +53,8 @@ pub(crate) struct Origin {
     /// How much may be sent to it again.
     pub(crate) budget: Arc<Budget>,
     pub(super) health: Tracker,
+    /// Whether it can be reached, for whoever looks at the engine.
+    pub(super) reaching: Arc<Reaching>,
     /// Counts the changes of the network; connections of an earlier one are not used again.
     pub(super) network: watch::Sender<u64>,
     /// True while a condition about this origin may stand, so that the good path touches no lock of `health`.
@@ -111,11 +113,12 @@ pub(crate) struct Parts {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) health: Tracker,
+    pub(crate) reaching: Arc<Reaching>,
 }
 
 impl Origin {
     pub(crate) fn new(endpoint: Endpoint, parts: Parts) -> Arc<Self> {
-        let Parts { config, context, tasks, traffic, budget, health } = parts;
+        let Parts { config, context, tasks, traffic, budget, health, reaching } = parts;
         let inner = Inner {
             idle: Vec::new(),
             waiters: Waiters::default(),
@@ -140,6 +143,7 @@ impl Origin {
             traffic,
             budget,
             health,
+            reaching,
             network: watch::Sender::new(0),
             // Also what another generation said of it.
             unwell: AtomicBool::new(true),
@@ -184,6 +188,7 @@ impl Origin {
         drop(old);
         self.end_vanished(is_gone);
         self.report(None);
+        self.reaching.forget();
     }
 
     /// Ends the conditions that were about too many requests, once there is room again. Called from time to time by the proxy.
@@ -238,13 +243,18 @@ impl Origin {
             dialing: inner.dialing,
             waiting: inner.waiters.count(),
             circuit: if inner.circuit.opened().is_some() { "open" } else { "closed" },
-            last_failure: inner.circuit.last().map(|f| f.detail.clone()),
+            last_failure: inner.circuit.last().map(|f| f.told(&self.endpoint.name()).says),
         }
     }
 
     /// Idle connections now.
     pub(crate) fn idle(&self) -> usize {
         self.lock().idle.len()
+    }
+
+    /// How long no connection could be made, where none can.
+    pub(crate) fn failing_for(&self) -> Option<Duration> {
+        self.lock().circuit.failing_for(Instant::now())
     }
 
     /// Time until the next dial may begin.

@@ -71,9 +71,8 @@ impl Permit for ConnectionPermit {
 
     fn answered(&mut self) {
         self.unproven = None;
-        if self.spare
-            && let Some(origin) = self.origin.upgrade()
-        {
+        if let Some(origin) = self.origin.upgrade() {
+            origin.reaching.succeeded();
             self.served(&origin);
         }
     }

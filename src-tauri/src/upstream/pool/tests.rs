@@ -47,6 +47,7 @@ async fn bench(tls: bool, tune: impl FnOnce(&mut Config)) -> Bench {
         budget: Arc::new(Budget::new(&config.retry)),
         health: Tracker::default(),
         config: Arc::new(config),
+        reaching: Arc::default(),
     };
     Bench { origin: Origin::new(endpoint, parts), listener, home }
 }
