@@ -2,6 +2,7 @@
 
 use super::{MAX_BODY, OwnPaths, is_own, state::Admin, with_token, without_token};
 use crate::{
+    authority::Authority,
     config::{Flags, Secret, Settings},
     control::{Command, Mode, Restarted, Sessions},
     health::{Code, Tracker, unix_ms},
@@ -135,6 +136,7 @@ impl Fixture {
             traffic: traffic.clone(),
             health: health.clone(),
         };
+        let authority = Arc::new(Authority::new(config.paths.authority_dir()));
         let admin = Admin {
             config,
             local,
@@ -151,6 +153,7 @@ impl Fixture {
             token: Secret::new("right".into()),
             counters: Arc::default(),
             upstreams: Arc::new(Upstreams::new(parts, local)),
+            authority,
         };
         let (sessions, health) = (admin.sessions.clone(), admin.health.clone());
         Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, _home: home }
