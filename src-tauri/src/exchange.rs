@@ -31,6 +31,6 @@ mod via;
 pub(crate) use body::ResponseBody;
 pub(crate) use context::{Exchange, Shared};
 pub(crate) use error::{Dialect, Error, Meaning, respond};
-pub(crate) use repair::Door;
 pub(crate) use operation::{Operation, Place};
+pub(crate) use repair::Door;
 pub(crate) use request::forward;

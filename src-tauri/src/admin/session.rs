@@ -72,6 +72,14 @@ pub(super) async fn egress(State(admin): State<Arc<Admin>>, Json(asked): Json<Eg
     Json(json!({ "served": asked.is_served_by(&admin.config) }))
 }
 
+/// Another process has made or destroyed certificate authorities in the folder.
+pub(super) async fn reread_authority(State(admin): State<Arc<Admin>>) -> Result<Json<Value>, Error> {
+    let authority = admin.authority.clone();
+    let read = on_disk(move || authority.reread()).await?;
+    read.map_err(|trouble| Error::Undone(format!("{trouble}.")))?;
+    Ok(Json(json!({ "read": true })))
+}
+
 /// A session lasts as long as its stream; the stream's end shows `wrap` that the engine is gone.
 pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
     if asked.tunnel_token.as_ref().is_some_and(|token| token.len() < TUNNEL_TOKEN) {
@@ -155,7 +163,13 @@ async fn interception(
 
 /// The session's number and what else it learns, then a sign of life now and then. Who drops the stream ends the session and lets go of its
 /// upstreams: the connection does so when its client has left.
-fn lines(admin: &Admin, session: Session, hold: Hold, key: Option<TunnelKey>, mut told: Value) -> impl Stream<Item = Bytes> + Send + 'static {
+fn lines(
+    admin: &Admin,
+    session: Session,
+    hold: Hold,
+    key: Option<TunnelKey>,
+    mut told: Value,
+) -> impl Stream<Item = Bytes> + Send + 'static {
     let guard = admin.sessions.open(session);
     if let Some(key) = key {
         guard.opens_tunnels(key);

@@ -155,13 +155,8 @@ mod tests {
     fn every_row_of_the_contract() {
         use Kind::{Inference, NotReplayable, Safe};
         use Repair::{Brief, Full, Token};
-        let (api, login, openai, chatgpt, gemini) = (
-            "api.anthropic.com",
-            "platform.claude.com",
-            "api.openai.com",
-            "chatgpt.com",
-            "generativelanguage.googleapis.com",
-        );
+        let (api, login, openai, chatgpt, gemini) =
+            ("api.anthropic.com", "platform.claude.com", "api.openai.com", "chatgpt.com", "generativelanguage.googleapis.com");
         for (method, host, path, want) in [
             (Method::POST, api, "/v1/messages", (Inference, Full)),
             (Method::POST, api, "/v1/messages/count_tokens", (Inference, Full)),

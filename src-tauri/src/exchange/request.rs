@@ -97,6 +97,7 @@ async fn pass(
         exchange.traffic.unknown_inference();
         ticket.trace().model(model);
     }
+    let _turn = if repair.is_unchanged() { upstream.turn().await } else { None };
     let fault = payload.client_fault();
     let head = head(exchange, &upstream, parts, target, host);
     let context = RequestContext { exchange: exchange.clone(), upstream, ticket, operation, repair, _in_flight: in_flight };

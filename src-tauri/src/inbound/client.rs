@@ -2,7 +2,10 @@
 
 use super::intercept::Inside;
 use crate::socket_owner::{self, Owner};
-use std::{net::SocketAddr, sync::{Arc, OnceLock}};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 use tokio::task::spawn_blocking;
 
 /// The other end of a client's connection.
