@@ -39,6 +39,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["config", "control", "files", "proof", "shortage", "socket_owner"],
         "who holds the port is a question about files and processes, not about the engine",
     ),
+    (
+        "authority",
+        &["config", "files", "instance"],
+        "what signs knows its own files, and neither the connection nor the session that it signs for",
+    ),
     ("telemetry", &["health", "status"], "whoever counts knows what others read of it, and nobody who reads"),
     ("ledger", &["config", "health", "status", "telemetry"], "the history listens to the traffic; nobody waits for it"),
     // The engine's layers, from the last one up: none sees one above it.
@@ -56,6 +61,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     (
         "admin",
         &[
+            "authority",
             "config",
             "control",
             "exchange",
@@ -75,6 +81,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "inbound",
         &[
             "admin",
+            "authority",
             "config",
             "control",
             "exchange",
@@ -92,6 +99,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "proxy",
         &[
             "admin",
+            "authority",
             "config",
             "control",
             "exchange",
@@ -140,6 +148,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
     (
         "leeward",
         &[
+            "authority",
             "config",
             "control",
             "demo",

@@ -3,6 +3,10 @@
 //! The only channel in that direction. Also the mode that the supervisor puts a generation in, and the `wrap` sessions that
 //! hold a control stream open.
 
+mod interception;
+
+pub use interception::Interception;
+
 use crate::config::{Egress, Secret};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -88,6 +92,8 @@ pub struct TunnelKey {
     pub agent: String,
     /// The session's way out, where it is not the engine's.
     pub egress: Option<Egress>,
+    /// How its connections are decrypted; `None`: they are not.
+    pub interception: Option<Arc<Interception>>,
 }
 
 #[derive(Debug)]
@@ -127,6 +133,12 @@ impl Sessions {
     pub fn tunnel_key(&self, token: &str) -> Option<TunnelKey> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.keys.values().fold(None, |found, key| if key.token.matches(token) { Some(key.clone()) } else { found })
+    }
+
+    /// Whether the agent of an open session was started with this certificate authority.
+    pub fn use_authority(&self, id: &str) -> bool {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.keys.values().any(|key| key.interception.as_ref().is_some_and(|i| i.authority.as_deref() == Some(id)))
     }
 
     /// The doors of those that hold the listening socket.

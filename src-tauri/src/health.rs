@@ -63,6 +63,8 @@ pub enum Code {
     LedgerUnusable,
     /// The log cannot be written.
     LogUnwritable,
+    /// An agent's connections that should be decrypted are tunnelled instead.
+    NotDecrypted,
     /// The engine's owner has failed, and nothing is accepted any more.
     EngineFailed,
 }
@@ -76,7 +78,7 @@ impl Code {
             Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
-            Self::RetryBudgetSpent | Self::PoolFull => (Severity::Degraded, Duration::ZERO),
+            Self::RetryBudgetSpent | Self::PoolFull | Self::NotDecrypted => (Severity::Degraded, Duration::ZERO),
             Self::ListenerLost | Self::EngineFailed => (Severity::Broken, Duration::ZERO),
             Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
             // Between two engines it is nobody's for a moment.
@@ -107,6 +109,7 @@ impl Code {
             Self::RetryBudgetSpent => "retry-budget-spent",
             Self::LedgerUnusable => "ledger-unusable",
             Self::LogUnwritable => "log-unwritable",
+            Self::NotDecrypted => "not-decrypted",
             Self::EngineFailed => "engine-failed",
         }
     }
@@ -244,6 +247,7 @@ mod tests {
             Code::ResponsesBuffered,
             Code::LedgerUnusable,
             Code::LogUnwritable,
+            Code::NotDecrypted,
             Code::EngineFailed,
         ] {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));

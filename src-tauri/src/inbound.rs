@@ -6,12 +6,14 @@
 mod awaiting;
 mod client;
 mod client_io;
+mod client_stream;
 mod connection;
 mod connection_state;
 mod dispatch;
 mod farewell;
 mod greeting;
 pub mod guard;
+pub mod intercept;
 pub mod listen;
 mod refusal;
 mod response;

@@ -41,6 +41,7 @@ pub use keep::{is_kept, keep_serving};
 pub use lock::{Lock, LockError};
 pub use place::{place, serving_stand_in, why_unusable};
 pub use private::write_atomically;
+pub(crate) use private::{create_private_dir, how_to_protect, is_exposed};
 pub use program::startable;
 pub use record::{Record, not_recorded, read_record, remove_record, write_record};
 pub use start::{Background, IDLE, StartError, TRY_AGAIN, close_inherited, leave_terminal, running_or_start};

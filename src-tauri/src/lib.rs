@@ -5,6 +5,7 @@
 //! `tests/house.rs` holds each room to what it may see.
 
 pub(crate) mod admin;
+pub mod authority;
 pub mod config;
 pub mod control;
 pub mod demo;

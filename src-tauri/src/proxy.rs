@@ -5,6 +5,7 @@
 
 use crate::{
     admin::{Admin, OwnPaths},
+    authority::Authority,
     config::{Config, Secret, Settings},
     control::{Commands, Mode, Sessions},
     exchange::{self, Exchange},
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     token: Secret,
     exchange: Arc<exchange::Shared>,
     upstream: Arc<upstream::Shared>,
+    authority: Arc<Authority>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -86,6 +88,7 @@ impl Shared {
             counters: Arc::default(),
             token,
             exchange: Arc::default(),
+            authority: Arc::new(Authority::new(config.paths.authority_dir())),
             upstream: Arc::new(upstream::Shared::new(config, channels.network.clone(), known, remember)),
             channels,
         }
@@ -146,6 +149,7 @@ impl Proxy {
             token: shared.token.clone(),
             counters: shared.counters.clone(),
             upstreams: upstreams.clone(),
+            authority: shared.authority.clone(),
         });
         let inbound = Arc::new(Inbound {
             config: config.clone(),
@@ -160,6 +164,7 @@ impl Proxy {
             exchange,
             own_paths,
             sessions: shared.sessions.clone(),
+            authority: shared.authority.clone(),
         });
         Arc::new(Self { inbound })
     }
@@ -177,7 +182,12 @@ impl Proxy {
 
     /// Drops pooled connections that are too old or dead; ends with the generation.
     pub(crate) async fn sweep(self: Arc<Self>) {
-        self.inbound.upstreams.sweep(|| self.inbound.exchange.review_cuts()).await;
+        let inbound = &self.inbound;
+        let also = || {
+            inbound.exchange.review_cuts();
+            inbound.authority.tend(|id| inbound.sessions.use_authority(id));
+        };
+        inbound.upstreams.sweep(also).await;
     }
 
     /// Notifies every origin when the network is another one (L10); ends with the generation.

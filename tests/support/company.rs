@@ -37,17 +37,24 @@ struct Shared {
     login: Option<&'static str>,
     socks: bool,
     tls: Option<TlsAcceptor>,
+    /// Where every CONNECT leads, whatever it names.
+    leads: Option<SocketAddr>,
     /// The first line of each request, or the target of each SOCKS request.
     seen: Mutex<Vec<String>>,
 }
 
 impl Company {
     pub async fn http(login: Option<&'static str>) -> Self {
-        Self::start(login, false, None).await
+        Self::start(login, false, None, None).await
+    }
+
+    /// For names that are others' on the Internet: whatever is asked for is this upstream.
+    pub async fn leading_to(upstream: SocketAddr) -> Self {
+        Self::start(None, false, None, Some(upstream)).await
     }
 
     pub async fn socks(login: Option<&'static str>) -> Self {
-        Self::start(login, true, None).await
+        Self::start(login, true, None, None).await
     }
 
     /// Within TLS; also the certificate to trust.
@@ -58,13 +65,13 @@ impl Company {
         let server = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let server = server.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
-        (Self::start(None, false, Some(TlsAcceptor::from(Arc::new(server)))).await, cert.der().to_vec())
+        (Self::start(None, false, Some(TlsAcceptor::from(Arc::new(server))), None).await, cert.der().to_vec())
     }
 
-    async fn start(login: Option<&'static str>, socks: bool, tls: Option<TlsAcceptor>) -> Self {
+    async fn start(login: Option<&'static str>, socks: bool, tls: Option<TlsAcceptor>, leads: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { script: Mutex::default(), login, socks, tls, seen: Mutex::default() });
+        let shared = Arc::new(Shared { script: Mutex::default(), login, socks, tls, leads, seen: Mutex::default() });
         let mut tasks = JoinSet::new();
         let serving = shared.clone();
         tasks.spawn(async move {
@@ -124,7 +131,10 @@ impl Shared {
             if status != 200 {
                 return Ok(());
             }
-            let mut on = TcpStream::connect(target).await?;
+            let mut on = match self.leads {
+                Some(upstream) => TcpStream::connect(upstream).await?,
+                None => TcpStream::connect(target).await?,
+            };
             copy_bidirectional(&mut stream, &mut on).await?;
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! What the contract tests share: an engine on a free port with millisecond clocks, and clients that misbehave.
 
 pub mod company;
+pub mod decrypted;
 pub mod edge;
 pub mod middlebox;
 pub mod raw;

@@ -2,8 +2,9 @@
 
 use super::{commands::send, config::on_disk, error::Error, extract::Json, state::Admin};
 use crate::{
+    authority,
     config::{self, Egress, Secret},
-    control::{Command, Session, TunnelKey},
+    control::{Command, Interception, Session, TunnelKey},
     health::{Code, unix_ms},
     upstream::{Hold, Learned, SessionUpstream},
 };
@@ -16,7 +17,16 @@ use futures_util::{Stream, StreamExt, stream};
 use http::header;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, convert::Infallible, future::ready, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    future::ready,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use url::Url;
 
 /// 128 bits in hexadecimal digits: shorter ones could be guessed.
 const TUNNEL_TOKEN: usize = 32;
@@ -42,6 +52,19 @@ pub(super) struct SessionRequest {
     /// Opens tunnels (CONNECT) for as long as the session lasts.
     #[serde(default)]
     tunnel_token: Option<String>,
+    /// Its agent's connections are decrypted.
+    #[serde(default)]
+    intercept: bool,
+    /// The certificate authority that the agent was started with; where there is none, it gets the current one.
+    #[serde(default)]
+    authority: Option<String>,
+    /// Whether the agent gets its list of connectors.
+    #[serde(default = "yes")]
+    connectors: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Whether the engine's way out serves an agent whose own is this one.
@@ -49,11 +72,20 @@ pub(super) async fn egress(State(admin): State<Arc<Admin>>, Json(asked): Json<Eg
     Json(json!({ "served": asked.is_served_by(&admin.config) }))
 }
 
+/// Another process has made or destroyed certificate authorities in the folder.
+pub(super) async fn reread_authority(State(admin): State<Arc<Admin>>) -> Result<Json<Value>, Error> {
+    let authority = admin.authority.clone();
+    let read = on_disk(move || authority.reread()).await?;
+    read.map_err(|trouble| Error::Undone(format!("{trouble}.")))?;
+    Ok(Json(json!({ "read": true })))
+}
+
 /// A session lasts as long as its stream; the stream's end shows `wrap` that the engine is gone.
 pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
     if asked.tunnel_token.as_ref().is_some_and(|token| token.len() < TUNNEL_TOKEN) {
         return Err(Error::BadRequest(format!("A tunnel token has {TUNNEL_TOKEN} characters at least.")));
     }
+    let named = decrypted_upstreams(&asked);
     let mut upstreams = BTreeMap::new();
     if let Some(egress) = &asked.egress {
         egress.applied(&admin.config, admin.local).map_err(|why| Error::BadRequest(format!("{why}.")))?;
@@ -66,6 +98,7 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
             config::check_upstream(&url, admin.local).map_err(|why| Error::BadRequest(format!("upstream {name}: {why}.")))?;
         upstreams.insert(name, SessionUpstream { url, egress: asked.egress.clone(), lasting: asked.lasting });
     }
+    upstreams.extend(named.iter().map(|(name, upstream)| (name.clone(), upstream.clone())));
     let learner = admin.upstreams.clone();
     let learned = on_disk(move || learner.learn(upstreams)).await?;
     let Learned { hold, written } = learned.map_err(|taken| Error::Taken(format!("{taken}.")))?;
@@ -74,23 +107,75 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
     let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), door: asked.door.clone() };
+    let (interception, told) = if asked.intercept && asked.tunnel_token.is_some() {
+        let (interception, told) = interception(&admin, &session, &asked.authority, asked.connectors, &named).await?;
+        (Some(Arc::new(interception)), told)
+    } else {
+        (None, json!({}))
+    };
     let (agent, egress) = (session.agent.clone(), asked.egress);
-    let key = asked.tunnel_token.map(|token| TunnelKey { token: Secret::new(token), agent, egress });
-    let lines = lines(&admin, session, hold, key).map(Ok::<_, Infallible>);
+    let key = asked.tunnel_token.map(|token| TunnelKey { token: Secret::new(token), agent, egress, interception });
+    let lines = lines(&admin, session, hold, key, told).map(Ok::<_, Infallible>);
     if let Some(to) = asked.door {
         send(&admin, Command::Lend { to }).await?;
     }
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-/// The session's number, then a sign of life now and then. Who drops the stream ends the session and lets go of its
+/// The session's own way to the hosts that are decrypted, by names that no path can name.
+fn decrypted_upstreams(asked: &SessionRequest) -> BTreeMap<String, SessionUpstream> {
+    let Some(egress) = asked.egress.as_ref().filter(|_| asked.intercept) else { return BTreeMap::new() };
+    let mut hasher = DefaultHasher::new();
+    json!(egress).to_string().hash(&mut hasher);
+    let way = hasher.finish();
+    let of = |host: &str| {
+        let url = Url::parse(&format!("https://{host}/")).ok()?;
+        Some((format!("{host}:443 {way:016x}"), SessionUpstream { url, egress: Some(egress.clone()), lasting: asked.lasting }))
+    };
+    authority::hosts().filter_map(of).collect()
+}
+
+/// How a session is decrypted, and what its `wrap` learns of it: the certificate authority, or why there is none.
+async fn interception(
+    admin: &Admin,
+    session: &Session,
+    given: &Option<String>,
+    connectors: bool,
+    named: &BTreeMap<String, SessionUpstream>,
+) -> Result<(Interception, Value), Error> {
+    let (authority, given) = (admin.authority.clone(), given.clone());
+    let found = on_disk(move || match given {
+        Some(id) => authority.check(&id).map(|()| id),
+        None => authority.current(),
+    });
+    let (id, told, why) = match found.await? {
+        Ok(id) => (Some(id.clone()), json!({ "authority": id }), None),
+        Err(trouble) => (None, json!({ "authority": null, "trouble": format!("{trouble}.") }), Some(trouble)),
+    };
+    let upstreams = named.iter().filter_map(|(name, upstream)| Some((upstream.url.host_str()?.to_owned(), name.clone())));
+    let name = format!("{} (pid {})", session.agent, session.pid);
+    let interception = Interception::new(id, connectors, upstreams.collect(), name, admin.health.clone());
+    if let Some(trouble) = why {
+        interception.tell("", &format!("Its connections are tunnelled without decryption: {trouble}."));
+    }
+    Ok((interception, told))
+}
+
+/// The session's number and what else it learns, then a sign of life now and then. Who drops the stream ends the session and lets go of its
 /// upstreams: the connection does so when its client has left.
-fn lines(admin: &Admin, session: Session, hold: Hold, key: Option<TunnelKey>) -> impl Stream<Item = Bytes> + Send + 'static {
+fn lines(
+    admin: &Admin,
+    session: Session,
+    hold: Hold,
+    key: Option<TunnelKey>,
+    mut told: Value,
+) -> impl Stream<Item = Bytes> + Send + 'static {
     let guard = admin.sessions.open(session);
     if let Some(key) = key {
         guard.opens_tunnels(key);
     }
-    let first = Bytes::from(format!("{{\"session\":{}}}\n", guard.id()));
+    told["session"] = guard.id().into();
+    let first = Bytes::from(format!("{told}\n"));
     let beats = stream::unfold((guard, hold), async |held| {
         tokio::time::sleep(STREAM_BEAT).await;
         Some((Bytes::from_static(b"\n"), held))

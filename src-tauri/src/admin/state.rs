@@ -1,6 +1,7 @@
 //! What the own paths see of a generation, and the pictures that they give of it. Answers nobody.
 
 use crate::{
+    authority::Authority,
     config::{Config, Secret, Settings},
     control::{Commands, Mode, Sessions},
     health::{Tracker, unix_ms},
@@ -37,6 +38,7 @@ pub(crate) struct Admin {
     pub(crate) token: Secret,
     pub(crate) counters: Arc<Counters>,
     pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) authority: Arc<Authority>,
 }
 
 impl Admin {

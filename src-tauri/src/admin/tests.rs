@@ -2,6 +2,7 @@
 
 use super::{MAX_BODY, OwnPaths, is_own, state::Admin, with_token, without_token};
 use crate::{
+    authority::Authority,
     config::{Flags, Secret, Settings},
     control::{Command, Mode, Restarted, Sessions},
     health::{Code, Tracker, unix_ms},
@@ -64,6 +65,7 @@ const CASES: &[Case] = &[
     case("/_leeward/v1/stop", &[("POST", r#"{"drain_ms":5}"#, 202)]),
     case("/_leeward/v1/handover", &[("POST", r#"{"to":"/x"}"#, 200)]),
     case("/_leeward/v1/show", &[("POST", "", 202)]),
+    case("/_leeward/v1/authority", &[("POST", "", 200)]),
     case("/_leeward/v1/warm", &[("POST", r#"{"upstream":"known"}"#, 200)]),
     case("/_leeward/v1/egress", &[("POST", r#"{"proxies":{},"roots":[]}"#, 200)]),
     Case { stream: true, cached: "", ..case("/_leeward/v1/sessions", &[("POST", r#"{"agent":"claude","pid":1}"#, 200)]) },
@@ -135,6 +137,7 @@ impl Fixture {
             traffic: traffic.clone(),
             health: health.clone(),
         };
+        let authority = Arc::new(Authority::new(config.paths.authority_dir()));
         let admin = Admin {
             config,
             local,
@@ -152,6 +155,7 @@ impl Fixture {
             counters: Arc::default(),
             upstreams: Arc::new(Upstreams::new(parts, local)),
             words: |_, _| crate::status::recent::Headline::default(),
+            authority,
         };
         let (sessions, health) = (admin.sessions.clone(), admin.health.clone());
         Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, _home: home }

@@ -101,6 +101,11 @@ impl Paths {
         self.state_dir.join("session-upstreams.json")
     }
 
+    /// The certificate authorities of intercept mode; not there until an agent uses it.
+    pub fn authority_dir(&self) -> PathBuf {
+        self.state_dir.join("authority")
+    }
+
     /// The history of faults.
     pub fn ledger_file(&self) -> PathBuf {
         self.state_dir.join("ledger.sqlite")

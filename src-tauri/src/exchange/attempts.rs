@@ -317,12 +317,13 @@ impl Attempts {
             client_retries: self.client_retries,
             elapsed: self.began.elapsed(),
             retrying: self.retried + failed.elapsed(),
-            deadline: self.patience,
+            deadline: self.context.repair.limit().map_or(self.patience, |limit| limit * 2),
             last_pause: self.pause,
             retry_after,
         };
         let exchange = &self.context.exchange;
-        let (policy, budget, first) = (&exchange.config.retry, &self.context.upstream.origin.budget, self.replays == 0);
+        let policy = self.context.repair.policy(&exchange.config.retry);
+        let (budget, first) = (&self.context.upstream.origin.budget, self.replays == 0);
         let (after, fresh, replay) = loop {
             let refused = Cell::new(false);
             let withdraw = || {
@@ -330,7 +331,7 @@ impl Attempts {
                 refused.set(!taken);
                 taken
             };
-            match retry::decide(&attempt, policy, withdraw, fastrand::f64()) {
+            match retry::decide(&attempt, &policy, withdraw, fastrand::f64()) {
                 Verdict::Retry { after, fresh, replay } => break (after, fresh, replay),
                 Verdict::Pass if !refused.get() => return Next::Nothing,
                 Verdict::Pass if budget.may_have_more(first, policy.total.min(self.patience / 2)).await => {}
@@ -338,6 +339,7 @@ impl Attempts {
             }
         };
         self.context.ticket.retries(failure.cause, self.number, replay);
+        let after = if replay { after.max(self.context.repair.pause(&policy, self.replays, self.pause)) } else { after };
         if replay {
             self.replays += 1;
             self.replaying = Some(Replaying::new(budget));

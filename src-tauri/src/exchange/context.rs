@@ -1,6 +1,6 @@
 //! What the parts of a request's life share: the engine's side of it, and the request itself. Data; decides little.
 
-use super::{cuts::Cuts, error::Dialect, operation::Operation, repeats::Repeats, silence::Silent, via::Via};
+use super::{cuts::Cuts, error::Dialect, operation::Operation, repair::Repair, repeats::Repeats, silence::Silent, via::Via};
 use crate::{
     config::{Config, StreamMode},
     health::Tracker,
@@ -50,6 +50,8 @@ pub(super) struct RequestContext {
     pub(super) upstream: Arc<Upstream>,
     pub(super) ticket: Ticket,
     pub(super) operation: Operation,
+    /// For how long it is repaired.
+    pub(super) repair: Repair,
     /// It fills its origin's budget.
     pub(super) _in_flight: InFlight,
 }

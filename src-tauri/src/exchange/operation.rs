@@ -5,6 +5,7 @@ use super::{
     error::Dialect,
     inference::{self, Model, Streams},
     look::{self, Look},
+    repair::{self, Repair},
     retry::Kind,
 };
 use crate::{config::ReplayPath, message::Payload};
@@ -48,6 +49,13 @@ impl Operation {
             known.as_ref().map_or((Streams::WhenAsked, Model::InBody), |known| (known.api.streams, known.api.model));
         let in_path = known.and_then(|known| known.model).map(|name| name.into_owned());
         Self { kind, dialect, streams, model, in_path, is_post }
+    }
+
+    /// What is repaired of it where it came out of a tunnel; whether it may run twice follows from that, too.
+    pub(super) fn is_repaired_as(&mut self, method: &Method, place: Place<'_>) -> Repair {
+        let (kind, repair) = repair::of(method, place.host, place.path, self.kind == Kind::Inference);
+        self.kind = kind;
+        repair
     }
 
     /// The model that it asks for.

@@ -13,6 +13,7 @@ use super::{
     operation::{Operation, Place},
     redirect::{self, Asked, Leads},
     relay::Relay,
+    repair::{Door, Repair},
     retry::Kind,
     upload,
 };
@@ -42,9 +43,10 @@ pub(crate) async fn forward(
     rest: &str,
     request: Request<Incoming>,
     ticket: Ticket,
+    door: Door,
 ) -> Response<ResponseBody> {
     let trace = ticket.trace().clone();
-    let response = pass(exchange, upstream, rest, request, ticket).await;
+    let response = pass(exchange, upstream, rest, request, ticket, door).await;
     trace.status(response.status().as_u16());
     response
 }
@@ -55,6 +57,7 @@ async fn pass(
     rest: &str,
     request: Request<Incoming>,
     mut ticket: Ticket,
+    door: Door,
 ) -> Response<ResponseBody> {
     let (parts, incoming) = request.into_parts();
     let in_flight = InFlight::new(&upstream.origin.budget);
@@ -65,7 +68,11 @@ async fn pass(
     let target = upstream.target(rest);
     let path = target.as_ref().map_or(rest, Uri::path);
     let place = Place { path, host: &upstream.origin.endpoint.host, replay: &upstream.replay };
-    let operation = Operation::of(&parts.method, place, &parts.headers);
+    let mut operation = Operation::of(&parts.method, place, &parts.headers);
+    let repair = match door {
+        Door::Open => Repair::Full,
+        Door::Decrypted => operation.is_repaired_as(&parts.method, place),
+    };
     let dialect = operation.dialect;
     let refuse = |mut ticket: Ticket, error: Error| {
         ticket.ends_as(Outcome::Refused);
@@ -90,16 +97,17 @@ async fn pass(
         exchange.traffic.unknown_inference();
         ticket.trace().model(model);
     }
+    let _turn = if repair.is_unchanged() { upstream.turn().await } else { None };
     let fault = payload.client_fault();
     let head = head(exchange, &upstream, parts, target, host);
-    let context = RequestContext { exchange: exchange.clone(), upstream, ticket, operation, _in_flight: in_flight };
+    let context = RequestContext { exchange: exchange.clone(), upstream, ticket, operation, repair, _in_flight: in_flight };
     let whole = context.operation.kind == Kind::Inference && context.buffers_whole();
     let mut attempts = Attempts::new(context, (head, payload), patience, reading.elapsed());
     if whole {
         attempts.ask_for_plain_text();
     }
     match attempts.next(None).await {
-        Ok(arrived) => deliver(arrived, attempts),
+        Ok(arrived) => deliver(arrived, attempts, door),
         Err(failure) => {
             if let Some(why) = fault.take() {
                 return refuse(attempts.into_context().0.ticket, why.into());
@@ -107,7 +115,9 @@ async fn pass(
             let (number, upstream) = (attempts.number, attempts.context.upstream.clone());
             let error = Error::of(&failure, &upstream, number);
             attempts.fail(&failure);
-            error::respond(&error.meaning(), dialect, number).map(ResponseBody::from)
+            let mut meaning = error.meaning();
+            let response = repair.spent(&mut meaning).unwrap_or_else(|| error::respond(&meaning, dialect, number));
+            response.map(ResponseBody::from)
         }
     }
 }
@@ -124,9 +134,11 @@ fn head(exchange: &Exchange, upstream: &Upstream, parts: request::Parts, target:
 }
 
 /// The response to the client, with a body that goes on by itself.
-fn deliver(arrived: Arrived, mut attempts: Attempts) -> Response<ResponseBody> {
+fn deliver(arrived: Arrived, mut attempts: Attempts, door: Door) -> Response<ResponseBody> {
     let Arrived { mut head, reused, body } = arrived;
-    lead_on(&mut head, &attempts);
+    if door == Door::Open {
+        lead_on(&mut head, &attempts);
+    }
     let outcome = add_response_headers(&mut head, &mut attempts, reused);
     let (buffer, whole) = match body {
         ArrivedBody::Stream(source) => {
@@ -172,12 +184,16 @@ fn lead_on(head: &mut response::Parts, attempts: &Attempts) {
 fn add_response_headers(head: &mut response::Parts, attempts: &mut Attempts, reused: bool) -> Outcome {
     let own = attempts.context.ticket.elapsed().saturating_sub(attempts.waited);
     attempts.context.ticket.first_byte(own);
+    let outcome = if head.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined };
     head.headers = headers::strip(&head.headers, &[]);
+    if attempts.context.repair.is_unchanged() {
+        return outcome;
+    }
     head.headers.insert("x-leeward-attempts", attempts.header());
     head.headers.insert("x-leeward-connection", HeaderValue::from_static(if reused { "reused" } else { "fresh" }));
     if let Ok(timing) = HeaderValue::try_from(format!("leeward;dur={:.3}", own.as_secs_f64() * 1e3)) {
         head.headers.append("server-timing", timing);
     }
     head.headers.insert("keep-alive", KEEP_ALIVE);
-    if head.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined }
+    outcome
 }

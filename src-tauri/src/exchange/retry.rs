@@ -202,7 +202,7 @@ fn may_run_twice(attempt: &Attempt, policy: &Retry) -> bool {
 }
 
 /// Decorrelated jitter: between `base` and three times the last pause, at most `cap`.
-fn jitter(policy: &Retry, last: Duration, roll: f64) -> Duration {
+pub(super) fn jitter(policy: &Retry, last: Duration, roll: f64) -> Duration {
     let top = (last * 3).max(policy.base).min(policy.cap);
     policy.base + (top - policy.base.min(top)).mul_f64(roll)
 }

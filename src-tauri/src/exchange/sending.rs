@@ -47,13 +47,15 @@ impl Attempts {
     /// A connection, for as long as one may be waited for.
     async fn connection(&mut self) -> Result<Connection, Failure> {
         let waiting = Instant::now();
-        let limit = self.context.exchange.config.retry.total.min(self.patience / 2);
+        let repair = self.context.repair;
+        let limit = repair.policy(&self.context.exchange.config.retry).total.min(self.patience / 2);
         let give_up = match self.failed {
             Some(failed) => failed + limit.saturating_sub(self.retried),
             // The first attempt may take what a connection takes, also where nothing is tried again (`retry.total = "0s"`).
             None => {
                 let connect = &self.context.exchange.config.connect;
-                self.began + limit.max(connect.dns_timeout + connect.timeout + connect.tls_timeout)
+                let usual = limit.max(connect.dns_timeout + connect.timeout + connect.tls_timeout);
+                self.began + repair.first_connection().unwrap_or(usual)
             }
         };
         let checkout = self.context.upstream.origin.checkout(self.fresh, self.began, self.deadline.min(give_up));

@@ -1,7 +1,11 @@
 //! Whose program a client is. The system is asked when something depends on it, and once a connection.
 
+use super::intercept::Inside;
 use crate::socket_owner::{self, Owner};
-use std::{net::SocketAddr, sync::OnceLock};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 use tokio::task::spawn_blocking;
 
 /// The other end of a client's connection.
@@ -11,11 +15,13 @@ pub(super) struct Client {
     pub(super) local: SocketAddr,
     peer: SocketAddr,
     owner: OnceLock<Owner>,
+    /// Its requests came out of a tunnel.
+    pub(super) inside: Option<Arc<Inside>>,
 }
 
 impl Client {
     pub(super) fn new(local: SocketAddr, peer: SocketAddr) -> Self {
-        Self { local, peer, owner: OnceLock::new() }
+        Self { local, peer, owner: OnceLock::new(), inside: None }
     }
 
     /// The user whose program it is. Programs on other machines are nobody's here.

@@ -6,6 +6,7 @@
 mod close;
 
 use super::{
+    client_stream::ClientStream,
     connection_state::ConnectionState,
     guard::{
         chunks::Chunks,
@@ -57,7 +58,7 @@ enum Wait {
 
 /// The socket.
 pub(super) struct ClientIo {
-    stream: Take<TcpStream>,
+    stream: Take<ClientStream>,
     state: Arc<ConnectionState>,
     limits: HeadLimits,
     times: ClientTimes,
@@ -84,8 +85,9 @@ const STALLED: &str =
     "its body paused for too long or came too slowly (client.body_idle and client.min_body_rate in Leeward's config)";
 
 impl ClientIo {
+    /// `came`: what has been read of it already.
     pub(super) fn new(
-        stream: TcpStream,
+        (stream, came): (ClientStream, BytesMut),
         state: Arc<ConnectionState>,
         limits: HeadLimits,
         times: ClientTimes,
@@ -100,7 +102,7 @@ impl ClientIo {
             times,
             refuse,
             at: At::Head,
-            pending: BytesMut::new(),
+            pending: came,
             released: 0,
             scanned: 0,
             eof: false,
@@ -115,13 +117,16 @@ impl ClientIo {
     }
 
     /// The socket without its history; only for a connection that rests.
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> ClientStream {
         self.stream.into_inner()
     }
 
     /// The socket and what has come on it, from a CONNECT's first byte on; `None` where no CONNECT has come.
     pub(super) fn into_connect(self) -> Option<(TcpStream, BytesMut)> {
-        matches!(self.at, At::Connect).then(|| (self.stream.into_inner(), self.pending))
+        if !matches!(self.at, At::Connect) {
+            return None;
+        }
+        Some((self.stream.into_inner().into_plain()?, self.pending))
     }
 
     fn note_place(&self) {
@@ -188,7 +193,7 @@ impl ClientIo {
                 None => self.scanned = fresh.len(),
                 Some(end) => {
                     let framing = head::check(&fresh[..end], self.limits)?;
-                    if tunnel::is_connect(fresh) {
+                    if tunnel::is_connect(fresh) && self.stream.get_ref().is_plain() {
                         self.at = At::Connect;
                         return Ok(());
                     }

@@ -4,13 +4,14 @@ use super::{
     awaiting::AwaitingFirstRequest,
     client::Client,
     client_io::ClientIo,
+    client_stream::ClientStream,
     connection_state::{ConnectionState, InFlightGuard},
     dispatch::dispatch,
     farewell::close,
     guard, refusal,
     response::Answer,
     server::Inbound,
-    tunnel,
+    tunnel::{self, After},
 };
 use crate::{control::Mode, message::headers};
 use bytes::BytesMut;
@@ -19,6 +20,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
     convert::Infallible,
+    future::ready,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 use tokio::{
@@ -29,17 +31,20 @@ use tokio::{
 /// Serves a connection to its end. `shed`: it is one too many, and every request on it is refused for that.
 pub(super) async fn serve(
     inbound: Arc<Inbound>,
-    mut stream: TcpStream,
-    client: Client,
+    stream: TcpStream,
+    mut client: Client,
     shed: bool,
     awaiting: Arc<AwaitingFirstRequest>,
 ) {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!("a client's socket could not be tuned: {e}");
     }
+    let mut stream = ClientStream::Plain(stream);
     let mut mode = inbound.mode.clone();
     let mut first_byte = [0u8; 1];
     let mut awaiting = Some(awaiting);
+    // What has been read of the next request.
+    let mut came = BytesMut::new();
     loop {
         let limit = if awaiting.is_some() { inbound.config.client.first_request_timeout } else { inbound.config.client.idle };
         // Agents keep many connections that say nothing: each costs a socket and a small task, until it speaks.
@@ -47,19 +52,24 @@ pub(super) async fn serve(
             // What has come before the end is still answered.
             biased;
             // Peeked, because tokio takes a new socket for readable until a read has failed.
-            first = timeout(limit, stream.peek(&mut first_byte)) => match first {
+            first = timeout(limit, stream.peek(&mut first_byte)), if came.is_empty() => match first {
                 Ok(Ok(1..)) => {}
                 Ok(_) => return, // the client has left
                 Err(_) if awaiting.take().is_some() => continue,
                 Err(_) => return close(&inbound, stream).await,
             },
+            () = ready(()), if !came.is_empty() => {}
             () = Mode::reaches(&mut mode, Mode::Closing) => return close(&inbound, stream).await,
         }
-        match Box::pin(speak(&inbound, stream, &client, shed, awaiting.take())).await {
+        let begun = (stream, std::mem::take(&mut came));
+        match Box::pin(speak(&inbound, begun, &client, shed, awaiting.take())).await {
             Next::Rests(resting) => stream = resting,
-            Next::Tunnel(socket, came) => match Box::pin(tunnel::serve(&inbound, socket, came, shed)).await {
-                Some(kept) => stream = kept,
-                None => return,
+            Next::Tunnel(socket, asked) => match Box::pin(tunnel::serve(&inbound, socket, asked, shed)).await {
+                After::Asks(kept) => stream = ClientStream::Plain(kept),
+                After::Decrypted(decrypted, first, inside) => {
+                    (stream, came, client.inside) = (*decrypted, first, Some(inside));
+                }
+                After::Over => return,
             },
             Next::Over => return,
         }
@@ -69,7 +79,7 @@ pub(super) async fn serve(
 /// What becomes of a connection whose requests hyper has served.
 enum Next {
     /// It is idle.
-    Rests(TcpStream),
+    Rests(ClientStream),
     /// A CONNECT has come, and perhaps more.
     Tunnel(TcpStream, BytesMut),
     Over,
@@ -78,7 +88,7 @@ enum Next {
 /// Serves requests until the connection ends, rests, or is to become a tunnel: then the bare socket comes back.
 async fn speak(
     inbound: &Arc<Inbound>,
-    stream: TcpStream,
+    begun: (ClientStream, BytesMut),
     client: &Client,
     shed: bool,
     awaiting: Option<Arc<AwaitingFirstRequest>>,
@@ -90,7 +100,7 @@ async fn speak(
         let traffic = inbound.traffic.clone();
         Box::new(move |head: &[u8], refusal| refusal::refuse_raw(&traffic, head, refusal))
     };
-    let io = ClientIo::new(stream, state.clone(), limits, config.client.clone(), refuse);
+    let io = ClientIo::new(begun, state.clone(), limits, config.client.clone(), refuse);
     let service = {
         let (inbound, state) = (inbound.clone(), state.clone());
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     exchange::{
-        self, Dialect, Error, Meaning, Operation, Place, forward,
+        self, Dialect, Door, Error, Meaning, Operation, Place, forward,
         route::{self, Route},
     },
     status::faults::Outcome,
@@ -30,6 +30,9 @@ pub(super) async fn dispatch(
     request: Request<Incoming>,
     shed: bool,
 ) -> Response<ResponseBody> {
+    if let Some(inside) = &client.inside {
+        return inside.dispatch(inbound, request).await;
+    }
     let target = request.uri().path_and_query().map_or("/", |t| t.as_str()).to_owned();
     let refuse = |meaning: &Meaning| {
         let mut ticket = inbound.traffic.begin();
@@ -83,7 +86,7 @@ pub(super) async fn dispatch(
     }
     let mut ticket = inbound.traffic.begin();
     ticket.noted(request.method().as_str(), rest);
-    forward(&inbound.exchange, upstream, rest, request, ticket).await.map(ResponseBody::from)
+    forward(&inbound.exchange, upstream, rest, request, ticket, Door::Open).await.map(ResponseBody::from)
 }
 
 /// How the client of a request wants to be told that goes to no upstream.

@@ -8,8 +8,11 @@ pub mod chunks;
 mod fuzz;
 pub mod head;
 mod host;
+mod inside;
 #[cfg(test)]
 mod tests;
+
+pub(super) use inside::check_inside;
 
 use crate::{
     admin::is_own,

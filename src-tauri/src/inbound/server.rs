@@ -2,6 +2,7 @@
 
 use crate::{
     admin::OwnPaths,
+    authority::Authority,
     config::Config,
     control::{Mode, Sessions},
     exchange::Exchange,
@@ -32,4 +33,6 @@ pub struct Inbound {
     pub(crate) own_paths: OwnPaths,
     /// Who may open tunnels.
     pub(crate) sessions: Sessions,
+    /// What ends a tunnel's TLS here.
+    pub(crate) authority: Arc<Authority>,
 }

@@ -9,7 +9,9 @@ mod replay;
 pub mod request;
 
 use super::{
+    client_stream::ClientStream,
     farewell::{GRACE, close},
+    intercept::{self, Inside},
     refusal::respond_raw,
     server::Inbound,
 };
@@ -25,6 +27,7 @@ use request::Invalid;
 pub(super) use request::is_connect;
 use std::{
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -45,8 +48,17 @@ const NO_TOKEN: &[u8] =
 /// The same where more has come already, which is meant for a tunnel that there is not, and is nobody's request.
 const NO_TOKEN_CLOSE: &[u8] = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"leeward\"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// Serves the CONNECT that `came` begins with. The socket comes back when its client may ask again.
-pub(super) async fn serve(inbound: &Inbound, mut client: TcpStream, came: BytesMut, shed: bool) -> Option<TcpStream> {
+/// What follows a CONNECT.
+pub(super) enum After {
+    /// Its client may ask again.
+    Asks(TcpStream),
+    /// Its TLS ends here: the rest is requests, of which this has come.
+    Decrypted(Box<ClientStream>, BytesMut, Arc<Inside>),
+    Over,
+}
+
+/// Serves the CONNECT that `came` begins with.
+pub(super) async fn serve(inbound: &Inbound, mut client: TcpStream, mut came: BytesMut, shed: bool) -> After {
     let mut ticket = inbound.traffic.begin();
     let asked = request::parse(&came);
     let shown = asked.as_ref().map_or_else(|_| "-".to_owned(), |(asked, _)| asked.shown());
@@ -63,18 +75,30 @@ pub(super) async fn serve(inbound: &Inbound, mut client: TcpStream, came: BytesM
         ticket.trace().status(407);
         let is_more = came.len() > end;
         if client.write_all(if is_more { NO_TOKEN_CLOSE } else { NO_TOKEN }).await.is_err() {
-            return None;
+            return After::Over;
         }
         if is_more {
             farewell(inbound, client).await;
-            return None;
+            return After::Over;
         }
-        return Some(client);
+        return After::Asks(client);
     };
     ticket.from_agent(&key.agent);
     let way = Way { inbound, target: &asked.target, egress: key.egress.as_ref() };
     if let Err(meaning) = way.is_allowed() {
         return refuse(inbound, &ticket, client, &meaning).await;
+    }
+    let candidate = intercept::candidate(inbound, &key, &asked, &came[..end]);
+    let mut first = came.split_off(end);
+    let is_told = candidate.is_some();
+    if let Some(candidate) = candidate {
+        ticket.trace().status(200);
+        ticket.ends_as(Outcome::Answered);
+        match intercept::serve(inbound, candidate, client, first, ESTABLISHED).await {
+            intercept::Ended::Decrypted(stream, first, inside) => return After::Decrypted(stream, first, inside),
+            intercept::Ended::Blind(socket, hello) => (client, first) = (socket, hello),
+            intercept::Ended::Over => return After::Over,
+        }
     }
     let server = match way.dial(&[], Instant::now() + REACH_WITHIN).await {
         Ok(server) => server,
@@ -83,18 +107,22 @@ pub(super) async fn serve(inbound: &Inbound, mut client: TcpStream, came: BytesM
             if failure.cause != Cause::Loop {
                 ticket.failed_with(failure.cause, 1);
             }
+            if is_told {
+                relay::reset(client);
+                return After::Over;
+            }
             return refuse(inbound, &ticket, client, &unreachable(&asked.target, &failure)).await;
         }
     };
     ticket.trace().status(200);
     ticket.trace().streams();
     ticket.ends_as(Outcome::Answered);
-    if client.write_all(ESTABLISHED).await.is_err() {
+    if !is_told && client.write_all(ESTABLISHED).await.is_err() {
         ticket.ends_as(Outcome::ClientGone);
-        return None;
+        return After::Over;
     }
-    carry(&way, &mut ticket, client, server, &came[end..]).await;
-    None
+    carry(&way, &mut ticket, client, server, &first).await;
+    After::Over
 }
 
 /// Carries bytes until both ends have closed, or one is reset.
@@ -208,12 +236,12 @@ fn unreachable(target: &Target, failure: &Failure) -> Meaning {
     }
 }
 
-async fn refuse(inbound: &Inbound, ticket: &Ticket, mut client: TcpStream, meaning: &Meaning) -> Option<TcpStream> {
+async fn refuse(inbound: &Inbound, ticket: &Ticket, mut client: TcpStream, meaning: &Meaning) -> After {
     ticket.trace().status(meaning.status.as_u16());
     if client.write_all(&respond_raw(meaning)).await.is_ok() {
         farewell(inbound, client).await;
     }
-    None
+    After::Over
 }
 
 /// Closes so that the client can read everything: grace, FIN, linger.

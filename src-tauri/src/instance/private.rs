@@ -7,7 +7,8 @@ mod platform;
 #[path = "private/windows.rs"]
 mod platform;
 
-pub(super) use platform::{create_private_dir, how_to_protect, is_exposed, open_private_file};
+pub(super) use platform::open_private_file;
+pub(crate) use platform::{create_private_dir, how_to_protect, is_exposed};
 
 use crate::files;
 use std::{

@@ -9,8 +9,17 @@ use http::{
     HeaderValue,
     uri::{PathAndQuery, Uri},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 use url::Url;
+
+/// Requests of a burst that run at once: as many connections as its first one makes in advance.
+const TURNS: usize = 4;
+/// Whoever waits longer than this for a turn goes without one.
+const TURN_WITHIN: Duration = Duration::from_millis(250);
 
 /// One upstream by name.
 #[derive(Debug)]
@@ -29,6 +38,7 @@ pub(crate) struct Upstream {
     pub(crate) host: Option<HeaderValue>,
     /// Put before every target; no `/` at its end.
     prefix: String,
+    turns: Arc<Semaphore>,
 }
 
 impl Upstream {
@@ -42,7 +52,15 @@ impl Upstream {
         let host = origin.endpoint.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
         let name = name.map(str::to_owned);
         let replay = config.replay.get(&name).cloned().unwrap_or_default();
-        Self { name, url: url.clone(), replay, traffic, origin, host, prefix: url.path().trim_end_matches('/').to_owned() }
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        let turns = Arc::new(Semaphore::new(TURNS));
+        Self { name, url: url.clone(), replay, traffic, origin, host, prefix, turns }
+    }
+
+    /// A turn for one of the short requests that an agent sends all at once: a connection that becomes free soon costs less than
+    /// another handshake. It lasts until it is dropped.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(TURN_WITHIN, self.turns.clone().acquire_owned()).await.ok()?.ok()
     }
 
     /// Its own path, which stands before every target; no `/` at its end.

@@ -123,8 +123,21 @@ impl Upstreams {
                 }
             },
         };
-        let given = name;
-        let name = name.unwrap_or(DEFAULT);
+        self.made(name, name.unwrap_or(DEFAULT), url, egress)
+    }
+
+    /// The server of a host whose connections are decrypted, in the pool that all modes share. `session`: the session's own
+    /// upstream for it, where its way out is not the engine's.
+    pub(crate) fn of_host(&self, host: &str, session: Option<&str>) -> Option<Arc<Upstream>> {
+        match session {
+            Some(name) => self.get(Some(name)),
+            // No name in the config looks so.
+            None => self.made(Some(host), &format!("{host}:443"), Url::parse(&format!("https://{host}/")).ok()?, None),
+        }
+    }
+
+    fn made(&self, given: Option<&str>, name: &str, url: Url, egress: Option<Egress>) -> Option<Arc<Upstream>> {
+        let config = &self.parts.config;
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = named.get(name)
             && (&known.url, &known.egress) == (&url, &egress)

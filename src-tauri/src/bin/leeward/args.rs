@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Logs(Logs),
     #[command(subcommand)]
     Config(Config),
+    #[command(subcommand)]
+    Authority(Authority),
     Demo(Demo),
     Completions(Completions),
     Man(Man),
@@ -224,6 +226,20 @@ pub(crate) enum Config {
     },
     /// Print the JSON Schema of the config file
     Schema,
+}
+
+/// Show, replace or remove the certificate authority of intercept mode
+///
+/// It is made when an agent is first started in intercept mode, and is trusted by such agents alone. It can sign for the hosts
+/// that `show` lists and for no other.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Authority {
+    /// Print the certificate authorities that there are, and what they can sign for; exit code 69 when one cannot be used
+    Show,
+    /// Make another one, for agents started from now on; those that run keep the one before until they end
+    Rotate,
+    /// Destroy all of them and every file of theirs; agents that run in intercept mode are tunnelled without decryption
+    Remove,
 }
 
 /// See it work, on this machine and without an account

@@ -1,6 +1,6 @@
 //! The exit codes of `leeward`, all of them, and the failure that carries one with its sentence.
 
-use leeward::{config, instance, wrap};
+use leeward::{authority, config, instance, wrap};
 use std::{fmt, io};
 
 /// Exit codes; public, and the same as in sysexits.h where that has one.
@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Broken = 2,
     /// The command line makes no sense.
     Usage = 64,
-    /// No Leeward runs, or an upstream cannot be reached.
+    /// No Leeward runs, an upstream cannot be reached, or a certificate authority cannot be used.
     Unavailable = 69,
     /// A file or folder cannot be written.
     CannotWrite = 73,
@@ -33,7 +33,7 @@ Exit codes:
   0    done
   2    broken: in the demo, a fault that can be repaired reached a client
   64   the command line makes no sense
-  69   no Leeward runs, or an upstream cannot be reached
+  69   no Leeward runs, an upstream cannot be reached, or a certificate authority cannot be used
   73   a file or folder cannot be written
   75   try again: the port is taken, another Leeward serves, or the engine has failed
   78   the config is invalid
@@ -99,6 +99,16 @@ impl From<instance::StartError> for Failure {
             _ => None,
         };
         Self::new(exit.unwrap_or(Exit::Unavailable), e)
+    }
+}
+
+impl From<authority::Trouble> for Failure {
+    fn from(e: authority::Trouble) -> Self {
+        let exit = match e {
+            authority::Trouble::Folder { .. } => Exit::CannotWrite,
+            _ => Exit::Unavailable,
+        };
+        Self::new(exit, e)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: parse, run, end with a documented exit code. Every decision of substance is the library's.
 
 mod args;
+mod authority;
 mod config;
 mod counters;
 mod demo;
@@ -67,6 +68,7 @@ fn run(command: Command) -> Outcome {
         Command::Stats(args) => stats::run(&args, &mut out),
         Command::Logs(args) => logs::run(&args, &mut out),
         Command::Config(args) => config::run(args, &mut out),
+        Command::Authority(asked) => authority::run(&asked, &mut out),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
         Command::Man(args) => man::run(&args),
