@@ -49,4 +49,5 @@ mod table;
 mod takeover;
 mod terminal;
 mod tunnel;
+mod tunnel_gaps;
 mod wrap;

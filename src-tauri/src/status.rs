@@ -4,6 +4,7 @@ pub mod activity;
 pub mod faults;
 pub mod history;
 pub mod stats;
+pub mod tunnels;
 
 use crate::{
     control::Session,
@@ -11,6 +12,7 @@ use crate::{
     network::NetworkWhy,
 };
 use serde::{Deserialize, Serialize};
+use tunnels::TunnelCounts;
 
 /// What the engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +110,9 @@ pub struct Status {
     /// Changes of this machine's network.
     #[serde(default)]
     pub network: Network,
+    /// Tunnels (CONNECT).
+    #[serde(default)]
+    pub tunnels: TunnelCounts,
 }
 
 impl Status {
@@ -125,6 +130,7 @@ impl Status {
             upstream: String::new(),
             sessions: Vec::new(),
             network: Network::default(),
+            tunnels: TunnelCounts::default(),
         }
     }
 

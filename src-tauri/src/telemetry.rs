@@ -9,6 +9,7 @@ mod today;
 mod totals;
 mod trace;
 mod traffic;
+mod tunnels;
 
 pub use activities::{Activities, Seen};
 pub use listener::{Counters, OpenConnection};
@@ -16,3 +17,4 @@ pub use ticket::Ticket;
 pub use totals::Totals;
 pub use trace::Trace;
 pub use traffic::{Traffic, UpstreamTraffic, histogram};
+pub use tunnels::{TunnelTicket, Tunnels};

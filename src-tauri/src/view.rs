@@ -6,7 +6,7 @@ pub mod notice;
 
 use crate::{
     health::{Condition, Severity},
-    status::{Phase, Probe, Status, faults::Whose},
+    status::{Phase, Probe, Status, faults::Whose, tunnels::TunnelCounts},
 };
 
 /// How well it is.
@@ -105,11 +105,22 @@ pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<L
     if let Some(faults) = faults {
         lines.push(ok("traffic", traffic_text(faults)));
     }
+    lines.extend(tunnels_text(&status.tunnels).map(|text| ok("tunnels", text)));
     for session in &status.sessions {
         lines.push(ok("session", format!("{} (pid {}, for {})", session.agent, session.pid, since(session.since_unix_ms))));
     }
     lines.extend(status.conditions.iter().map(|condition| condition_line(condition, &since(condition.since_unix_ms))));
     lines
+}
+
+/// Tunnels in one line, where there were any.
+fn tunnels_text(tunnels: &TunnelCounts) -> Option<String> {
+    let TunnelCounts { open, opened, rescued, failed } = *tunnels;
+    if opened == 0 && failed == 0 {
+        return None;
+    }
+    let rescued = if rescued > 0 { format!(", {} rescued by a hello sent again", thousands(rescued)) } else { String::new() };
+    Some(format!("{} open, {} opened{rescued}, {} failed", thousands(open), thousands(opened), thousands(failed)))
 }
 
 /// What the tray says when pointed at: the truth and its age.

@@ -3,7 +3,7 @@
 use super::{commands::send, config::on_disk, error::Error, extract::Json, state::Admin};
 use crate::{
     config::{self, Egress, Secret},
-    control::{Command, Session, TunnelKey},
+    control::{Command, Session, TunnelKey, is_tunnel_token},
     health::{Code, unix_ms},
     upstream::{Hold, Learned, SessionUpstream},
 };
@@ -18,8 +18,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, convert::Infallible, future::ready, path::PathBuf, sync::Arc, time::Duration};
 
-/// 128 bits in hexadecimal digits: shorter ones could be guessed.
-const TUNNEL_TOKEN: usize = 32;
 /// An open stream says that it is alive this often.
 const STREAM_BEAT: Duration = Duration::from_secs(10);
 
@@ -51,8 +49,8 @@ pub(super) async fn egress(State(admin): State<Arc<Admin>>, Json(asked): Json<Eg
 
 /// A session lasts as long as its stream; the stream's end shows `wrap` that the engine is gone.
 pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
-    if asked.tunnel_token.as_ref().is_some_and(|token| token.len() < TUNNEL_TOKEN) {
-        return Err(Error::BadRequest(format!("A tunnel token has {TUNNEL_TOKEN} characters at least.")));
+    if asked.tunnel_token.as_ref().is_some_and(|token| !is_tunnel_token(token)) {
+        return Err(Error::BadRequest("A tunnel token has 32 to 128 letters, digits, `-` and `_`.".into()));
     }
     let mut upstreams = BTreeMap::new();
     if let Some(egress) = &asked.egress {
@@ -75,7 +73,7 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
     let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), door: asked.door.clone() };
     let (agent, egress) = (session.agent.clone(), asked.egress);
-    let key = asked.tunnel_token.map(|token| TunnelKey { token: Secret::new(token), agent, egress });
+    let key = asked.tunnel_token.map(|token| TunnelKey { session: 0, token: Secret::new(token), agent, egress });
     let lines = lines(&admin, session, hold, key).map(Ok::<_, Infallible>);
     if let Some(to) = asked.door {
         send(&admin, Command::Lend { to }).await?;
@@ -86,9 +84,9 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
 /// The session's number, then a sign of life now and then. Who drops the stream ends the session and lets go of its
 /// upstreams: the connection does so when its client has left.
 fn lines(admin: &Admin, session: Session, hold: Hold, key: Option<TunnelKey>) -> impl Stream<Item = Bytes> + Send + 'static {
-    let guard = admin.sessions.open(session);
+    let mut guard = admin.sessions.open(session);
     if let Some(key) = key {
-        guard.opens_tunnels(key);
+        guard.opens_tunnels(key, admin.mode.clone());
     }
     let first = Bytes::from(format!("{{\"session\":{}}}\n", guard.id()));
     let beats = stream::unfold((guard, hold), async |held| {

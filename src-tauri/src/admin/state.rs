@@ -44,6 +44,7 @@ impl Admin {
         self.counters.fill(&mut status.listener);
         status.conditions = self.health.visible();
         status.sessions = self.sessions.list();
+        status.tunnels = self.traffic.tunnels().counts();
         status
     }
 

@@ -57,7 +57,7 @@ pub(super) async fn serve(
         }
         match Box::pin(speak(&inbound, stream, &client, shed, awaiting.take())).await {
             Next::Rests(resting) => stream = resting,
-            Next::Tunnel(socket, came) => match Box::pin(tunnel::serve(&inbound, socket, came, shed)).await {
+            Next::Tunnel(socket, came, awaiting) => match Box::pin(tunnel::serve(&inbound, socket, came, shed, awaiting)).await {
                 Some(kept) => stream = kept,
                 None => return,
             },
@@ -70,8 +70,8 @@ pub(super) async fn serve(
 enum Next {
     /// It is idle.
     Rests(TcpStream),
-    /// A CONNECT has come, and perhaps more.
-    Tunnel(TcpStream, BytesMut),
+    /// A CONNECT has come, and perhaps more; and what counts the connection as one that has not asked yet.
+    Tunnel(TcpStream, BytesMut, Option<Arc<AwaitingFirstRequest>>),
     Over,
 }
 
@@ -92,7 +92,7 @@ async fn speak(
     };
     let io = ClientIo::new(stream, state.clone(), limits, config.client.clone(), refuse);
     let service = {
-        let (inbound, state) = (inbound.clone(), state.clone());
+        let (inbound, state, awaiting) = (inbound.clone(), state.clone(), awaiting.clone());
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
         service_fn(move |request| {
             let (inbound, state, busy, awaiting) = (inbound.clone(), state.clone(), InFlightGuard::new(&state), awaiting.clone());
@@ -134,7 +134,7 @@ async fn speak(
         }
     };
     if let Some((stream, came)) = connection.into_parts().io.into_inner().into_connect() {
-        return Next::Tunnel(stream, came);
+        return Next::Tunnel(stream, came, awaiting);
     }
     if let Err(e) = ended {
         tracing::debug!("a client connection ended early: {e}");

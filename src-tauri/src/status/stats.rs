@@ -1,6 +1,9 @@
 //! The shape of `GET /stats`: public and stable, see docs/json.md. Data only.
 
-use super::faults::{Cause, Phase, Whose};
+use super::{
+    faults::{Cause, Phase, Whose},
+    tunnels::TunnelStats,
+};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -48,6 +51,8 @@ pub struct Stats {
     pub origins: BTreeMap<String, OriginStats>,
     /// Requests by the client's program, from its `user-agent`.
     pub agents: BTreeMap<String, u64>,
+    /// Tunnels (CONNECT); none of them is a request.
+    pub tunnels: TunnelStats,
 }
 
 /// Faults by what became of them.

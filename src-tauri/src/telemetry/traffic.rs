@@ -1,6 +1,6 @@
 //! Counters and latencies of all requests. Written by the engine, read as one snapshot; never content.
 
-use super::{activities::Activities, ticket::Ticket, today::Today};
+use super::{activities::Activities, ticket::Ticket, today::Today, tunnels::Tunnels};
 use crate::status::{
     faults::{Cause, Fault, Outcome},
     stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},
@@ -54,6 +54,7 @@ pub struct Traffic {
     pub(super) faults: broadcast::Sender<Fault>,
     pub(super) activities: Activities,
     pub(super) today: Today,
+    pub(super) tunnels: Tunnels,
 }
 
 /// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
@@ -93,6 +94,7 @@ impl Default for Traffic {
             faults: broadcast::Sender::new(FAULTS_KEPT),
             activities: Activities::default(),
             today: Today::default(),
+            tunnels: Tunnels::default(),
         }
     }
 }
@@ -125,6 +127,11 @@ impl Traffic {
     /// The requests that pass, one by one.
     pub fn activities(&self) -> &Activities {
         &self.activities
+    }
+
+    /// The counters of tunnels.
+    pub fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
     }
 
     /// A request that was sent a second time; `unknown`: the first one may have been processed (U7).
@@ -213,6 +220,7 @@ impl Traffic {
                 })
                 .collect(),
             agents,
+            tunnels: self.tunnels.snapshot(),
         }
     }
 }

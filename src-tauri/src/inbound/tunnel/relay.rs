@@ -1,6 +1,6 @@
 //! Both directions of a tunnel whose server has answered: an end is forwarded as an end, a reset as a reset, at once.
 
-use crate::{telemetry::Trace, upstream::Blind};
+use crate::{control::Mode, status::tunnels::TunnelEnd, telemetry::TunnelTicket, upstream::Blind};
 use std::{
     future::poll_fn,
     io,
@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::watch,
 };
 
 /// What is read at once; an idle tunnel holds none of it.
@@ -82,23 +83,34 @@ impl Flow {
     }
 }
 
-/// Carries both directions to their ends.
-///
-/// # Errors
-/// One side was reset; so is the other by then.
-pub(super) async fn both(mut client: TcpStream, mut server: Blind, trace: &Trace, closed: Closed) -> io::Result<()> {
+/// Carries both directions to their ends. Where one side is reset, so is the other.
+pub(super) async fn both(
+    mut client: TcpStream,
+    mut server: Blind,
+    ticket: &TunnelTicket,
+    closed: Closed,
+    mut mode: watch::Receiver<Mode>,
+) -> TunnelEnd {
     let (mut up, mut down) = (Flow { ended: closed.client, closed: closed.client, ..Flow::default() }, Flow::default());
-    let done = poll_fn(|cx| {
-        let sent = up.poll(cx, &mut client, &mut server, |n| trace.up(n))?;
-        let received = down.poll(cx, &mut server, &mut client, |n| trace.down(n))?;
+    let carries = poll_fn(|cx| {
+        let sent = up.poll(cx, &mut client, &mut server, |n| ticket.up(n))?;
+        let received = down.poll(cx, &mut server, &mut client, |n| ticket.down(n))?;
         if sent.is_ready() && received.is_ready() { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
-    })
-    .await;
-    if done.is_err() {
-        server.reset();
-        reset(client);
+    });
+    let done = tokio::select! {
+        biased;
+        done = carries => done,
+        // Out of time: both learn it by an end, which an idle client minds least.
+        () = Mode::reaches(&mut mode, Mode::Closing) => return TunnelEnd::Cut,
+    };
+    match done {
+        Ok(()) => TunnelEnd::Carried,
+        Err(_) => {
+            server.reset();
+            reset(client);
+            TunnelEnd::Reset
+        }
     }
-    done
 }
 
 /// Ends a client's connection with a reset.
