@@ -153,7 +153,7 @@ impl SessionGuard {
     /// The session's programs may open tunnels with this key. `mode`: that of the generation that holds its stream.
     pub fn opens_tunnels(&mut self, key: TunnelKey, mode: watch::Receiver<Mode>) {
         self.of = Some(OfGeneration(mode));
-        self.sessions.1.add(TunnelKey { session: self.id, ..key });
+        self.sessions.1.add(key.of_session(self.id));
     }
 }
 

@@ -119,7 +119,7 @@ fn tunnels_text(tunnels: &TunnelCounts) -> Option<String> {
     if opened == 0 && failed == 0 {
         return None;
     }
-    let rescued = if rescued > 0 { format!(", {} rescued by a hello sent again", thousands(rescued)) } else { String::new() };
+    let rescued = if rescued > 0 { format!(", {} rescued by a new connection", thousands(rescued)) } else { String::new() };
     Some(format!("{} open, {} opened{rescued}, {} failed", thousands(open), thousands(opened), thousands(failed)))
 }
 

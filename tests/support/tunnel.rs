@@ -17,14 +17,18 @@ use tokio::{
 };
 
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// What clients of a public listener send.
+pub const CLIENT_TOKEN: &str = "a-token-for-clients";
 pub const ESTABLISHED: &str = "HTTP/1.1 200 Connection Established\r\n\r\n";
 
 /// Registers a session; it lasts as long as the response.
 pub async fn register(engine: &TestEngine, more: serde_json::Value) -> reqwest::Response {
     let mut body = json!({ "agent": "test", "pid": 1, "tunnel_token": TOKEN });
     body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
-    let url = engine.url("/_leeward/v1/sessions");
-    let mut stream = client().post(url).bearer_auth(engine.token()).json(&body).send().await.unwrap();
+    let url = format!("http://127.0.0.1:{}/_leeward/v1/sessions", engine.address.port());
+    let asked = client().post(url).header("x-leeward-token", CLIENT_TOKEN).bearer_auth(engine.token()).json(&body);
+    let mut stream = asked.send().await.unwrap();
+    assert_eq!(stream.status(), 200);
     assert!(stream.chunk().await.unwrap().is_some());
     stream
 }
@@ -97,4 +101,34 @@ pub async fn rest(stream: &mut TcpStream) -> Vec<u8> {
 /// The counters of tunnels.
 pub async fn counts(engine: &TestEngine) -> serde_json::Value {
     engine.stats().await["tunnels"].clone()
+}
+
+/// Plants secrets in CONNECTs of a `serve` that logs everything: the session's token and a wrong one, cookies, keys, bytes.
+pub async fn plant(home: &crate::home::Home, proxy: SocketAddr, target: SocketAddr) {
+    let control = std::fs::read_to_string(home.paths().token_file()).unwrap();
+    let egress = json!({ "proxies": { "HTTPS_PROXY": "http://me:PLANTED-password@127.0.0.1:9" } });
+    let token = "PLANTED-tunnel-token-of-32-letters-or-more";
+    let body = json!({ "agent": "test", "pid": 1, "tunnel_token": token, "egress": egress });
+    let url = format!("http://{proxy}/_leeward/v1/sessions");
+    let mut session = client().post(url).bearer_auth(control.trim()).json(&body).send().await.unwrap();
+    assert!(session.status() == 200 && session.chunk().await.unwrap().is_some());
+    let more = "Cookie: PLANTED-cookie\r\nAuthorization: Bearer PLANTED-bearer\r\n\r\n";
+    for (target, token) in [
+        (target.to_string(), token),
+        ("api.invalid:443".to_owned(), token),
+        (proxy.to_string(), token),
+        ("me:PLANTED-user@api.invalid:443".to_owned(), token),
+        (target.to_string(), "PLANTED-wrong"),
+    ] {
+        let mut stream = TcpStream::connect(proxy).await.unwrap();
+        let head = connect(&target, Some(token));
+        stream.write_all(head.trim_end().as_bytes()).await.unwrap();
+        stream.write_all(format!("\r\n{more}").as_bytes()).await.unwrap();
+        let answer = read_response(&mut stream).await;
+        assert!(!answer.contains("PLANTED"), "{answer}");
+        if answer == ESTABLISHED {
+            stream.write_all(b"GET /?key=PLANTED-inside HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").await.unwrap();
+            rest(&mut stream).await;
+        }
+    }
 }

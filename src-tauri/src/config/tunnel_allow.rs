@@ -14,7 +14,7 @@ impl TunnelAllow {
     ///
     /// # Errors
     /// A sentence about an entry that names nothing.
-    pub(super) fn parse(written: Vec<String>) -> Result<Self, String> {
+    pub fn parse(written: Vec<String>) -> Result<Self, String> {
         for entry in &written {
             let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | ';' | '@' | '?' | '#' | '<' | '>');
             let has_path = entry.contains('/') && entry.parse::<ipnet::IpNet>().is_err();

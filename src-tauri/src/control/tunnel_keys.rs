@@ -9,7 +9,10 @@ use std::{
     collections::BTreeMap,
     ops::RangeInclusive,
     pin::pin,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{
@@ -37,6 +40,23 @@ pub struct TunnelKey {
     pub agent: String,
     /// The session's way out, where it is not the engine's.
     pub egress: Option<Egress>,
+    used: Arc<AtomicBool>,
+}
+
+impl TunnelKey {
+    /// A key; its session's number is set when it is registered.
+    pub fn new(token: Secret, agent: String, egress: Option<Egress>) -> Self {
+        Self { session: 0, token, agent, egress, used: Arc::default() }
+    }
+
+    pub(super) fn of_session(self, session: u64) -> Self {
+        Self { session, ..self }
+    }
+
+    /// True once: for the session's first CONNECT.
+    pub fn is_first_use(&self) -> bool {
+        !self.used.swap(true, Relaxed)
+    }
 }
 
 /// Whether a text has the form of a token: what has not is nobody's.
@@ -145,11 +165,10 @@ impl OfGeneration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use tokio::{task::JoinSet, time::advance};
 
     fn key(session: u64, token: &str) -> TunnelKey {
-        TunnelKey { session, token: Secret::new(token.into()), agent: "a".into(), egress: None }
+        TunnelKey { session, ..TunnelKey::new(Secret::new(token.into()), "a".into(), None) }
     }
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -195,7 +214,8 @@ mod tests {
         for (mode, lingers) in [(Mode::Serving, false), (Mode::Draining, true), (Mode::Closing, true)] {
             let keys = TunnelKeys::default();
             keys.add(key(1, TOKEN));
-            assert!(keys.find(TOKEN).is_some());
+            let uses = [(); 3].map(|()| keys.find(TOKEN).unwrap().is_first_use());
+            assert_eq!(uses, [true, false, false], "one session has one first CONNECT");
             keys.remove(1, mode);
             assert_eq!(keys.find(TOKEN).is_some(), lingers, "{mode:?}");
             advance(GAP + Duration::from_millis(2)).await;
@@ -219,5 +239,24 @@ mod tests {
         assert!(keys.awaited(TOKEN).await.is_ok(), "a registered one waits for nobody");
         assert!(waiting.join_all().await.into_iter().all(|refused| refused));
         assert_eq!(keys.places.available_permits(), PLACES);
+    }
+
+    #[test]
+    fn nothing_that_holds_a_token_shows_it() {
+        use crate::control::{Session, Sessions};
+        let egress = serde_json::from_str(r#"{"proxies":{"HTTPS_PROXY":"http://me:hush@gate:3128"}}"#).unwrap();
+        let key = TunnelKey { egress: Some(egress), ..key(1, TOKEN) };
+        let keys = TunnelKeys::default();
+        keys.add(key.clone());
+        let sessions = Sessions::default();
+        let mut guard = sessions.open(Session { agent: "a".into(), pid: 1, since_unix_ms: 0, door: None });
+        guard.opens_tunnels(key.clone(), watch::channel(Mode::Serving).1);
+        let lingers = TunnelKeys::default();
+        lingers.add(key.clone());
+        lingers.remove(1, Mode::Draining);
+        let all: [&dyn std::fmt::Debug; 6] = [&key, &keys, &lingers, &sessions, &guard, &key.egress];
+        for shown in all.map(|thing| format!("{thing:?}")) {
+            assert!(!shown.contains(TOKEN) && !shown.contains("hush"), "{shown}");
+        }
     }
 }

@@ -59,11 +59,16 @@ pub(super) async fn serve(
         }
     };
     ticket.of_session(&key.agent, key.session);
+    let warms = key.is_first_use() && key.egress.is_none();
     let mut first = came;
     first.advance(end);
     let way = Way { inbound, target: asked.target, egress: key.egress };
     if let Err(meaning) = way.is_allowed() {
         return refuse(inbound, &ticket, client, &meaning).await;
+    }
+    if warms {
+        // Behind a proxy an agent does not say hello to its API: its first CONNECT is the sign that requests come.
+        inbound.upstreams.warm_pools_of(&way.target, inbound.config.connect.parallel);
     }
     // Whoever ends TLS for a session takes its connection here: session, target and header names are known, nothing has been
     // answered, and `first` is what came after the head. `hello::server_name` says whom the client means to reach.

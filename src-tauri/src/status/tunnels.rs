@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub enum TunnelEnd {
     /// Both ends have closed, and every byte was carried.
     Carried,
-    /// The same, and a hello had to be sent again before.
+    /// The same, after a connection had broken before the server's first byte and another one had taken its place.
     Rescued,
     /// One end was reset after the server had sent something; so was the other.
     Reset,
@@ -73,7 +73,7 @@ pub struct TunnelCounts {
     pub open: u64,
     /// CONNECTs that became a tunnel.
     pub opened: u64,
-    /// Tunnels that a hello sent again has rescued.
+    /// Tunnels that ended well although a connection had broken before the server's first byte.
     pub rescued: u64,
     /// CONNECTs whose host was not reached, or lost before its first byte.
     pub failed: u64,

@@ -75,7 +75,8 @@ pub struct TunnelTicket {
     is_open: bool,
     /// Connections so far.
     attempts: u32,
-    replayed: bool,
+    /// The server has sent something.
+    spoken: bool,
 }
 
 impl TunnelTicket {
@@ -84,7 +85,7 @@ impl TunnelTicket {
         traffic.tunnels.current.fetch_add(1, Relaxed);
         traffic.tunnels.begun.fetch_add(1, Relaxed);
         let trace = traffic.activities.begin("CONNECT", target, tokio::time::Instant::now());
-        Self { traffic: traffic.clone(), trace, end: TunnelEnd::Refused, is_open: false, attempts: 0, replayed: false }
+        Self { traffic: traffic.clone(), trace, end: TunnelEnd::Refused, is_open: false, attempts: 0, spoken: false }
     }
 
     /// The session whose programs ask.
@@ -125,7 +126,6 @@ impl TunnelTicket {
         self.traffic.tunnels.reconnects.fetch_add(1, Relaxed);
         if hello {
             self.traffic.tunnels.replayed_hellos.fetch_add(1, Relaxed);
-            self.replayed = true;
             self.trace.will_replay();
         }
     }
@@ -136,7 +136,8 @@ impl TunnelTicket {
     }
 
     /// The server's first byte is there.
-    pub fn first_byte(&self) {
+    pub fn first_byte(&mut self) {
+        self.spoken = true;
         self.trace.answered();
         self.trace.first_byte();
         self.trace.streams();
@@ -161,17 +162,20 @@ impl TunnelTicket {
         self.trace.down(bytes);
     }
 
-    /// How it will have ended unless something else is said before it is dropped.
+    /// How it will have ended unless something else is said before it is dropped. What has failed stays so.
     pub fn ends_as(&mut self, end: TunnelEnd) {
-        self.end = end;
+        if self.end != TunnelEnd::Failed {
+            self.end = end;
+        }
     }
 }
 
 impl Drop for TunnelTicket {
     fn drop(&mut self) {
         let tunnels = &self.traffic.tunnels;
-        // Only what was sent again has been rescued.
-        let end = if self.end == TunnelEnd::Carried && self.replayed { TunnelEnd::Rescued } else { self.end };
+        // Only where a connection broke, and the server spoke on another one.
+        let is_rescue = self.end == TunnelEnd::Carried && self.spoken && self.attempts > 1;
+        let end = if is_rescue { TunnelEnd::Rescued } else { self.end };
         tunnels.ended[end as usize].fetch_add(1, Relaxed);
         if self.is_open {
             tunnels.open.fetch_sub(1, Relaxed);
@@ -203,6 +207,8 @@ mod tests {
             }
             if replays {
                 ticket.reconnects(Cause::Tls, true);
+                ticket.connects();
+                ticket.first_byte();
             }
             if let Some(end) = end {
                 ticket.ends_as(end);

@@ -57,8 +57,10 @@ pub(super) fn is_refused_nearby(error: &io::Error, address: IpAddr) -> bool {
 pub(crate) fn is_public_address(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
+            let [a, b, c, _] = v4.octets();
             let shared = a == 100 && (b & 0xc0) == 64;
+            // For documents and measurements (RFC 5737, RFC 2544).
+            let lent = matches!((a, b, c), (192, 0, 0 | 2) | (198, 51, 100) | (203, 0, 113) | (198, 18 | 19, _));
             !(v4.is_private()
                 || v4.is_loopback()
                 || v4.is_link_local()
@@ -66,7 +68,8 @@ pub(crate) fn is_public_address(ip: IpAddr) -> bool {
                 || v4.is_broadcast()
                 || a == 0
                 || a >= 240
-                || shared)
+                || shared
+                || lent)
         }
         IpAddr::V6(v6) => (v6.segments()[0] & 0xe000) == 0x2000,
     }
@@ -118,6 +121,8 @@ mod tests {
     fn public_addresses_are_those_that_the_internet_routes() {
         for (text, public) in [
             ("93.184.216.34", true),
+            ("192.0.2.2", false),
+            ("198.18.0.1", false),
             ("2606:4700::1111", true),
             ("127.0.0.1", false),
             ("10.1.2.3", false),

@@ -241,6 +241,19 @@ impl Upstreams {
         self.get(name).map(|upstream| upstream.origin.warm(self.parts.config.connect.parallel))
     }
 
+    /// Connects in advance for pools that lead where a tunnel does, by the engine's way out; none is made for it.
+    pub(crate) fn warm_pools_of(&self, target: &Target, wanted: usize) {
+        let endpoint = target.endpoint();
+        let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let same: Vec<_> = origins
+            .iter()
+            .filter(|(place, _)| place.session.is_none() && place.endpoint == endpoint)
+            .map(|(_, origin)| origin.clone())
+            .collect();
+        drop(origins);
+        same.iter().for_each(|origin| _ = origin.warm(wanted));
+    }
+
     /// Their connections, by host and port.
     pub(crate) fn stats(&self) -> BTreeMap<String, OriginStats> {
         let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);

@@ -113,6 +113,10 @@ pub(super) async fn until_first_byte(
         let Some(kept) = hello.again().filter(|_| replays < REPLAYS && now < deadline && !closed.client) else {
             // Its end is forwarded as an end, its reset as a reset.
             if is_end {
+                // A server that ends a handshake without a word has not served it.
+                if hello.again().is_some_and(|kept| !kept.is_empty()) {
+                    ticket.fails(cause);
+                }
                 return Opened::Carries(server, closed);
             }
             ticket.fails(cause);
