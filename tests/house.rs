@@ -542,6 +542,7 @@ fn the_panel_knows_the_status() {
         upstream: "https://api.anthropic.com/".into(),
         sessions: vec![control::Session { agent: "claude".into(), pid: 4712, since_unix_ms: 1_700_000_002_000, door: None }],
         network: status::Network { changes: 1, last_unix_ms: Some(1_700_000_003_000), last_why: Some(network::NetworkWhy::Woke) },
+        tunnels: status::tunnels::TunnelCounts { open: 2, opened: 40, rescued: 3, failed: 1 },
     };
     let sample = fs::read_to_string(root().join("ui/src/status.sample.json")).unwrap();
     let sample: serde_json::Value = serde_json::from_str(&sample).unwrap();

@@ -56,4 +56,8 @@ mod table;
 mod takeover;
 mod terminal;
 mod tunnel;
+mod tunnel_clients;
+mod tunnel_ends;
+mod tunnel_gaps;
+mod tunnel_way;
 mod wrap;

@@ -188,6 +188,7 @@ fn secrets_leave_no_trace() {
             let request = client().post(url).header("x-api-key", PLANTED[0]).header("cookie", PLANTED[4]).bearer_auth(PLANTED[1]);
             request.json(&body).send().await.unwrap().bytes().await.ok();
         }
+        crate::support::tunnel::plant(&home, serving.address, upstream.address()).await;
         let target = format!("http://{}/@nobody/{}?token={}", serving.address, "x", PLANTED[3]);
         client().get(target).bearer_auth(PLANTED[1]).send().await.unwrap();
     });

@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Torture(Torture),
     /// The upstream they stand before, as a process of its own
     Upstream(Upstream),
+    /// A bare relay of sockets, or a source of bytes, as a process of its own
+    Relay(Relay),
 }
 
 /// Which programs are compared, and where they are.
@@ -89,4 +91,14 @@ pub(crate) struct Upstream {
     pub(crate) certificate: Option<PathBuf>,
     #[arg(long)]
     pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Relay {
+    /// Where it listens
+    #[arg(long)]
+    pub(crate) address: SocketAddr,
+    /// Where it relays to; without it, it is a source of bytes
+    #[arg(long)]
+    pub(crate) to: Option<SocketAddr>,
 }

@@ -2,6 +2,7 @@
 //! meets all of them alike. Then what needs no rounds, and the page.
 
 mod page;
+mod tunnels;
 
 use crate::{
     args,
@@ -24,7 +25,7 @@ use std::{
 };
 
 /// The parts, in their order.
-const PARTS: &[&str] = &["speed", "stream", "body", "burst", "resets", "memory", "growth", "idle"];
+const PARTS: &[&str] = &["speed", "stream", "body", "burst", "tunnels", "resets", "memory", "growth", "idle"];
 /// How long nobody asks anything.
 const IDLE: Duration = Duration::from_secs(60);
 /// A program that is slow is measured for at most this long.
@@ -84,6 +85,9 @@ impl Run<'_> {
                 println!("round {} of {}: {name}", round + 1, self.args.rounds);
                 self.round(peer, &rounds).await.with_context(|| format!("round {} of {name}", round + 1))?;
             }
+        }
+        if self.wants("tunnels") {
+            self.tunnels(peers).await?;
         }
         if self.wants("resets") {
             self.resets().await?;
@@ -176,6 +180,19 @@ impl Run<'_> {
                 figure::burst::through(peer.name(), running.address, record).await
             }
         }
+    }
+
+    async fn tunnels(&mut self, peers: &[Box<dyn Peer>]) -> Result<()> {
+        let authority = self.upstreams.certificate();
+        let time = Duration::from_secs_f64(self.args.seconds);
+        let tunnels = tunnels::Tunnels { cores: self.cores, server: self.upstreams.tls, authority: &authority, time };
+        for round in 0..self.args.rounds {
+            println!("tunnels: round {} of {}", round + 1, self.args.rounds);
+            let mut record = Record::default();
+            tunnels.round(peers, &mut record).await.context("tunnels")?;
+            self.record.merge(record);
+        }
+        Ok(())
     }
 
     /// Only programs that send again; the torture's table shows what the others lose.

@@ -8,6 +8,7 @@ pub(crate) mod memory;
 pub(crate) mod resets;
 pub(crate) mod speed;
 pub(crate) mod stream;
+pub(crate) mod tunnel;
 
 use crate::process::Process;
 use std::{net::SocketAddr, time::Duration};

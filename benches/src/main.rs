@@ -26,6 +26,8 @@ mod process;
 #[cfg(target_os = "linux")]
 mod record;
 #[cfg(target_os = "linux")]
+mod relay;
+#[cfg(target_os = "linux")]
 mod table;
 #[cfg(target_os = "linux")]
 mod torture;
@@ -41,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         args::Command::Bench(args) => bench::run(&args),
         args::Command::Torture(args) => torture::run(&args),
         args::Command::Upstream(args) => upstream::run(&args),
+        args::Command::Relay(args) => relay::run(&args),
     }
 }
 

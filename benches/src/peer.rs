@@ -4,6 +4,7 @@
 //! sides, streams sent on at once. What a setting is for stands beside it.
 
 mod envoy;
+pub(crate) mod forward;
 mod haproxy;
 mod installed;
 mod leeward;

@@ -4,10 +4,11 @@
 //! hold a control stream open.
 
 mod interception;
+mod tunnel_keys;
 
 pub use interception::Interception;
+pub use tunnel_keys::{NoKey, TunnelKey, is_tunnel_token};
 
-use crate::config::{Egress, Secret};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
+use tunnel_keys::{OfGeneration, TunnelKeys};
 
 /// What somebody asks for.
 #[derive(Debug)]
@@ -83,34 +85,21 @@ pub struct Session {
     pub door: Option<PathBuf>,
 }
 
-/// What opens tunnels for a session's programs, and nothing else. It ends with the session.
-#[derive(Clone, Debug)]
-pub struct TunnelKey {
-    /// The password in `Proxy-Authorization`.
-    pub token: Secret,
-    /// The session's agent.
-    pub agent: String,
-    /// The session's way out, where it is not the engine's.
-    pub egress: Option<Egress>,
-    /// How its connections are decrypted; `None`: they are not.
-    pub interception: Option<Arc<Interception>>,
-}
-
 #[derive(Debug)]
 struct Open {
     next: u64,
     sessions: BTreeMap<u64, Session>,
-    keys: BTreeMap<u64, TunnelKey>,
     idle_since: Instant,
 }
 
 /// The open sessions; clones share the list.
 #[derive(Clone, Debug)]
-pub struct Sessions(Arc<Mutex<Open>>);
+pub struct Sessions(Arc<Mutex<Open>>, Arc<TunnelKeys>);
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Open { next: 0, sessions: BTreeMap::new(), keys: BTreeMap::new(), idle_since: Instant::now() })))
+        let open = Open { next: 0, sessions: BTreeMap::new(), idle_since: Instant::now() };
+        Self(Arc::new(Mutex::new(open)), Arc::default())
     }
 }
 
@@ -121,7 +110,7 @@ impl Sessions {
         let id = open.next;
         open.next += 1;
         open.sessions.insert(id, session);
-        SessionGuard { id, sessions: self.clone() }
+        SessionGuard { id, sessions: self.clone(), of: None }
     }
 
     /// The open sessions, oldest first.
@@ -129,16 +118,17 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.values().cloned().collect()
     }
 
-    /// The session's key that this token is. All are compared, so that the time says nothing about which one it resembles.
-    pub fn tunnel_key(&self, token: &str) -> Option<TunnelKey> {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.keys.values().fold(None, |found, key| if key.token.matches(token) { Some(key.clone()) } else { found })
+    /// The session's key that this token is.
+    ///
+    /// # Errors
+    /// Why it opens nothing. Where its session may be about to register again, that is said after some seconds.
+    pub async fn tunnel_key(&self, token: &str) -> Result<TunnelKey, NoKey> {
+        self.1.awaited(token).await
     }
 
     /// Whether the agent of an open session was started with this certificate authority.
     pub fn use_authority(&self, id: &str) -> bool {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.keys.values().any(|key| key.interception.as_ref().is_some_and(|i| i.authority.as_deref() == Some(id)))
+        self.1.use_authority(id)
     }
 
     /// The doors of those that hold the listening socket.
@@ -158,6 +148,7 @@ impl Sessions {
 pub struct SessionGuard {
     id: u64,
     sessions: Sessions,
+    of: Option<OfGeneration>,
 }
 
 impl SessionGuard {
@@ -166,17 +157,20 @@ impl SessionGuard {
         self.id
     }
 
-    /// The session's programs may open tunnels with this key.
-    pub fn opens_tunnels(&self, key: TunnelKey) {
-        self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner).keys.insert(self.id, key);
+    /// The session's programs may open tunnels with this key. `mode`: that of the generation that holds its stream.
+    pub fn opens_tunnels(&mut self, key: TunnelKey, mode: watch::Receiver<Mode>) {
+        self.of = Some(OfGeneration(mode));
+        self.sessions.1.add(key.of_session(self.id));
     }
 }
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
+        if let Some(of) = &self.of {
+            self.sessions.1.remove(self.id, of.mode());
+        }
         let mut open = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.sessions.remove(&self.id);
-        open.keys.remove(&self.id);
         open.idle_since = Instant::now();
     }
 }

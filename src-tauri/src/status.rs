@@ -5,6 +5,7 @@ pub mod faults;
 pub mod history;
 pub mod recent;
 pub mod stats;
+pub mod tunnels;
 
 use crate::{
     control::Session,
@@ -14,6 +15,7 @@ use crate::{
 use recent::{Headline, HeadlineLevel, Reach, Recent};
 use serde::{Deserialize, Serialize};
 use stats::Today;
+use tunnels::TunnelCounts;
 
 /// What the engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +125,9 @@ pub struct Status {
     /// The first line that people read.
     #[serde(default)]
     pub headline: Headline,
+    /// Tunnels (CONNECT).
+    #[serde(default)]
+    pub tunnels: TunnelCounts,
 }
 
 impl Status {
@@ -144,6 +149,7 @@ impl Status {
             today: Today::default(),
             reach: Reach::default(),
             headline: Headline::default(),
+            tunnels: TunnelCounts::default(),
         }
     }
 

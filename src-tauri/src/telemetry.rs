@@ -11,6 +11,7 @@ mod today;
 mod totals;
 mod trace;
 mod traffic;
+mod tunnels;
 
 pub use activities::{Activities, Seen};
 pub use listener::{Counters, OpenConnection};
@@ -19,3 +20,4 @@ pub use ticket::Ticket;
 pub use totals::Totals;
 pub use trace::Trace;
 pub use traffic::{Traffic, UpstreamTraffic, histogram};
+pub use tunnels::{TunnelTicket, Tunnels};

@@ -14,6 +14,7 @@ use crate::{
         Probe, Status,
         faults::Whose,
         recent::{Reach, ReachState},
+        tunnels::TunnelCounts,
     },
 };
 
@@ -57,11 +58,22 @@ pub fn lines(status: &Status, now_unix_ms: u64) -> Vec<Line> {
     lines.push(upstream_line(status, now_unix_ms));
     lines.push(recent_line(status));
     lines.push(Line { label: "today", text: today_text(status), level: Level::Ok });
+    lines.extend(tunnels_text(&status.tunnels).map(|text| ok("tunnels", text)));
     for session in &status.sessions {
         lines.push(ok("session", format!("{} (pid {}, for {})", session.agent, session.pid, since(session.since_unix_ms))));
     }
     lines.extend(status.conditions.iter().map(|condition| condition_line(condition, &since(condition.since_unix_ms))));
     lines
+}
+
+/// Tunnels in one line, where there were any.
+fn tunnels_text(tunnels: &TunnelCounts) -> Option<String> {
+    let TunnelCounts { open, opened, rescued, failed } = *tunnels;
+    if opened == 0 && failed == 0 {
+        return None;
+    }
+    let rescued = if rescued > 0 { format!(", {} rescued by a new connection", thousands(rescued)) } else { String::new() };
+    Some(format!("{} open, {} opened{rescued}, {} failed", thousands(open), thousands(opened), thousands(failed)))
 }
 
 /// What the tray says when pointed at: what is the matter and what to do; else what Leeward did, and how old that is.

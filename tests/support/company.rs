@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 /// What the next connection meets; without a script each one is served.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum WriteOutcome {
     /// This answer to a CONNECT.
     Status(u16),

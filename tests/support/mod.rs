@@ -6,6 +6,7 @@ pub mod edge;
 pub mod middlebox;
 pub mod raw;
 pub mod seam;
+pub mod tunnel;
 
 use leeward::{
     config::{Config, Trust},

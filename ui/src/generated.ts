@@ -6,11 +6,13 @@ export type Activity = {
   id: number;
   /** The program that asks, as it names itself. */
   agent: string | null;
+  /** The number of its session, of a tunnel. */
+  session?: number;
   /** The model that it asks for. */
   model: string | null;
   /** The request's method. */
   method: string;
-  /** The path at the upstream, without its query. */
+  /** The path at the upstream, without its query; of a tunnel (CONNECT) host and port. */
   path: string;
   /** The upstream's name; empty when the request never got that far. */
   upstream: string;
@@ -30,7 +32,7 @@ export type Activity = {
   bytes_down: number;
   /** The status that the client got. */
   status: number | null;
-  /** How it ended, by the names of `faults::Outcome`. */
+  /** How it ended, by the names of `faults::Outcome`; of a tunnel by those of `tunnels::TunnelEnd`. */
   outcome: string | null;
 };
 
@@ -466,6 +468,8 @@ export type Stats = {
   origins: { [key in string]: Origin };
   /** Requests by the client's program, from its `user-agent`. */
   agents: { [key in string]: number };
+  /** Tunnels (CONNECT); none of them is a request. */
+  tunnels: Tunnels;
 };
 
 /** Everything about the engine but its traffic. */
@@ -490,26 +494,42 @@ export type Status = {
   sessions: Array<Session>;
   /** Changes of this machine's network. */
   network: Network;
-  /** What became of the requests of the last minutes. */
-  recent: Recent;
-  /** What became of the requests of the present day. */
-  today: Today;
-  /** Whether the default upstream can be reached. */
-  reach: Reach;
-  /** The first line that people read. */
-  headline: Headline;
+  /** Tunnels (CONNECT). */
+  tunnels: TunnelCounts;
 } & ({ "phase": "starting" } | { "phase": "serving" } | { "phase": "restarting" } | { "phase": "draining" } | { "phase": "stopped" });
 
-/** What became of requests on the present day. */
-export type Today = {
-  /** Requests that arrived. */
-  requests: number;
-  /** Those that met a fault and still ended well. */
+/** Tunnels in the status. */
+export type TunnelCounts = {
+  /** Open now. */
+  open: number;
+  /** CONNECTs that became a tunnel. */
+  opened: number;
+  /** Tunnels that a hello sent again has rescued. */
   rescued: number;
-  /** Those whose agents saw an error of Leeward's or a broken response. */
+  /** CONNECTs whose host was not reached, or lost before its first byte. */
   failed: number;
-  /** Faults after which Leeward tried again. */
-  retried: number;
+};
+
+/** Tunnels in `GET /stats`. */
+export type Tunnels = {
+  /** CONNECTs that became a tunnel. */
+  opened: number;
+  /** Tunnels open now. */
+  open: number;
+  /** CONNECTs by how they ended; those that run are not among them. */
+  ended: { [key in string]: number };
+  /** Faults with which a tunnel failed, by cause. */
+  failed: { [key in string]: number };
+  /** Connections that were made anew before a server's first byte. */
+  reconnects: number;
+  /** Those of them on which a TLS hello was sent again. */
+  replayed_hellos: number;
+  /** CONNECTs that waited for their session to register again. */
+  waited: number;
+  /** Bytes from clients to servers. */
+  bytes_up: number;
+  /** Bytes from servers to clients. */
+  bytes_down: number;
 };
 
 /** One upstream. */

@@ -111,11 +111,15 @@ export const texts = {
     },
     outcomes: {
       answered: "answered", declined: "declined", refused: "refused", failed: "failed", cut: "cut", "client-gone": "agent left",
+      carried: "carried", rescued: "rescued", reset: "reset",
     } as Record<string, string>,
     outcomeHints: {
       answered: "The API responded.", declined: "The API responded with an error, and the agent got it unchanged.",
       refused: "Leeward refused the request before it reached an API.", failed: "It failed for good, and the agent got an error.",
       cut: "The response broke off after it had begun.", "client-gone": "The agent went away first.",
+      carried: "The tunnel has ended, and every byte was carried.",
+      rescued: "The same, after a first connection had broken before the server had sent anything and a new one had taken its place.",
+      reset: "One end reset the tunnel after the server had sent something; the other end got the reset.",
     } as Record<string, string>,
     connection: { reused: "reused", fresh: "fresh", "": "–" },
     close: "Close",

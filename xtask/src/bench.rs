@@ -91,7 +91,7 @@ pub(crate) fn run(kind: Kind, mut words: Vec<String>) -> Result<ExitCode> {
     }
     if smoke {
         harness = match kind {
-            Kind::Bench => harness.args(["--rounds", "1", "--seconds", "0.3", "--parts", "speed,stream,body,burst"]),
+            Kind::Bench => harness.args(["--rounds", "1", "--seconds", "0.3", "--parts", "speed,stream,body,burst,tunnels"]),
             Kind::Torture => harness.args(["--percent", "5", "--soak-minutes", "0.1", "--only", "leeward,nginx"]),
         };
     }

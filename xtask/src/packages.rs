@@ -60,7 +60,7 @@ pub(crate) const BROWSER: Packages = Packages {
 /// The proxies that Leeward is measured beside, what builds the third, and what makes system calls fail.
 pub(crate) const BENCH: Packages = Packages {
     purpose: "to measure other proxies",
-    debian: &["nginx", "haproxy", "cmake", "strace", "python3", "python3-venv"],
+    debian: &["nginx", "haproxy", "tinyproxy", "cmake", "strace", "python3", "python3-venv"],
     elsewhere: "nginx, HAProxy, cmake and strace.",
 };
 

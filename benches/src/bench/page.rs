@@ -12,7 +12,10 @@ use std::time::Duration;
 
 /// The whole page as Markdown.
 pub(super) fn page(record: &Record, peers: &[Box<dyn Peer>], args: &args::Bench, cores: Cores, took: Duration) -> String {
-    let names: Vec<&str> = std::iter::once("direct").chain(peers.iter().map(|peer| peer.name())).chain(["nginx-retry"]).collect();
+    let names: Vec<&str> = std::iter::once("direct")
+        .chain(peers.iter().map(|peer| peer.name()))
+        .chain(["nginx-retry", "bare relay", "tinyproxy", "squid"])
+        .collect();
     let mut out = String::from("# Benchmarks\n\n");
     out += &format!(
         "Made by `{}` on {}: {}; {} rounds, {} s a load, {:.0} min in all. The programs: {}.\n\n",
@@ -113,6 +116,17 @@ const SECTIONS: &[Section] = &[
          connections of the agent's own. Before it, each proxy gets the `HEAD /api/hello` that agents send, and half a second. \
          Start is from the program's start to the first accepted connection.",
         &[("burst", "four responses ms", 1.0), ("start", "start to accepting ms", 1.0)],
+    ),
+    (
+        "Tunnels",
+        "A CONNECT and a TLS handshake through it, one after the other, to a server at no distance; direct has no CONNECT. Then \
+         1 GiB from a source on the server's core. The bare relay is two threads that read and write 64 KiB; tinyproxy and squid \
+         are Debian's, where they are installed.",
+        &[
+            ("tunnel handshake p50", "CONNECT and handshake p50 µs", 1.0),
+            ("tunnel handshake p99", "p99 µs", 1.0),
+            ("tunnel relay", "relayed MiB/s", MIB),
+        ],
     ),
     (
         "Agent starts under resets",

@@ -4,6 +4,7 @@ use crate::status::{
     Status,
     faults::Cause,
     stats::{Percentiles, Stats},
+    tunnels::TunnelStats,
 };
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -137,7 +138,24 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
     t.summary("request_seconds", "Head of the request to the last byte of the response.", &stats.latency_ms.total);
     t.summary("first_byte_seconds", "Head of the request to the head of the response.", &stats.latency_ms.first_byte);
     t.summary("own_seconds", "The part of it that Leeward took.", &stats.latency_ms.own);
+    tunnels(&mut t, &stats.tunnels);
     t.0
+}
+
+/// Tunnels are no requests, and have families of their own.
+fn tunnels(t: &mut Text, tunnels: &TunnelStats) {
+    t.single("tunnels_open", "gauge", "Tunnels open.", tunnels.open);
+    t.single("tunnels_opened_total", "counter", "CONNECTs that became a tunnel.", tunnels.opened);
+    let ended = tunnels.ended.iter().map(|(end, n)| (*end, *n));
+    t.labelled("tunnels_ended_total", "counter", "CONNECTs by how they ended.", "end", ended);
+    t.faults("tunnels_failed_total", "Faults with which a tunnel failed.", &tunnels.failed);
+    let reconnects = "Connections made anew before a server's first byte.";
+    t.single("tunnel_reconnects_total", "counter", reconnects, tunnels.reconnects);
+    let replayed = "Those of them on which a TLS hello was sent again.";
+    t.single("tunnel_hellos_replayed_total", "counter", replayed, tunnels.replayed_hellos);
+    t.single("tunnels_waited_total", "counter", "CONNECTs that waited for their session to register.", tunnels.waited);
+    let bytes = [("up", tunnels.bytes_up), ("down", tunnels.bytes_down)];
+    t.labelled("tunnel_bytes_total", "counter", "Bytes through tunnels.", "direction", bytes);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{commands::send, config::on_disk, error::Error, extract::Json, state:
 use crate::{
     authority,
     config::{self, Egress, Secret},
-    control::{Command, Interception, Session, TunnelKey},
+    control::{Command, Interception, Session, TunnelKey, is_tunnel_token},
     health::{Code, unix_ms},
     upstream::{Hold, Learned, SessionUpstream},
 };
@@ -28,8 +28,6 @@ use std::{
 };
 use url::Url;
 
-/// 128 bits in hexadecimal digits: shorter ones could be guessed.
-const TUNNEL_TOKEN: usize = 32;
 /// An open stream says that it is alive this often.
 const STREAM_BEAT: Duration = Duration::from_secs(10);
 
@@ -82,8 +80,8 @@ pub(super) async fn reread_authority(State(admin): State<Arc<Admin>>) -> Result<
 
 /// A session lasts as long as its stream; the stream's end shows `wrap` that the engine is gone.
 pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
-    if asked.tunnel_token.as_ref().is_some_and(|token| token.len() < TUNNEL_TOKEN) {
-        return Err(Error::BadRequest(format!("A tunnel token has {TUNNEL_TOKEN} characters at least.")));
+    if asked.tunnel_token.as_ref().is_some_and(|token| !is_tunnel_token(token)) {
+        return Err(Error::BadRequest("A tunnel token has 32 to 128 letters, digits, `-` and `_`.".into()));
     }
     let named = decrypted_upstreams(&asked);
     let mut upstreams = BTreeMap::new();
@@ -114,7 +112,7 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
         (None, json!({}))
     };
     let (agent, egress) = (session.agent.clone(), asked.egress);
-    let key = asked.tunnel_token.map(|token| TunnelKey { token: Secret::new(token), agent, egress, interception });
+    let key = asked.tunnel_token.map(|token| TunnelKey { interception, ..TunnelKey::new(Secret::new(token), agent, egress) });
     let lines = lines(&admin, session, hold, key, told).map(Ok::<_, Infallible>);
     if let Some(to) = asked.door {
         send(&admin, Command::Lend { to }).await?;
@@ -170,9 +168,9 @@ fn lines(
     key: Option<TunnelKey>,
     mut told: Value,
 ) -> impl Stream<Item = Bytes> + Send + 'static {
-    let guard = admin.sessions.open(session);
+    let mut guard = admin.sessions.open(session);
     if let Some(key) = key {
-        guard.opens_tunnels(key);
+        guard.opens_tunnels(key, admin.mode.clone());
     }
     told["session"] = guard.id().into();
     let first = Bytes::from(format!("{told}\n"));

@@ -13,6 +13,7 @@ use super::{
     secret::Secret,
     section::Section,
     sources::Sources,
+    tunnel_allow::TunnelAllow,
     types::{ClientIdentity, Config, Tls, Trust},
     upstream_entry::ReplayPath,
 };
@@ -93,6 +94,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         certificates::check_roots(file).map_err(|why| origin.refuse("extra_ca", why))?;
     }
     let tls = tls(file.tls, origin)?;
+    let tunnel_allow = TunnelAllow::parse(file.tunnel.allow).map_err(|m| origin.refuse("tunnel.allow", m))?;
     let proxy = Proxying::resolve(Some(&file.proxy.url), file.proxy.no_proxy, sources.env, listen).map_err(|(place, why)| {
         if place == "proxy.url" { origin.refuse(&place, why) } else { Error::Invalid { place, message: why, key: None } }
     })?;
@@ -115,6 +117,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         tls,
         proxy,
         egress: Egress::of_engine(sources.env),
+        tunnel_allow,
         ledger: file.ledger,
         wrap: file.wrap,
         response_timeout: file.response_timeout,

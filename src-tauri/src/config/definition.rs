@@ -64,6 +64,7 @@ section! {
         circuit: Circuit,
         tls: TlsKeys,
         proxy: ProxyKeys,
+        tunnel: TunnelKeys,
         ledger: Ledger,
         watch: Watch,
         wrap: Wrap,
@@ -237,6 +238,16 @@ section! {
         url: String = "auto", secret WithLogin;
         /// Hosts that are reached directly, as in NO_PROXY. Adds to the variable.
         no_proxy: Vec<String> = [];
+    }
+}
+
+section! {
+    /// Tunnels (CONNECT), which sessions of `leeward wrap` may open.
+    pub(super) struct TunnelKeys: "tunnel" {
+        /// What tunnels reach besides port 443 of public addresses, where `listen` is an address that other machines reach:
+        /// names, addresses and networks, each with a port or without (`git.corp:8443`, `10.0.0.0/8`, `*.corp`). On loopback
+        /// they reach everything: whoever holds a session's token is a program of yours, which could go there itself.
+        allow: Vec<String> = [];
     }
 }
 

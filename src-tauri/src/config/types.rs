@@ -7,6 +7,7 @@ use super::{
     names::{AllowedHost, AllowedOrigin},
     paths::Paths,
     secret::Secret,
+    tunnel_allow::TunnelAllow,
     upstream_entry::ReplayPath,
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -54,6 +55,8 @@ pub struct Config {
     pub proxy: Proxying,
     /// What the environment says about the way out; `proxy` is made from it where the config leaves it to the variables.
     pub egress: Egress,
+    /// What tunnels reach where other machines reach the listener.
+    pub tunnel_allow: TunnelAllow,
     /// The history of faults on disk.
     pub ledger: Ledger,
     /// How programs are started.

@@ -2,7 +2,7 @@
 
 use super::{
     company_proxy::{ProxyChoice, Proxying},
-    definition::{File, ProxyKeys, TlsKeys},
+    definition::{File, ProxyKeys, TlsKeys, TunnelKeys},
     section::Section,
     types::{Config, Tls, Trust},
     upstream_entry::{ReplayPath, UpstreamEntry},
@@ -47,6 +47,7 @@ pub fn written(config: &Config) -> Table {
         circuit: config.circuit,
         tls: tls(&config.tls),
         proxy: proxy(config.proxy),
+        tunnel: TunnelKeys { allow: config.tunnel_allow.written().to_vec() },
         ledger: config.ledger,
         wrap: config.wrap,
         watch: config.watch,

@@ -64,7 +64,7 @@ pub(super) async fn serve(
         let begun = (stream, std::mem::take(&mut came));
         match Box::pin(speak(&inbound, begun, &client, shed, awaiting.take())).await {
             Next::Rests(resting) => stream = resting,
-            Next::Tunnel(socket, asked) => match Box::pin(tunnel::serve(&inbound, socket, asked, shed)).await {
+            Next::Tunnel(socket, asked, awaiting) => match Box::pin(tunnel::serve(&inbound, socket, asked, shed, awaiting)).await {
                 After::Asks(kept) => stream = ClientStream::Plain(kept),
                 After::Decrypted(decrypted, first, inside) => {
                     (stream, came, client.inside) = (*decrypted, first, Some(inside));
@@ -80,8 +80,8 @@ pub(super) async fn serve(
 enum Next {
     /// It is idle.
     Rests(ClientStream),
-    /// A CONNECT has come, and perhaps more.
-    Tunnel(TcpStream, BytesMut),
+    /// A CONNECT has come, and perhaps more; and what counts the connection as one that has not asked yet.
+    Tunnel(TcpStream, BytesMut, Option<Arc<AwaitingFirstRequest>>),
     Over,
 }
 
@@ -102,7 +102,7 @@ async fn speak(
     };
     let io = ClientIo::new(begun, state.clone(), limits, config.client.clone(), refuse);
     let service = {
-        let (inbound, state) = (inbound.clone(), state.clone());
+        let (inbound, state, awaiting) = (inbound.clone(), state.clone(), awaiting.clone());
         // Boxed, because hyper keeps room for the future of a request as long as the connection lives.
         service_fn(move |request| {
             let (inbound, state, busy, awaiting) = (inbound.clone(), state.clone(), InFlightGuard::new(&state), awaiting.clone());
@@ -144,7 +144,7 @@ async fn speak(
         }
     };
     if let Some((stream, came)) = connection.into_parts().io.into_inner().into_connect() {
-        return Next::Tunnel(stream, came);
+        return Next::Tunnel(stream, came, awaiting);
     }
     if let Err(e) = ended {
         tracing::debug!("a client connection ended early: {e}");

@@ -29,11 +29,15 @@ pub struct Activity {
     pub id: u64,
     /// The program that asks, as it names itself.
     pub agent: Option<String>,
+    /// The number of its session, of a tunnel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub session: Option<u64>,
     /// The model that it asks for.
     pub model: Option<String>,
     /// The request's method.
     pub method: String,
-    /// The path at the upstream, without its query.
+    /// The path at the upstream, without its query; of a tunnel (CONNECT) host and port.
     pub path: String,
     /// The upstream's name; empty when the request never got that far.
     pub upstream: String,
@@ -54,7 +58,7 @@ pub struct Activity {
     pub bytes_down: u64,
     /// The status that the client got.
     pub status: Option<u16>,
-    /// How it ended, by the names of `faults::Outcome`.
+    /// How it ended, by the names of `faults::Outcome`; of a tunnel by those of `tunnels::TunnelEnd`.
     pub outcome: Option<&'static str>,
 }
 

@@ -1,6 +1,9 @@
 //! The shape of `GET /stats`: public and stable, see docs/json.md. Data only.
 
-use super::faults::{Cause, Phase, Whose};
+use super::{
+    faults::{Cause, Phase, Whose},
+    tunnels::TunnelStats,
+};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
@@ -50,6 +53,8 @@ pub struct Stats {
     pub origins: BTreeMap<String, OriginStats>,
     /// Requests by the client's program, from its `user-agent`.
     pub agents: BTreeMap<String, u64>,
+    /// Tunnels (CONNECT); none of them is a request.
+    pub tunnels: TunnelStats,
 }
 
 /// What became of requests on the present day.

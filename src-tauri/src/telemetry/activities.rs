@@ -41,6 +41,11 @@ impl Activities {
 
     /// The request is over.
     pub(super) fn end(&self, trace: &Trace, outcome: Outcome) {
+        self.end_as(trace, outcome.as_str());
+    }
+
+    /// As `end`, of what has outcomes of its own.
+    pub(super) fn end_as(&self, trace: &Trace, outcome: &'static str) {
         let Some(entry) = trace.entry() else { return };
         entry.end(outcome);
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);

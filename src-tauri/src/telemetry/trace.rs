@@ -5,7 +5,7 @@
 
 use crate::status::{
     activity::{Activity, Stage, Try},
-    faults::{Cause, Outcome},
+    faults::Cause,
 };
 use std::{
     sync::{
@@ -47,6 +47,7 @@ impl Entry {
         let activity = Activity {
             id,
             agent: None,
+            session: None,
             model: None,
             method: method.chars().take(MAX_METHOD).collect(),
             path: shown(path),
@@ -85,11 +86,11 @@ impl Entry {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).activity.stage == Stage::Connecting
     }
 
-    pub(super) fn end(&self, outcome: Outcome) {
+    pub(super) fn end(&self, outcome: &'static str) {
         self.tell(|told, now| {
             told.activity.stage = Stage::Done;
             told.activity.took_ms = Some(now);
-            told.activity.outcome = Some(outcome.as_str());
+            told.activity.outcome = Some(outcome);
             if let Some(last) = told.activity.attempts.last_mut() {
                 last.ended_ms.get_or_insert(now);
             }
@@ -163,6 +164,11 @@ impl Trace {
     /// The program that asks.
     pub fn agent(&self, name: &str) {
         self.tell(|told, _| told.activity.agent = Some(name.to_owned()));
+    }
+
+    /// The session that it belongs to.
+    pub(super) fn session(&self, number: u64) {
+        self.tell(|told, _| told.activity.session = Some(number));
     }
 
     /// The model that is asked for.

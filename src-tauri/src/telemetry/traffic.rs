@@ -1,6 +1,8 @@
 //! Counters and latencies of all requests. Written by the engine, read as one snapshot; never content.
 
-use super::{activities::Activities, reach::Reaches, recent::Recent, ticket::Ticket, today::Today};
+use super::{
+    activities::Activities, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels,
+};
 use crate::status::{
     faults::{Cause, Fault, Outcome},
     stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},
@@ -59,6 +61,7 @@ pub struct Traffic {
     pub(super) activities: Activities,
     pub(super) reaches: Reaches,
     pub(super) today: Today,
+    pub(super) tunnels: Tunnels,
 }
 
 /// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
@@ -101,6 +104,7 @@ impl Default for Traffic {
             activities: Activities::default(),
             reaches: Reaches::default(),
             today: Today::default(),
+            tunnels: Tunnels::default(),
         }
     }
 }
@@ -133,6 +137,11 @@ impl Traffic {
     /// The requests that pass, one by one.
     pub fn activities(&self) -> &Activities {
         &self.activities
+    }
+
+    /// The counters of tunnels.
+    pub fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
     }
 
     /// A request that was sent a second time; `unknown`: the first one may have been processed (U7).
@@ -227,6 +236,7 @@ impl Traffic {
                 })
                 .collect(),
             agents,
+            tunnels: self.tunnels.snapshot(),
         }
     }
 }

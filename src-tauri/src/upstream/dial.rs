@@ -7,6 +7,7 @@ use super::{
     budget::Budget,
     context::DialContext,
     endpoint::Endpoint,
+    heard::{self, Heard},
     paths::{Broken, Ended, Share},
     socket::Socket,
     stream::Io,
@@ -46,13 +47,15 @@ pub(super) struct Dial<'a> {
     /// Addresses that are tried last, because they broke before.
     pub(super) last: &'a [SocketAddr],
     /// Whether an address may be dialled.
-    pub(super) permits: fn(IpAddr) -> bool,
+    pub(super) permits: &'a (dyn Fn(IpAddr) -> bool + Sync),
+    /// Where it is noted what was heard.
+    pub(super) heard: Option<&'a Heard>,
 }
 
 impl<'a> Dial<'a> {
     /// To an upstream: its own TLS is spoken, and any of its addresses may be dialled.
     pub(super) fn new(endpoint: &'a Endpoint, config: &'a Config, context: &'a Arc<DialContext>, budget: &'a Budget) -> Self {
-        Self { endpoint, config, context, budget, blind: false, last: &[], permits: |_| true }
+        Self { endpoint, config, context, budget, blind: false, last: &[], permits: &|_| true, heard: None }
     }
 }
 
@@ -163,11 +166,23 @@ impl Dial<'_> {
             Failure::new(Cause::Dns, detail).unreached(if is_offline() { NO_NETWORK } else { reason })
         };
         let addresses = match timeout(limit, tokio::net::lookup_host((host, port))).await {
-            Err(_) => return Err(failed(format!("no response within {limit:?}"), DNS_FAILS)),
-            Ok(Err(e)) => return Err(failed(e.to_string(), dns_reason(&e))),
+            Err(_) => {
+                self.hears(false);
+                return Err(failed(format!("no response within {limit:?}"), DNS_FAILS));
+            }
+            Ok(Err(e)) => {
+                self.hears(heard::is_no_such_name(&e));
+                return Err(failed(e.to_string(), dns_reason(&e)));
+            }
             Ok(Ok(addresses)) => alternate(addresses.collect()),
         };
         if addresses.is_empty() { Err(failed("no address".into(), NO_SUCH_NAME)) } else { Ok(addresses) }
+    }
+
+    fn hears(self, is_no: bool) {
+        if let Some(heard) = self.heard {
+            heard.note(is_no);
+        }
     }
 
     fn first_share(self) -> Share {
@@ -243,7 +258,11 @@ impl Dial<'_> {
             let reason = if offline { NO_NETWORK } else { reason };
             next.failure_for(format_args!("no connection to {} at {address} ({why})", next.host), reason)
         };
-        let stream = match timeout(connect.timeout, tune::connect(address, self.context.cache.segment(address))).await {
+        let connected = timeout(connect.timeout, tune::connect(address, self.context.cache.segment(address))).await;
+        if !matches!(connected, Ok(Ok(_))) {
+            self.hears(matches!(&connected, Ok(Err(e)) if heard::is_refused_nearby(e, address.ip())));
+        }
+        let stream = match connected {
             Err(_) => return Err(failed(format!("no response within {:?}", connect.timeout), NO_ANSWER)),
             Ok(Err(e)) if is_refused(&e) && address.ip().is_loopback() && next.proxy.is_none() => {
                 let says = format!("nothing listens on {address}");
@@ -277,7 +296,7 @@ impl Dial<'_> {
         socket: Socket,
     ) -> Result<Reached, Failure> {
         let (connect, endpoint) = (&self.config.connect, self.endpoint);
-        let wanted = Wanted { proxy, endpoint, address, limit: connect.dns_timeout + connect.timeout };
+        let wanted = Wanted { proxy, endpoint, address, limit: connect.dns_timeout + connect.timeout, heard: self.heard };
         let unusable = || tunnel::failed(proxy, format_args!("cannot be asked for {endpoint}"));
         match (proxy.kind, endpoint.tls) {
             (ProxyKind::Http, false) => {

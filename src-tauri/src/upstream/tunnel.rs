@@ -4,7 +4,7 @@
 
 mod socks;
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, heard::Heard};
 use crate::{
     config::{CompanyProxy, ProxyKind},
     message::Failure,
@@ -31,6 +31,8 @@ pub(super) struct Wanted<'a> {
     pub(super) address: Option<IpAddr>,
     /// How long the proxy may take; it resolves and connects in our stead.
     pub(super) limit: Duration,
+    /// Where it is noted what the proxy says.
+    pub(super) heard: Option<&'a Heard>,
 }
 
 /// How requests are written on a connection to a proxy that forwards them itself (RFC 9112 section 3.2.2).
@@ -108,7 +110,7 @@ fn broke(proxy: &CompanyProxy, error: &io::Error) -> Failure {
     failed(proxy, format_args!("broke the connection before it had made one to the upstream ({error})"))
 }
 
-async fn connect<S>(stream: &mut S, Wanted { proxy, endpoint, .. }: &Wanted<'_>) -> Result<(), Failure>
+async fn connect<S>(stream: &mut S, Wanted { proxy, endpoint, heard, .. }: &Wanted<'_>) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -121,6 +123,10 @@ where
     stream.flush().await.map_err(|e| broke(proxy, &e))?;
     let head = read_head(stream, proxy).await?;
     let (status, schemes) = read_status(&head).ok_or_else(|| failed(proxy, "answered something that is not HTTP"))?;
+    if let Some(heard) = heard {
+        // A refusal for good, or one for the moment.
+        heard.note(matches!(status, 400..=499) && !matches!(status, 408 | 425 | 429));
+    }
     match status {
         200..=299 => Ok(()),
         407 => Err(refused_login(proxy, &schemes)),
@@ -192,7 +198,7 @@ mod tests {
         let (mut near, mut far) = tokio::io::duplex(64 << 10);
         far.write_all(answer).await.unwrap();
         let endpoint = PLACE();
-        let wanted = Wanted { proxy, endpoint: &endpoint, address, limit };
+        let wanted = Wanted { proxy, endpoint: &endpoint, address, limit, heard: None };
         let done = open(&mut near, &wanted).await;
         let mut left = Vec::new();
         far.shutdown().await.unwrap();

@@ -6,6 +6,7 @@ use super::{
     context::DialContext,
     dial::Dial,
     endpoint::Endpoint,
+    heard::Heard,
     named::Upstream,
     paths::PathCache,
     pool::{CONDITIONS, Origin, Parts},
@@ -85,6 +86,28 @@ struct Named {
     upstream: Arc<Upstream>,
 }
 
+/// How a tunnel's connection is made.
+#[derive(Clone, Copy)]
+pub(crate) struct BlindDial<'a> {
+    /// Where it leads.
+    pub(crate) target: &'a Target,
+    /// The way there, where it is not the engine's.
+    pub(crate) egress: Option<&'a Egress>,
+    /// Addresses that broke before.
+    pub(crate) last: &'a [SocketAddr],
+    /// Whether an address may be dialled.
+    pub(crate) permits: &'a (dyn Fn(IpAddr) -> bool + Sync),
+    /// What is heard on the way.
+    pub(crate) heard: &'a Heard,
+}
+
+/// What sessions with a way out of their own dial with: making it for each tunnel would read their certificates each time.
+#[derive(Default)]
+struct OwnWays(Vec<(Egress, Arc<Config>, Arc<DialContext>)>);
+
+/// Such sessions at once; the one that was made first goes.
+const OWN_WAYS: usize = 32;
+
 /// The upstreams of one generation.
 pub(crate) struct Upstreams {
     parts: UpstreamParts,
@@ -92,6 +115,7 @@ pub(crate) struct Upstreams {
     own: SocketAddr,
     origins: Mutex<HashMap<Place, Arc<Origin>>>,
     named: Mutex<HashMap<String, Named>>,
+    own_ways: Mutex<OwnWays>,
 }
 
 impl std::fmt::Debug for Upstreams {
@@ -107,7 +131,7 @@ impl Upstreams {
         // The generation before may have had other upstreams, and nobody would ever say that those are well.
         parts.health.forget(&CONDITIONS);
         let context = Arc::new(DialContext::new(&parts.config, parts.shared.paths.clone(), own));
-        Self { parts, context, own, origins: Mutex::default(), named: Mutex::default() }
+        Self { parts, context, own, origins: Mutex::default(), named: Mutex::default(), own_ways: Mutex::default() }
     }
 
     /// The upstream of that name; without a name the default one.
@@ -158,31 +182,33 @@ impl Upstreams {
         Some(upstream)
     }
 
-    /// Connects to a place whose bytes are somebody else's. `last`: addresses that broke before. `egress`: the way there,
-    /// where it is not the engine's.
-    pub(crate) async fn dial_blind(
-        &self,
-        target: &Target,
-        egress: Option<&Egress>,
-        last: &[SocketAddr],
-        permits: fn(IpAddr) -> bool,
-    ) -> Result<Blind, Failure> {
+    /// Connects to a place whose bytes are somebody else's.
+    pub(crate) async fn dial_blind(&self, asked: BlindDial<'_>) -> Result<Blind, Failure> {
+        let BlindDial { target, egress, last, permits, heard } = asked;
         let (config, context) = match egress {
             None => (self.parts.config.clone(), self.context.clone()),
-            Some(egress) => {
-                let config =
-                    egress.applied(&self.parts.config, self.own).map_err(|why| Failure::new(Cause::CompanyProxy, why))?;
-                let context = DialContext::new(&config, self.parts.shared.paths.clone(), self.own);
-                (Arc::new(config), Arc::new(context))
-            }
+            Some(egress) => self.own_way(egress)?,
         };
         let endpoint = target.endpoint();
         // Of its own: what a tunnel tries is bounded in time, and hosts that programs name must not fill a table.
         let budget = Budgets::new(&config.retry).of(&endpoint);
-        let dial = Dial { blind: true, last, permits, ..Dial::new(&endpoint, &config, &context, &budget) };
-        let made = dial.run().await;
-        self.parts.traffic.dial(made.is_ok());
-        made.map(Blind::of)
+        let dial = Dial { blind: true, last, permits, heard: Some(heard), ..Dial::new(&endpoint, &config, &context, &budget) };
+        dial.run().await.map(Blind::of)
+    }
+
+    fn own_way(&self, egress: &Egress) -> Result<(Arc<Config>, Arc<DialContext>), Failure> {
+        let mut own = self.own_ways.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, config, context)) = own.0.iter().find(|(known, ..)| known == egress) {
+            return Ok((config.clone(), context.clone()));
+        }
+        let config = egress.applied(&self.parts.config, self.own).map_err(|why| Failure::new(Cause::CompanyProxy, why))?;
+        let context = Arc::new(DialContext::new(&config, self.parts.shared.paths.clone(), self.own));
+        let config = Arc::new(config);
+        if own.0.len() >= OWN_WAYS {
+            own.0.remove(0);
+        }
+        own.0.push((egress.clone(), config.clone(), context.clone()));
+        Ok((config, context))
     }
 
     fn origin(&self, place: Place, config: &Arc<Config>, context: &Arc<DialContext>) -> Arc<Origin> {
@@ -231,6 +257,19 @@ impl Upstreams {
     /// Connects to an upstream in advance; how many dials it began. `None`: there is no upstream of that name.
     pub(crate) fn warm(&self, name: Option<&str>) -> Option<usize> {
         self.get(name).map(|upstream| upstream.origin.warm(self.parts.config.connect.parallel))
+    }
+
+    /// Connects in advance for pools that lead where a tunnel does, by the engine's way out; none is made for it.
+    pub(crate) fn warm_pools_of(&self, target: &Target, wanted: usize) {
+        let endpoint = target.endpoint();
+        let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let same: Vec<_> = origins
+            .iter()
+            .filter(|(place, _)| place.session.is_none() && place.endpoint == endpoint)
+            .map(|(_, origin)| origin.clone())
+            .collect();
+        drop(origins);
+        same.iter().for_each(|origin| _ = origin.warm(wanted));
     }
 
     /// Their connections, by host and port.

@@ -26,10 +26,19 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Session {
     stream: reqwest::Response,
     client: Client,
-    body: Value,
+    body: Registration,
     background: Background,
     /// What the agent knows; a new instance must accept there.
     address: SocketAddr,
+}
+
+/// What a session is registered with, again and again. It holds the token that opens tunnels, and perhaps a proxy's password.
+struct Registration(Value);
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registration").field("agent", &self.0.get("agent")).finish_non_exhaustive()
+    }
 }
 
 /// This process's way out, where it is not the instance's. An instance that does not know the question has only one.
@@ -70,7 +79,7 @@ pub async fn make_known(client: Client, plan: &Plan, background: Background) -> 
 async fn begin(client: Client, body: Value, background: Background) -> Result<Session, ClientError> {
     let stream = request(&client, &body).await?;
     let address = client.address();
-    Ok(Session { stream, client, body, background, address })
+    Ok(Session { stream, client, body: Registration(body), background, address })
 }
 
 async fn request(client: &Client, body: &Value) -> Result<reqwest::Response, ClientError> {
@@ -142,7 +151,7 @@ impl Session {
         if let Some(holding) = holding {
             holding.is_served();
         }
-        let stream = request(&client, &self.body).await?;
+        let stream = request(&client, &self.body.0).await?;
         if client.address() != self.address {
             tracing::warn!("Leeward accepts on {} now, and the agent knows {}", client.address(), self.address);
         }
@@ -157,4 +166,17 @@ async fn expire(holding: Option<&Holding>) -> Infallible {
         holding.expires().await;
     }
     pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_session_is_registered_with_shows_no_secret() {
+        let egress = json!({ "proxies": { "HTTPS_PROXY": "http://me:hush@gate:3128" } });
+        let body = json!({ "agent": "claude", "pid": 1, "tunnel_token": "0123456789abcdef", "egress": egress });
+        let shown = format!("{:?}", Registration(body));
+        assert!(shown.contains("claude") && !shown.contains("0123456789abcdef") && !shown.contains("hush"), "{shown}");
+    }
 }

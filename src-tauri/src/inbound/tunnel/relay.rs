@@ -1,6 +1,7 @@
 //! Both directions of a tunnel whose server has answered: an end is forwarded as an end, a reset as a reset, at once.
 
-use crate::{telemetry::Trace, upstream::Blind};
+use crate::{control::Mode, status::tunnels::TunnelEnd, telemetry::TunnelTicket, upstream::Blind};
+use bytes::{Buf, BytesMut};
 use std::{
     future::poll_fn,
     io,
@@ -9,12 +10,14 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::watch,
 };
+use tokio_util::io::poll_read_buf;
 
-/// What is read at once; an idle tunnel holds none of it.
-const PIECE: usize = 64 << 10;
+/// What is read at once, first and where much comes; an idle tunnel holds none of it.
+const PIECES: (usize, usize) = (8 << 10, 64 << 10);
 
 /// Who has closed already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,18 +26,21 @@ pub(super) struct Closed {
 }
 
 /// One direction.
-#[derive(Default)]
 struct Flow {
-    buffer: Vec<u8>,
-    /// What of the buffer is still to be written.
-    from: usize,
-    to: usize,
+    /// What is still to be written.
+    buffer: BytesMut,
+    /// How much is read next.
+    piece: usize,
     ended: bool,
     closed: bool,
     unflushed: bool,
 }
 
 impl Flow {
+    fn new(closed: bool) -> Self {
+        Self { buffer: BytesMut::new(), piece: PIECES.0, ended: closed, closed, unflushed: false }
+    }
+
     /// Ready when the reader has ended and the writer knows.
     fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W, count: impl Fn(u64)) -> Poll<io::Result<()>>
     where
@@ -42,12 +48,12 @@ impl Flow {
         W: AsyncWrite + Unpin,
     {
         loop {
-            while self.from < self.to {
-                let n = ready!(Pin::new(&mut *writer).poll_write(cx, &self.buffer[self.from..self.to]))?;
+            while !self.buffer.is_empty() {
+                let n = ready!(Pin::new(&mut *writer).poll_write(cx, &self.buffer))?;
                 if n == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
-                self.from += n;
+                self.buffer.advance(n);
                 self.unflushed = true;
             }
             if self.closed {
@@ -58,19 +64,16 @@ impl Flow {
                 self.closed = true;
                 continue;
             }
-            if self.buffer.is_empty() {
-                self.buffer = vec![0; PIECE];
-            }
-            let mut buf = ReadBuf::new(&mut self.buffer);
-            match Pin::new(&mut *reader).poll_read(cx, &mut buf) {
+            self.buffer.reserve(self.piece);
+            match poll_read_buf(Pin::new(&mut *reader), cx, &mut self.buffer) {
                 Poll::Ready(read) => {
-                    read?;
-                    (self.from, self.to) = (0, buf.filled().len());
-                    self.ended = self.to == 0;
-                    count(self.to as u64);
+                    let n = read?;
+                    self.ended = n == 0;
+                    self.piece = if n < PIECES.0 { PIECES.0 } else { PIECES.1 };
+                    count(n as u64);
                 }
                 Poll::Pending => {
-                    self.buffer = Vec::new();
+                    self.buffer = BytesMut::new();
                     if self.unflushed {
                         ready!(Pin::new(&mut *writer).poll_flush(cx))?;
                         self.unflushed = false;
@@ -82,23 +85,34 @@ impl Flow {
     }
 }
 
-/// Carries both directions to their ends.
-///
-/// # Errors
-/// One side was reset; so is the other by then.
-pub(super) async fn both(mut client: TcpStream, mut server: Blind, trace: &Trace, closed: Closed) -> io::Result<()> {
-    let (mut up, mut down) = (Flow { ended: closed.client, closed: closed.client, ..Flow::default() }, Flow::default());
-    let done = poll_fn(|cx| {
-        let sent = up.poll(cx, &mut client, &mut server, |n| trace.up(n))?;
-        let received = down.poll(cx, &mut server, &mut client, |n| trace.down(n))?;
+/// Carries both directions to their ends. Where one side is reset, so is the other.
+pub(super) async fn both(
+    mut client: TcpStream,
+    mut server: Blind,
+    ticket: &TunnelTicket,
+    closed: Closed,
+    mut mode: watch::Receiver<Mode>,
+) -> TunnelEnd {
+    let (mut up, mut down) = (Flow::new(closed.client), Flow::new(false));
+    let carries = poll_fn(|cx| {
+        let sent = up.poll(cx, &mut client, &mut server, |n| ticket.up(n))?;
+        let received = down.poll(cx, &mut server, &mut client, |n| ticket.down(n))?;
         if sent.is_ready() && received.is_ready() { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
-    })
-    .await;
-    if done.is_err() {
-        server.reset();
-        reset(client);
+    });
+    let done = tokio::select! {
+        biased;
+        done = carries => done,
+        // Out of time: both learn it by an end, which an idle client minds least.
+        () = Mode::reaches(&mut mode, Mode::Closing) => return TunnelEnd::Cut,
+    };
+    match done {
+        Ok(()) => TunnelEnd::Carried,
+        Err(_) => {
+            server.reset();
+            reset(client);
+            TunnelEnd::Reset
+        }
     }
-    done
 }
 
 /// Ends a client's connection with a reset.

@@ -1,7 +1,8 @@
 //! A tunnel until the server's first byte: a connection that breaks before it is replaced, and the hello sent again.
 
 use super::{Way, hello::Hello, relay::Closed};
-use crate::{status::faults::Cause, telemetry::Ticket, upstream::Blind};
+use crate::{control::Mode, status::faults::Cause, telemetry::TunnelTicket, upstream::Blind};
+use bytes::BytesMut;
 use std::{future::pending, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,6 +24,8 @@ pub(super) enum Opened {
     /// The server is lost.
     Lost,
     ClientLeft,
+    /// The engine ends.
+    Ends,
 }
 
 enum Event {
@@ -31,26 +34,28 @@ enum Event {
     /// The server did not take what was sent.
     Unsent,
     Silence,
+    Ends,
 }
 
 /// Carries bytes until the server's first one has reached the client. `first`: what came with the CONNECT.
 pub(super) async fn until_first_byte(
     way: &Way<'_>,
-    ticket: &Ticket,
+    ticket: &mut TunnelTicket,
     client: &mut TcpStream,
     mut server: Blind,
-    first: &[u8],
+    first: BytesMut,
 ) -> Opened {
     let (mut hello, mut closed) = (Hello::default(), Closed::default());
     let (mut replays, mut broke) = (0, Vec::<SocketAddr>::new());
     let mut since: Option<Instant> = None;
     let (mut up, mut down) = (vec![0u8; 16 << 10], vec![0u8; 16 << 10]);
     let mut alive = true;
+    let mut mode = way.inbound.mode.clone();
     if !first.is_empty() {
-        hello.add(first);
+        hello.add(&first);
         since = Some(Instant::now());
-        ticket.trace().up(first.len() as u64);
-        alive = send(&mut server, first).await.is_ok();
+        ticket.up(first.len() as u64);
+        alive = send(&mut server, &first).await.is_ok();
     }
     loop {
         let silence =
@@ -60,12 +65,14 @@ pub(super) async fn until_first_byte(
                 read = server.read(&mut down) => Event::Server(read),
                 read = client.read(&mut up), if !closed.client => Event::Client(read),
                 () = until(silence) => Event::Silence,
+                () = Mode::reaches(&mut mode, Mode::Closing) => Event::Ends,
             }
         } else {
             Event::Unsent
         };
         let mut is_end = false;
         let cause = match event {
+            Event::Ends => return Opened::Ends,
             Event::Client(Err(_)) => {
                 server.reset();
                 return Opened::ClientLeft;
@@ -78,13 +85,13 @@ pub(super) async fn until_first_byte(
             Event::Client(Ok(n)) => {
                 hello.add(&up[..n]);
                 since.get_or_insert_with(Instant::now);
-                ticket.trace().up(n as u64);
+                ticket.up(n as u64);
                 alive = send(&mut server, &up[..n]).await.is_ok();
                 continue;
             }
             Event::Server(Ok(n)) if n > 0 => {
-                ticket.trace().down(n as u64);
-                ticket.trace().first_byte();
+                ticket.down(n as u64);
+                ticket.first_byte();
                 if client.write_all(&down[..n]).await.is_err() {
                     server.reset();
                     return Opened::ClientLeft;
@@ -105,19 +112,29 @@ pub(super) async fn until_first_byte(
         let deadline = since.unwrap_or(now) + WITHIN;
         let Some(kept) = hello.again().filter(|_| replays < REPLAYS && now < deadline && !closed.client) else {
             // Its end is forwarded as an end, its reset as a reset.
-            return if is_end { Opened::Carries(server, closed) } else { Opened::Lost };
+            if is_end {
+                // A server that ends a handshake without a word has not served it.
+                if hello.again().is_some_and(|kept| !kept.is_empty()) {
+                    ticket.fails(cause);
+                }
+                return Opened::Carries(server, closed);
+            }
+            ticket.fails(cause);
+            return Opened::Lost;
         };
         replays += 1;
-        ticket.retries(cause, replays, !kept.is_empty());
+        ticket.reconnects(cause, !kept.is_empty());
+        ticket.connects();
         broke.extend(server.peer());
         server.reset();
         server = match way.dial(&broke, deadline).await {
             Ok(server) => server,
             Err(failure) => {
-                ticket.failed_with(failure.cause, replays + 1);
+                ticket.fails(failure.cause);
                 return Opened::Lost;
             }
         };
+        ticket.reconnected();
         alive = send(&mut server, kept).await.is_ok();
     }
 }

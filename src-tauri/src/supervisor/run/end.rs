@@ -42,6 +42,7 @@ impl Run {
             upstream: self.generations.upstream().to_owned(),
             sessions: self.shared.sessions.list(),
             network: self.network.changes(),
+            tunnels: self.shared.traffic.tunnels().counts(),
             ..self.publish.borrow().clone()
         };
         // Its first line has ages in it, and is made by whoever shows it.
@@ -101,7 +102,9 @@ impl Run {
         self.show_as(Phase::Draining);
         let mut until = Instant::now() + drain;
         // In this order: a request is in flight before its connection counts as having spoken.
-        while (self.shared.counters.awaiting() > 0 || self.shared.traffic.in_flight() > 0) && Instant::now() < until {
+        let traffic = &self.shared.traffic;
+        let busy = || self.shared.counters.awaiting() > 0 || traffic.in_flight() > 0 || traffic.tunnels().current() > 0;
+        while busy() && Instant::now() < until {
             // Somebody does not want to wait that long after all.
             while let Ok(Command::Stop { drain }) = self.commanded.try_recv() {
                 until = until.min(Instant::now() + drain);

@@ -46,8 +46,12 @@ impl Idle {
     /// Looks for use since the last look; true when there was some.
     pub(super) fn look(&mut self) -> bool {
         // Self-probes and questions on Leeward's own paths are not counted there.
-        let requests = self.traffic.requests();
-        let used = requests != self.requests || self.traffic.in_flight() > 0 || instance::is_kept(&self.paths, self.started);
+        let tunnels = self.traffic.tunnels();
+        let requests = self.traffic.requests() + tunnels.begun();
+        let used = requests != self.requests
+            || self.traffic.in_flight() > 0
+            || tunnels.current() > 0
+            || instance::is_kept(&self.paths, self.started);
         if used {
             self.requests = requests;
             self.since = Instant::now();
