@@ -3,7 +3,7 @@
 //! The only channel in that direction. Also the mode that the supervisor puts a generation in, and the `wrap` sessions that
 //! hold a control stream open.
 
-use crate::config::{Egress, Secret};
+use crate::config::{Covers, Egress, Secret};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -73,6 +73,9 @@ pub struct Session {
     pub pid: u32,
     /// Since when, in milliseconds since 1970.
     pub since_unix_ms: u64,
+    /// How the agent's requests reach Leeward.
+    #[serde(default)]
+    pub covers: Covers,
     /// Where the wrap holds the listening socket. Nobody else's business.
     #[serde(skip)]
     #[cfg_attr(test, ts(skip))]

@@ -106,7 +106,16 @@ pub fn lines(status: &Status, faults: Option<Faults>, now_unix_ms: u64) -> Vec<L
         lines.push(ok("traffic", traffic_text(faults)));
     }
     for session in &status.sessions {
-        lines.push(ok("session", format!("{} (pid {}, for {})", session.agent, session.pid, since(session.since_unix_ms))));
+        lines.push(ok(
+            "session",
+            format!(
+                "{} ({}; pid {}, for {})",
+                session.agent,
+                session.covers.sentence(),
+                session.pid,
+                since(session.since_unix_ms)
+            ),
+        ));
     }
     lines.extend(status.conditions.iter().map(|condition| condition_line(condition, &since(condition.since_unix_ms))));
     lines

@@ -2,7 +2,7 @@
 
 use super::{commands::send, config::on_disk, error::Error, extract::Json, state::Admin};
 use crate::{
-    config::{self, Egress, Secret},
+    config::{self, Covers, Egress, Secret},
     control::{Command, Session, TunnelKey},
     health::{Code, unix_ms},
     upstream::{Hold, Learned, SessionUpstream},
@@ -42,6 +42,9 @@ pub(super) struct SessionRequest {
     /// Opens tunnels (CONNECT) for as long as the session lasts.
     #[serde(default)]
     tunnel_token: Option<String>,
+    /// How the agent's requests come.
+    #[serde(default)]
+    covers: Covers,
 }
 
 /// Whether the engine's way out serves an agent whose own is this one.
@@ -73,7 +76,7 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
         admin.health.set(Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), door: asked.door.clone() };
+    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), covers: asked.covers, door: asked.door.clone() };
     let (agent, egress) = (session.agent.clone(), asked.egress);
     let key = asked.tunnel_token.map(|token| TunnelKey { token: Secret::new(token), agent, egress });
     let lines = lines(&admin, session, hold, key).map(Ok::<_, Infallible>);

@@ -91,7 +91,7 @@ fn the_listing_says_everything_once() {
             "process | pid 42, version 1.2.3, up 1 min, generation 2",
             "upstream | https://api.anthropic.com/",
             "traffic | 1 request, 0 failed, 12 attempts retried",
-            "session | claude (pid 7, for 1 min)",
+            "session | claude (base-url: inference by base URL, the rest past Leeward; pid 7, for 1 min)",
             "degraded | port-taken, for 1 min: nginx holds the port",
         ]
     );
