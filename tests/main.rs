@@ -27,6 +27,7 @@ mod history;
 mod home;
 mod hosts;
 mod listener;
+mod modes;
 mod namespace;
 mod network;
 mod own_identity;

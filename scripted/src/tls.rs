@@ -8,7 +8,7 @@ use std::{io, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
 /// Names the upstream's certificate is valid for.
-const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+const NAMES: [&str; 4] = ["localhost", "127.0.0.1", "127.0.0.2", "::1"];
 
 /// An acceptor with a fresh certificate, and the authority's certificate that clients have to trust.
 pub(super) fn throw_away() -> io::Result<(TlsAcceptor, Certificate)> {

@@ -99,7 +99,16 @@ struct Open {
     sessions: BTreeMap<u64, Session>,
     keys: BTreeMap<u64, TunnelKey>,
     idle_since: Instant,
+    /// When a key was missing last that may come back: at the process's start, and when a session ended.
+    missed: Instant,
+    /// Notified when a key is added.
+    added: watch::Sender<()>,
 }
+
+/// A session whose engine was replaced or killed opens again within this time.
+const REOPENED_WITHIN: Duration = Duration::from_secs(10);
+/// As long waits a program whose token is not known yet; agents' fetches wait for 5 s in all.
+const KEY_WITHIN: Duration = Duration::from_secs(3);
 
 /// The open sessions; clones share the list.
 #[derive(Clone, Debug)]
@@ -107,7 +116,9 @@ pub struct Sessions(Arc<Mutex<Open>>);
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Open { next: 0, sessions: BTreeMap::new(), keys: BTreeMap::new(), idle_since: Instant::now() })))
+        let now = Instant::now();
+        let (sessions, keys) = (BTreeMap::new(), BTreeMap::new());
+        Self(Arc::new(Mutex::new(Open { next: 0, sessions, keys, idle_since: now, missed: now, added: watch::Sender::new(()) })))
     }
 }
 
@@ -130,6 +141,28 @@ impl Sessions {
     pub fn tunnel_key(&self, token: &str) -> Option<TunnelKey> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.keys.values().fold(None, |found, key| if key.token.matches(token) { Some(key.clone()) } else { found })
+    }
+
+    /// The same, and shortly after a session could have lost its stream also the key of one that opens again.
+    pub async fn awaited_tunnel_key(&self, token: &str) -> Option<TunnelKey> {
+        let (missed, mut added) = {
+            let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            (open.missed, open.added.subscribe())
+        };
+        let known = self.tunnel_key(token);
+        if known.is_some() || missed.elapsed() > REOPENED_WITHIN {
+            return known;
+        }
+        let coming = async {
+            loop {
+                added.changed().await.ok()?;
+                let known = self.tunnel_key(token);
+                if known.is_some() {
+                    return known;
+                }
+            }
+        };
+        tokio::time::timeout(KEY_WITHIN, coming).await.ok().flatten()
     }
 
     /// The doors of those that hold the listening socket.
@@ -159,7 +192,9 @@ impl SessionGuard {
 
     /// The session's programs may open tunnels with this key.
     pub fn opens_tunnels(&self, key: TunnelKey) {
-        self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner).keys.insert(self.id, key);
+        let mut open = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.keys.insert(self.id, key);
+        open.added.send_replace(());
     }
 }
 
@@ -169,6 +204,7 @@ impl Drop for SessionGuard {
         open.sessions.remove(&self.id);
         open.keys.remove(&self.id);
         open.idle_since = Instant::now();
+        open.missed = open.idle_since;
     }
 }
 
@@ -187,5 +223,34 @@ impl Mode {
     /// Waits until the mode is `at_least` this far on. A supervisor that is gone counts as the end.
     pub async fn reaches(mode: &mut watch::Receiver<Self>, at_least: Self) {
         mode.wait_for(|m| *m >= at_least).await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_awaited_only_while_its_session_may_open_again() {
+        let sessions = Sessions::default();
+        let key = |token: &str| TunnelKey { token: Secret::new(token.to_owned()), agent: "a".into(), egress: None };
+        let session = || Session { agent: "a".into(), pid: 1, since_unix_ms: 0, covers: Covers::default(), door: None };
+        let begun = Instant::now();
+        assert!(sessions.awaited_tunnel_key("one").await.is_none());
+        assert_eq!(begun.elapsed(), KEY_WITHIN, "the process has just started");
+        let (waiting, guard) = tokio::join!(sessions.awaited_tunnel_key("one"), async {
+            let other = sessions.open(session());
+            other.opens_tunnels(key("two"));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let guard = sessions.open(session());
+            guard.opens_tunnels(key("one"));
+            guard
+        });
+        assert!(waiting.is_some(), "it has opened again");
+        drop(guard);
+        tokio::time::sleep(REOPENED_WITHIN + Duration::from_millis(1)).await;
+        let begun = Instant::now();
+        assert!(sessions.awaited_tunnel_key("one").await.is_none());
+        assert_eq!(begun.elapsed(), Duration::ZERO, "an ended session's token is refused at once");
     }
 }

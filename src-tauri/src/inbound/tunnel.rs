@@ -59,7 +59,11 @@ pub(super) async fn serve(inbound: &Inbound, mut client: TcpStream, came: BytesM
     if shed {
         return refuse(inbound, &ticket, client, &super::refusal::over_cap(inbound.config.limits.connections)).await;
     }
-    let Some(key) = asked.token.as_ref().and_then(|token| inbound.sessions.tunnel_key(token.reveal())) else {
+    let key = match &asked.token {
+        Some(token) => inbound.sessions.awaited_tunnel_key(token.reveal()).await,
+        None => None,
+    };
+    let Some(key) = key else {
         ticket.trace().status(407);
         let is_more = came.len() > end;
         if client.write_all(if is_more { NO_TOKEN_CLOSE } else { NO_TOKEN }).await.is_err() {

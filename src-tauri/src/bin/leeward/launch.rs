@@ -127,6 +127,9 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     if required {
         config::load(None)?;
     }
+    if let Some(why) = target.how.mode.and_then(|mode| wrap::mode_refusal(&target.profile, mode)) {
+        return Err(Failure::new(Exit::Usage, why));
+    }
     let program = target.find()?;
     if dry_run {
         let config = config::load(None)?;
