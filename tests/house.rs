@@ -514,7 +514,7 @@ fn the_architecture_shows_the_table_that_is_enforced() {
 
 #[test]
 fn the_panel_knows_the_status() {
-    use leeward::{control, health, network, status};
+    use leeward::{config, control, health, network, status};
     let status = status::Status {
         version: "0.1.0".into(),
         pid: 4711,
@@ -540,7 +540,13 @@ fn the_panel_knows_the_status() {
         }],
         probe: Some(status::Probe { at_unix_ms: 1_700_000_060_000, ok: true, took_us: 400, misses: 0, unasked: 0 }),
         upstream: "https://api.anthropic.com/".into(),
-        sessions: vec![control::Session { agent: "claude".into(), pid: 4712, since_unix_ms: 1_700_000_002_000, door: None }],
+        sessions: vec![control::Session {
+            agent: "claude".into(),
+            pid: 4712,
+            since_unix_ms: 1_700_000_002_000,
+            covers: config::Covers { mode: config::Mode::Auto, inference: config::Door::BaseUrl, rest: config::Door::Tunnel },
+            door: None,
+        }],
         network: status::Network { changes: 1, last_unix_ms: Some(1_700_000_003_000), last_why: Some(network::NetworkWhy::Woke) },
         tunnels: status::tunnels::TunnelCounts { open: 2, opened: 40, rescued: 3, failed: 1 },
     };

@@ -34,6 +34,7 @@ mod intercept_clients;
 mod intercept_files;
 mod intercept_repair;
 mod listener;
+mod modes;
 mod namespace;
 mod network;
 mod own_identity;

@@ -8,9 +8,10 @@ use std::{io, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
 /// Names the upstream's certificate is valid for: this machine's, and those that real agents ask for, in a network of their own.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "localhost",
     "127.0.0.1",
+    "127.0.0.2",
     "::1",
     "api.anthropic.com",
     "platform.claude.com",

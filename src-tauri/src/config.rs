@@ -21,7 +21,9 @@ mod fallback;
 mod key;
 mod keys;
 mod load;
+mod mode;
 mod names;
+mod own_proxy;
 mod paths;
 mod ports;
 #[cfg(test)]
@@ -43,7 +45,8 @@ pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
 pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying, System};
 pub use definition::{
-    Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, StreamMode, UnknownFate, Watch, Wrap,
+    Circuit, ClientTimes, Connect, Connectors, KeyShare, Ledger, Limits, Mode, Modes, Pool, Retry, Stream, StreamMode,
+    UnknownFate, Watch, Wrap,
 };
 pub use edit::Changes;
 pub use egress::Egress;
@@ -52,7 +55,9 @@ pub use errors::{errors, unknown_variables};
 pub use fallback::load_or_last_good;
 pub use keys::{KeyView, View};
 pub use load::load;
+pub use mode::{Covers, Door};
 pub use names::{AllowedHost, AllowedOrigin};
+pub use own_proxy::{NOT_SET, OUTER_PROXY, PROXY_VARIABLES, is_tunnel_proxy, tunnel_proxy};
 pub use paths::{Paths, StandIn, panel_folder};
 pub use ports::{DEFAULT_PORT, LAST_FALLBACK_PORT};
 pub use required::requires_wrap;

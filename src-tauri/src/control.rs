@@ -9,6 +9,7 @@ mod tunnel_keys;
 pub use interception::Interception;
 pub use tunnel_keys::{NoKey, TunnelKey, is_tunnel_token};
 
+use crate::config::Covers;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -79,6 +80,9 @@ pub struct Session {
     pub pid: u32,
     /// Since when, in milliseconds since 1970.
     pub since_unix_ms: u64,
+    /// How the agent's requests reach Leeward.
+    #[serde(default)]
+    pub covers: Covers,
     /// Where the wrap holds the listening socket. Nobody else's business.
     #[serde(skip)]
     #[cfg_attr(test, ts(skip))]

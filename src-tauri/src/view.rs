@@ -60,7 +60,16 @@ pub fn lines(status: &Status, now_unix_ms: u64) -> Vec<Line> {
     lines.push(Line { label: "today", text: today_text(status), level: Level::Ok });
     lines.extend(tunnels_text(&status.tunnels).map(|text| ok("tunnels", text)));
     for session in &status.sessions {
-        lines.push(ok("session", format!("{} (pid {}, for {})", session.agent, session.pid, since(session.since_unix_ms))));
+        lines.push(ok(
+            "session",
+            format!(
+                "{} ({}; pid {}, for {})",
+                session.agent,
+                session.covers.sentence(),
+                session.pid,
+                since(session.since_unix_ms)
+            ),
+        ));
     }
     lines.extend(status.conditions.iter().map(|condition| condition_line(condition, &since(condition.since_unix_ms))));
     lines

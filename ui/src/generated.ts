@@ -143,6 +143,19 @@ export type ConfigView = {
   keys: Array<ConfigKey>;
 };
 
+/** What a session's mode covers. */
+export type Covers = {
+  /** The mode. */
+  mode: string;
+  /** How requests to models come. */
+  inference: Door;
+  /** How all others come. */
+  rest: Door;
+};
+
+/** The way on which an agent's requests reach Leeward. */
+export type Door = "base-url" | "tunnel" | "intercept" | "direct";
+
 /** One fault. */
 export type Fault = {
   /** When, in milliseconds since 1970. */
@@ -421,6 +434,8 @@ export type Session = {
   pid: number;
   /** Since when, in milliseconds since 1970. */
   since_unix_ms: number;
+  /** How the agent's requests reach Leeward. */
+  covers: Covers;
 };
 
 /** How bad a condition is. */

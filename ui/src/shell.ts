@@ -37,7 +37,7 @@ export function quoted(word: string): string {
 
 /** What a person types to launch an agent through Leeward. */
 export function wrapCommand(agent: string, mode: string, args: string[], folder = ""): string {
-  const words = ["leeward", "wrap", ...(mode === "base-url" ? [] : ["--mode", mode]), agent];
+  const words = ["leeward", "wrap", ...(mode === "" ? [] : ["--mode", mode]), agent];
   if (args.length > 0) words.push("--", ...args.map(quoted));
   return (folder ? `cd ${quoted(folder)} && ` : "") + words.join(" ");
 }

@@ -193,6 +193,7 @@ export const texts = {
     sections: {
       limits: "Limits", client: "Agents’ side", connect: "Connecting", pool: "Connection pool", retry: "Retries", stream: "Streams",
       circuit: "Unreachable upstreams", tls: "TLS", proxy: "Company proxy", ledger: "History on disk", watch: "Self-check", upstreams: "Upstreams",
+      modes: "Modes of single agents",
     } as Record<string, string>,
     units: { duration: "Time with a unit: 250ms, 30s, 5m, 1h", size: "Size with a unit: 64KiB, 32MiB", list: "One per line", table: "One `name = URL` per line" },
     range: (min: string, max: string, unit = "", off = "") => `From ${min} to ${max}${unit && ` ${unit}`}${off && `, or ${off} to switch it off`}`,
@@ -249,9 +250,10 @@ export const texts = {
     choose: "Choose…",
     mode: "How it reaches Leeward",
     modes: {
-      "base-url": "Base URL: the agent talks to Leeward as if it were the API",
-      tunnel: "Tunnel: the agent uses Leeward as its HTTPS proxy",
-      intercept: "Intercept: as tunnel, and Leeward decrypts with an authority of its own",
+      "": "As the config says: auto, unless you have changed it",
+      auto: "Auto: base URL for requests to models, tunnel for all others",
+      "base-url": "Base URL: repairs requests to models; all others bypass Leeward",
+      tunnel: "Tunnel: Leeward sees no content and repairs connections only",
     },
     args: "Arguments",
     argsHint: "As in a shell; quotes keep words together.",

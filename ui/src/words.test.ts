@@ -16,7 +16,7 @@ describe("split", () => {
 });
 
 it("writes a command that a shell understands", () => {
-  expect(wrapCommand("claude", "base-url", [])).toBe("leeward wrap claude");
+  expect(wrapCommand("claude", "", [])).toBe("leeward wrap claude");
   expect(wrapCommand("codex", "tunnel", ["-p", "a b"], "/my work")).toBe("cd '/my work' && leeward wrap --mode tunnel codex -- -p 'a b'");
 });
 

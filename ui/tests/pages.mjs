@@ -251,7 +251,7 @@ async function launch(server, start) {
   await page.getByLabel("Arguments").fill('--resume "a b"');
   await page.getByRole("button", { name: "Launch" }).click();
   await page.getByTestId("launched").filter({ hasText: "Claude Code starts in GNOME Terminal." }).waitFor();
-  assert.deepEqual(server.state.launched, [{ agent: "claude", folder: "/home/ada/work/typed", mode: "base-url", args: ["--resume", "a b"] }]);
+  assert.deepEqual(server.state.launched, [{ agent: "claude", folder: "/home/ada/work/typed", mode: "", args: ["--resume", "a b"] }]);
   await page.getByLabel("opencode").check();
   await page.getByRole("button", { name: "Launch" }).click();
   await page.getByTestId("launched").filter({ hasText: "No terminal was found" }).waitFor();

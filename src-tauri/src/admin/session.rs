@@ -3,7 +3,7 @@
 use super::{commands::send, config::on_disk, error::Error, extract::Json, state::Admin};
 use crate::{
     authority,
-    config::{self, Egress, Secret},
+    config::{self, Covers, Egress, Secret},
     control::{Command, Interception, Session, TunnelKey, is_tunnel_token},
     health::{Code, unix_ms},
     upstream::{Hold, Learned, SessionUpstream},
@@ -50,6 +50,9 @@ pub(super) struct SessionRequest {
     /// Opens tunnels (CONNECT) for as long as the session lasts.
     #[serde(default)]
     tunnel_token: Option<String>,
+    /// How the agent's requests come.
+    #[serde(default)]
+    covers: Covers,
     /// Its agent's connections are decrypted.
     #[serde(default)]
     intercept: bool,
@@ -104,7 +107,7 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
         admin.health.set(Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), door: asked.door.clone() };
+    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), covers: asked.covers, door: asked.door.clone() };
     let (interception, told) = if asked.intercept && asked.tunnel_token.is_some() {
         let (interception, told) = interception(&admin, &session, &asked.authority, asked.connectors, &named).await?;
         (Some(Arc::new(interception)), told)

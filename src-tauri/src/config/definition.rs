@@ -28,6 +28,11 @@ section! {
         listen: String = "127.0.0.1:8787", takes_effect AtNextStart;
         /// The API that requests go to when their path names no upstream: its URL, or a table with `url` and `replay`.
         upstream: UpstreamEntry = "https://api.anthropic.com";
+        /// How agents and programs reach Leeward, unless `[modes]` or `--mode` says otherwise; `docs/modes.md` says what each mode
+        /// sees and cannot do.
+        mode: Mode = "auto";
+        /// Whether Claude Code asks for your claude.ai connectors when it starts.
+        connectors: Connectors = "on";
         /// Host names besides loopback that clients may use to reach Leeward (containers, WSL, a reverse proxy). One without a
         /// port is allowed with any port.
         allowed_hosts: Vec<String> = [];
@@ -68,6 +73,7 @@ section! {
         ledger: Ledger,
         watch: Watch,
         wrap: Wrap,
+        modes: Modes,
     }
 }
 
@@ -283,6 +289,54 @@ section! {
         /// Whether a program that cannot run behind Leeward is refused. Otherwise it is started without Leeward, and a line on
         /// standard error says why.
         require: bool = false;
+    }
+}
+
+section! {
+    /// The mode of single agents, for those that need another one than `mode`.
+    pub struct Modes: "modes" {
+        /// Claude Code.
+        claude: Mode = none ("as `mode`");
+        /// Codex CLI.
+        codex: Mode = none ("as `mode`");
+        /// Gemini CLI.
+        gemini: Mode = none ("as `mode`");
+        /// opencode.
+        opencode: Mode = none ("as `mode`");
+        /// aider.
+        aider: Mode = none ("as `mode`");
+        /// goose.
+        goose: Mode = none ("as `mode`");
+        /// Qwen Code.
+        qwen: Mode = none ("as `mode`");
+        /// Kimi CLI.
+        kimi: Mode = none ("as `mode`");
+        /// Programs that `leeward run` starts.
+        anything: Mode = none ("as `mode`");
+    }
+}
+
+choice! {
+    /// How an agent's requests reach Leeward.
+    Mode {
+        /// Base URL for requests to models, tunnel for all other requests.
+        Auto = "auto",
+        /// The agent talks to Leeward as if it were the API. Requests that ignore a base URL bypass Leeward.
+        BaseUrl = "base-url",
+        /// Leeward is the agent's HTTPS proxy and sees no content. It repairs connections, no requests.
+        Tunnel = "tunnel",
+        /// As `tunnel`, but Leeward decrypts the agent's own APIs with a certificate authority of this installation.
+        Intercept = "intercept",
+    }
+}
+
+choice! {
+    /// Whether Claude Code asks for claude.ai connectors.
+    Connectors {
+        /// Claude Code decides.
+        On = "on",
+        /// It does not ask: each connector that is not linked costs a 401, a token refresh and time at every start.
+        Off = "off",
     }
 }
 

@@ -133,6 +133,7 @@ macro_rules! section {
         impl Eq for $name {}
 
         const _: () = {
+            #[allow(unused_imports, reason = "a section may be without any default")]
             use $crate::config::{
                 key::{Group, Key, Moment, Refusal, constant, only},
                 section::{KeyType, Section},
@@ -207,6 +208,19 @@ macro_rules! choice {
         impl Default for $name {
             fn default() -> Self {
                 [$(Self::$variant),+][0]
+            }
+        }
+
+        impl $name {
+            /// Every value with its name in the file and what it means.
+            pub const CHOICES: &'static [(Self, &'static str, &'static str)] =
+                &[$((Self::$variant, $text, concat!($($help),+))),+];
+
+            /// Its name in the file.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
             }
         }
 

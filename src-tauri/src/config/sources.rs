@@ -1,6 +1,6 @@
 //! What a config is made from besides its file: environment and command line. The only file that reads the environment.
 
-use super::paths::StandIn;
+use super::{own_proxy, paths::StandIn};
 use std::path::PathBuf;
 
 /// What the command line says; it wins over everything else.
@@ -36,8 +36,13 @@ pub fn environment_names() -> Vec<String> {
     std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
-/// The process environment, for `Sources::env`; variables that are not UTF-8 count as unset.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+/// The process environment, for `Sources::env`; variables that are not UTF-8 count as unset. The proxy of a session that this
+/// process runs in is not in it: what stood in its place is.
 pub fn environment(name: &str) -> Option<String> {
+    own_proxy::outside(name, &variable)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -2,7 +2,9 @@
 
 use super::{
     company_proxy::Proxying,
-    definition::{Circuit, ClientTimes, Connect, KeyShare, Ledger, Limits, Pool, Retry, Stream, Watch, Wrap},
+    definition::{
+        Circuit, ClientTimes, Connect, Connectors, KeyShare, Ledger, Limits, Mode, Modes, Pool, Retry, Stream, Watch, Wrap,
+    },
     egress::Egress,
     names::{AllowedHost, AllowedOrigin},
     paths::Paths,
@@ -29,6 +31,12 @@ pub struct Config {
     pub upstreams: BTreeMap<String, Url>,
     /// By upstream's name, `None` for the default one: paths that are inferences there, beside those that Leeward knows.
     pub replay: BTreeMap<Option<String>, Vec<ReplayPath>>,
+    /// How agents reach Leeward.
+    pub mode: Mode,
+    /// The same for single agents.
+    pub modes: Modes,
+    /// Whether Claude Code asks for claude.ai connectors.
+    pub connectors: Connectors,
     /// Names besides loopback that a `Host` header may carry.
     pub allowed_hosts: Vec<AllowedHost>,
     /// Origins of web pages that may send requests to upstreams.

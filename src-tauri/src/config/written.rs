@@ -21,6 +21,8 @@ pub fn written(config: &Config) -> Table {
     let file = File {
         listen: config.listen.to_string(),
         upstream: entry(&config.replay, None, config.upstream),
+        mode: config.mode,
+        connectors: config.connectors,
         allowed_hosts: config.allowed_hosts.iter().map(ToString::to_string).collect(),
         allowed_origins: config.allowed_origins.iter().map(ToString::to_string).collect(),
         client_token: None,
@@ -51,6 +53,7 @@ pub fn written(config: &Config) -> Table {
         ledger: config.ledger,
         wrap: config.wrap,
         watch: config.watch,
+        modes: config.modes,
     };
     Table::try_from(file.written()).unwrap_or_else(|why| unreachable!("the file's own types are TOML: {why}"))
 }

@@ -58,7 +58,7 @@ fn the_listing_says_everything_once() {
             "upstream | https://api.anthropic.com/: not tried yet",
             "recent | 391 requests in 5 min, 12 rescued, 1 failed; 2 waiting now",
             "today | 1,000 requests, 20 rescued, 1 failed; 31 attempts retried",
-            "session | claude (pid 7, for 1 min)",
+            "session | claude (base-url: inference by base URL, the rest past Leeward; pid 7, for 1 min)",
             "degraded | port-taken, for 1 min: nginx holds the port",
         ]
     );

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 /// The proxy variables that clients read.
 pub(super) const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
-/// What must be set so that a proxy of the user's is not asked for loopback; empty when there is no proxy.
+/// The variables that name hosts which no proxy is asked for.
+pub(super) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// What must be set so that a proxy is not asked for loopback; empty when there is no proxy, neither the user's nor ours.
 /// Appends to what is there, in both spellings, because clients differ in which one they read.
-pub(super) fn bypass(var: &dyn Fn(&str) -> Option<String>, base: &str) -> BTreeMap<String, String> {
+pub(super) fn bypass(var: &dyn Fn(&str) -> Option<String>, base: &str, has_ours: bool) -> BTreeMap<String, String> {
     let mut set = BTreeMap::new();
-    if !PROXIES.iter().any(|name| var(name).is_some()) {
+    if !has_ours && !PROXIES.iter().any(|name| var(name).is_some()) {
         return set;
     }
     let host = base.trim_start_matches("http://").rsplit_once(':').map_or("", |(host, _)| host).trim_matches(['[', ']']);
@@ -51,11 +54,13 @@ mod tests {
         ];
         for (vars, expected) in table {
             let vars: BTreeMap<&str, &str> = vars.iter().copied().collect();
-            let set = bypass(&|name| vars.get(name).map(|v| (*v).to_owned()), "http://127.0.0.1:8787");
+            let set = bypass(&|name| vars.get(name).map(|v| (*v).to_owned()), "http://127.0.0.1:8787", false);
             let set: Vec<(&str, &str)> = set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             assert_eq!(set, expected, "{vars:?}");
         }
-        let set = bypass(&|name| (name == "HTTP_PROXY").then(|| "http://p".into()), "http://10.0.0.7:8787");
+        let set = bypass(&|name| (name == "HTTP_PROXY").then(|| "http://p".into()), "http://10.0.0.7:8787", false);
         assert_eq!(set["NO_PROXY"], format!("{all},10.0.0.7"));
+        let ours = bypass(&|_| None, "http://127.0.0.1:8787", true);
+        assert_eq!(ours.values().collect::<Vec<_>>(), [all, all], "ours is a proxy too");
     }
 }

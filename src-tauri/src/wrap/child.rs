@@ -12,6 +12,8 @@ mod platform;
 #[cfg(unix)]
 #[path = "child/signals.rs"]
 mod signals;
+#[path = "child/variables.rs"]
+mod variables;
 #[cfg(unix)]
 #[path = "child/witness.rs"]
 mod witness;
@@ -36,7 +38,8 @@ pub fn spawn(plan: &Plan, core_limit: &CoreLimit, leeward: &Path) -> io::Result<
     let signals = platform::Signals::register(leeward)?;
     let (args, private) = plan.private.write(&plan.args)?;
     let mut command = Command::new(&plan.program);
-    command.args(&args).envs(&plan.set).kill_on_drop(false);
+    command.args(&args).kill_on_drop(false);
+    variables::give(&mut command, plan);
     let child = core_limit.starting(|| match command.spawn() {
         Err(e) if platform::is_script(&e, &plan.program) => platform::by_shell(plan, &args).spawn(),
         started => started,

@@ -2,16 +2,18 @@
 //! `--settings`. Never writes one of them.
 
 use super::{
-    bypass::{PROXIES, bypass},
+    bypass::{NO_PROXY, PROXIES, bypass},
     context::AgentContext,
     draft::{Draft, Heeded, PlanError},
+    mode,
     options::option_value,
+    plan::Tunnel,
     private_argument::PrivateArgument,
     route::FirstParty,
 };
-use crate::config::CLIENT_TOKEN_HEADER;
+use crate::config::{CLIENT_TOKEN_HEADER, PROXY_VARIABLES, is_tunnel_proxy};
 use serde_json::{Map, Value};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 const BASE: &str = "ANTHROPIC_BASE_URL";
 /// Additional headers, a line each.
@@ -53,26 +55,71 @@ impl Source {
 }
 
 /// Fills in the plan for Claude Code.
-pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
+pub(super) fn draft(draft: &mut Draft<'_>, tunnel: Option<Tunnel<'_>>) -> Result<(), PlanError> {
     let own = option_value(&draft.args, &["--settings"]).map(str::to_owned);
-    let sources = sources(draft, own.as_deref());
-    let context = draft.context;
-    let stated = |name: &str| sources.iter().find_map(|s| s.get(name).map(|value| (s, value)));
-    let effective = |name: &str| stated(name).map(|(_, v)| v).or_else(|| context.var(name)).filter(|v| !v.is_empty());
+    let sources = Sources(sources(draft.context, &draft.args, &mut draft.warnings));
+    let mut overrides = Map::new();
+    if draft.mode.has_base_url() {
+        base_url(draft, &sources, &mut overrides)?;
+        headers(draft, &sources, &mut overrides);
+    } else {
+        own_base_url(draft, &sources, &mut overrides);
+    }
+    proxies(draft, &sources, tunnel, &mut overrides);
+    if let Some(name) = &draft.profile.connectors
+        && draft.set.contains_key(name)
+    {
+        overrule_stated(&sources, name, "false", &mut overrides);
+    }
+    if !overrides.is_empty() {
+        overrule(draft, own.as_deref(), overrides);
+    }
+    Ok(())
+}
 
-    let (of_project, own_sources): (Vec<_>, Vec<_>) = sources.iter().partition(|s| s.scope == Scope::Project);
+/// All places, the strongest first.
+struct Sources(Vec<Source>);
+
+impl Sources {
+    fn stated(&self, name: &str) -> Option<(&Source, String)> {
+        self.0.iter().find_map(|s| s.get(name).map(|value| (s, value)))
+    }
+
+    /// What Claude Code sees of a variable. With `of_user`, what a project's file says does not count.
+    fn effective(&self, name: &str, of_user: bool, context: &AgentContext<'_>) -> Option<String> {
+        let stated = self.0.iter().filter(|s| !of_user || s.scope != Scope::Project).find_map(|s| s.get(name));
+        stated.or_else(|| context.var(name)).filter(|v| !v.is_empty())
+    }
+}
+
+/// The proxies that the user's own settings name, which outrank the environment.
+pub(super) fn stated_proxies(context: &AgentContext<'_>, args: &[OsString]) -> BTreeMap<String, String> {
+    let sources = sources(context, args, &mut Vec::new());
+    let own = || sources.iter().filter(|s| s.scope != Scope::Project);
+    let stated = |name: &&str| own().find_map(|s| Some(((*name).to_owned(), s.get(name)?)));
+    let mut stated: BTreeMap<_, _> = PROXIES.iter().chain(&NO_PROXY).filter_map(stated).collect();
+    // Whoever states one spelling means both.
+    for (name, value) in stated.clone() {
+        stated.entry(name.to_ascii_uppercase()).or_insert_with(|| value.clone());
+        stated.entry(name.to_ascii_lowercase()).or_insert(value);
+    }
+    stated
+}
+
+/// The base URL, what it costs, and what keeps requests from it.
+fn base_url(draft: &mut Draft<'_>, sources: &Sources, overrides: &mut Map<String, Value>) -> Result<(), PlanError> {
+    let context = draft.context;
+    let (of_project, own_sources): (Vec<_>, Vec<_>) = sources.0.iter().partition(|s| s.scope == Scope::Project);
     let stated_base = own_sources.iter().find_map(|s| Some((*s, s.get(BASE)?)));
     let inherited = stated_base.as_ref().map(|(_, v)| v.clone()).or_else(|| context.var(BASE)).filter(|v| !v.is_empty());
     let place = stated_base.map_or(BASE.to_owned(), |(source, _)| format!("{}: {BASE}", source.place));
     let url = draft.route(&place, inherited.as_deref(), FirstParty { upstream: None, path: "" })?;
-
-    let mut overrides = Map::new();
     if let Some(source) = own_sources.iter().find(|s| s.scope == Scope::Managed && s.get(BASE).is_some_and(|v| v != url)) {
-        draft.warnings.push(format!(
-            "{} is managed by your organisation and sets {BASE}; nothing can overrule it, so requests bypass Leeward. \
-             Set `upstream` in Leeward's config to that gateway and ask for the managed value to be changed to {url}",
-            source.place
-        ));
+        draft.is_past_base_url = true;
+        let why = format!("{} is managed by your organisation and sets {BASE}, and nothing can overrule it", source.place);
+        let cure =
+            format!(". Set `upstream` in Leeward's config to that gateway and ask for the managed value to be changed to {url}");
+        draft.past_base_url(&why, "requests", &cure);
     } else if own_sources.iter().any(|s| s.get(BASE).is_some_and(|v| v != url)) {
         overrides.insert(BASE.into(), url.clone().into());
     }
@@ -86,46 +133,90 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
         }
     }
     draft.set.insert(BASE.into(), url);
-
     for (name, value) in &draft.profile.set {
-        if effective(name).is_none() {
+        if sources.effective(name, false, context).is_none() {
             draft.set.insert(name.clone(), value.clone());
             // An empty value in a settings file unsets the variable again.
-            if stated(name).is_some_and(|(source, _)| source.scope != Scope::Managed) {
+            overrule_stated(sources, name, value, overrides);
+        }
+    }
+    for (name, provider) in OTHER_PROVIDERS {
+        let is_off = |v: String| matches!(v.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off");
+        if sources.effective(name, false, context).is_some_and(|v| !is_off(v)) {
+            draft.is_past_base_url = true;
+            let why = format!("{name} is set, and Claude Code talks to {provider} without a base URL");
+            draft.past_base_url(&why, "its requests", "; unset it to use Leeward");
+        }
+    }
+    if sources.effective("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS", false, context).is_some() {
+        draft.notes.push("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS is set, so MCP tool search stays off".into());
+    }
+    Ok(())
+}
+
+/// A base URL of Leeward's that stands in the settings, or in the environment of an outer session, is taken away.
+fn own_base_url(draft: &mut Draft<'_>, sources: &Sources, overrides: &mut Map<String, Value>) {
+    mode::without_base_urls(draft);
+    let is_own = |value: &String| url::Url::parse(value).is_ok_and(|url| draft.router.is_own(&url));
+    if let Some((source, _)) = sources.stated(BASE).filter(|(_, value)| is_own(value))
+        && source.scope != Scope::Managed
+    {
+        overrides.insert(BASE.into(), "".into());
+    }
+}
+
+/// The session's proxy, and what goes past it. Settings that say anything of it are overruled as a whole.
+fn proxies(draft: &mut Draft<'_>, sources: &Sources, tunnel: Option<Tunnel<'_>>, overrides: &mut Map<String, Value>) {
+    let context = draft.context;
+    let effective = |name: &str| sources.effective(name, tunnel.is_some(), context);
+    let Some(Tunnel { token, bundle }) = tunnel else {
+        let stated = PROXIES.iter().chain(&NO_PROXY).any(|name| sources.stated(name).is_some());
+        for (name, value) in bypass(&effective, draft.router.base(), false) {
+            if stated {
                 overrides.insert(name.clone(), value.clone().into());
+            }
+            draft.set.insert(name, value);
+        }
+        return;
+    };
+    mode::enter(draft, token, bundle, &effective);
+    let ca = draft.profile.ca.iter().map(String::as_str).filter(|_| bundle.is_some());
+    let names: Vec<&str> = PROXY_VARIABLES.into_iter().chain(NO_PROXY).chain(ca).collect();
+    let stating: Vec<&Source> = sources.0.iter().filter(|s| names.iter().any(|name| s.get(name).is_some())).collect();
+    if let Some(source) = stating.iter().find(|s| s.scope == Scope::Managed) {
+        draft.warnings.push(format!(
+            "{} is managed by your organisation and names a proxy, and nothing can overrule it, so requests that use no base \
+             URL bypass Leeward",
+            source.place
+        ));
+    } else if !stating.is_empty() {
+        for name in names {
+            let given = draft.secret.get(name).map(|secret| secret.reveal().to_owned());
+            // What the environment has already is said again, as the settings may say something else.
+            if let Some(value) = given.or_else(|| draft.set.get(name).cloned()).or_else(|| effective(name)) {
+                overrides.insert(name.into(), value.into());
             }
         }
     }
-    let proxied_by_settings = PROXIES.iter().chain(&["NO_PROXY", "no_proxy"]).any(|name| stated(name).is_some());
-    for (name, value) in bypass(&effective, draft.router.base()) {
-        if proxied_by_settings {
-            overrides.insert(name.clone(), value.clone().into());
-        }
-        draft.set.insert(name, value);
+}
+
+/// The client token that Leeward's config asks for.
+fn headers(draft: &mut Draft<'_>, sources: &Sources, overrides: &mut Map<String, Value>) {
+    let Some(token) = draft.client_token else { return };
+    let header = format!("{}: {}", CLIENT_TOKEN_HEADER, token.reveal());
+    let own = sources.effective(HEADERS, false, draft.context).filter(|own| !own.lines().any(|line| line == header));
+    let value = own.map_or(header.clone(), |own| format!("{own}\n{header}"));
+    if sources.stated(HEADERS).is_some() {
+        overrides.insert(HEADERS.into(), value.clone().into());
     }
-    if let Some(token) = draft.client_token {
-        let header = format!("{}: {}", CLIENT_TOKEN_HEADER, token.reveal());
-        let own = effective(HEADERS).filter(|own| !own.lines().any(|line| line == header));
-        let value = own.map_or(header.clone(), |own| format!("{own}\n{header}"));
-        if stated(HEADERS).is_some() {
-            overrides.insert(HEADERS.into(), value.clone().into());
-        }
-        draft.set.insert(HEADERS.into(), value);
+    draft.set.insert(HEADERS.into(), value);
+}
+
+/// Overrules a settings file that says something of a variable, if it can be.
+fn overrule_stated(sources: &Sources, name: &str, value: &str, overrides: &mut Map<String, Value>) {
+    if sources.stated(name).is_some_and(|(source, stated)| source.scope != Scope::Managed && stated != value) {
+        overrides.insert(name.to_owned(), value.to_owned().into());
     }
-    for (name, provider) in OTHER_PROVIDERS {
-        if effective(name).is_some_and(|v| !matches!(v.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off")) {
-            draft.warnings.push(format!(
-                "{name} is set, so Claude Code talks to {provider} directly and its requests bypass Leeward; unset it to use Leeward"
-            ));
-        }
-    }
-    if effective("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS").is_some() {
-        draft.notes.push("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS is set, so MCP tool search stays off".into());
-    }
-    if !overrides.is_empty() {
-        overrule(draft, own.as_deref(), overrides);
-    }
-    Ok(())
 }
 
 /// Hands the overrides to Claude Code as `--settings`, joined with the user's own where that is possible.
@@ -165,9 +256,10 @@ fn overrule(draft: &mut Draft<'_>, own: Option<&str>, overrides: Map<String, Val
     draft.notes.push(format!("the agent gets your --settings with {names} added"));
 }
 
-/// Additional headers may be credentials, and with a client token they are.
+/// Additional headers may be credentials, and with a client token they are. So is the proxy of a session.
 fn is_secret(overrides: &Map<String, Value>) -> bool {
-    overrides.contains_key(HEADERS)
+    let has_token = |value: &Value| value.as_str().is_some_and(is_tunnel_proxy);
+    overrides.contains_key(HEADERS) || overrides.values().any(has_token)
 }
 
 /// The agent's settings as an argument, which everybody can read, or in a file.
@@ -193,8 +285,8 @@ fn inline(text: &str) -> Option<Map<String, Value>> {
 }
 
 /// Every place that can set a variable, the strongest first.
-fn sources(draft: &mut Draft<'_>, own: Option<&str>) -> Vec<Source> {
-    let context = draft.context;
+fn sources(context: &AgentContext<'_>, args: &[OsString], warnings: &mut Vec<String>) -> Vec<Source> {
+    let own = option_value(args, &["--settings"]);
     let mut files: Vec<(PathBuf, Scope)> = Vec::new();
     for folder in managed_folders() {
         let mut parts = (context.list)(&folder.join("managed-settings.d"));
@@ -214,8 +306,7 @@ fn sources(draft: &mut Draft<'_>, own: Option<&str>) -> Vec<Source> {
     if let Some(file) = own_file {
         files.insert(strongest_of_the_user, (context.cwd.join(file), Scope::User));
     }
-    let mut sources: Vec<Source> =
-        files.into_iter().filter_map(|(path, scope)| read(context, path, scope, &mut draft.warnings)).collect();
+    let mut sources: Vec<Source> = files.into_iter().filter_map(|(path, scope)| read(context, path, scope, warnings)).collect();
     if let Some(settings) = own.and_then(inline) {
         let at = sources.iter().position(|s| s.scope != Scope::Managed).unwrap_or(sources.len());
         sources.insert(at, Source { place: "--settings".into(), env: env_of(&settings), scope: Scope::User });

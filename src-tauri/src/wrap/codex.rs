@@ -1,5 +1,5 @@
-//! Codex CLI: takes its endpoint as a provider in `-c` options. The built-in provider may use a WebSocket that
-//! ignores the base URL, so a provider of its own is defined. Reads its config and login, writes neither.
+//! Codex CLI: takes its endpoint in `-c` options. Its sessions belong to a provider, so the built-in one is kept: with an API
+//! key it takes a base URL, with a ChatGPT login it is left to the tunnel. Reads its config and login, writes neither.
 
 use super::{
     draft::{Draft, PlanError},
@@ -46,12 +46,12 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
         .or_else(|| text_at(&config, "model_provider"))
         .unwrap_or_else(|| "openai".into());
     if provider == "openai" {
-        let stated = config_option(draft, "openai_base_url")
+        let stated = config_option(draft, OPENAI_BASE_URL)
             .map(|url| ("-c openai_base_url".to_owned(), url))
-            .or_else(|| text_at(&config, "openai_base_url").map(|url| ("openai_base_url in Codex's config.toml".to_owned(), url)))
+            .or_else(|| text_at(&config, OPENAI_BASE_URL).map(|url| ("openai_base_url in Codex's config.toml".to_owned(), url)))
             .or_else(|| context.var("OPENAI_BASE_URL").map(|url| ("OPENAI_BASE_URL".to_owned(), url)));
         let login = login(draft, folder.as_deref());
-        return own_provider(draft, login, stated);
+        return built_in(draft, login, stated);
     }
     let stated = config
         .get("model_providers")
@@ -59,9 +59,8 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
         .map(str::to_owned)
         .or_else(|| config_option(draft, &format!("model_providers.{provider}.base_url")));
     let Some(stated) = stated else {
-        draft.warnings.push(format!(
-            "Codex is set to the provider `{provider}`, whose base URL is not in its config, so requests bypass Leeward"
-        ));
+        let why = format!("Codex is set to the provider `{provider}`, whose base URL is not in its config");
+        draft.past_base_url(&why, "requests", "");
         return Ok(());
     };
     let url = draft.route(&format!("model_providers.{provider}.base_url"), Some(&stated), OPENAI)?;
@@ -73,30 +72,67 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
     Ok(())
 }
 
+/// Codex's own key for the endpoint of its built-in provider.
+const OPENAI_BASE_URL: &str = "openai_base_url";
 const OPENAI: FirstParty<'_> = FirstParty { upstream: Some("openai"), path: "/v1" };
 const CHATGPT: FirstParty<'_> = FirstParty { upstream: Some("chatgpt"), path: "" };
 
-/// Defines the provider `leeward` and chooses it.
-fn own_provider(draft: &mut Draft<'_>, login: Login, stated: Option<(String, String)>) -> Result<(), PlanError> {
-    let first = if login == Login::ApiKey { OPENAI } else { CHATGPT };
-    let stated = stated.filter(|_| login == Login::ApiKey);
-    let (place, value) = stated.unzip();
-    let url = draft.route(place.as_deref().unwrap_or("OPENAI_BASE_URL"), value.as_deref(), first)?;
+/// The built-in provider keeps its name wherever that is possible: sessions, headers and compaction depend on it.
+fn built_in(draft: &mut Draft<'_>, login: Login, stated: Option<(String, String)>) -> Result<(), PlanError> {
     draft.notes.push(match login {
         Login::ChatGpt => "Codex's ChatGPT login is used".into(),
         Login::ApiKey => "Codex's API key is used".into(),
     });
+    match login {
+        Login::ApiKey if draft.client_token.is_none() => {
+            let (place, value) = stated.unzip();
+            let url = draft.route(place.as_deref().unwrap_or(OPENAI_BASE_URL), value.as_deref(), OPENAI)?;
+            // The user's own options come last and would win; what they say is the upstream now.
+            replace_option(draft, OPENAI_BASE_URL, &quoted(&url));
+            options(draft, &[(OPENAI_BASE_URL.to_owned(), quoted(&url))]);
+            Ok(())
+        }
+        Login::ChatGpt if draft.mode.has_tunnel() => {
+            let why = "with a ChatGPT login Codex takes no base URL for its own provider";
+            draft.past_base_url(why, "requests", "");
+            Ok(())
+        }
+        Login::ApiKey | Login::ChatGpt => own_provider(draft, login, stated),
+    }
+}
+
+/// Defines the provider `leeward` and chooses it. Its name, and the headers that the built-in provider sends, keep compaction,
+/// organisation and project as they are.
+fn own_provider(draft: &mut Draft<'_>, login: Login, stated: Option<(String, String)>) -> Result<(), PlanError> {
+    let first = if login == Login::ApiKey { OPENAI } else { CHATGPT };
+    let stated = stated.filter(|_| login == Login::ApiKey);
+    let (place, value) = stated.unzip();
+    let url = draft.route(place.as_deref().unwrap_or(OPENAI_BASE_URL), value.as_deref(), first)?;
+    let cure = match login {
+        Login::ChatGpt => "the mode auto keeps Codex's own provider",
+        Login::ApiKey => "a Leeward on 127.0.0.1 without client_token keeps Codex's own provider",
+    };
+    draft.warnings.push(format!(
+        "Codex records this session under the provider `leeward`, so `codex resume` finds it only in this mode; {cure}"
+    ));
     let mut settings = vec![
         ("model_provider".to_owned(), quoted("leeward")),
-        ("model_providers.leeward.name".to_owned(), quoted("OpenAI through Leeward")),
-        ("model_providers.leeward.base_url".to_owned(), quoted(&url)),
-        ("model_providers.leeward.wire_api".to_owned(), quoted("responses")),
-        ("model_providers.leeward.requires_openai_auth".to_owned(), "true".to_owned()),
-        ("model_providers.leeward.supports_websockets".to_owned(), "false".to_owned()),
+        (of_ours("name"), quoted("OpenAI")),
+        (of_ours("base_url"), quoted(&url)),
+        (of_ours("wire_api"), quoted("responses")),
+        (of_ours("requires_openai_auth"), "true".to_owned()),
+        (of_ours("supports_websockets"), "false".to_owned()),
+        (of_ours("env_http_headers.OpenAI-Organization"), quoted("OPENAI_ORGANIZATION")),
+        (of_ours("env_http_headers.OpenAI-Project"), quoted("OPENAI_PROJECT")),
     ];
+    settings.extend(draft.version.map(|version| (of_ours("http_headers.version"), quoted(version))));
     settings.extend(token_header(draft, "model_providers.leeward"));
     options(draft, &settings);
     Ok(())
+}
+
+fn of_ours(key: &str) -> String {
+    format!("model_providers.leeward.{key}")
 }
 
 /// Codex takes the value of a header from a variable, so that it stands in no command line.
@@ -119,16 +155,29 @@ fn quoted(text: &str) -> String {
 
 /// The value of the user's own `-c key=value`.
 fn config_option(draft: &Draft<'_>, key: &str) -> Option<String> {
+    found_option(draft, key).map(|(.., value)| value)
+}
+
+/// Gives the user's own `-c key=value`, if there is one, another value.
+fn replace_option(draft: &mut Draft<'_>, key: &str, value: &str) {
+    if let Some((at, prefix, _)) = found_option(draft, key) {
+        draft.args[at] = format!("{prefix}{key}={value}").into();
+    }
+}
+
+/// The last `-c key=value` among the user's arguments: the argument, what stands before the key in it, and the value.
+fn found_option(draft: &Draft<'_>, key: &str) -> Option<(usize, &'static str, String)> {
     let end = draft.args.iter().position(|a| a == "--").unwrap_or(draft.args.len());
     let args = &draft.args[..end];
     args.iter().enumerate().rev().find_map(|(at, arg)| {
         let arg = arg.to_str()?;
-        let setting = match arg {
-            "-c" | "--config" => args.get(at + 1)?.to_str()?,
-            _ => arg.strip_prefix("--config=").or_else(|| arg.strip_prefix("-c"))?,
+        let prefixed = |prefix: &'static str| Some((at, prefix, arg.strip_prefix(prefix)?));
+        let (at, prefix, setting) = match arg {
+            "-c" | "--config" => (at + 1, "", args.get(at + 1)?.to_str()?),
+            _ => prefixed("--config=").or_else(|| prefixed("-c"))?,
         };
         let (name, value) = setting.split_once('=')?;
-        (name.trim() == key).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+        (name.trim() == key).then(|| (at, prefix, value.trim().trim_matches(['"', '\'']).to_owned()))
     })
 }
 

@@ -1,6 +1,7 @@
 //! Codex's config, login and options.
 
 use super::super::plan::tests::World;
+use crate::config::{Door, Mode};
 
 const CONFIG: &str = "/home/me/.codex/config.toml";
 const AUTH: &str = "/home/me/.codex/auth.json";
@@ -15,31 +16,58 @@ fn options(world: &World, args: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_chatgpt_login_and_a_key_go_to_different_upstreams() {
-    for (vars, files, path, upstream) in [
-        (vec![], vec![], "/@chatgpt", "chatgpt"),
-        (vec![], vec![(AUTH, r#"{"tokens":{"a":"b"},"OPENAI_API_KEY":null}"#)], "/@chatgpt", "chatgpt"),
-        (vec![("OPENAI_API_KEY", "sk")], vec![(AUTH, r#"{"tokens":{"a":"b"}}"#)], "/@chatgpt", "chatgpt"),
-        (vec![], vec![(AUTH, r#"{"OPENAI_API_KEY":"sk"}"#)], "/@openai/v1", "openai"),
-        (vec![], vec![(AUTH, r#"{"auth_mode":"apikey","OPENAI_API_KEY":"sk"}"#)], "/@openai/v1", "openai"),
-        (vec![("OPENAI_API_KEY", "sk")], vec![], "/@openai/v1", "openai"),
-        (vec![("CODEX_HOME", "/c")], vec![("/c/auth.json", r#"{"auth_mode":"apikey"}"#)], "/@openai/v1", "openai"),
+fn a_key_keeps_codexs_own_provider_and_a_chatgpt_login_where_there_is_a_tunnel() {
+    let ours = [
+        r#"model_provider="leeward""#,
+        r#"model_providers.leeward.name="OpenAI""#,
+        r#"model_providers.leeward.base_url="http://127.0.0.1:8787/@chatgpt""#,
+        r#"model_providers.leeward.wire_api="responses""#,
+        "model_providers.leeward.requires_openai_auth=true",
+        "model_providers.leeward.supports_websockets=false",
+        r#"model_providers.leeward.env_http_headers.OpenAI-Organization="OPENAI_ORGANIZATION""#,
+        r#"model_providers.leeward.env_http_headers.OpenAI-Project="OPENAI_PROJECT""#,
+        r#"model_providers.leeward.http_headers.version="9.8.7""#,
+    ];
+    let keyed = [r#"openai_base_url="http://127.0.0.1:8787/@openai/v1""#];
+    for (vars, files, has_key) in [
+        (vec![], vec![], false),
+        (vec![], vec![(AUTH, r#"{"tokens":{"a":"b"},"OPENAI_API_KEY":null}"#)], false),
+        (vec![("OPENAI_API_KEY", "sk")], vec![(AUTH, r#"{"tokens":{"a":"b"}}"#)], false),
+        (vec![], vec![(AUTH, r#"{"OPENAI_API_KEY":"sk"}"#)], true),
+        (vec![], vec![(AUTH, r#"{"auth_mode":"apikey","OPENAI_API_KEY":"sk"}"#)], true),
+        (vec![("OPENAI_API_KEY", "sk")], vec![], true),
+        (vec![("CODEX_HOME", "/c")], vec![("/c/auth.json", r#"{"auth_mode":"apikey"}"#)], true),
     ] {
-        let world = World::new(&vars, &files);
-        let plan = world.plan("codex", &["exec", "hi"]);
-        assert_eq!(plan.warm.as_deref(), Some(upstream), "{vars:?} {files:?}");
-        assert_eq!(
-            options(&world, &["exec", "hi"]),
-            [
-                r#"model_provider="leeward""#.to_owned(),
-                r#"model_providers.leeward.name="OpenAI through Leeward""#.to_owned(),
-                format!(r#"model_providers.leeward.base_url="http://127.0.0.1:8787{path}""#),
-                r#"model_providers.leeward.wire_api="responses""#.to_owned(),
-                "model_providers.leeward.requires_openai_auth=true".to_owned(),
-                "model_providers.leeward.supports_websockets=false".to_owned(),
-            ],
-            "{vars:?} {files:?}"
-        );
+        for mode in [Mode::BaseUrl, Mode::Auto, Mode::Tunnel, Mode::Intercept] {
+            let world = World { mode, ..World::new(&vars, &files) };
+            let plan = world.plan("codex", &["exec", "hi"]);
+            let case = format!("{mode:?} {vars:?} {files:?}");
+            let want: &[&str] = match (has_key, mode) {
+                (_, Mode::Tunnel | Mode::Intercept) | (false, Mode::Auto) => &[],
+                (true, _) => &keyed,
+                (false, _) => &ours,
+            };
+            assert_eq!(options(&world, &["exec", "hi"]), want, "{case}");
+            let by_base_url = !want.is_empty();
+            assert_eq!(plan.covers.inference == Door::BaseUrl, by_base_url, "{case}");
+            let upstream = if has_key { "openai" } else { "chatgpt" };
+            assert_eq!(plan.warm.as_deref(), by_base_url.then_some(upstream), "{case}");
+            let told = plan.warnings.iter().any(|w| w.contains("provider `leeward`") && w.contains("the mode auto"));
+            assert_eq!(told, want.len() > 1, "{case}: {:?}", plan.warnings);
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_among_the_users_options_becomes_the_upstream() {
+    let gateway = "openai_base_url=\"https://gateway.corp/v1\"";
+    for given in [vec!["-c", gateway], vec![&*format!("--config={gateway}")], vec![&*format!("-c{gateway}")]] {
+        let world = World { mode: Mode::Auto, ..World::new(&[("OPENAI_API_KEY", "sk")], &[]) };
+        let plan = world.plan("codex", &[&given[..], &["exec"]].concat());
+        assert_eq!(plan.upstreams.values().next().unwrap(), "https://gateway.corp/v1");
+        let args: Vec<_> = plan.args.iter().map(|arg| arg.to_string_lossy()).collect();
+        assert!(!args.iter().any(|arg| arg.contains("corp")), "the last option wins: {args:?}");
+        assert_eq!(args.iter().filter(|arg| arg.contains("openai_base_url=\"http://127.0.0.1:8787/@gw-")).count(), 2, "{args:?}");
     }
 }
 

@@ -6,8 +6,14 @@ use super::{
     route::{FirstParty, Router},
     table::Profile,
 };
-use crate::{config::Secret, escape};
-use std::{collections::BTreeMap, ffi::OsString};
+use crate::{
+    config::{Mode, Secret},
+    escape,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +26,10 @@ pub enum PlanError {
         /// What is wrong with it.
         why: String,
     },
-    /// No name for the session's upstreams could be made.
+    /// The agent cannot take the mode that was asked for.
+    #[error("{0}")]
+    Mode(String),
+    /// No token for the session, or no name for its upstreams, could be made.
     #[error("the system gave no random bytes: {0}")]
     Random(String),
 }
@@ -47,25 +56,44 @@ pub(super) struct Draft<'a> {
     pub args: Vec<OsString>,
     /// Those among them that hold a secret.
     pub private: Vec<PrivateArgument>,
+    pub mode: Mode,
+    /// As the agent reports it, where that was asked.
+    pub version: Option<&'a str>,
     pub set: BTreeMap<String, String>,
+    /// Variables that hold a secret.
+    pub secret: BTreeMap<String, Secret>,
+    /// Inherited variables that the agent must not have.
+    pub unset: BTreeSet<String>,
     /// Upstreams routed to, in order; the first is warmed.
     pub used: Vec<Option<String>>,
+    /// Requests to models do not go to the base URL.
+    pub is_past_base_url: bool,
     pub notes: Vec<String>,
     pub warnings: Vec<String>,
 }
 
 impl Draft<'_> {
+    /// Reports why requests do not go to the base URL. Where there is a tunnel, they do not bypass Leeward all the same.
+    pub(super) fn past_base_url(&mut self, why: &str, whose: &str, cure: &str) {
+        if self.mode.has_tunnel() {
+            self.notes.push(format!("{why}, so {whose} use the tunnel, which repairs connections and no requests"));
+        } else {
+            self.warnings.push(format!("{why}, so {whose} bypass Leeward{cure}"));
+        }
+    }
+
     /// Reports a base URL in a file of the project and leaves it to the agent: a cloned repository chooses no upstream.
     pub(super) fn leave_to_agent(&mut self, place: &str, value: &str, heeded: Heeded) {
         if url::Url::parse(value.trim()).is_ok_and(|url| self.router.is_own(&url)) {
             return;
         }
         let title = &self.profile.title;
+        let past = if self.mode.has_tunnel() { "use the tunnel alone" } else { "bypass Leeward" };
         let outcome = match heeded {
             Heeded::OnceTrusted => {
-                format!("{title} asks you whether it counts (trust); once it does, requests go there and bypass Leeward")
+                format!("{title} asks you whether it counts (trust); once it does, requests go there and {past}")
             }
-            Heeded::Always => format!("{title} reads it by itself, so requests may go there and bypass Leeward"),
+            Heeded::Always => format!("{title} reads it by itself, so requests may go there and {past}"),
             Heeded::BelowOurs => format!("{title} gets its usual address"),
         };
         // Each file says it once, and what it says is foreign text.

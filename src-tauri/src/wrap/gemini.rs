@@ -20,18 +20,13 @@ pub(super) fn may_set_base_url(draft: &mut Draft<'_>, inherited: bool) -> bool {
     };
     let method = method_in_settings(draft).or(method);
     if method.as_deref() == Some("vertex-ai") && context.var("GOOGLE_VERTEX_BASE_URL").is_none() {
-        draft.warnings.push(
-            "Gemini CLI is set to Vertex AI, whose endpoint depends on the region, so requests bypass Leeward; \
-             set GOOGLE_VERTEX_BASE_URL to that endpoint to use Leeward"
-                .into(),
-        );
+        let cure = "; set GOOGLE_VERTEX_BASE_URL to that endpoint to use Leeward";
+        draft.past_base_url("Gemini CLI is set to Vertex AI, whose endpoint depends on the region", "requests", cure);
     }
     if method.is_none() && !inherited {
-        draft.warnings.push(
-            "Gemini CLI takes a base URL only when its settings name a login method, and they name none, so requests with \
-             an API key bypass Leeward; choose a method once with /auth in Gemini CLI, then start it again"
-                .into(),
-        );
+        let why = "Gemini CLI takes a base URL only when its settings name a login method, and they name none";
+        let cure = "; choose a method once with /auth in Gemini CLI, then start it again";
+        draft.past_base_url(why, "requests with an API key", cure);
     }
     method.is_some() || inherited
 }

@@ -21,10 +21,8 @@ fn base_url(draft: &mut Draft<'_>) -> Option<(String, String)> {
     if let Some((name, provider)) = of_model.and_then(|name| Some((name, providers.get(name)?)))
         && kind(provider).as_deref() != Some("kimi")
     {
-        draft.warnings.push(format!(
-            "Kimi's provider `{name}` takes its endpoint from {} alone, so its requests bypass Leeward",
-            path.display()
-        ));
+        let why = format!("Kimi's provider `{name}` takes its endpoint from {} alone", path.display());
+        draft.past_base_url(&why, "its requests", "");
     }
     let chosen = of_model.and_then(|name| providers.get_key_value(name));
     let (name, provider) = chosen

@@ -20,7 +20,7 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
         None => Map::new(),
         Some(Some(content)) => content,
         Some(None) => {
-            draft.warnings.push(format!("{CONTENT} is not valid JSON, so it is left as it is and requests bypass Leeward"));
+            draft.past_base_url(&format!("{CONTENT} is not valid JSON and is left as it is"), "requests", "");
             return Ok(());
         }
     };
@@ -54,9 +54,8 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
         let (place, value) = stated.flatten().unzip();
         // `{env:…}` and `{file:…}` are filled in by opencode alone.
         if value.as_deref().is_some_and(|v| v.contains('{')) {
-            draft
-                .warnings
-                .push(format!("the base URL of opencode's provider `{}` is computed, so it bypasses Leeward", provider.id));
+            let why = format!("the base URL of opencode's provider `{}` is computed", provider.id);
+            draft.past_base_url(&why, "its requests", "");
             continue;
         }
         let url = draft.route(place.as_deref().unwrap_or(&provider.id), value.as_deref(), first)?;
@@ -79,7 +78,8 @@ pub(super) fn draft(draft: &mut Draft<'_>) -> Result<(), PlanError> {
         }
     }
     if urls.is_empty() {
-        draft.warnings.push("opencode has no provider with a key or an entry in its config yet, so requests bypass Leeward; log in and start it again".into());
+        let why = "opencode has no provider with a key or an entry in its config yet";
+        draft.past_base_url(why, "requests", "; log in and start it again");
         return Ok(());
     }
     let providers = content.entry("provider").or_insert_with(|| json!({}));

@@ -7,14 +7,19 @@ use super::{
     claude, codex,
     context::AgentContext,
     draft::{Draft, PlanError},
-    kimi, opencode,
+    kimi, mode, opencode,
     private_argument::PrivateArguments,
     qwen,
     route::{MARKER, Router},
     table::{Profile, Special},
 };
-use crate::config::{Config, Egress};
-use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf};
+use crate::config::{Config, Connectors, Covers, Egress, Mode, Secret};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -29,6 +34,14 @@ pub struct Request<'a> {
     pub address: SocketAddr,
     /// The agent's way out, where it is not Leeward's own.
     pub egress: Option<Egress>,
+    /// How its requests reach Leeward.
+    pub mode: Mode,
+    /// Its version, where `needs_version` says that it counts.
+    pub version: Option<String>,
+    /// The certificates that it must trust where Leeward decrypts.
+    pub bundle: Option<PathBuf>,
+    /// Whether it asks for claude.ai connectors.
+    pub connectors: Connectors,
 }
 
 /// How to start it.
@@ -46,6 +59,14 @@ pub struct Plan {
     pub private: PrivateArguments,
     /// Variables to set; everything else is inherited.
     pub set: BTreeMap<String, String>,
+    /// The same for values that hold a secret.
+    pub secret: BTreeMap<String, Secret>,
+    /// Inherited variables that it must not have.
+    pub unset: BTreeSet<String>,
+    /// Opens tunnels for the agent's programs as long as its session lasts.
+    pub token: Option<Secret>,
+    /// What the mode covers.
+    pub covers: Covers,
     /// Upstreams that Leeward must know for this session, by name: gateways the user had set.
     pub upstreams: BTreeMap<String, String>,
     /// The way to them, where it is not Leeward's own.
@@ -68,6 +89,10 @@ impl Plan {
             args,
             private: PrivateArguments::default(),
             set: BTreeMap::new(),
+            secret: BTreeMap::new(),
+            unset: BTreeSet::new(),
+            token: None,
+            covers: Covers::default(),
             upstreams: BTreeMap::new(),
             egress: None,
             warm: None,
@@ -77,12 +102,32 @@ impl Plan {
     }
 }
 
+/// Whether the plan for an agent depends on its version: a provider of ours says to the API which Codex it is.
+pub fn needs_version(profile: &Profile, mode: Mode, config: &Config) -> bool {
+    profile.special == Some(Special::Codex) && mode.has_base_url() && (!mode.has_tunnel() || config.client_token.is_some())
+}
+
+/// The proxies that an agent's own settings name, and which outrank its environment.
+pub fn stated_proxies(profile: &Profile, args: &[OsString], context: &AgentContext<'_>) -> BTreeMap<String, String> {
+    match profile.special {
+        Some(Special::Claude) => claude::stated_proxies(context, args),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// The session's own proxy, and the certificates to trust behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tunnel<'a> {
+    pub token: &'a Secret,
+    pub bundle: Option<&'a std::path::Path>,
+}
+
 /// Plans the start of an agent.
 ///
 /// # Errors
 /// When a base URL that the user has set cannot be an upstream.
 pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -> Result<Plan, PlanError> {
-    let Request { profile, program, args, address, egress } = request;
+    let Request { profile, program, args, address, egress, mode, version, bundle, connectors } = request;
     // Nobody else's session may have the same names.
     let apart = egress.is_some().then(random).transpose()?;
     let marker = context.var(MARKER);
@@ -93,14 +138,24 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
         client_token: config.client_token.as_ref(),
         args,
         private: Vec::new(),
+        mode,
+        version: version.as_deref(),
         set: BTreeMap::new(),
+        secret: BTreeMap::new(),
+        unset: BTreeSet::new(),
         used: Vec::new(),
-        notes: profile.lost.clone(),
+        is_past_base_url: false,
+        notes: if mode.has_base_url() { profile.lost.clone() } else { Vec::new() },
         warnings: Vec::new(),
     };
     draft.set.insert(MARKER.into(), draft.router.base().to_owned());
+    let token = mode.has_tunnel().then(mode::new_token).transpose()?;
+    let tunnel = token.as_ref().map(|token| Tunnel { token, bundle: bundle.as_deref() });
+    let off = profile.connectors.as_ref().filter(|_| connectors == Connectors::Off);
+    draft.set.extend(off.map(|name| (name.clone(), "false".to_owned())));
     match profile.special {
-        Some(Special::Claude) => claude::draft(&mut draft)?,
+        Some(Special::Claude) => claude::draft(&mut draft, tunnel)?,
+        _ if !mode.has_base_url() => mode::without_base_urls(&mut draft),
         Some(Special::Codex) => codex::draft(&mut draft)?,
         Some(Special::Opencode) => opencode::draft(&mut draft)?,
         Some(Special::Kimi) => {
@@ -115,16 +170,20 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
     }
     // Claude's settings can name a proxy too, and it has looked at both.
     if profile.special != Some(Special::Claude) {
-        for (name, value) in bypass(&|name| context.var(name), draft.router.base()) {
-            draft.set.insert(name, value);
+        match tunnel {
+            Some(Tunnel { token, bundle }) => mode::enter(&mut draft, token, bundle, &|name| context.var(name)),
+            None => draft.set.extend(bypass(&|name| context.var(name), draft.router.base(), false)),
         }
-        for (name, value) in &profile.set {
+        for (name, value) in profile.set.iter().filter(|_| mode.has_base_url()) {
             if context.var(name).is_none() {
                 draft.set.insert(name.clone(), value.clone());
             }
         }
     }
-    let sends_token = matches!(profile.special, Some(Special::Claude | Special::Codex));
+    if !mode.has_tunnel() {
+        mode::leave(&mut draft);
+    }
+    let sends_token = !mode.has_base_url() || matches!(profile.special, Some(Special::Claude | Special::Codex));
     if draft.client_token.is_some() && !sends_token {
         draft.warnings.push(format!(
             "Leeward's config asks for a client token, which {} cannot send, so its requests are refused; wrap agents on this \
@@ -132,6 +191,7 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
             profile.title
         ));
     }
+    let covers = mode::covers(&draft, mode);
     let warm = draft.used.into_iter().next().flatten();
     let (agent, title) = (profile.name.clone(), profile.title.clone());
     let upstreams = draft.router.gateways;
@@ -142,6 +202,10 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
         args: draft.args,
         private: PrivateArguments::new(draft.private, &config.paths.state_dir),
         set: draft.set,
+        secret: draft.secret,
+        unset: draft.unset,
+        token,
+        covers,
         upstreams,
         egress,
         warm,

@@ -10,6 +10,9 @@ pub(in crate::wrap) struct World {
     pub config: &'static str,
     pub vars: BTreeMap<String, String>,
     pub files: BTreeMap<PathBuf, String>,
+    /// How it reaches Leeward.
+    pub mode: Mode,
+    pub connectors: Connectors,
     /// Where the agent starts; the home folder is `/home/me`.
     pub cwd: &'static str,
 }
@@ -22,6 +25,8 @@ impl World {
             config: "",
             vars: own(vars).into_iter().collect(),
             files: own(files).into_iter().map(|(k, v)| (k.into(), v)).collect(),
+            mode: Mode::BaseUrl,
+            connectors: Connectors::On,
             cwd: "/work",
         }
     }
@@ -41,7 +46,17 @@ impl World {
         };
         let args = args.iter().map(OsString::from).collect();
         plan(
-            Request { profile, program: "/bin/agent".into(), args, address: "127.0.0.1:8787".parse().unwrap(), egress: None },
+            Request {
+                profile,
+                program: "/bin/agent".into(),
+                args,
+                address: "127.0.0.1:8787".parse().unwrap(),
+                egress: None,
+                mode: self.mode,
+                version: Some("9.8.7".into()),
+                bundle: (self.mode == Mode::Intercept).then(|| "/leeward/bundle.pem".into()),
+                connectors: self.connectors,
+            },
             &config,
             &context,
         )
@@ -166,12 +181,18 @@ fn a_client_token_is_sent_by_agents_that_can_and_missed_by_the_others() {
     let world = |vars| World { config: "client_token = 'hush-of-the-tests'", ..World::new(vars, &[]) };
     let claude = world(&[("ANTHROPIC_CUSTOM_HEADERS", "x-a: b")]).plan("claude", &[]);
     assert_eq!(claude.set["ANTHROPIC_CUSTOM_HEADERS"], "x-a: b\nx-leeward-token: hush-of-the-tests");
-    let codex = world(&[]).plan("codex", &[]);
+    let key = ("/home/me/.codex/auth.json", r#"{"auth_mode":"apikey"}"#);
+    let codex = World { files: World::new(&[], &[key]).files, ..world(&[]) }.plan("codex", &[]);
     assert_eq!(codex.set["LEEWARD_CLIENT_TOKEN"], "hush-of-the-tests");
     let option = "model_providers.leeward.env_http_headers.x-leeward-token=\"LEEWARD_CLIENT_TOKEN\"";
     assert!(codex.args.iter().any(|a| a == option), "{:?}", codex.args);
-    for plan in [&claude, &codex] {
-        assert!(plan.warnings.is_empty() && !plan.script(crate::wrap::Shell::Sh).contains("hush"), "{:?}", plan.warnings);
+    for (plan, warnings) in [(&claude, 0), (&codex, 1)] {
+        assert!(plan.warnings.len() == warnings && !plan.script(crate::wrap::Shell::Sh).contains("hush"), "{:?}", plan.warnings);
+    }
+    assert!(codex.warnings[0].contains("without client_token keeps Codex's own provider"), "{:?}", codex.warnings);
+    for mode in [Mode::Tunnel, Mode::Intercept] {
+        let claude = World { mode, ..world(&[]) }.plan("claude", &[]);
+        assert!(!format!("{:?} {:?}", claude.set, claude.secret).contains("hush"), "the API gets no token of Leeward's");
     }
     let goose = world(&[]).plan("goose", &[]);
     assert!(goose.warnings[0].contains("client token"), "{:?}", goose.warnings);

@@ -35,10 +35,9 @@ pub(super) fn stated(draft: &mut Draft<'_>) -> Stated {
         let variable = if anthropic { "ANTHROPIC_BASE_URL" } else { "OPENAI_BASE_URL" };
         note(variable, "security.auth.baseUrl", settings.pointer("/security/auth/baseUrl"));
         if names_endpoints(settings.get("modelProviders")) {
-            draft.warnings.push(format!(
-                "models of `modelProviders` in {} that name a baseUrl take it from there alone, so their requests bypass Leeward",
-                path.display()
-            ));
+            let file = path.display();
+            let why = format!("models of `modelProviders` in {file} that name a baseUrl take it from there alone");
+            draft.past_base_url(&why, "their requests", "");
         }
     }
     stated

@@ -4,11 +4,11 @@
 
 use super::plan::Plan;
 use crate::{
-    config::{Egress, environment, read_certificates},
+    config::{Covers, Egress, Secret, environment, read_certificates},
     instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_or_start},
 };
 use serde_json::{Value, json};
-use std::{convert::Infallible, future::pending, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, future::pending, net::SocketAddr, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 const WARM_WITHIN: Duration = Duration::from_secs(2);
@@ -26,25 +26,18 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Session {
     stream: reqwest::Response,
     client: Client,
-    body: Registration,
+    asked: Asked,
     background: Background,
     /// What the agent knows; a new instance must accept there.
     address: SocketAddr,
 }
 
-/// What a session is registered with, again and again. It holds the token that opens tunnels, and perhaps a proxy's password.
-struct Registration(Value);
-
-impl std::fmt::Debug for Registration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registration").field("agent", &self.0.get("agent")).finish_non_exhaustive()
-    }
-}
-
 /// This process's way out, where it is not the instance's. An instance that does not know the question has only one.
-pub async fn own_egress(client: &Client) -> Option<Egress> {
+/// `stated`: proxies of the agent's own settings, which outrank the environment.
+pub async fn own_egress(client: &Client, stated: &BTreeMap<String, String>) -> Option<Egress> {
     let folder = std::env::current_dir().unwrap_or_default();
-    let egress = Egress::of_agent(&environment, &folder, &|file| read_certificates(file).is_ok());
+    let env = |name: &str| stated.get(name).cloned().or_else(|| environment(name));
+    let egress = Egress::of_agent(&env, &folder, &|file| read_certificates(file).is_ok());
     let body = serde_json::to_value(&egress).ok()?;
     let answer = client.post("/_leeward/v1/egress", &body, WARM_WITHIN).await.ok()?;
     (answer.get("served") == Some(&Value::Bool(false))).then_some(egress)
@@ -64,7 +57,8 @@ pub async fn open(
     if let Some(holding) = holding {
         body["door"] = json!(holding.door());
     }
-    begin(client, body, background).await
+    let asked = Asked { body, token: plan.token.clone(), covers: plan.covers };
+    begin(client, asked, background).await
 }
 
 /// Makes a plan's upstreams known for good: nobody will see the end of the terminal that they are for.
@@ -73,17 +67,43 @@ pub async fn open(
 /// When the instance refuses or is gone.
 pub async fn make_known(client: Client, plan: &Plan, background: Background) -> Result<(), ClientError> {
     let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams, "lasting": true });
-    begin(client, body, background).await.map(drop)
+    begin(client, Asked { body, token: None, covers: plan.covers }, background).await.map(drop)
 }
 
-async fn begin(client: Client, body: Value, background: Background) -> Result<Session, ClientError> {
-    let stream = request(&client, &body).await?;
+async fn begin(client: Client, asked: Asked, background: Background) -> Result<Session, ClientError> {
+    let stream = request(&client, &asked.whole()).await?;
     let address = client.address();
-    Ok(Session { stream, client, body: Registration(body), background, address })
+    Ok(Session { stream, client, asked, background, address })
 }
 
 async fn request(client: &Client, body: &Value) -> Result<reqwest::Response, ClientError> {
     client.open("/_leeward/v1/sessions", body).await
+}
+
+/// What a session is opened with, each time anew. It holds the token that opens tunnels, and perhaps a proxy's password.
+struct Asked {
+    /// What every instance knows.
+    body: Value,
+    token: Option<Secret>,
+    covers: Covers,
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asked").field("agent", &self.body.get("agent")).field("covers", &self.covers).finish_non_exhaustive()
+    }
+}
+
+impl Asked {
+    /// An older instance refuses words that it does not know; a session without a tunnel needs none of them.
+    fn whole(&self) -> Value {
+        let mut body = self.body.clone();
+        if let Some(token) = &self.token {
+            body["tunnel_token"] = token.reveal().into();
+            body["covers"] = json!(self.covers);
+        }
+        body
+    }
 }
 
 impl Session {
@@ -151,7 +171,11 @@ impl Session {
         if let Some(holding) = holding {
             holding.is_served();
         }
-        let stream = request(&client, &self.body.0).await?;
+        let stream = match request(&client, &self.asked.whole()).await {
+            // An older instance has taken over: the session's gateways are known to it at least.
+            Err(ClientError::Refused { .. }) if self.asked.token.is_some() => request(&client, &self.asked.body).await?,
+            opened => opened?,
+        };
         if client.address() != self.address {
             tracing::warn!("Leeward accepts on {} now, and the agent knows {}", client.address(), self.address);
         }

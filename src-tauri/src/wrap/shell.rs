@@ -1,6 +1,6 @@
 //! Text that a shell reads back as the very same words. Knows quoting and nothing of agents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The shells that text is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,19 +59,21 @@ impl Shell {
         }
     }
 
-    /// A command with variables set for it alone, as one command that can be copied.
-    pub fn command(self, set: &BTreeMap<String, String>, words: &[String]) -> String {
+    /// A command with variables set and taken away for it alone, as one command that can be copied.
+    pub fn command(self, unset: &BTreeSet<String>, set: &BTreeMap<String, String>, words: &[String]) -> String {
         let command = words.iter().map(|w| self.quote(w)).collect::<Vec<_>>().join(" ");
         match self {
             Self::Sh | Self::Fish => {
                 let mut text = String::from("env");
+                text.extend(unset.iter().map(|name| format!(" \\\n  -u {name}")));
                 for (name, value) in set {
                     text.push_str(&format!(" \\\n  {}", self.quote(&format!("{name}={value}"))));
                 }
                 format!("{text} \\\n  {command}")
             }
             Self::PowerShell => {
-                let mut text: String = set.iter().map(|(name, value)| self.export(name, value) + "\n").collect();
+                let mut text: String = unset.iter().map(|name| format!("$env:{name} = $null\n")).collect();
+                text += &set.iter().map(|(name, value)| self.export(name, value) + "\n").collect::<String>();
                 text.push_str(&format!("& {command}"));
                 text
             }
@@ -126,7 +128,11 @@ mod tests {
             let output = std::process::Command::new("sh").arg("-c").arg(&script).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{word}{word}"), "{script}");
             let set = BTreeMap::from([("A".to_owned(), word.to_owned())]);
-            let script = Shell::Sh.command(&set, &["sh".into(), "-c".into(), "printf %s \"$A\"".into()]);
+            let script = Shell::Sh.command(
+                &BTreeSet::from(["GONE".to_owned()]),
+                &set,
+                &["sh".into(), "-c".into(), "printf %s \"$A\"".into()],
+            );
             let output = std::process::Command::new("sh").arg("-c").arg(&script).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word, "{script}");
         }

@@ -1,5 +1,6 @@
 //! The table of agents, `agents.toml`, as types. Holds facts; decides nothing.
 
+use crate::config::Mode;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -24,6 +25,23 @@ pub struct Profile {
     /// Code that knows more about it than the table.
     #[serde(default)]
     pub special: Option<Special>,
+    /// The modes it can take, the default one first.
+    pub modes: Vec<Mode>,
+    /// Why it cannot take the others, by mode; sentences without a full stop.
+    #[serde(default)]
+    pub without: BTreeMap<String, String>,
+    /// Variables that add a certificate authority to those it trusts.
+    #[serde(default)]
+    pub ca: Vec<String>,
+    /// Hosts that Leeward may decrypt for it.
+    #[serde(default)]
+    pub intercept: Vec<String>,
+    /// Hosts of its own that are never decrypted.
+    #[serde(default)]
+    pub blind: Vec<String>,
+    /// The variable that keeps it from asking for claude.ai connectors.
+    #[serde(default)]
+    pub connectors: Option<String>,
     /// The base URLs it takes.
     #[serde(default)]
     pub base: Vec<Base>,
@@ -144,6 +162,38 @@ mod tests {
             }
             assert!(profile.name == ANYTHING || (!profile.programs.is_empty() && profile.about.starts_with("https://")));
             assert!(profile.lost.iter().all(|l| !l.ends_with('.')), "{}", profile.name);
+        }
+    }
+
+    #[test]
+    fn every_agent_takes_a_mode_or_the_table_says_why_not() {
+        for profile in profiles().unwrap() {
+            let name = &profile.name;
+            assert_eq!(profile.modes.first(), Some(&Mode::Auto), "{name}: auto is the default where it can be taken");
+            for (mode, text, _) in Mode::CHOICES {
+                let why = profile.without.get(*text);
+                assert_eq!(profile.modes.contains(mode), why.is_none(), "{name}: {text}");
+                assert!(why.is_none_or(|why| !why.ends_with('.') && why.len() > 20), "{name}: {text}");
+            }
+            assert_eq!(profile.modes.contains(&Mode::Intercept), !profile.ca.is_empty(), "{name}: decrypting needs trust");
+            assert!(profile.intercept.is_empty() || profile.modes.contains(&Mode::Intercept), "{name}");
+            for host in profile.intercept.iter().chain(&profile.blind) {
+                let is_exact = host.contains('.')
+                    && host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+                assert!(is_exact, "{name}: {host}");
+            }
+            assert!(!profile.blind.iter().any(|host| profile.intercept.contains(host)), "{name}");
+            let asked = Mode::CHOICES.iter().map(|(_, text, _)| *text);
+            assert!(profile.without.keys().all(|mode| asked.clone().any(|known| known == mode)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_agent_has_a_key_for_its_mode() {
+        for profile in profiles().unwrap() {
+            let home = tempfile::tempdir().unwrap();
+            std::fs::write(home.path().join("config.toml"), format!("[modes]\n{} = 'tunnel'", profile.name)).unwrap();
+            assert_eq!(Config::under(home.path()).unwrap().mode_of(&profile.name), Mode::Tunnel, "{}", profile.name);
         }
     }
 

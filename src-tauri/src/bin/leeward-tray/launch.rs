@@ -3,7 +3,7 @@
 
 use crate::{commands::Refusal, state::PANEL};
 use leeward::{
-    config::{Paths, environment},
+    config::{Mode, Paths, environment},
     files,
     instance::{CoreLimit, write_atomically},
     tasks::Tasks,
@@ -143,7 +143,8 @@ pub(crate) async fn again(agent: &str, paths: &Paths, tasks: &Tasks, core_limit:
     let home = || wrap::with_own(|around| around.home.clone());
     let folder = recent(paths).into_iter().next().or_else(home);
     let folder = folder.ok_or_else(|| Refusal::new("no-folder", "Choose a folder on the panel's Launch page first."))?;
-    open(agent, &folder, "base-url", &[], paths, tasks, core_limit).await
+    // As the config says.
+    open(agent, &folder, "", &[], paths, tasks, core_limit).await
 }
 
 async fn open(
@@ -179,10 +180,14 @@ async fn open(
 /// The words for the terminal, once everything about them is known to be good.
 fn checked(agent: &str, folder: &Path, mode: &str, args: &[String]) -> Result<Vec<OsString>, Refusal> {
     let known = located()?.into_iter().find(|(profile, _)| profile.name == agent);
-    let (_, found) = known.ok_or_else(|| Refusal::new("no-agent", format!("There is no agent called `{agent}`.")))?;
+    let (profile, found) = known.ok_or_else(|| Refusal::new("no-agent", format!("There is no agent called `{agent}`.")))?;
     found.map_err(|why| Refusal::new("no-agent", why))?;
-    if mode != "base-url" {
-        return Err(Refusal::new("no-mode", "Only the mode base-url is available yet."));
+    let known = Mode::CHOICES.iter().find(|(_, name, _)| *name == mode).map(|(known, ..)| *known);
+    if known.is_none() && !mode.is_empty() {
+        return Err(Refusal::new("no-mode", format!("There is no mode `{mode}`.")));
+    }
+    if let Some(why) = known.and_then(|known| wrap::mode_refusal(&profile, known)) {
+        return Err(Refusal::new("no-mode", sentence(&why)));
     }
     if !folder.is_absolute() || !folder.is_dir() {
         let sentence = format!("There is no folder {}; write its whole path, or choose it.", folder.display());
@@ -192,6 +197,9 @@ fn checked(agent: &str, folder: &Path, mode: &str, args: &[String]) -> Result<Ve
         return Err(Refusal::new("bad-arguments", "These arguments are too many, too long, or hold a NUL character."));
     }
     let mut words = vec![leeward()?.into_os_string(), "wrap".into(), agent.into()];
+    if known.is_some() {
+        words.extend(["--mode".into(), mode.into()]);
+    }
     if !args.is_empty() {
         words.push("--".into());
         words.extend(args.iter().map(OsString::from));

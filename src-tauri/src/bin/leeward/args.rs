@@ -1,7 +1,10 @@
 //! The command line as it is typed. Says what was asked, decides nothing.
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
-use leeward::wrap;
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use leeward::{config::Mode, wrap};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// The calm side of your coding agent's network.
@@ -109,9 +112,8 @@ pub(crate) struct Wrap {
     /// The agent
     #[arg(value_parser = PossibleValuesParser::new(agents()))]
     pub(crate) agent: String,
-    /// How the agent reaches Leeward
-    #[arg(long, value_enum, default_value_t = Mode::BaseUrl)]
-    pub(crate) mode: Mode,
+    #[command(flatten)]
+    pub(crate) how: How,
     /// Print what would be set and run, and start nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -120,23 +122,34 @@ pub(crate) struct Wrap {
     pub(crate) args: Vec<OsString>,
 }
 
-/// How an agent reaches Leeward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// The agent talks to Leeward as if it were the API
-    BaseUrl,
-    /// The agent uses Leeward as its HTTPS proxy
-    Tunnel,
-    /// As tunnel, and Leeward decrypts with a certificate authority of its own
-    Intercept,
+/// How a program reaches Leeward.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// How it reaches Leeward [default: the config's `mode`, which is auto]
+    #[arg(long, value_name = "MODE", value_parser = modes())]
+    pub(crate) mode: Option<Mode>,
+    /// Keep Claude Code from asking for your claude.ai connectors when it starts
+    #[arg(long)]
+    pub(crate) no_connectors: bool,
+}
+
+fn modes() -> impl TypedValueParser<Value = Mode> {
+    let shown =
+        |(_, name, help): &(Mode, &'static str, &'static str)| PossibleValue::new(*name).help(help.trim().trim_end_matches('.'));
+    PossibleValuesParser::new(Mode::CHOICES.iter().map(shown)).try_map(|asked| {
+        let chosen = Mode::CHOICES.iter().find(|(_, name, _)| *name == asked);
+        chosen.map(|(mode, ..)| *mode).ok_or("there is no such mode")
+    })
 }
 
 /// Run any program through Leeward
 ///
-/// Sets the base URLs that the public SDKs and agents read. The exit code is the program's.
+/// Sets the base URLs that the public SDKs and agents read, and a proxy for all other requests. The exit code is the program's.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  leeward run python agent.py\n  leeward run -- node index.js --verbose")]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) how: How,
     /// Print what would be set and run, and start nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -147,7 +160,8 @@ pub(crate) struct Run {
 
 /// Print the variables for a terminal that is already open
 ///
-/// Starts Leeward in the background if none runs; it then stays until you stop it.
+/// Starts Leeward in the background if none runs; it then stays until you stop it. Only base URLs are set: a tunnel belongs to a
+/// session, which `leeward wrap` and `leeward run` have.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  eval \"$(leeward env)\"\n  leeward env --shell fish | source\n  leeward env --shell powershell | Out-String | Invoke-Expression"

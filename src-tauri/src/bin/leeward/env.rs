@@ -8,6 +8,7 @@ use crate::{
     progress,
 };
 use leeward::{
+    config::Mode,
     instance::{self, Background, Client},
     wrap::{self, Request, Shell},
 };
@@ -26,8 +27,17 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
     let background = launch::background(&config, None)?;
     let plan = block_on(async {
         let client = progress::while_waiting("starting Leeward", lasting(&background)).await?;
-        let request =
-            Request { profile: &profile, program: "".into(), args: Vec::new(), address: client.address(), egress: None };
+        let request = Request {
+            profile: &profile,
+            program: "".into(),
+            args: Vec::new(),
+            address: client.address(),
+            egress: None,
+            mode: Mode::BaseUrl,
+            version: None,
+            bundle: None,
+            connectors: config.connectors,
+        };
         let plan = wrap::with_own(|context| wrap::plan(request, &config, context))?;
         if !plan.upstreams.is_empty() {
             wrap::make_known(client, &plan, background.clone()).await?;
@@ -36,6 +46,10 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
     })??;
     for warning in &plan.warnings {
         say(format!("warning: {warning}"));
+    }
+    // A shell that runs this at its start would say so each time; who has asked for a tunnel must know.
+    if out.is_terminal() || config.mode_of(wrap::ANYTHING) != Mode::Auto {
+        say("base URLs alone: a tunnel belongs to a session, which `leeward run` and `leeward wrap` have");
     }
     if out.is_terminal() {
         say(match shell {

@@ -114,7 +114,8 @@ impl From<authority::Trouble> for Failure {
 
 impl From<wrap::PlanError> for Failure {
     fn from(e: wrap::PlanError) -> Self {
-        Self::new(Exit::ConfigInvalid, e)
+        let exit = if matches!(e, wrap::PlanError::Mode(_)) { Exit::Usage } else { Exit::ConfigInvalid };
+        Self::new(exit, e)
     }
 }
 

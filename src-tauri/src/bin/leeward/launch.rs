@@ -2,38 +2,40 @@
 //! cannot serve, the program is started without it.
 
 use crate::{
-    args::{self, Mode},
-    block_on, config,
+    args, block_on, config,
     exit::{Exit, Failure, Outcome},
     out::{Out, say},
     progress,
 };
 use leeward::{
-    config::{Config, Egress},
+    config::{Config, Connectors, Egress, Mode},
     instance::{self, Background, ClientError, CoreLimit, Holding},
     wrap::{self, Agent, Plan, Profile, Request, Session, Shell},
 };
 use std::{
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
+/// An agent says its version in a second or two; Node starts slowly.
+const VERSION_WITHIN: Duration = Duration::from_secs(5);
+/// A program on this machine accepts at once.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(500);
+
 /// Runs `leeward wrap`.
 pub(crate) fn wrap(args: args::Wrap, out: &mut Out) -> Outcome {
-    if args.mode != Mode::BaseUrl {
-        let mode = if args.mode == Mode::Tunnel { "tunnel" } else { "intercept" };
-        return Err(Failure::new(Exit::Usage, format!("--mode {mode} is not available yet; leave it out to use base-url")));
-    }
-    let target = Target { profile: profile(&args.agent)?, program: None, args: args.args };
+    let target = Target { profile: profile(&args.agent)?, program: None, args: args.args, how: args.how };
     start(&target, args.dry_run, out)
 }
 
 /// Runs `leeward run`.
 pub(crate) fn run(args: args::Run, out: &mut Out) -> Outcome {
     let mut words = args.command.into_iter();
-    let target = Target { profile: profile(wrap::ANYTHING)?, program: words.next(), args: words.collect() };
+    let target = Target { profile: profile(wrap::ANYTHING)?, program: words.next(), args: words.collect(), how: args.how };
     start(&target, args.dry_run, out)
 }
 
@@ -50,6 +52,7 @@ struct Target {
     /// Set for `run`; a profile knows its own.
     program: Option<OsString>,
     args: Vec<OsString>,
+    how: args::How,
 }
 
 impl Target {
@@ -63,10 +66,51 @@ impl Target {
         })
     }
 
-    fn plan(&self, program: PathBuf, address: SocketAddr, egress: Option<Egress>, config: &Config) -> Outcome<Plan> {
-        let request = Request { profile: &self.profile, program, args: self.args.clone(), address, egress };
+    fn plan(&self, way: &Way, address: SocketAddr, egress: Option<Egress>, config: &Config) -> Outcome<Plan> {
+        let request = Request {
+            profile: &self.profile,
+            program: way.program.clone(),
+            args: self.args.clone(),
+            address,
+            egress,
+            mode: way.mode,
+            version: way.version.clone(),
+            bundle: if way.mode == Mode::Intercept { wrap::authority().ok() } else { None },
+            connectors: if self.how.no_connectors { Connectors::Off } else { config.connectors },
+        };
         wrap::with_own(|context| Ok(wrap::plan(request, config, context)?))
     }
+
+    /// The mode, and what must be known for it.
+    async fn way(&self, program: &Path, config: &Config) -> Outcome<Way> {
+        let chosen = wrap::choose(&self.profile, self.how.mode, config)?;
+        if let Some(why) = chosen.instead {
+            say(format!("{why}; this session uses {}", chosen.mode.name()));
+        }
+        let version = match wrap::needs_version(&self.profile, chosen.mode, config) {
+            true => version(program).await,
+            false => None,
+        };
+        Ok(Way { program: program.to_owned(), mode: chosen.mode, version })
+    }
+}
+
+/// How the program is started behind Leeward.
+#[derive(Clone)]
+struct Way {
+    program: PathBuf,
+    mode: Mode,
+    version: Option<String>,
+}
+
+/// A program's version as it reports it.
+async fn version(program: &Path) -> Option<String> {
+    let mut command = tokio::process::Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(VERSION_WITHIN, command.output()).await.ok()?.ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.') && word.len() < 40;
+    said.split_whitespace().find(is_version).map(str::to_owned)
 }
 
 /// How this command starts a Leeward in the background.
@@ -83,12 +127,16 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
     if required {
         config::load(None)?;
     }
+    if let Some(why) = target.how.mode.and_then(|mode| wrap::mode_refusal(&target.profile, mode)) {
+        return Err(Failure::new(Exit::Usage, why));
+    }
     let program = target.find()?;
     if dry_run {
         let config = config::load_to_ask()?;
         config::tell(&config);
         let running = block_on(instance::running(&config))??;
-        let plan = target.plan(program, running.map_or(config.listen, |client| client.address()), None, &config)?;
+        let way = block_on(target.way(&program, &config))??;
+        let plan = target.plan(&way, running.map_or(config.listen, |client| client.address()), None, &config)?;
         out.script(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
     }
@@ -111,12 +159,13 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
 async fn behind(target: &Target, program: &Path, core_limit: &CoreLimit) -> Outcome<Outcome> {
     let config = config::load_to_start()?;
     // Everything that can be refused without a Leeward is refused before one is started.
-    target.plan(program.to_owned(), config.listen, None, &config)?;
+    let way = target.way(program, &config).await?;
+    target.plan(&way, config.listen, None, &config)?;
     let background = background(&config, Some(instance::IDLE))?;
     let holding = Holding::open(&config.paths);
     let holding = holding.inspect_err(|why| tracing::warn!("the port will not be held: {why}")).ok();
     let work = async {
-        let connected = connect_anywhere(target, program, &background, holding.as_ref());
+        let connected = connect_anywhere(target, &way, &background, holding.as_ref());
         let (plan, session) = progress::while_waiting("starting Leeward", connected).await?;
         Ok(beside(&plan, session, holding.as_ref(), core_limit).await)
     };
@@ -138,18 +187,18 @@ async fn behind(target: &Target, program: &Path, core_limit: &CoreLimit) -> Outc
 /// A session, on another port where another program has the configured one.
 async fn connect_anywhere(
     target: &Target,
-    program: &Path,
+    way: &Way,
     background: &Background,
     holding: Option<&Holding>,
 ) -> Outcome<(Plan, Session)> {
     let listen = background.config.listen;
-    let taken = match connect(target, program, background, holding, None).await {
+    let taken = match connect(target, way, background, holding, None).await {
         Err(failure) if failure.exit == Exit::TryAgain && listen.port() != 0 => failure,
         connected => return connected,
     };
     // An agent finds any port; the configured one is another program's, or so is the state folder's lock.
     let any = SocketAddr::new(listen.ip(), 0);
-    let connected = connect(target, program, background, holding, Some(any)).await.map_err(|_| taken.clone())?;
+    let connected = connect(target, way, background, holding, Some(any)).await.map_err(|_| taken.clone())?;
     say(format!("{}; for this agent Leeward accepts on another port", one_line(&taken.message)));
     Ok(connected)
 }
@@ -191,23 +240,55 @@ fn one_line(message: &str) -> String {
 /// A session with an instance. One that was found a moment before it ended is replaced.
 async fn connect(
     target: &Target,
-    program: &Path,
+    way: &Way,
     background: &Background,
     holding: Option<&Holding>,
     listen: Option<SocketAddr>,
 ) -> Outcome<(Plan, Session)> {
     let mut attempts = 0;
+    let mut way = way.clone();
+    let stated = stated_proxies(target).await;
     loop {
         let client = instance::running_or_start(background, listen).await?;
-        let egress = wrap::own_egress(&client).await;
-        let plan = target.plan(program.to_owned(), client.address(), egress, &background.config)?;
+        let egress = wrap::own_egress(&client, &stated).await;
+        let plan = target.plan(&way, client.address(), egress, &background.config)?;
         attempts += 1;
         match wrap::open(client, &plan, background.clone(), holding).await {
             Ok(session) => return Ok((plan, session)),
             Err(ClientError::NotRunning(_) | ClientError::Stranger { .. } | ClientError::Broken { .. }) if attempts < 3 => {}
+            // An older instance knows no tunnels; one that cannot register this session's has none for it either.
+            Err(e @ ClientError::Refused { .. }) if plan.token.is_some() => {
+                say(format!("{}; this session has no tunnel and uses base-url", one_line(&e.to_string())));
+                way.mode = Mode::BaseUrl;
+            }
             Err(e) => return Err(e.into()),
         }
     }
+}
+
+/// The proxies that the agent's own settings name. One on this machine that is gone is left out: it is left over from a
+/// program that has ended, and nobody gets through it.
+async fn stated_proxies(target: &Target) -> BTreeMap<String, String> {
+    let mut stated = wrap::with_own(|context| wrap::stated_proxies(&target.profile, &target.args, context));
+    let urls: BTreeSet<String> = stated.values().cloned().collect();
+    for url in urls {
+        let address = url.parse::<http::Uri>().ok().and_then(|url| {
+            let host = url.host()?.trim_matches(['[', ']']).replace("localhost", "127.0.0.1");
+            Some(SocketAddr::new(host.parse().ok()?, url.port_u16()?))
+        });
+        let Some(address) = address.filter(|address| address.ip().is_loopback()) else { continue };
+        let refused = match tokio::time::timeout(ANSWERED_WITHIN, tokio::net::TcpStream::connect(address)).await {
+            Ok(Err(e)) => e.kind() == std::io::ErrorKind::ConnectionRefused,
+            Ok(Ok(_)) | Err(_) => false,
+        };
+        if refused {
+            say(format!(
+                "warning: the agent's settings name a proxy on {address} where nobody answers; this session goes without it"
+            ));
+            stated.retain(|_, value| *value != url);
+        }
+    }
+    stated
 }
 
 /// Found a moment ago and not started: the codes a shell would give.

@@ -207,7 +207,8 @@ pub(super) fn is_script(why: &io::Error, program: &Path) -> bool {
 /// The plan's program as a script of the shell.
 pub(super) fn by_shell(plan: &Plan, args: &[std::ffi::OsString]) -> Command {
     let mut command = Command::new("/bin/sh");
-    command.arg(&plan.program).args(args).envs(&plan.set).kill_on_drop(false);
+    command.arg(&plan.program).args(args).kill_on_drop(false);
+    super::variables::give(&mut command, plan);
     command
 }
 

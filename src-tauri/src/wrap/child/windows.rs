@@ -67,7 +67,8 @@ pub(super) fn is_script(_why: &io::Error, _program: &Path) -> bool {
 /// The plan's program.
 pub(super) fn by_shell(plan: &Plan, args: &[std::ffi::OsString]) -> Command {
     let mut command = Command::new(&plan.program);
-    command.args(args).envs(&plan.set).kill_on_drop(false);
+    command.args(args).kill_on_drop(false);
+    super::variables::give(&mut command, plan);
     command
 }
 
