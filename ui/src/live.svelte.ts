@@ -1,5 +1,6 @@
 // What the panel knows of the engine right now: the newest status, stats and requests, and whether they are still true.
 import type { Activity, Stats } from "./api";
+import { Draft } from "./draft.svelte";
 import { merge } from "./requests";
 import type { Status } from "./status";
 import { connect, type Transport } from "./transport";
@@ -19,6 +20,11 @@ export class Live {
   heard = $state(0);
   /** The last restart that was asked for here; the status page shows it. */
   readonly restart = $state<{ running: boolean; good: string; bad: string }>({ running: false, good: "", bad: "" });
+
+  /** Whether the status page shows the engine's figures. */
+  unfolded = $state(false);
+  /** Changes to the config that are not saved: they outlive their page. */
+  readonly draft = new Draft();
 
   /** Runs until the returned function is called. */
   start(): () => void {

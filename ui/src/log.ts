@@ -1,5 +1,5 @@
 // Log lines as the page shows them. Pure.
-import type { Logs } from "./api";
+import type { LogLine, Logs } from "./api";
 
 /** How a level is coloured. */
 export function tone(level: string | undefined): "bad" | "warn" | "run" | "dim" | "" {
@@ -28,4 +28,18 @@ export function stamp(at: string): string {
 export function after(before: Logs | undefined, next: Logs): boolean {
   if (!before || before.path !== next.path || before.lines.length !== next.lines.length) return true;
   return JSON.stringify(before.lines) !== JSON.stringify(next.lines);
+}
+
+/** A line as text, as it stands in the file. */
+export function plain({ at, level, target, text }: LogLine): string {
+  return [at, level, target, text].filter(Boolean).join(" ");
+}
+
+/** The lines that have every word of `search`. */
+export function matching(lines: LogLine[], search: string): LogLine[] {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  return words.length === 0 ? lines : lines.filter((line) => {
+    const text = plain(line).toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
 }

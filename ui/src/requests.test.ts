@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Activity } from "./api";
 import { attempt, request } from "./request.sample";
-import { failedAfter, filter, KEPT, merge, rescuedFrom, rows, state } from "./requests";
+import { agentsOf, causeOf, failedAfter, filter, KEPT, merge, rescuedFrom, rows, state } from "./requests";
 
 const ids = (list: Activity[]): number[] => list.map(({ id }) => id);
 
@@ -34,6 +34,12 @@ describe("filter", () => {
     ["", "all", [4, 3, 2, 1]], ["", "flight", [4]], ["", "rescued", [3]], ["", "bad", [2]],
     ["CODEX stream", "all", [4]], ["reused connection reset", "all", [3]], ["502", "all", [2]], ["nothing", "all", []],
   ] as const)("%s, %s", (text, show, expected) => expect(ids(filter(list, text, show))).toEqual(expected));
+  it("by the product's name", () => {
+    expect(agentsOf(list)).toEqual(["Claude Code", "Codex CLI"]);
+    expect(ids(filter(list, "", "all", "Codex CLI"))).toEqual([4]);
+    expect(ids(filter(list, "claude code 502", "bad", "Claude Code"))).toEqual([2]);
+  });
+  it("says the last cause in words", () => expect(list.map(causeOf)).toEqual(["", "reused connection reset", "name not found", ""]));
 });
 
 it("counts a request as rescued only when it ended well, and a failed one by its attempts", () => {

@@ -1,5 +1,6 @@
 // The list of requests: how news is merged into it, what a filter leaves, and which rows are on the screen. Pure.
 import type { Activity } from "./api";
+import { product } from "./products";
 import { texts } from "./texts";
 
 /** Older requests leave the list. */
@@ -42,17 +43,19 @@ export function failedAfter(request: Activity): number {
   return isBad(request) ? request.attempts.length : 0;
 }
 
-export function filter(list: Activity[], text: string, show: Show): Activity[] {
+/** `agent` is a product's name; empty for all of them. */
+export function filter(list: Activity[], text: string, show: Show, agent = ""): Activity[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length === 0 && show === "all") return list;
+  if (words.length === 0 && show === "all" && agent === "") return list;
   return list.filter((request) => {
+    if (agent !== "" && agentOf(request) !== agent) return false;
     if (show === "flight" && request.phase === "done") return false;
     if (show === "rescued" && rescuedFrom(request) === 0) return false;
     if (show === "bad" && !isBad(request)) return false;
     if (words.length === 0) return true;
     const causes = request.attempts.map(({ cause }) => (cause ? `${cause} ${texts.causes[cause] ?? ""}` : "")).join(" ");
     const said = request.outcome ? `${request.outcome} ${texts.activity.outcomes[request.outcome] ?? ""}` : texts.activity.phases[request.phase];
-    const hay = `${request.agent ?? ""} ${request.model ?? ""} ${request.method} ${request.path} ${request.upstream} ${request.status ?? ""} ${said} ${causes}`;
+    const hay = `${request.agent ?? ""} ${agentOf(request)} ${request.model ?? ""} ${request.method} ${request.path} ${request.upstream} ${request.status ?? ""} ${said} ${causes}`;
     const low = hay.toLowerCase();
     return words.every((word) => low.includes(word));
   });
@@ -78,4 +81,25 @@ export function state(request: Activity): { word: string; hint: string; tone: "r
 /** How the last attempt reached the API. */
 export function connection({ attempts }: Activity): "reused" | "fresh" | "" {
   return attempts.at(-1)?.connection ?? "";
+}
+
+/** The product that asked. */
+export function agentOf({ agent }: Activity): string {
+  return agent === null ? texts.activity.unknownAgent : product(agent);
+}
+
+/** The products in the list, in the order of the alphabet. */
+export function agentsOf(list: Activity[]): string[] {
+  return [...new Set(list.map(agentOf))].sort((a, b) => a.localeCompare(b));
+}
+
+/** What the last fault was; null where none struck. */
+export function lastCause({ attempts }: Activity): string | null {
+  return [...attempts].reverse().find(({ cause }) => cause !== null)?.cause ?? null;
+}
+
+/** `reused connection reset`, as it stands in a row; empty where no fault struck. */
+export function causeOf(request: Activity): string {
+  const cause = lastCause(request);
+  return cause === null ? "" : (texts.causes[cause] ?? cause);
 }

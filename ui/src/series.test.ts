@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Bucket, History, Percentiles } from "./api";
-import { causes, columns } from "./series";
+import { causes, columns, lonely } from "./series";
 
 const none: Percentiles = { p50: 0, p90: 0, p99: 0, max: 0, count: 0 };
 const bucket = (at: number, change: Partial<Bucket> = {}): Bucket => ({
@@ -17,9 +17,19 @@ it("fills the steps in which nothing happened", () => {
   } as History;
   const data = columns(history);
   expect(data.at).toEqual([300, 600, 900, 1200]);
+  expect(data.end).toBe(1500);
   expect(data.stacked).toEqual([4, 0, 0, 0]);
   expect(data.failed).toEqual([1, 0, 0, 0]);
   expect(data.p99).toEqual([3, null, null, null]);
+});
+
+it("ends after its newest step, even one that has only begun", () => {
+  const data = columns({ since_unix_ms: 0, until_unix_ms: 310_000, step_ms: 300_000, buckets: [bucket(300_000, { failed_total: 2 })] } as unknown as History);
+  expect([data.at, data.failed, data.end]).toEqual([[0, 300], [0, 2], 600]);
+});
+
+it("finds the points that no line leads to", () => {
+  expect([[1, null, 2, 3, null, 4], [5], [null, 6, null], [], [0, 1]].map(lonely)).toEqual([[0, 5], [0], [1], [], []]);
 });
 
 it("orders causes by how often they struck, retried or not", () => {

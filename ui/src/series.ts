@@ -11,6 +11,8 @@ export const RANGES = {
 export type Range = keyof typeof RANGES;
 
 export interface Columns {
+  /** End of the last step, in seconds since 1970: the chart ends there, so that the newest bar is whole. */
+  end: number;
   /** Beginnings of the steps, in seconds since 1970: what the chart wants. */
   at: number[];
   rescued: number[];
@@ -27,12 +29,13 @@ export interface Columns {
 export function columns(history: History): Columns {
   const { since_unix_ms: since, until_unix_ms: until, step_ms: step } = history;
   const buckets = new Map(history.buckets.map((bucket) => [Math.floor((bucket.at_unix_ms - since) / step), bucket]));
-  const out: Columns = { at: [], rescued: [], failed: [], stacked: [], p50: [], p90: [], p99: [] };
+  const out: Columns = { end: until / 1000, at: [], rescued: [], failed: [], stacked: [], p50: [], p90: [], p99: [] };
   for (let index = 0; since + index * step < until; index += 1) {
     const bucket = buckets.get(index);
     const first = bucket?.latency_ms.first_byte;
     const measured = first && first.count > 0 ? first : null;
     out.at.push((since + index * step) / 1000);
+    out.end = (since + (index + 1) * step) / 1000;
     out.rescued.push(bucket?.rescued ?? 0);
     out.failed.push(bucket?.failed_total ?? 0);
     out.stacked.push((bucket?.rescued ?? 0) + (bucket?.failed_total ?? 0));
@@ -41,6 +44,11 @@ export function columns(history: History): Columns {
     out.p99.push(measured?.p99 ?? null);
   }
   return out;
+}
+
+/** Where a value has none beside it: a line alone would not draw it. */
+export function lonely(values: (number | null)[]): number[] {
+  return values.flatMap((value, index) => (value !== null && (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null ? [index] : []));
 }
 
 export interface CauseRow {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { after, stamp, tone } from "./log";
+import { after, matching, plain, stamp, tone } from "./log";
 import { page } from "./route";
 import { envCommand, quoted, shells, split, wrapCommand } from "./shell";
 import { pause, reader } from "./stream";
@@ -58,4 +58,10 @@ it("knows log lines that say something new", () => {
   expect([after(undefined, logs), after(logs, structuredClone(logs)), after(logs, { path: "p", lines: [{ text: "b" }] })]).toEqual([true, false, true]);
   expect([tone("ERROR"), tone("info"), tone("trace"), tone(undefined)]).toEqual(["bad", "run", "dim", ""]);
   expect(stamp("no time")).toBe("no time");
+});
+
+it("searches log lines by every word, wherever it stands", () => {
+  const lines = [{ at: "2026-11-21T14:03:07Z", level: "warn", target: "leeward::pool", text: "Connection refused" }, { text: "a panic's second line" }];
+  expect([matching(lines, ""), matching(lines, " POOL refused "), matching(lines, "warn panic"), matching(lines, "second")].map((list) => list.length)).toEqual([2, 1, 0, 1]);
+  expect(lines.map(plain)).toEqual(["2026-11-21T14:03:07Z warn leeward::pool Connection refused", "a panic's second line"]);
 });

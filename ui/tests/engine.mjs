@@ -1,13 +1,15 @@
 // The panel on the real engine: what it shows, a request that is rescued, settings, logs, a restart, a wrong token, an
 // engine that ends; and what is no page of the panel's stays out of its origin.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { copied } from "./copied.mjs";
 import { policy } from "./fixture/server.mjs";
 import { HOSTILE, anOriginOfItsOwn } from "./origin.mjs";
 
@@ -154,6 +156,12 @@ async function activity(page, origin) {
   await opened.getByRole("img", { name: "Timeline of 2 attempts" }).waitFor();
   await opened.getByText("Rescued from 1 fault; the agent saw none.").waitFor();
   await opened.getByText("connection reset after").waitFor();
+  await opened.getByTestId("cause").filter({ hasText: "connection reset" }).waitFor();
+  await opened.getByRole("heading", { name: "Claude Code" }).waitFor();
+  const command = await copied(page, opened.getByRole("button", { name: "Copy as curl" }));
+  assert.match(command, /x-api-key: \$ANTHROPIC_API_KEY/);
+  const again = await promisify(execFile)("sh", ["-c", command], { env: { PATH: process.env.PATH, ANTHROPIC_API_KEY: "none" } });
+  assert.match(again.stdout, /^HTTP\/1\.1 200/, "the copied command works as it is");
   await page.keyboard.press("Escape");
   console.log("engine: a rescued request appears by itself and opens to its attempts");
 }
@@ -171,6 +179,9 @@ async function history(page) {
 async function settings(page, home) {
   await page.getByRole("link", { name: "Settings" }).click();
   const save = page.getByRole("button", { name: "Save", exact: true });
+  await page.getByTestId("key-listen").waitFor();
+  assert.equal(await page.getByTestId("key-retry-total").count(), 0, "Basic is what one sees first");
+  await page.getByRole("button", { name: "Advanced" }).click();
   assert.equal(await page.locator("#key-listen").isDisabled(), true, "the command line outranks the file");
   await page.locator("#key-retry-total").fill("soon");
   await page.locator("#key-retry-total-error").waitFor();
@@ -195,6 +206,10 @@ async function settings(page, home) {
 
 async function logs(page) {
   await page.getByRole("link", { name: "Logs" }).click();
+  await page.getByRole("log").getByText("accepting").first().waitFor();
+  await page.getByLabel("Search").fill("no such words");
+  await page.getByText("No line matches").waitFor();
+  await page.getByRole("button", { name: "Clear the search" }).click();
   await page.getByRole("log").getByText("accepting").first().waitFor();
   await page.getByLabel("Least level").selectOption("error");
   await page.getByRole("log").getByText("accepting").first().waitFor({ state: "detached" });

@@ -4,17 +4,22 @@ import { readFile } from "node:fs/promises";
 import { fixture, TOKEN } from "./fixture/server.mjs";
 import { tray } from "./fixture/tray.mjs";
 
-const PAGES = ["status", "activity", "history", "launch", "settings", "logs"];
+const PAGES = ["status", "activity", "history", "launch", "settings", "logs", "start"];
 const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
-/** Serious and critical findings, with what they are about. */
+/** Findings that are more than minor, with what they are about. */
 async function findings(page) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => `${id}: ${nodes.map((n) => `${n.target} ${n.failureSummary?.split("\n")[1] ?? ""}`).slice(0, 3).join(" | ")}`);
+  return violations.filter(({ impact }) => impact !== "minor").map(({ id, nodes }) => `${id}: ${nodes.map((n) => `${n.target} ${n.failureSummary?.split("\n")[1] ?? ""}`).slice(0, 3).join(" | ")}`);
 }
 
 async function go(page, name) {
+  if (name === "start") {
+    await page.evaluate(() => (location.hash = "#/start"));
+    await page.locator('main[aria-label="Get started"] .card').first().waitFor();
+    return;
+  }
   await page.getByRole("link", { name: name[0].toUpperCase() + name.slice(1), exact: true }).click();
   await page.locator(`main[aria-label="${name[0].toUpperCase() + name.slice(1)}"] .card`).first().waitFor();
 }
@@ -35,6 +40,8 @@ export async function onTheFixture(open, screenshots) {
     await historyAndLogs(server, start);
     await launch(server, start);
     await keyboard(start);
+    await firstPaint(server, open);
+    await forcedColours(start, screenshots);
     await everyPage(server, start, screenshots);
   } finally {
     await server.close();
@@ -47,9 +54,25 @@ async function status(server, start) {
   server.scene("bad");
   await page.getByTestId("probe-failing").waitFor();
   await page.getByTestId("upstream-unreachable").waitFor();
+  const order = await page.evaluate(() => ["#headline", "[data-testid=probe-failing]", ".tiles", "#sessions", "#engine"].map((one) => document.querySelector(one).getBoundingClientRect().top));
+  assert.deepEqual(order, order.toSorted((a, b) => a - b), "what is wrong, what Leeward did, the agents, the engine");
+  assert.equal(await page.locator(".hero").getByRole("button", { name: "Restart" }).count(), 1, "Restart stands with what is wrong");
+  assert.equal(await page.getByText("unreachable, requests wait").isVisible(), false, "the engine is folded");
+  await page.getByText("Connections and figures").click();
+  await page.getByText("unreachable, requests wait").waitFor();
+  await go(page, "logs");
+  await go(page, "status");
   await page.getByText("unreachable, requests wait").waitFor();
   server.scene("good");
   await page.getByText("Works", { exact: true }).waitFor();
+  await go(page, "logs");
+  await go(page, "status");
+  assert.equal(await page.locator(".hero").getByRole("button", { name: "Restart" }).count(), 0, "Restart stands with the engine while all is well");
+  await page.getByRole("link", { name: "Requests of Codex CLI" }).click();
+  await page.getByLabel("Agent", { exact: true }).and(page.locator("select")).waitFor();
+  assert.equal(await page.getByLabel("Agent", { exact: true }).inputValue(), "Codex CLI");
+  assert.deepEqual([...new Set(await page.locator(".space .agent").allTextContents())], ["Codex CLI"]);
+  await go(page, "status");
 
   server.scene("taken");
   await page.getByRole("button", { name: `Stay on ${new URL(server.origin).host}` }).click();
@@ -102,6 +125,15 @@ async function activity(server, start) {
   await opened.waitFor({ state: "detached" });
   assert.equal(await rows.evaluate((list) => list === document.activeElement), true, "the list has the focus again");
 
+  await page.getByLabel("Agent", { exact: true }).selectOption("Claude Code");
+  await page.getByText(/^\d+ of 81 requests$/).waitFor();
+  const [csv, json] = [await saved(page, "CSV"), JSON.parse(await saved(page, "JSON"))];
+  const shown = Number((await page.getByText(/^\d+ of 81 requests$/).textContent()).split(" ")[0]);
+  assert.equal(json.requests.length, shown, "what is filtered is what is exported");
+  assert.equal(csv.trimEnd().split("\r\n").length, shown + 1);
+  assert.ok(json.requests.every(({ agent }) => agent === "claude-cli"));
+  await page.getByLabel("Agent", { exact: true }).selectOption("");
+
   await page.getByRole("button", { name: "Rescued" }).click();
   await page.getByText(/^\d+ of 81 requests$/).waitFor();
   await page.getByLabel("Filter").fill("no such thing");
@@ -146,9 +178,17 @@ async function activity(server, start) {
   console.log(`fixture: activity is live, by keyboard; 5,000 rows: at most ${drawn.most} drawn, longest of ${drawn.frames} frames ${drawn.longest} ms`);
 }
 
+/** The file that a button of Export gives. */
+async function saved(page, what) {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: `Export the list as ${what}` }).click()]);
+  assert.equal(download.suggestedFilename(), `leeward-requests.${what.toLowerCase()}`);
+  return readFile(await download.path(), "utf8");
+}
+
 async function settings(server, start) {
   const { page, errors, context } = await start();
   await go(page, "settings");
+  await levelsAndDraft(server, page);
   const save = page.getByRole("button", { name: "Save", exact: true });
   await page.locator("#key-retry-base").fill("soon");
   await page.locator("#key-retry-base-error").filter({ hasText: "is no duration" }).waitFor();
@@ -203,6 +243,46 @@ async function settings(server, start) {
   console.log("fixture: settings are checked while typing, saved, reset, discarded, searched");
 }
 
+/** Basic and Advanced, the index, what outlives the page, and that the bar covers nothing that has the focus. */
+async function levelsAndDraft(server, page) {
+  const keys = page.locator('[data-testid^="key-"]');
+  await page.getByTestId("key-listen").waitFor();
+  const basic = await keys.count();
+  assert.ok(basic >= 10 && basic <= 20, `Basic has ${basic} keys`);
+  await page.getByRole("button", { name: "Advanced" }).click();
+  assert.equal(await keys.count(), server.state.keys.length, "Advanced has every key");
+  await page.getByRole("navigation", { name: "Sections" }).getByRole("button", { name: "Streams", exact: true }).click();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "section-stream");
+  assert.ok(await page.locator("#section-stream").evaluate((heading) => heading.getBoundingClientRect().top >= 0 && heading.getBoundingClientRect().top < 120));
+
+  await page.locator("#key-retry-cap").fill("3s");
+  await page.getByText("1 change not saved").waitFor();
+  await go(page, "logs");
+  await page.getByRole("link", { name: "Settings, 1 change not saved" }).click();
+  assert.equal(await page.locator("#key-retry-cap").inputValue(), "3s", "what was typed is still there");
+  await page.getByRole("button", { name: "Basic" }).click();
+  await page.locator("#key-retry-cap").waitFor();
+  assert.equal(await keys.count(), basic + 1, "what is changed stays in sight");
+  await page.getByRole("button", { name: "Advanced" }).click();
+
+  for (const [width, height] of [[1160, 760], [600, 380], [380, 500]]) {
+    await page.setViewportSize({ width, height });
+    await page.locator("#key-listen").focus();
+    for (let at = 0; at < 60; at += 1) {
+      const covered = await page.evaluate(() => {
+        const one = document.activeElement.getBoundingClientRect();
+        const bar = document.querySelector("[data-testid=bar]");
+        return bar.contains(document.activeElement) ? "" : one.bottom > bar.getBoundingClientRect().top + 1 && one.top < bar.getBoundingClientRect().bottom ? `${document.activeElement.id || document.activeElement.textContent} ends at ${one.bottom}, the bar begins at ${bar.getBoundingClientRect().top}` : "";
+      });
+      assert.equal(covered, "", `${width} x ${height}: nothing that has the focus is behind the bar`);
+      await page.keyboard.press("Tab");
+    }
+  }
+  await page.setViewportSize({ width: 1160, height: 760 });
+  await page.getByRole("button", { name: "Discard" }).click();
+  await page.getByRole("link", { name: "Settings", exact: true }).waitFor();
+}
+
 async function historyAndLogs(server, start) {
   const { page, errors, context } = await start();
   await go(page, "history");
@@ -221,6 +301,11 @@ async function historyAndLogs(server, start) {
   await go(page, "logs");
   const lines = page.getByRole("log");
   await lines.getByText("disk full").first().waitFor();
+  await page.getByLabel("Search").fill("WARN refused");
+  await lines.getByText("disk full").first().waitFor({ state: "detached" });
+  await lines.getByText("connection refused").first().waitFor();
+  await page.getByText(/^\d+ of \d+ lines$/).waitFor();
+  await page.getByLabel("Search").fill("");
   await page.getByLabel("Least level").selectOption("error");
   await lines.getByText("accepting on").first().waitFor({ state: "detached" });
   await lines.getByText("disk full").first().waitFor();
@@ -271,15 +356,70 @@ async function keyboard(start) {
   await page.keyboard.press("Enter");
   await page.locator('main[aria-label="Activity"]').waitFor();
   assert.equal(await page.evaluate(() => document.activeElement?.tagName), "MAIN", "a new page takes the focus");
+
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("type")), "search");
+  await page.keyboard.type("6/?");
+  assert.equal(await page.getByLabel("Filter").inputValue(), "6/?", "a field takes what is typed into it");
+  await page.keyboard.press("Tab");
+  await page.locator("main").focus();
+  await page.keyboard.press("6");
+  await page.locator('main[aria-label="Logs"]').waitFor();
+  await page.keyboard.press("?");
+  const list = page.getByRole("dialog", { name: "Shortcuts" });
+  await list.getByText("Search or filter").waitFor();
+  assert.deepEqual(await findings(page), [], "the list of shortcuts");
+  await page.keyboard.press("1");
+  assert.equal(await page.locator('main[aria-label="Logs"]').count(), 1, "keys are quiet while the list is open");
+  await list.getByRole("checkbox").press("Space");
+  await page.keyboard.press("Escape");
+  await list.waitFor({ state: "detached" });
+  await page.keyboard.press("1");
+  await page.keyboard.press("?");
+  await list.waitFor();
+  assert.equal(await page.locator('main[aria-label="Logs"]').count(), 1, "digits are switched off");
   await context.close();
   console.log("fixture: reachable by keyboard");
 }
 
+/** The window has its colour before any script has run: no white flash in the dark. */
+async function firstPaint(server, open) {
+  for (const [colorScheme, colour] of [["light", "rgb(246, 247, 248)"], ["dark", "rgb(15, 22, 27)"]]) {
+    const { page, context } = await open({ colorScheme });
+    await page.route("**/*.js", (route) => route.abort());
+    await page.goto(server.url);
+    assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor), colour);
+    assert.equal(await page.locator("#app > *").count(), 0, "no script has run");
+    await context.close();
+  }
+  console.log("fixture: the background is there before the first script");
+}
+
+/** In the system's own few colours everything chosen is still told apart. */
+async function forcedColours(start, screenshots) {
+  const { page, context } = await start({ forcedColors: "active", colorScheme: "dark" });
+  for (const name of PAGES) {
+    await go(page, name);
+    const plain = await page.evaluate(() => {
+      const looks = (one) => getComputedStyle(one).backgroundColor;
+      return [...document.querySelectorAll('[aria-pressed="true"], nav [aria-current="page"]')].filter((one) => {
+        const other = one.closest("ul, [role=group]").querySelector('[aria-pressed="false"], a:not([aria-current])');
+        return other && looks(other) === looks(one);
+      }).map((one) => one.textContent);
+    });
+    assert.deepEqual(plain, [], `${name}: what is chosen looks different`);
+    assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll(".tag")].filter((one) => getComputedStyle(one).borderTopStyle !== "solid").length), 0, `${name}: tags have a line`);
+    await page.screenshot({ path: new URL(`test-${name}-forced.png`, screenshots).pathname });
+  }
+  await context.close();
+  console.log("fixture: forced colours");
+}
+
 async function everyPage(server, start, screenshots) {
-  for (const [theme, width] of [["light", 1160], ["dark", 1160], ["light", 380], ["dark", 380]]) {
-    for (const scene of width === 1160 ? ["good", "bad"] : ["good"]) {
+  for (const [theme, width] of [["light", 1200], ["dark", 1200], ["light", 600], ["dark", 600], ["light", 380], ["dark", 380]]) {
+    for (const scene of width === 1200 ? ["good", "bad"] : ["good"]) {
       server.scene(scene);
-      const { page, errors, context } = await start({ colorScheme: theme, viewport: { width, height: 760 } }, scene === "good");
+      const { page, errors, context } = await start({ colorScheme: theme, ...(width === 600 ? { viewport: { width, height: 400 }, deviceScaleFactor: 2 } : { viewport: { width, height: 760 } }) }, scene === "good");
       for (const name of PAGES) {
         await go(page, name);
         if (name === "history") await page.locator(".uplot canvas").first().waitFor();
@@ -296,5 +436,5 @@ async function everyPage(server, start, screenshots) {
       await context.close();
     }
   }
-  console.log("fixture: every page in both themes and at 380 px, nothing serious for axe, no layout shift, nothing beside the page");
+  console.log("fixture: every page in both themes and at 380 px, at 200 % (600 px), nothing moderate for axe, no layout shift, nothing beside the page");
 }

@@ -115,7 +115,7 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
         (None, json!({}))
     };
     let (agent, egress) = (session.agent.clone(), asked.egress);
-    let key = asked.tunnel_token.map(|token| TunnelKey { interception, ..TunnelKey::new(Secret::new(token), agent, egress) });
+    let key = asked.tunnel_token.map(|token| TunnelKey::new(Secret::new(token), agent, egress).decrypted(interception));
     let lines = lines(&admin, session, hold, key, told).map(Ok::<_, Infallible>);
     if let Some(to) = asked.door {
         send(&admin, Command::Lend { to }).await?;

@@ -51,6 +51,11 @@ impl TunnelKey {
         Self { session: 0, token, agent, egress, interception: None, used: Arc::default() }
     }
 
+    /// The same for a session whose connections are decrypted so.
+    pub fn decrypted(self, interception: Option<Arc<Interception>>) -> Self {
+        Self { interception, ..self }
+    }
+
     pub(super) fn of_session(self, session: u64) -> Self {
         Self { session, ..self }
     }
@@ -258,7 +263,7 @@ mod tests {
         let keys = TunnelKeys::default();
         keys.add(key.clone());
         let sessions = Sessions::default();
-        let mut guard = sessions.open(Session { agent: "a".into(), pid: 1, since_unix_ms: 0, door: None });
+        let mut guard = sessions.open(Session { agent: "a".into(), pid: 1, since_unix_ms: 0, covers: Default::default(), door: None });
         guard.opens_tunnels(key.clone(), watch::channel(Mode::Serving).1);
         let lingers = TunnelKeys::default();
         lingers.add(key.clone());

@@ -200,7 +200,7 @@ mod tests {
     fn what_a_session_is_registered_with_shows_no_secret() {
         let egress = json!({ "proxies": { "HTTPS_PROXY": "http://me:hush@gate:3128" } });
         let body = json!({ "agent": "claude", "pid": 1, "tunnel_token": "0123456789abcdef", "egress": egress });
-        let shown = format!("{:?}", Registration(body));
+        let shown = format!("{:?}", Asked { body, token: None, covers: Covers::default() });
         assert!(shown.contains("claude") && !shown.contains("0123456789abcdef") && !shown.contains("hush"), "{shown}");
     }
 }

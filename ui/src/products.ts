@@ -1,0 +1,16 @@
+// What a program's own name for itself (its `user-agent`, its profile) means to a person: one table. Pure.
+import { agents } from "virtual:agents";
+
+/** Programs as they name themselves in `user-agent`, in lower case, and the agent of src-tauri/src/wrap/agents.toml that each is. */
+export const PRODUCTS: Record<string, string> = {
+  "claude-cli": "claude", "claude-code": "claude", codex_cli_rs: "codex", codex_exec: "codex", "codex-tui": "codex", geminicli: "gemini", "gemini-cli": "gemini",
+  qwencode: "qwen", "qwen-code": "qwen", kimicli: "kimi", "kimi-cli": "kimi",
+};
+
+const titles = new Map(agents.map(({ name, title }) => [name, title]));
+
+/** `Claude Code` for `claude-cli` and for `claude`; what is in no table keeps its own name. */
+export function product(name: string): string {
+  const low = name.toLowerCase();
+  return titles.get(PRODUCTS[low] ?? low) ?? name;
+}
