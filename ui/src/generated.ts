@@ -79,7 +79,7 @@ export type Bucket = {
 };
 
 /** Every condition there is. Codes are public and never change. */
-export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "pool-full" | "retry-budget-spent" | "ledger-unusable" | "log-unwritable" | "engine-failed";
+export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "pool-full" | "retry-budget-spent" | "ledger-unusable" | "log-unwritable" | "not-decrypted" | "engine-failed";
 
 /** One thing that is wrong. */
 export type Condition = {
@@ -407,6 +407,8 @@ export type Recent = {
   rescued: number;
   /** Those whose agents saw an error of Leeward's or a broken response. */
   failed: number;
+  /** Those of them that came after the last request that ended well. */
+  failed_in_a_row: number;
   /** What they failed with, by the names of `faults::Cause`. */
   causes: { [key in string]: number };
   /** Requests that have no connection to their upstream right now. */
@@ -509,9 +511,29 @@ export type Status = {
   sessions: Array<Session>;
   /** Changes of this machine's network. */
   network: Network;
+  /** What became of the requests of the last minutes. */
+  recent: Recent;
+  /** What became of the requests of the present day. */
+  today: Today;
+  /** Whether the default upstream can be reached. */
+  reach: Reach;
+  /** The first line that people read. */
+  headline: Headline;
   /** Tunnels (CONNECT). */
   tunnels: TunnelCounts;
 } & ({ "phase": "starting" } | { "phase": "serving" } | { "phase": "restarting" } | { "phase": "draining" } | { "phase": "stopped" });
+
+/** What became of requests on the present day. */
+export type Today = {
+  /** Requests that arrived. */
+  requests: number;
+  /** Those that met a fault and still ended well. */
+  rescued: number;
+  /** Those whose agents saw an error of Leeward's or a broken response. */
+  failed: number;
+  /** Faults after which Leeward tried again. */
+  retried: number;
+};
 
 /** Tunnels in the status. */
 export type TunnelCounts = {
@@ -519,7 +541,7 @@ export type TunnelCounts = {
   open: number;
   /** CONNECTs that became a tunnel. */
   opened: number;
-  /** Tunnels that a hello sent again has rescued. */
+  /** Tunnels that ended well although a connection had broken before the server's first byte. */
   rescued: number;
   /** CONNECTs whose host was not reached, or lost before its first byte. */
   failed: number;
