@@ -337,6 +337,22 @@ fn whoever_holds_the_port_is_written_down_until_it_ends() {
     assert!(holders(&home.paths()).is_empty());
 }
 
+/// One that was stopped with its agent does not answer: then its port is taken, and the user is told by whom.
+#[test]
+fn a_wrap_that_holds_the_port_is_named_as_one() {
+    let home = Home::new();
+    let wrap = wrapped(&home);
+    let serving = home.record().unwrap();
+    kill(wrap.pid(), "STOP");
+    kill(serving.pid, "KILL");
+    until("it is gone", || Lock::acquire(&home.paths()).is_ok());
+    let ran = home.run(&["serve"]);
+    kill(wrap.pid(), "CONT");
+    let named = format!("is taken by `leeward wrap` (pid {}), which holds it for its agent", wrap.pid());
+    assert!(ran.code == Some(75) && ran.stderr.contains(&named), "{ran:?}");
+    finish(&home, wrap);
+}
+
 /// A service manager holds the socket: systemd hands it over by number, launchd and inetd as standard input.
 #[test]
 fn a_socket_that_is_passed_is_served() {

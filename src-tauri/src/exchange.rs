@@ -3,6 +3,7 @@
 //! `attempts` holds the only retry loop and asks `retry` (pure) after each failure. Knows neither the client's connection
 //! nor Leeward's own paths; `error` is the only place that turns a failure into a response in the client's dialect.
 
+mod arrived;
 mod attempts;
 mod body;
 mod context;

@@ -1,29 +1,26 @@
-//! One request's attempts, in the only retry loop: responses buffered as far as they must be, failures put to `retry`, what was
-//! repaired counted. `sending` sends.
+//! One request's attempts, in the only retry loop: failures put to `retry`, what was repaired counted. `sending` sends, and
+//! `arriving` buffers responses as far as they must be.
 //!
 //! The loop serves before the response's head has gone out (`request`) and after (`deferred`). Passes nothing on itself.
 
+mod arriving;
+
 use super::{
+    arrived::{Arrived, Buffering},
     context::RequestContext,
-    delivery::{Delivery, Facts},
     hints,
     look::{self, Look},
-    response_buffer::{Buffered, ResponseBuffer},
     retry::{self, Attempt, Kind, Verdict},
-    source::Source,
 };
 use crate::{
     health::Code,
-    message::{
-        Failure, Payload, RequestHead,
-        coding::{Coded, Decoder},
-    },
+    message::{Failure, Payload, RequestHead},
     status::faults::{Cause, Outcome},
     upstream::Replaying,
 };
-use http::{HeaderValue, Uri, header::ACCEPT_ENCODING, response};
+use http::{HeaderValue, Uri, header::ACCEPT_ENCODING};
 use std::{cell::Cell, time::Duration};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// A request and its attempts.
 #[derive(Debug)]
@@ -60,36 +57,6 @@ pub(super) struct Attempts {
     replaying: Option<Replaying>,
     /// What tells the request from others, once somebody had to know.
     mark: Option<u64>,
-}
-
-/// A response that may go to its client, as far as it has come.
-#[derive(Debug)]
-pub(super) struct Arrived {
-    pub(super) head: response::Parts,
-    /// It came on a connection that had served before.
-    pub(super) reused: bool,
-    pub(super) body: ArrivedBody,
-}
-
-/// Where the body of such a response stands.
-#[derive(Debug)]
-pub(super) enum ArrivedBody {
-    /// It passes as it comes.
-    Stream(Source),
-    /// What has come may be forwarded, and the rest as it comes.
-    Begun(ResponseBuffer),
-    /// It is there whole.
-    Whole(ResponseBuffer),
-    /// A stream that is still held back; its client must hear something meanwhile.
-    Waiting(ResponseBuffer),
-}
-
-/// A response that is being buffered.
-#[derive(Debug)]
-pub(super) struct Buffering {
-    pub(super) head: response::Parts,
-    pub(super) reused: bool,
-    pub(super) buffer: ResponseBuffer,
 }
 
 /// An attempt that failed.
@@ -176,86 +143,10 @@ impl Attempts {
         }
     }
 
-    /// One attempt, from a connection to a response that may go to its client.
-    async fn attempt(&mut self) -> Result<Arrived, Failed> {
-        self.number += 1;
-        self.context.ticket.trace().begins(self.number);
-        let (response, connection) = self.send().await?;
-        let declined = self.declined(&response);
-        let reused = connection.is_reused();
-        let (head, body) = response.into_parts();
-        let facts = self.facts();
-        let delivery = Delivery::of(facts, &head, &body, || self.wants_stream());
-        let source = Source::new(body, connection);
-        // After the head of a stream has gone out, what is no stream, or one that its head did not announce as compressed, is
-        // reported as an event, and needs no buffer.
-        let unreadable = !delivery.is_stream() || Coded::of(&head.headers) != Coded::Plain;
-        if delivery == Delivery::Stream || (self.head_sent && unreadable) {
-            let arrived = Arrived { head, reused, body: ArrivedBody::Stream(source) };
-            return match declined {
-                Some((failure, wait)) => Err(Failed { failure, declined: Some((Box::new(arrived), wait)) }),
-                None => Ok(arrived),
-            };
-        }
-        let decoder = match Coded::of(&head.headers) {
-            Coded::As(coding) if facts.inference && !delivery.waits_for_the_end() => Some(Decoder::new(coding)),
-            Coded::Plain | Coded::As(_) | Coded::Opaque => None,
-        };
-        // What is compressed shows nothing without a decoder.
-        let shows = decoder.is_some() || Coded::of(&head.headers) == Coded::Plain;
-        let buffer = ResponseBuffer::new(delivery, source, &self.context, shows.then_some(facts), decoder);
-        Ok(self.buffer(Buffering { head, reused, buffer }).await?)
-    }
-
-    /// Buffers a response until it may be forwarded, or its client must hear something.
-    async fn buffer(&mut self, buffering: Buffering) -> Result<Arrived, Failure> {
-        let Buffering { head, reused, mut buffer } = buffering;
-        let waiting = Instant::now();
-        let ended = if self.head_sent {
-            Some(buffer.run().await)
-        } else {
-            let until = match buffer.delivery() {
-                Delivery::BufferBody => self.deadline,
-                // No ping keeps its client waiting: each attempt has its own time, as long as the client waits at all.
-                _ if buffer.is_compressed() => self.deadline.min(waiting + self.context.exchange.config.stream.commit_wait),
-                _ => *self.speak_by.get_or_insert(waiting + self.context.exchange.config.stream.commit_wait),
-            };
-            timeout_at(until, buffer.run()).await.ok()
-        };
-        self.waited += waiting.elapsed();
-        let body = match ended {
-            // The buffer goes with its connection: a request must not run twice at the same time.
-            Some(Buffered::Cut(failure)) => return Err(failure),
-            Some(Buffered::Whole) => ArrivedBody::Whole(buffer),
-            Some(Buffered::Commit) => ArrivedBody::Begun(buffer),
-            None if buffer.delivery().is_stream() && !buffer.is_compressed() => ArrivedBody::Waiting(buffer),
-            None => ArrivedBody::Begun(buffer),
-        };
-        Ok(Arrived { head, reused, body })
-    }
-
-    /// Whether the request asks for its response piece by piece.
-    fn wants_stream(&mut self) -> bool {
-        let (look, payload) = (&mut self.look, &self.payload);
-        self.context.operation.wants_stream(|| look.get_or_insert_with(|| look::whole(payload)).clone())
-    }
-
     /// Whether sending it twice would do more than cost its tokens twice. Only whoever is about to asks, as the whole body is read.
     fn has_effect(&mut self) -> bool {
         let payload = &self.payload;
         self.context.operation.kind == Kind::Inference && self.look.get_or_insert_with(|| look::whole(payload)).has_effect
-    }
-
-    fn facts(&self) -> Facts {
-        let config = &self.context.exchange.config;
-        Facts {
-            repairable: self.body == retry::Body::Held
-                && self.context.operation.kind != Kind::NotReplayable
-                && config.retry.replays > 0,
-            inference: self.context.operation.kind == Kind::Inference,
-            buffers_whole: self.context.buffers_whole(),
-            commit_bytes: config.stream.commit_bytes,
-        }
     }
 
     /// What the upstream is asked for.

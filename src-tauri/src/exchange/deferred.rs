@@ -2,7 +2,8 @@
 //! waiting, and what breaks off meanwhile is asked for again. What fails for good is reported as an event in the dialect.
 
 use super::{
-    attempts::{Arrived, ArrivedBody, Attempts, Buffering},
+    arrived::{Arrived, ArrivedBody, Buffering},
+    attempts::Attempts,
     error::{self, Error},
     relay::Relay,
     source::Source,

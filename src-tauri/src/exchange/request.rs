@@ -3,7 +3,8 @@
 //! When the client leaves, hyper drops this future, and with it the upstream connection: that is the cancellation.
 
 use super::{
-    attempts::{Arrived, ArrivedBody, Attempts, Buffering},
+    arrived::{Arrived, ArrivedBody, Buffering},
+    attempts::Attempts,
     body::ResponseBody,
     context::{Exchange, RequestContext},
     deferred::DeferredBody,

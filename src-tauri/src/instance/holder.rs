@@ -4,6 +4,7 @@
 #[path = "holder/linux.rs"]
 mod platform;
 
+use super::holders::HolderEntry;
 use std::net::SocketAddr;
 
 /// The process that listens on a port. What it says of itself is not asked: anybody may say that it is a Leeward.
@@ -13,11 +14,14 @@ pub struct Holder {
     pub pid: Option<u32>,
     /// Its program, where the system shows it.
     pub program: Option<String>,
+    /// It is the wrap of an agent of ours: our own state folder says so, and the system that it has the socket.
+    pub is_wrap: bool,
 }
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.program, self.pid) {
+            (_, Some(pid)) if self.is_wrap => write!(f, "`leeward wrap` (pid {pid}), which holds it for its agent"),
             (Some(program), Some(pid)) => write!(f, "{program} (pid {pid})"),
             (None, Some(pid)) => write!(f, "another program (pid {pid})"),
             _ => f.write_str("another program, which the system does not name"),
@@ -25,15 +29,25 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// Names the process that listens on the port of `address`. Asks only the system, and blocks while it answers.
-pub fn holder_of(address: SocketAddr) -> Holder {
+/// Names the process that listens on the port of `address`; `wraps` are those that hold sockets for agents of this state
+/// folder. Asks only the system, and blocks while it answers.
+pub fn holder_of(address: SocketAddr, wraps: &[HolderEntry]) -> Holder {
     let (told, hidden) = processes_at(address);
-    let found = told.into_iter().next().or_else(|| match <[_; 1]>::try_from(hidden) {
-        Ok([only]) => Some(only),
-        Err(_) => None,
-    });
-    let (pid, program) = found.unzip();
-    Holder { pid, program }
+    let is_wrap = |(pid, program): &Process| is_leeward(program) && wraps.iter().any(|wrap| wrap.pid == *pid);
+    // Whoever serves there is named before those that only hold the socket.
+    let (holding, others): (Vec<_>, Vec<_>) = told.into_iter().partition(is_wrap);
+    let only = |hidden| <[_; 1]>::try_from(hidden).ok().map(|[only]| only);
+    if let Some((pid, program)) = others.into_iter().next().or_else(|| only(hidden)) {
+        return Holder { pid: Some(pid), program: Some(program), is_wrap: false };
+    }
+    let holding = holding.first().map(|(pid, _)| *pid);
+    let pid = holding.or_else(|| wraps.iter().map(|wrap| wrap.pid).find(|pid| is_hidden_at(address, *pid)));
+    Holder { pid, program: None, is_wrap: pid.is_some() }
+}
+
+/// By the name of its program, with an ending or without.
+fn is_leeward(program: &str) -> bool {
+    program.split('.').next() == Some("leeward")
 }
 
 /// True when the system says that the process listens at `address`, or that it may be the one of this user that does. Asks
@@ -57,12 +71,18 @@ fn processes_at(address: SocketAddr) -> (Vec<Process>, Vec<Process>) {
 }
 
 #[cfg(target_os = "linux")]
-use platform::hidden;
+use platform::{hidden, is_hidden_at};
 
 /// There is nothing that hides from its own user.
 #[cfg(not(target_os = "linux"))]
 fn hidden(_address: SocketAddr) -> Vec<Process> {
     Vec::new()
+}
+
+/// Nor here.
+#[cfg(not(target_os = "linux"))]
+fn is_hidden_at(_address: SocketAddr, _pid: u32) -> bool {
+    false
 }
 
 /// A listener on the unspecified address holds the port of every address.

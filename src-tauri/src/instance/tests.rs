@@ -104,9 +104,15 @@ fn a_token_that_others_can_read_is_refused() {
 #[test]
 fn the_holder_of_a_port_is_named() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let holder = holder_of(listener.local_addr().unwrap());
-    if cfg!(target_os = "linux") {
-        assert_eq!(holder.pid, Some(std::process::id()), "{holder}");
+    let address = listener.local_addr().unwrap();
+    // Its program is not called `leeward`, so it is no wrap whatever a file says.
+    let entry = HolderEntry { pid: std::process::id(), door: "nowhere".into() };
+    for wraps in [&[][..], &[entry]] {
+        let holder = holder_of(address, wraps);
+        assert!(!holder.is_wrap, "{holder}");
+        if cfg!(target_os = "linux") {
+            assert_eq!(holder.pid, Some(std::process::id()), "{holder}");
+        }
     }
 }
 

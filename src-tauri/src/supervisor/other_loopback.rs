@@ -47,7 +47,7 @@ impl OtherLoopback {
     }
 
     fn taken(&self, address: SocketAddr) -> String {
-        let (holder, port, served) = (instance::holder_of(address), address.port(), instance::reachable(self.served));
+        let (holder, port, served) = (instance::holder_of(address, &[]), address.port(), instance::reachable(self.served));
         format!(
             "{address} is taken by {holder}: programs that are set to http://localhost:{port} may send their keys there. End it, or set them to http://{served}."
         )

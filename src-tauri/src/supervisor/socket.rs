@@ -5,7 +5,7 @@ use crate::{
     config::{Config, DEFAULT_PORT, LAST_FALLBACK_PORT},
     health::{Code, Tracker},
     inbound::listen,
-    instance,
+    instance::{self, Holder},
     shortage::is_shortage,
 };
 use socket2::{Domain, Protocol, Socket as Raw, Type};
@@ -43,13 +43,13 @@ impl Socket {
             for port in (DEFAULT_PORT..=LAST_FALLBACK_PORT).filter(|p| *p != wanted.port()) {
                 let address = SocketAddr::new(wanted.ip(), port);
                 if let Ok(listener) = listen_on(address) {
-                    elsewhere(health, wanted, &why, address);
+                    elsewhere(health, config, &why, address);
                     return Self::of(listener, Some(wanted), health).map_err(|why| StartError::Bind { address, why });
                 }
             }
         }
         Err(if taken {
-            StartError::PortTaken { address: wanted, holder: instance::holder_of(wanted) }
+            StartError::PortTaken { address: wanted, holder: holder(wanted, config) }
         } else {
             StartError::Bind { address: wanted, why }
         })
@@ -65,7 +65,7 @@ impl Socket {
         // Free by now: at the next start it is bound again.
         let refused = if meant { None } else { listen_on(config.listen).err() };
         if let Some(why) = &refused {
-            elsewhere(health, config.listen, why, address);
+            elsewhere(health, config, why, address);
         }
         Self::of(listener, refused.map(|_| config.listen), health).map_err(|why| StartError::Bind { address, why })
     }
@@ -163,15 +163,21 @@ fn heard(listens: io::Result<bool>) -> Listening {
 }
 
 /// Reports that another address than the configured one is served, and who holds that.
-fn elsewhere(health: &Tracker, wanted: SocketAddr, why: &io::Error, address: SocketAddr) {
+fn elsewhere(health: &Tracker, config: &Config, why: &io::Error, address: SocketAddr) {
+    let wanted = config.listen;
     let reason = match why.kind() {
-        io::ErrorKind::AddrInUse => format!("is taken by {}", instance::holder_of(wanted)),
+        io::ErrorKind::AddrInUse => format!("is taken by {}", holder(wanted, config)),
         _ => format!("cannot be used ({why})"),
     };
     let sentence = format!(
         "{wanted} {reason}; Leeward serves on {address} instead. `leeward wrap` finds it; agents with a fixed base URL do not."
     );
     health.set(Code::PortTaken, None, sentence);
+}
+
+/// Who has the address: another program, or the wrap of an agent of ours that did not answer.
+fn holder(address: SocketAddr, config: &Config) -> Holder {
+    instance::holder_of(address, &instance::holders(&config.paths))
 }
 
 fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
