@@ -88,8 +88,8 @@ impl Failure {
             Told { says: format!("can't reach {name} ({reason})"), unreached: Some(reason), next }
         };
         match &self.known {
-            Some(Known::Unreached(reason)) => return unreached(*reason),
-            Some(Known::Fact { says, next }) => return is(says.clone(), *next),
+            Some(Known::Unreached(reason)) => return unreached(reason),
+            Some(Known::Fact { says, next }) => return is(says.clone(), next),
             None => {}
         }
         match self.cause {
