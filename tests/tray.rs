@@ -157,6 +157,7 @@ fn a_wrong_flag_is_named() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("--listen"), "the nearest one is named");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_state_folder_that_others_write_to_is_named() {
     use std::os::unix::fs::PermissionsExt;
