@@ -549,6 +549,29 @@ fn the_panel_knows_the_status() {
         }],
         network: status::Network { changes: 1, last_unix_ms: Some(1_700_000_003_000), last_why: Some(network::NetworkWhy::Woke) },
         tunnels: status::tunnels::TunnelCounts { open: 2, opened: 40, rescued: 3, failed: 1 },
+        recent: status::recent::Recent {
+            window_s: 300,
+            requests: 391,
+            rescued: 12,
+            waiting: 3,
+            ..status::recent::Recent::default()
+        },
+        today: status::stats::Today { requests: 900, rescued: 20, failed: 1, retried: 31 },
+        reach: status::recent::Reach {
+            name: "api.anthropic.com".into(),
+            state: status::recent::ReachState::Failing,
+            reached_unix_ms: Some(1_700_000_000_000),
+            failing_since_unix_ms: Some(1_700_000_022_000),
+            cause: Some("connect".into()),
+            reason: Some("connection refused".into()),
+            says: Some("can't reach api.anthropic.com (connection refused)".into()),
+            next: Some("Check network or VPN".into()),
+        },
+        headline: status::recent::Headline {
+            level: status::recent::HeadlineLevel::Broken,
+            sentence: "Can't reach api.anthropic.com (connection refused), 3 requests waiting, for 41 s".into(),
+            next: "Check network or VPN; Leeward retries by itself".into(),
+        },
     };
     let sample = fs::read_to_string(root().join("ui/src/status.sample.json")).unwrap();
     let sample: serde_json::Value = serde_json::from_str(&sample).unwrap();

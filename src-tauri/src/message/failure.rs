@@ -39,6 +39,16 @@ pub(crate) struct Told {
     pub(crate) next: &'static str,
 }
 
+impl Told {
+    /// What is the matter, as a sentence of its own; names of hosts stay as they are written.
+    pub(crate) fn sentence(&self) -> String {
+        ["can't", "nothing", "the ", "all "]
+            .iter()
+            .find(|word| self.says.starts_with(**word))
+            .map_or_else(|| self.says.clone(), |word| format!("{}{}", word[..1].to_uppercase(), &self.says[1..]))
+    }
+}
+
 const CHECK_NETWORK: &str = "Check network or VPN";
 const TRY_AGAIN: &str = "Try again";
 
@@ -78,8 +88,8 @@ impl Failure {
             Told { says: format!("can't reach {name} ({reason})"), unreached: Some(reason), next }
         };
         match &self.known {
-            Some(Known::Unreached(reason)) => return unreached(*reason),
-            Some(Known::Fact { says, next }) => return is(says.clone(), *next),
+            Some(Known::Unreached(reason)) => return unreached(reason),
+            Some(Known::Fact { says, next }) => return is(says.clone(), next),
             None => {}
         }
         match self.cause {
@@ -184,6 +194,7 @@ mod tests {
         let refused = reason(&io::ErrorKind::ConnectionRefused.into());
         assert_eq!(failure.clone().unreached(refused).told("api.x").says, "can't reach api.x (connection refused)");
         let fact = failure.fact("nothing listens on 127.0.0.1:11434", "Start it").told("api.x");
+        assert_eq!(fact.sentence(), "Nothing listens on 127.0.0.1:11434");
         assert_eq!((fact.says.as_str(), fact.next), ("nothing listens on 127.0.0.1:11434", "Start it"));
     }
 }

@@ -356,7 +356,7 @@ impl Dial<'_> {
 /// Why a name was not resolved.
 fn dns_words(failure: &Failure) -> &'static str {
     match &failure.known {
-        Some(Known::Unreached(reason)) => *reason,
+        Some(Known::Unreached(reason)) => reason,
         Some(Known::Fact { .. }) | None => DNS_FAILS,
     }
 }

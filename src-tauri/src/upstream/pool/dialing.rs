@@ -182,9 +182,9 @@ impl Origin {
                 self.health.clear(other, subject);
             }
         }
-        if let (Some(code), Some((_, Told { says, unreached, next }))) = (code, told) {
-            let by_itself = if unreached.is_some() { "; Leeward retries by itself" } else { "" };
-            self.health.set(code, subject, format!("{says}. {next}{by_itself}."));
+        if let (Some(code), Some((_, told))) = (code, told) {
+            let by_itself = if told.unreached.is_some() { "; Leeward retries by itself" } else { "" };
+            self.health.set(code, subject, format!("{}. {}{by_itself}.", told.sentence(), told.next));
         }
     }
 }
