@@ -77,7 +77,7 @@ export type Bucket = {
 };
 
 /** Every condition there is. Codes are public and never change. */
-export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "pool-full" | "retry-budget-spent" | "ledger-unusable" | "log-unwritable" | "engine-failed";
+export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "pool-full" | "retry-budget-spent" | "ledger-unusable" | "log-unwritable" | "not-decrypted" | "engine-failed";
 
 /** One thing that is wrong. */
 export type Condition = {
