@@ -4,14 +4,19 @@ use crate::{
     home::{Home, LEEWARD},
     support::{
         TestEngine, client,
-        decrypted::{API, Hello, World, get, say, session, tls},
+        company::Company,
+        decrypted::{API, Hello, TOKEN, World, get, say, session, tls},
         eventually, silent,
     },
 };
 use leeward::{config::Trust, supervisor::TestHooks};
-use scripted::Plan;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use scripted::{Plan, Upstream};
 use serde_json::json;
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 #[tokio::test]
 async fn a_new_generation_of_the_engine_keeps_the_authority_and_the_session() {
@@ -95,6 +100,60 @@ async fn an_authority_that_is_removed_under_a_session_is_used_no_more() {
     assert!(again.told["trouble"].as_str().unwrap().contains("start the agent again"), "{}", again.told);
     assert!(!world.folder().exists(), "nothing is made for an agent that would not trust it");
     assert_ne!(world.session(json!({})).await.id(), id);
+}
+
+/// Every byte below a folder.
+fn written(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => all.extend(written(&path)),
+            kind if kind.is_file() => all.push((path.clone(), std::fs::read(path).unwrap())),
+            _ => {}
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_leeward_comes_back_with_the_same_authority_and_writes_no_secret() {
+    let (upstream, home) = (Upstream::tls(Plan::none()).unwrap(), Home::new());
+    let company = Company::leading_to(upstream.address()).await;
+    let real = home.path("real.pem");
+    std::fs::write(&real, upstream.authority_pem().unwrap()).unwrap();
+    home.configure(&format!("log = \"trace\"\nextra_ca = {:?}\nproxy.url = \"http://{}\"\n", real, company.address));
+    let mut id = None;
+    for round in 0..2 {
+        let mut serving = home.serve(&[]);
+        let token = std::fs::read_to_string(home.paths().token_file()).unwrap();
+        let mut body = json!({ "agent": "claude", "pid": 1, "tunnel_token": TOKEN, "intercept": true });
+        if let Some(id) = &id {
+            body["authority"] = json!(id);
+        }
+        let url = format!("http://{}/_leeward/v1/sessions", serving.address);
+        let mut stream = client().post(url).bearer_auth(token).json(&body).send().await.unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&stream.chunk().await.unwrap().unwrap()).unwrap();
+        let given = told["authority"].as_str().unwrap_or_else(|| panic!("{told}")).to_owned();
+        assert_eq!(id.get_or_insert_with(|| given.clone()), &given, "round {round}");
+        let root = CertificateDer::from_pem_file(home.paths().authority_dir().join(format!("{given}.crt"))).unwrap();
+        let mut open = tls(serving.address, API, &Hello::of(API, &root)).await.unwrap();
+        let request = "POST /v1/messages?key=SECRET-QUERY HTTP/1.1\r\nHost: api.anthropic.com\r\nAuthorization: Bearer SECRET-LOGIN\r\nCookie: a=SECRET-COOKIE\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"prompt\":\"SECRET-TEXT\"}";
+        let response = say(&mut open, &request.replace("Length: 23", "Length: 24")).await;
+        assert!(response.starts_with("HTTP/1.1 "), "{response}");
+        serving.child.kill().unwrap();
+        serving.child.wait().unwrap();
+    }
+    let key = home.paths().authority_dir().join(format!("{}.key", id.unwrap()));
+    let text = std::fs::read_to_string(&key).unwrap();
+    let secrets = ["SECRET-QUERY", "SECRET-LOGIN", "SECRET-COOKIE", "SECRET-TEXT", TOKEN, text.lines().nth(1).unwrap()];
+    let files = written(&home.path("leeward"));
+    assert!(files.iter().any(|(path, bytes)| path.ends_with("leeward.log") && !bytes.is_empty()), "there is a log to look at");
+    for (path, bytes) in files.iter().filter(|(path, _)| *path != key) {
+        for secret in secrets {
+            assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{} in {}", secret, path.display());
+        }
+    }
 }
 
 fn authority(home: &Home, what: &str) -> (i32, String) {

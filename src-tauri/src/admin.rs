@@ -103,9 +103,9 @@ fn with_token() -> Vec<Row> {
         ("/_leeward/v1/stop", "POST", post(commands::stop)),
         ("/_leeward/v1/handover", "POST", post(commands::hand_over)),
         ("/_leeward/v1/show", "POST", post(commands::show_window)),
+        ("/_leeward/v1/authority", "POST", post(session::reread_authority)),
         ("/_leeward/v1/warm", "POST", post(commands::warm)),
         ("/_leeward/v1/egress", "POST", post(session::egress)),
-        ("/_leeward/v1/authority", "POST", post(session::reread_authority)),
         ("/_leeward/v1/sessions", "POST", post(session::open)),
     ]
 }

@@ -302,7 +302,7 @@ fn a_bundle_holds_every_living_authority_and_what_the_agent_trusted_before() {
     let (good, bad) = (home.path().join("corp.pem"), home.path().join("none.pem"));
     fs::write(&good, company.pem()).unwrap();
     let all = |path: &PathBuf| CertificateDer::pem_file_iter(path).unwrap().map(Result::unwrap).collect::<Vec<_>>();
-    let made = bundle(authority.folder(), &new, &[good.clone(), bad.clone()]).unwrap();
+    let made = bundle(authority.folder(), &new, &[good.clone(), bad]).unwrap();
     let own = |id: &str| read(&authority.folder().join(format!("{id}.crt")));
     assert_eq!(all(&made.path), [own(&new), own(&old), company.der().clone()]);
     assert!(made.unusable[..].len() == 1 && made.unusable[0].contains("none.pem"), "{:?}", made.unusable);
