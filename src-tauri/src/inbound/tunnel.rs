@@ -21,12 +21,9 @@ use admit::Admitted;
 use answers::{ESTABLISHED, refuse, unreachable};
 use bytes::{Buf, BytesMut};
 pub(super) use request::is_connect;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
-use way::Way;
-
-/// Start-up fetches of agents wait for 5 s, this included.
-const REACH_WITHIN: Duration = Duration::from_secs(4);
+use way::{REACH_WITHIN, Way};
 
 /// Serves the CONNECT that `came` begins with. The socket comes back when its client may ask again.
 pub(super) async fn serve(
