@@ -6,7 +6,7 @@ use crate::support::{
     tunnel::{TOKEN, counts, open, reset, session},
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use std::{net::SocketAddr, path::Path, process::Stdio, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, path::Path, process::Stdio, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -56,12 +56,12 @@ impl Web {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut breaks = breaks.to_vec().into_iter();
+        let mut breaks = VecDeque::from_iter(breaks.iter().copied());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (breaks, acceptor) = (breaks.next(), acceptor.clone());
+                let (breaks, acceptor) = (breaks.pop_front(), acceptor.clone());
                 open.spawn(async move { serve(stream, breaks, acceptor).await.ok() });
             }
         });
@@ -137,7 +137,7 @@ fn clients() -> Vec<Client> {
     ]
 }
 
-async fn run(client: &Client, proxy: &str, ca: &Path, url: &str) -> Option<std::process::Output> {
+async fn run(client: &Client, proxy: &str, ca: &Path, url: &str) -> std::io::Result<std::process::Output> {
     let fill = |arg: &String| arg.replace("{proxy}", proxy).replace("{ca}", ca.to_str().unwrap()).replace("{url}", url);
     let mut command = Command::new(client.program);
     command.args(client.args.iter().map(fill)).stdin(Stdio::null()).kill_on_drop(true);
@@ -149,13 +149,7 @@ async fn run(client: &Client, proxy: &str, ca: &Path, url: &str) -> Option<std::
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null");
-    match timeout(LIMIT, command.output()).await.expect("it ends") {
-        Ok(output) => Some(output),
-        Err(e) => {
-            println!("SKIP {}: {e}", client.program);
-            None
-        }
-    }
+    timeout(LIMIT, command.output()).await.expect("it ends")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,15 +161,21 @@ async fn real_clients_reach_a_server_whose_first_connections_break() {
             let ca = engine.home.path().join("web.pem");
             std::fs::write(&ca, &web.pem).unwrap();
             let proxy = format!("http://leeward:{TOKEN}@{}", engine.address);
-            let Some(output) = run(&client, &proxy, &ca, &format!("https://localhost:{}/repo", web.address.port())).await else {
-                continue;
+            let url = format!("https://localhost:{}/repo", web.address.port());
+            let output = match run(&client, &proxy, &ca, &url).await {
+                Ok(output) => output,
+                Err(e) => {
+                    println!("SKIP {}: {e}", client.program);
+                    continue;
+                }
             };
             let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             assert!(output.status.success() && said.contains(&client.prints), "{} {breaks:?}: {said} {error}", client.program);
             let tunnels = counts(&engine).await;
-            // A reset at accept may meet the dial itself.
+            // A reset at accept may meet the dial itself, or the hello.
             let hellos = breaks.iter().filter(|kind| !matches!(kind, Break::AtAccept)).count();
-            assert_eq!(tunnels["replayed_hellos"], hellos, "{} {breaks:?} {tunnels}", client.program);
+            let replayed = tunnels["replayed_hellos"].as_u64().unwrap();
+            assert!((hellos as u64..=breaks.len() as u64).contains(&replayed), "{} {breaks:?} {tunnels}", client.program);
             // git asks without credentials first, and again on the same connection.
             let refused = u64::from(client.program == "git");
             assert_eq!(tunnels["ended"]["refused"], refused, "{} {tunnels}", client.program);

@@ -26,12 +26,9 @@ use admit::Admitted;
 use answers::{ESTABLISHED, refuse, unreachable};
 use bytes::{Buf, BytesMut};
 pub(super) use request::is_connect;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
-use way::Way;
-
-/// Start-up fetches of agents wait for 5 s, this included.
-const REACH_WITHIN: Duration = Duration::from_secs(4);
+use way::{REACH_WITHIN, Way};
 
 /// What follows a CONNECT.
 pub(super) enum After {

@@ -1,6 +1,6 @@
 //! A tunnel until the server's first byte: a connection that breaks before it is replaced, and the hello sent again.
 
-use super::{Way, hello::Hello, relay::Closed};
+use super::{hello::Hello, relay::Closed, way::Way};
 use crate::{control::Mode, status::faults::Cause, telemetry::TunnelTicket, upstream::Blind};
 use bytes::BytesMut;
 use std::{future::pending, io, net::SocketAddr, time::Duration};

@@ -1,6 +1,6 @@
 //! The way to a tunnel's target: who may go there, and how often a connection is tried. Carries nothing.
 
-use super::{REACH_WITHIN, answers::not_allowed};
+use super::answers::not_allowed;
 use crate::{
     config::Egress,
     exchange::Meaning,
@@ -15,6 +15,8 @@ use std::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
+/// Start-up fetches of agents wait for 5 s, this included.
+pub(super) const REACH_WITHIN: Duration = Duration::from_secs(4);
 /// Pauses between dials: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(400));
 /// A plain no (no such name, nothing listens on a machine nearby, the company proxy forbids it) is asked for again for this
