@@ -16,6 +16,7 @@ mod mask;
 mod mode;
 mod opencode;
 mod options;
+mod plain_http;
 mod plan;
 mod private_argument;
 mod qwen;

@@ -7,6 +7,7 @@ use super::{
     draft::{Draft, Heeded, PlanError},
     mode,
     options::option_value,
+    plain_http,
     plan::Tunnel,
     private_argument::PrivateArgument,
     route::FirstParty,
@@ -171,7 +172,7 @@ fn proxies(draft: &mut Draft<'_>, sources: &Sources, tunnel: Option<Tunnel<'_>>,
     let effective = |name: &str| sources.effective(name, tunnel.is_some(), context);
     let Some(Tunnel { token, bundle }) = tunnel else {
         let stated = PROXIES.iter().chain(&NO_PROXY).any(|name| sources.stated(name).is_some());
-        for (name, value) in bypass(&effective, draft.router.base(), false) {
+        for (name, value) in bypass(&effective, draft.router.base(), None) {
             if stated {
                 overrides.insert(name.clone(), value.clone().into());
             }
@@ -179,7 +180,11 @@ fn proxies(draft: &mut Draft<'_>, sources: &Sources, tunnel: Option<Tunnel<'_>>,
         }
         return;
     };
-    mode::enter(draft, token, bundle, &effective);
+    let past = plain_http::hosts(context, &draft.args, &effective, &managed_folders(), &draft.profile.intercept);
+    if !past.is_empty() {
+        draft.notes.push(format!("reached without TLS, and so past the tunnel: {}", past.join(", ")));
+    }
+    mode::enter(draft, token, bundle, &past, &effective);
     let ca = draft.profile.ca.iter().map(String::as_str).filter(|_| bundle.is_some());
     let names: Vec<&str> = PROXY_VARIABLES.into_iter().chain(NO_PROXY).chain(ca).collect();
     let stating: Vec<&Source> = sources.0.iter().filter(|s| names.iter().any(|name| s.get(name).is_some())).collect();

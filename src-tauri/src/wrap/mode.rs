@@ -65,15 +65,21 @@ pub(super) fn new_token() -> Result<Secret, PlanError> {
     Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
-/// Gives the agent the proxy of its session. `effective`: what the agent sees of a variable by itself.
-pub(super) fn enter(draft: &mut Draft<'_>, token: &Secret, bundle: Option<&Path>, effective: &dyn Fn(&str) -> Option<String>) {
+/// Gives the agent the proxy of its session. `past`: hosts that it must not be asked for. `effective`: what the agent sees of a variable by itself.
+pub(super) fn enter(
+    draft: &mut Draft<'_>,
+    token: &Secret,
+    bundle: Option<&Path>,
+    past: &[String],
+    effective: &dyn Fn(&str) -> Option<String>,
+) {
     let proxy = tunnel_proxy(draft.router.base(), token);
     for name in PROXY_VARIABLES {
         draft.secret.insert(name.into(), proxy.clone());
     }
     let outer = PROXY_VARIABLES.iter().rev().find_map(|name| effective(name)).unwrap_or_else(|| NOT_SET.into());
     draft.secret.insert(OUTER_PROXY.into(), Secret::new(outer));
-    draft.set.extend(bypass(effective, draft.router.base(), true));
+    draft.set.extend(bypass(effective, draft.router.base(), Some(past)));
     if ["NO_PROXY", "no_proxy"]
         .iter()
         .any(|name| effective(name).is_some_and(|hosts| hosts.split([',', ' ']).any(|host| host.trim() == "*")))

@@ -106,7 +106,7 @@ fn a_list_of_the_users_is_merged_and_a_proxy_of_the_users_is_remembered() {
         for agent in ["claude", "goose", "anything"] {
             for mode in [Mode::Auto, Mode::Tunnel] {
                 let plan = world(mode, vars, &[]).plan(agent, &[]);
-                let inherits = vars.iter().any(|pair| *pair == ("NO_PROXY", no_proxy.as_str()));
+                let inherits = vars.contains(&("NO_PROXY", no_proxy.as_str()));
                 assert!(inherits || plan.set["NO_PROXY"] == no_proxy, "{agent} {vars:?}: {:?}", plan.set);
                 assert_eq!(plan.secret[OUTER_PROXY].reveal(), outer, "{agent} {vars:?}");
                 assert!(PROXY.iter().all(|name| is_tunnel_proxy(plan.secret[*name].reveal())));

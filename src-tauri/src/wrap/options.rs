@@ -19,6 +19,23 @@ pub(super) fn option_value<'a>(args: &'a [OsString], names: &[&str]) -> Option<&
     })
 }
 
+/// The values of an option that takes several: what follows it up to the next option, or stands behind its `=`.
+pub(super) fn option_values<'a>(args: &'a [OsString], name: &'static str) -> impl Iterator<Item = &'a str> {
+    let end = args.iter().position(|a| a == "--").unwrap_or(args.len());
+    let mut is_value = false;
+    args[..end].iter().filter_map(move |arg| {
+        let arg = arg.to_str()?;
+        if let Some(value) = arg.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {
+            return Some(value);
+        }
+        if arg.starts_with('-') {
+            is_value = arg == name;
+            return None;
+        }
+        is_value.then_some(arg)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -171,8 +171,8 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
     // Claude's settings can name a proxy too, and it has looked at both.
     if profile.special != Some(Special::Claude) {
         match tunnel {
-            Some(Tunnel { token, bundle }) => mode::enter(&mut draft, token, bundle, &|name| context.var(name)),
-            None => draft.set.extend(bypass(&|name| context.var(name), draft.router.base(), false)),
+            Some(Tunnel { token, bundle }) => mode::enter(&mut draft, token, bundle, &[], &|name| context.var(name)),
+            None => draft.set.extend(bypass(&|name| context.var(name), draft.router.base(), None)),
         }
         for (name, value) in profile.set.iter().filter(|_| mode.has_base_url()) {
             if context.var(name).is_none() {

@@ -257,8 +257,11 @@ async fn connect(
             Ok(session) => return Ok((plan, session)),
             Err(ClientError::NotRunning(_) | ClientError::Stranger { .. } | ClientError::Broken { .. }) if attempts < 3 => {}
             // An older instance knows no tunnels; one that cannot register this session's has none for it either.
-            Err(e @ ClientError::Refused { .. }) if plan.token.is_some() => {
-                say(format!("{}; this session has no tunnel and uses base-url", one_line(&e.to_string())));
+            Err(ClientError::Refused { address, message, .. }) if plan.token.is_some() => {
+                tracing::debug!("no tunnel: {message}");
+                say(format!(
+                    "the Leeward on {address} has no tunnel for this session, as one of an older version; the session uses base-url"
+                ));
                 way.mode = Mode::BaseUrl;
             }
             Err(e) => return Err(e.into()),
