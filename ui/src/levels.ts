@@ -4,7 +4,7 @@ export type Level = "basic" | "advanced";
 
 const KEYS: Record<Level, string[]> = {
   basic: [
-    "listen", "upstream", "upstreams", "client_token", "extra_ca", "log", "notifications", "proxy.url", "proxy.no_proxy",
+    "listen", "upstream", "upstreams", "client_token", "extra_ca", "log", "notifications", "proxy.url", "proxy.no_proxy", "mode", "connectors",
     "retry.unknown_fate", "retry.server_errors", "stream.mode", "ledger.enabled", "ledger.keep", "wrap.require",
   ],
   advanced: [
@@ -18,7 +18,7 @@ const KEYS: Record<Level, string[]> = {
     "stream.adaptive_within", "stream.ping", "stream.ping_after", "stream.stall_alarm",
     "circuit.failures", "circuit.max_wait", "circuit.probe",
     "tls.client_cert", "tls.client_key", "tls.key_share",
-    "ledger.size",
+    "ledger.size", "tunnel.allow",
     "watch.probe", "watch.probe_timeout", "watch.stall",
   ],
 };

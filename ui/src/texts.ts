@@ -215,7 +215,7 @@ export const texts = {
     top: "General",
     sections: {
       limits: "Limits", client: "Agents’ side", connect: "Connecting", pool: "Connection pool", retry: "Retries", stream: "Streams",
-      circuit: "Unreachable upstreams", tls: "TLS", proxy: "Company proxy", ledger: "History on disk", watch: "Self-check", upstreams: "Upstreams",
+      circuit: "Unreachable upstreams", tls: "TLS", proxy: "Company proxy", ledger: "History on disk", watch: "Self-check", upstreams: "Upstreams", wrap: "Wrapped agents",
       modes: "Modes of single agents",
     } as Record<string, string>,
     units: { duration: "Time with a unit: 250ms, 30s, 5m, 1h", size: "Size with a unit: 64KiB, 32MiB", list: "One per line", table: "One `name = URL` per line" },

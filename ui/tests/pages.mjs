@@ -278,6 +278,17 @@ async function levelsAndDraft(server, page) {
       await page.keyboard.press("Tab");
     }
   }
+  // The bar comes up, and the engine's words with it, after the field has the focus.
+  await page.getByRole("button", { name: "Discard" }).click();
+  const field = page.locator("#key-connect-timeout");
+  await field.evaluate((one) => (one.scrollIntoView({ block: "end" }), one.focus({ preventScroll: true })));
+  await page.keyboard.press("End");
+  await page.keyboard.type("x");
+  await page.locator("#key-connect-timeout-error").waitFor();
+  await page.waitForFunction(() => {
+    const top = document.querySelector("[data-testid=bar]").getBoundingClientRect().top;
+    return ["#key-connect-timeout", "#key-connect-timeout-error"].every((one) => document.querySelector(one).getBoundingClientRect().bottom <= top);
+  });
   await page.setViewportSize({ width: 1160, height: 760 });
   await page.getByRole("button", { name: "Discard" }).click();
   await page.getByRole("link", { name: "Settings", exact: true }).waitFor();

@@ -26,7 +26,7 @@ const SHOTS = [
     await page.locator("#key-retry-base").fill("soon");
     await page.locator("#key-retry-base-error").waitFor();
   }],
-  ["logs", "logs", "good"], ["token", "status", "none"], ["gone", "status", "gone"],
+  ["logs", "logs", "good"], ["start", "start", "good", true], ["start-browser", "start", "good"], ["shortcuts", "status", "good", false, (page) => page.keyboard.press("?")], ["token", "status", "none"], ["gone", "status", "gone"],
 ];
 const CHOSEN = ["status", "activity", "request", "history", "launch", "settings", "logs"];
 
