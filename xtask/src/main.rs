@@ -12,6 +12,7 @@ mod link;
 mod macos;
 mod notices;
 mod packages;
+mod release;
 mod run;
 mod shell;
 mod soak;
@@ -31,6 +32,7 @@ Usage:
   cargo xtask test [STEP…]                          everything CI checks, or only the named steps, in order
   cargo xtask test --list                           the steps
   cargo xtask bundle [FORMAT…]                      the packages of this system: .deb and .rpm; .app and .dmg; .exe and .msi
+  cargo xtask package npm [--program PATH]          the packages for npm, of a release build or of programs that are built
   cargo xtask soak [--minutes N] [--seed S]         random faults, restarts and network events; 2 minutes unless told otherwise
   cargo xtask bench [--all] [ARGS…]                 Leeward beside other proxies, as a table: docs/benchmarks.md
   cargo xtask torture [--all] [ARGS…]               the same faults for each of them, as a table: docs/torture.md
@@ -54,6 +56,7 @@ fn dispatch(mut words: Vec<String>) -> Result<ExitCode> {
         "run" => run::run(run::Options::parse(words)?),
         "test" => test::run(words),
         "bundle" => bundle::run(words),
+        "package" => release::npm::run(words),
         "bench" => bench::run(bench::Kind::Bench, words),
         "torture" => bench::run(bench::Kind::Torture, words),
         "fuzz" => fuzz::run(words),

@@ -3,6 +3,7 @@
 use crate::{
     bench, clients, fuzz, installed, macos,
     packages::{self, HEADLESS},
+    release,
     shell::{PROGRAMS, Shell, root},
     soak,
     sysroot::Compiler,
@@ -51,6 +52,7 @@ const STEPS: &[Step] = &[
     Step { name: "soak", what: "two minutes of random faults, restarts and network events", run: || passed(soak::two_minutes()) },
     Step { name: "fuzz", what: "half a minute of coverage-guided fuzzing for each parser", run: fuzz::all },
     Step { name: "bench", what: "the benchmark and the torture still run, nginx beside Leeward", run: bench::smoke },
+    Step { name: "npm", what: "the npm packages: made, installed, used, removed", run: release::npm_check::check },
     Step { name: "deny", what: "licences and advisories of the dependencies", run: deny },
     Step { name: "ui-install", what: "the panel's dependencies, from their lock file", run: || passed(ui::install()) },
     Step { name: "ui-check", what: "the panel's types", run: || passed(ui::check()) },
