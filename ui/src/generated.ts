@@ -450,7 +450,7 @@ export type TunnelCounts = {
   open: number;
   /** CONNECTs that became a tunnel. */
   opened: number;
-  /** Tunnels that a hello sent again has rescued. */
+  /** Tunnels that ended well although a connection had broken before the server's first byte. */
   rescued: number;
   /** CONNECTs whose host was not reached, or lost before its first byte. */
   failed: number;
