@@ -11,6 +11,7 @@ mod today;
 mod totals;
 mod trace;
 mod traffic;
+mod tunnel_ticket;
 mod tunnels;
 
 pub use activities::{Activities, Seen};
@@ -20,4 +21,5 @@ pub use ticket::Ticket;
 pub use totals::Totals;
 pub use trace::Trace;
 pub use traffic::{Traffic, UpstreamTraffic, histogram};
-pub use tunnels::{TunnelTicket, Tunnels};
+pub use tunnel_ticket::TunnelTicket;
+pub use tunnels::Tunnels;

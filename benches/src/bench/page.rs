@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(super) fn page(record: &Record, peers: &[Box<dyn Peer>], args: &args::Bench, cores: Cores, took: Duration) -> String {
     let names: Vec<&str> = std::iter::once("direct")
         .chain(peers.iter().map(|peer| peer.name()))
-        .chain(["nginx-retry", "bare relay", "tinyproxy", "squid"])
+        .chain(["nginx-retry", "bare relay", "tinyproxy"])
         .collect();
     let mut out = String::from("# Benchmarks\n\n");
     out += &format!(
@@ -120,8 +120,8 @@ const SECTIONS: &[Section] = &[
     (
         "Tunnels",
         "A CONNECT and a TLS handshake through it, one after the other, to a server at no distance; direct has no CONNECT. Then \
-         1 GiB from a source on the server's core. The bare relay is two threads that read and write 64 KiB; tinyproxy and squid \
-         are Debian's, where they are installed.",
+         1 GiB from a source on the server's core. The bare relay is two threads that read and write 64 KiB; tinyproxy is \
+         Debian's, where it is installed.",
         &[
             ("tunnel handshake p50", "CONNECT and handshake p50 µs", 1.0),
             ("tunnel handshake p99", "p99 µs", 1.0),

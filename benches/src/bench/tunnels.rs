@@ -85,7 +85,16 @@ impl Tunnels<'_> {
 
 /// Registers a session of Leeward's; it lasts as long as the stream.
 fn session(folder: &Path, address: SocketAddr) -> Result<TcpStream> {
-    let token = std::fs::read_to_string(folder.join("state").join("control.token"))?;
+    let file = folder.join("state").join("control.token");
+    let end = Instant::now() + Duration::from_secs(10);
+    // It is there a moment after the port.
+    let token = loop {
+        match std::fs::read_to_string(&file) {
+            Ok(token) if !token.trim().is_empty() => break token,
+            other => ensure!(Instant::now() < end, "no control token: {other:?}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
     let body = format!("{{\"agent\":\"bench\",\"pid\":1,\"tunnel_token\":\"{TOKEN}\"}}");
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
