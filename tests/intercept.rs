@@ -212,6 +212,21 @@ async fn a_decrypted_request_is_for_its_tunnels_host_alone_and_opens_no_path_of_
     }
 }
 
+/// Agents stream their inferences over HTTP then; a program that needs a socket gets it from the real server the next time.
+#[tokio::test]
+async fn who_is_refused_a_websocket_and_has_no_other_way_is_not_decrypted_any_more() {
+    let world = World::new(Plan::none()).await;
+    let session = world.session(json!({})).await;
+    let (own, real) = (world.certificate(session.id()), world.real());
+    for (path, root) in [("/v1/responses", &own), ("/v1/code/x", &own), ("/v1/code/x", &real)] {
+        let mut tls = tls(world.engine.address, API, &Hello::of(API, root)).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {API}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+        let refused_by_us = say(&mut tls, &request).await.starts_with("HTTP/1.1 426 ");
+        assert_eq!(refused_by_us, std::ptr::eq(root, &own), "{path}");
+    }
+    assert!(world.conditions().await[0]["sentence"].as_str().unwrap().contains("WebSocket"));
+}
+
 #[tokio::test]
 async fn the_list_of_connectors_is_answered_here_where_the_user_wants_none() {
     let world = World::new(Plan::none()).await;
@@ -258,7 +273,7 @@ async fn a_connection_that_rests_goes_on_and_a_drained_one_is_closed_with_close_
         assert!(say(&mut resting, &get(API, "/api/hello")).await.contains("hello"));
     }
     let World { engine, .. } = world;
-    tokio::task::spawn_blocking(move || engine.engine.stop(LIMIT)).await.unwrap();
+    tokio::task::spawn_blocking(move || engine.engine.stop(Duration::from_millis(50))).await.unwrap();
     let mut rest = Vec::new();
     // rustls says `UnexpectedEof` where a FIN comes without close_notify.
     assert_eq!(resting.read_to_end(&mut rest).await.unwrap(), 0);
@@ -275,4 +290,13 @@ async fn the_answer_to_connect_is_written_at_once_before_any_dial() {
     let mut answer = [0; 256];
     let n = stream.read(&mut answer).await.unwrap();
     assert_eq!(&answer[..n], b"HTTP/1.1 200 Connection Established\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_sessions_own_way_out_is_its_decrypted_connections_too() {
+    let world = World::tuned(Plan::none(), |config| config.proxy.url = leeward::config::ProxyChoice::Auto).await;
+    let proxy = format!("http://{}", world.company.address);
+    let session = world.session(json!({ "egress": { "proxies": { "HTTPS_PROXY": proxy } } })).await;
+    let response = world.ask(&session, API, &get(API, "/api/hello")).await;
+    assert!(response.contains("hello") && !world.company.seen().is_empty(), "{response}");
 }

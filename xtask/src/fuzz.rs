@@ -18,7 +18,7 @@ use std::{
 /// The release that the targets were tried with.
 const CARGO_FUZZ: &str = "0.13.2";
 /// What is fuzzed: a program of `fuzz/targets` each.
-const TARGETS: [&str; 7] = ["sse", "head", "config", "headers", "control", "coding", "connect"];
+const TARGETS: [&str; 8] = ["sse", "head", "config", "headers", "control", "coding", "connect", "hello"];
 /// Unless the command line says otherwise.
 const SECONDS: u64 = 60;
 /// In the step of `cargo xtask test`, which begins with what the repository keeps: whoever has changed a parser gives it more.

@@ -28,7 +28,7 @@ pub(super) enum Repair {
     Full,
     /// For as long as start-up fetches wait; the response passes unchanged.
     Brief,
-    /// The same, for a client that keeps its tokens when it is told so.
+    /// The same, for a client that keeps its tokens when it gets that word.
     Token,
 }
 

@@ -1,5 +1,5 @@
 //! `leeward authority`: shows, replaces and removes the certificate authority of intercept mode. It works on the files, with
-//! or without a Leeward that runs; one that does is told to look at them again. Prints nothing of a key.
+//! or without a Leeward that runs; one that does has to look at them again. Prints nothing of a key.
 
 use crate::{
     args, block_on, config,

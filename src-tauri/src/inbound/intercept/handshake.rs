@@ -54,7 +54,7 @@ pub(super) async fn end(
         }
         Err(_) => {}
     }
-    let inside = Inside::new(interception, &host, &agent);
+    let inside = Inside::new(interception, &host, &agent, shape);
     Ended::Decrypted(Box::new(ClientStream::Tls(Box::new(stream))), first, Arc::new(inside))
 }
 

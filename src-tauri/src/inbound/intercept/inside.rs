@@ -1,10 +1,15 @@
 //! What a decrypted connection's requests meet: the guard's rules for them, the list of connectors, the one host they are for.
 
-use super::registry;
+use super::{registry, shape::Shape};
 use crate::{
     control::Interception,
     exchange::{self, Dialect, Door, Error, Meaning, Operation, Place, forward},
-    inbound::{guard, refusal, response::ResponseBody, server::Inbound},
+    inbound::{
+        guard::{self, Refusal},
+        refusal,
+        response::ResponseBody,
+        server::Inbound,
+    },
     status::faults::Outcome,
 };
 use http::{
@@ -13,6 +18,11 @@ use http::{
 };
 use hyper::body::Incoming;
 use std::sync::Arc;
+
+/// Whether who is refused a WebSocket there goes on without one: agents then stream their inferences over HTTP.
+fn has_another_way(path: &str) -> bool {
+    path.ends_with("/responses")
+}
 
 /// The name under which answers of our own are counted among the upstreams.
 const LOCAL: &str = "answered-by-leeward";
@@ -23,12 +33,13 @@ pub(in crate::inbound) struct Inside {
     /// The one that all its requests are for.
     host: String,
     agent: String,
+    shape: Shape,
     interception: Arc<Interception>,
 }
 
 impl Inside {
-    pub(super) fn new(interception: Arc<Interception>, host: &str, agent: &str) -> Self {
-        Self { host: host.to_owned(), agent: agent.to_owned(), interception }
+    pub(super) fn new(interception: Arc<Interception>, host: &str, agent: &str, shape: Shape) -> Self {
+        Self { host: host.to_owned(), agent: agent.to_owned(), shape, interception }
     }
 
     /// Answers a request.
@@ -45,6 +56,9 @@ impl Inside {
             response.map(ResponseBody::from)
         };
         if let Err(why) = guard::check_inside(&inbound.config, &self.host, request.method(), request.uri(), request.headers()) {
+            if why == Refusal::Upgrade && !has_another_way(path) {
+                self.interception.refuses(&self.host, self.shape.as_str(), &self.no_websocket());
+            }
             let (closes, wants) = (refusal::closes(&why), refusal::required_protocol(&why));
             let mut response = refuse(&refusal::meaning(why));
             if closes {
@@ -69,6 +83,14 @@ impl Inside {
             return refuse(&Error::UnknownUpstream(self.host.clone()).meaning());
         };
         forward(&inbound.exchange, upstream, &target, request, ticket, Door::Decrypted).await.map(ResponseBody::from)
+    }
+
+    fn no_websocket(&self) -> String {
+        let Self { agent, host, .. } = self;
+        format!(
+            "A program of {agent} wants a WebSocket to {host}, which Leeward does not carry: its next connections there are \
+             tunnelled without decryption."
+        )
     }
 
     /// How its client wants to be told of what goes to no upstream.
