@@ -152,3 +152,31 @@ fn another_config_folder_is_honoured() {
         World::new(&[("CLAUDE_CONFIG_DIR", "/cfg")], &[("/cfg/settings.json", GATEWAY), (USER, "{,}")]).plan("claude", &[]);
     assert_eq!((plan.upstreams.len(), plan.warnings.len()), (1, 0));
 }
+
+/// A proxy of the user's settings is the way out; one in a cloned repository is nobody's.
+#[test]
+fn proxies_of_the_users_settings_are_stated_in_both_spellings() {
+    for (file, env, want) in [
+        (USER, r#""HTTPS_PROXY":"http://corp:1""#, Some("http://corp:1")),
+        (USER, r#""https_proxy":"http://corp:1""#, Some("http://corp:1")),
+        (USER, r#""FOO":"x""#, None),
+        ("/work/.claude/settings.json", r#""HTTPS_PROXY":"http://evil:1""#, None),
+    ] {
+        let text = format!(r#"{{"env":{{{env}}}}}"#);
+        let read = |path: &std::path::Path| match path == std::path::Path::new(file) {
+            true => Ok(text.clone()),
+            false => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let context = AgentContext {
+            env: &|_| None,
+            read: &read,
+            list: &|_| Vec::new(),
+            home: Some("/home/me".into()),
+            cwd: "/work".into(),
+        };
+        let stated = stated_proxies(&context, &[]);
+        for name in PROXY_VARIABLES {
+            assert_eq!(stated.get(name).map(String::as_str), want, "{file} {env}");
+        }
+    }
+}
