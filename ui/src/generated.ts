@@ -392,6 +392,8 @@ export type Recent = {
   rescued: number;
   /** Those whose agents saw an error of Leeward's or a broken response. */
   failed: number;
+  /** Those of them that came after the last request that ended well. */
+  failed_in_a_row: number;
   /** What they failed with, by the names of `faults::Cause`. */
   causes: { [key in string]: number };
   /** Requests that have no connection to their upstream right now. */

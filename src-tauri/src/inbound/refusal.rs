@@ -82,7 +82,7 @@ pub(super) fn not_own(shown: &str, owner: &Owner) -> Meaning {
         403,
         "another-user",
         false,
-        format!("Not served: {shown} is your user's, and {whose}. For others set client_token (x-leeward-token)."),
+        format!("{shown} is your user's, and {whose}. For others set client_token (x-leeward-token)."),
     )
 }
 
