@@ -76,7 +76,7 @@ pub(super) fn not_own(shown: &str, owner: &Owner) -> Meaning {
         Owner::Other(Some(user)) => format!("this is another user's ({})", short(user, 16)),
         Owner::Other(None) | Owner::Own => "this is another user's".to_owned(),
         Owner::Nobody => "no program of this user sent this".to_owned(),
-        Owner::Unknown(why) => format!("it is not known whose this is ({})", short(why, 16)),
+        Owner::Unknown(why) => format!("it is not known whose this is ({})", short(why, 9)),
     };
     Meaning::new(
         403,
