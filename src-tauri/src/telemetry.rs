@@ -3,6 +3,7 @@
 //! Others read it as the shapes of `status`. Never content, headers or credentials; decides nothing.
 
 mod activities;
+mod fill;
 mod listener;
 mod reach;
 mod recent;

@@ -73,16 +73,16 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
 /// The client is not known to be our own user's program, and `shown` tells others who we are.
 pub(super) fn not_own(shown: &str, owner: &Owner) -> Meaning {
     let whose = match owner {
-        Owner::Other(Some(user)) => format!("this is another user's ({})", short(user, 12)),
+        Owner::Other(Some(user)) => format!("this is another user's ({})", short(user, 16)),
         Owner::Other(None) | Owner::Own => "this is another user's".to_owned(),
         Owner::Nobody => "no program of this user sent this".to_owned(),
-        Owner::Unknown(why) => format!("it is not known whose this is ({})", short(why, 12)),
+        Owner::Unknown(why) => format!("it is not known whose this is ({})", short(why, 9)),
     };
     Meaning::new(
         403,
         "another-user",
         false,
-        format!("Not served: {shown} is your user's; {whose}. Others need client_token (x-leeward-token)."),
+        format!("{shown} is your user's, and {whose}. For others set client_token (x-leeward-token)."),
     )
 }
 

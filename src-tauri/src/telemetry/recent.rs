@@ -1,4 +1,4 @@
-//! What became of the requests of the last five minutes, in slots of ten seconds. Writes and reads under its owner's lock.
+//! What became of the requests of the last five minutes, in buckets of ten seconds. Writes and reads under its owner's lock.
 
 use crate::status::{faults::Cause, recent};
 use std::{
@@ -7,10 +7,10 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Length of a slot.
-const SLOT: Duration = Duration::from_secs(10);
-/// So many slots are the window.
-const SLOTS: u64 = 30;
+/// Length of a bucket.
+const BUCKET: Duration = Duration::from_secs(10);
+/// So many buckets are the window.
+const BUCKETS: u64 = 30;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) enum End {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Bucket {
     number: u64,
     requests: u64,
     rescued: u64,
@@ -34,23 +34,23 @@ struct Slot {
     causes: [u32; Cause::ALL.len()],
 }
 
-/// The slots, oldest first.
+/// The buckets, oldest first.
 #[derive(Debug)]
 pub(super) struct Recent {
     began: Instant,
-    slots: VecDeque<Slot>,
+    buckets: VecDeque<Bucket>,
     failed_in_a_row: u64,
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { began: Instant::now(), slots: VecDeque::new(), failed_in_a_row: 0 }
+        Self { began: Instant::now(), buckets: VecDeque::new(), failed_in_a_row: 0 }
     }
 }
 
 impl Recent {
     fn number(&self) -> u64 {
-        self.began.elapsed().as_secs() / SLOT.as_secs()
+        self.began.elapsed().as_secs() / BUCKET.as_secs()
     }
 
     /// A request has ended.
@@ -59,21 +59,21 @@ impl Recent {
             return;
         }
         let number = self.number();
-        while self.slots.front().is_some_and(|slot| slot.number + SLOTS <= number) {
-            self.slots.pop_front();
+        while self.buckets.front().is_some_and(|bucket| bucket.number + BUCKETS <= number) {
+            self.buckets.pop_front();
         }
-        if self.slots.back().is_none_or(|slot| slot.number != number) {
-            self.slots.push_back(Slot { number, requests: 0, rescued: 0, failed: 0, causes: [0; Cause::ALL.len()] });
+        if self.buckets.back().is_none_or(|bucket| bucket.number != number) {
+            self.buckets.push_back(Bucket { number, requests: 0, rescued: 0, failed: 0, causes: [0; Cause::ALL.len()] });
         }
-        let Some(slot) = self.slots.back_mut() else { return };
-        slot.requests += 1;
+        let Some(bucket) = self.buckets.back_mut() else { return };
+        bucket.requests += 1;
         self.failed_in_a_row = if matches!(end, End::Failed(_)) { self.failed_in_a_row + 1 } else { 0 };
         match end {
-            End::Rescued => slot.rescued += 1,
+            End::Rescued => bucket.rescued += 1,
             End::Failed(cause) => {
-                slot.failed += 1;
+                bucket.failed += 1;
                 if let Some(cause) = cause {
-                    slot.causes[cause as usize] += 1;
+                    bucket.causes[cause as usize] += 1;
                 }
             }
             End::Well | End::Other => {}
@@ -83,13 +83,13 @@ impl Recent {
     /// The window as others see it; who waits is not known here.
     pub(super) fn window(&self) -> recent::Recent {
         let number = self.number();
-        let mut window = recent::Recent { window_s: SLOT.as_secs() * SLOTS, ..recent::Recent::default() };
+        let mut window = recent::Recent { window_s: BUCKET.as_secs() * BUCKETS, ..recent::Recent::default() };
         let mut causes: BTreeMap<String, u64> = BTreeMap::new();
-        for slot in self.slots.iter().filter(|slot| slot.number + SLOTS > number) {
-            window.requests += slot.requests;
-            window.rescued += slot.rescued;
-            window.failed += slot.failed;
-            for (cause, count) in Cause::ALL.iter().zip(slot.causes).filter(|(_, count)| *count > 0) {
+        for bucket in self.buckets.iter().filter(|bucket| bucket.number + BUCKETS > number) {
+            window.requests += bucket.requests;
+            window.rescued += bucket.rescued;
+            window.failed += bucket.failed;
+            for (cause, count) in Cause::ALL.iter().zip(bucket.causes).filter(|(_, count)| *count > 0) {
                 *causes.entry(cause.as_str().to_owned()).or_default() += u64::from(count);
             }
         }
@@ -120,6 +120,6 @@ mod tests {
         assert_eq!((window.requests, window.rescued, window.failed, window.causes.len()), (2, 1, 0, 0));
         tokio::time::advance(Duration::from_secs(1000)).await;
         recent.count(End::Well);
-        assert_eq!((recent.window().requests, recent.slots.len()), (1, 1));
+        assert_eq!((recent.window().requests, recent.buckets.len()), (1, 1));
     }
 }

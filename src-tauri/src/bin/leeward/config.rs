@@ -27,7 +27,7 @@ pub(crate) fn load_to_ask() -> Outcome<Config> {
     Ok(kept_in(instance::serving_stand_in(&config.paths), config))
 }
 
-/// The same for whoever starts an instance where none serves; a problem is told.
+/// The same for whoever starts an instance where none serves, and reports a problem.
 pub(crate) fn load_to_start() -> Outcome<Config> {
     let config = config::load_or_last_good(&sources(None))?;
     tell(&config);

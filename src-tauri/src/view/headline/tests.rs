@@ -1,10 +1,7 @@
 //! Design section 11 as a table: each situation, and the two lines that tell it.
 
 use super::*;
-use crate::{
-    control::Session,
-    status::{Listener, stats::Today},
-};
+use crate::status::{Listener, stats::Today};
 use std::collections::BTreeMap;
 
 const NOW: u64 = 1_000_000;
@@ -153,7 +150,9 @@ fn each_situation_has_its_two_lines() {
         // Nothing is known to be wrong.
         (serving(), Level::Ok, "Ready on 127.0.0.1:8787; api.anthropic.com not tried yet", ""),
         (
-            with(|s| s.sessions = vec![session(), session()]),
+            with(|s| {
+                s.sessions = serde_json::from_value(serde_json::json!([{ "agent": "claude", "pid": 7, "since_unix_ms": 1 }, { "agent": "codex", "pid": 8, "since_unix_ms": 1 }])).unwrap()
+            }),
             Level::Ok,
             "Protecting 2 agents; api.anthropic.com not tried yet",
             "",
@@ -173,10 +172,6 @@ fn each_situation_has_its_two_lines() {
         // The tooltip and the menu begin with the same words.
         assert!(super::super::tooltip(&status, NOW).starts_with(sentence), "{sentence}");
     }
-}
-
-fn session() -> Session {
-    serde_json::from_value(serde_json::json!({ "agent": "claude", "pid": 7, "since_unix_ms": 1 })).unwrap()
 }
 
 #[test]
