@@ -39,6 +39,7 @@ export async function onTheFixture(open, screenshots) {
     await settings(server, start);
     await historyAndLogs(server, start);
     await launch(server, start);
+    await firstStart(start);
     await keyboard(start);
     await firstPaint(server, open);
     await forcedColours(start, screenshots);
@@ -354,6 +355,33 @@ async function launch(server, start) {
   assert.deepEqual(errors, []);
   await context.close();
   console.log("fixture: launch, as a command in a browser and through the tray's commands");
+}
+
+/** The page of the first start: the agents that are there come first and can be launched; the switch is the one of Settings. */
+async function firstStart(start) {
+  const { page, errors, context } = await start({}, true);
+  await page.getByRole("link", { name: "Get started" }).click();
+  await page.getByRole("heading", { name: "Welcome to Leeward", level: 1 }).waitFor();
+  const agents = page.getByTestId("agents").getByRole("listitem");
+  await agents.filter({ hasText: "2.1.329" }).waitFor();
+  assert.deepEqual(await agents.evaluateAll((list) => list.map((one) => one.querySelector("a") !== null)), [true, true, true, false, false, false, false, false]);
+  await agents.filter({ hasText: "Gemini CLI" }).getByText("not on PATH").waitFor();
+  await page.getByRole("switch", { name: "Start at login" }).waitFor();
+  await page.getByRole("link", { name: "Launch Codex CLI" }).click();
+  await page.locator('main[aria-label="Launch"]').waitFor();
+  await page.getByText("0.61.0").waitFor();
+  assert.equal(await page.locator('input[name="agent"]:checked').inputValue(), "codex", "the one that was meant is chosen");
+  assert.deepEqual(errors, []);
+  await context.close();
+
+  const browser = await start();
+  await go(browser.page, "start");
+  await browser.page.getByText("leeward wrap goose").waitFor();
+  await browser.page.getByRole("link", { name: "To the status page" }).click();
+  await browser.page.getByTestId("headline").waitFor();
+  assert.deepEqual(browser.errors, []);
+  await browser.context.close();
+  console.log("fixture: the page of the first start");
 }
 
 async function keyboard(start) {
