@@ -303,6 +303,25 @@ async function historyAndLogs(server, start) {
   await page.getByRole("button", { name: "7 days" }).click();
   await page.getByTestId("summary").filter({ hasText: "in the last 7 days" }).waitFor();
   await page.getByRole("region", { name: "Latest faults" }).getByRole("row").nth(5).waitFor();
+  // What the newest step has is seen, and a point that no line leads to.
+  server.scene("single");
+  for (const range of ["1 hour", "24 hours", "7 days", "90 days"]) {
+    await page.getByRole("button", { name: range }).click();
+    await page.getByTestId("summary").filter({ hasText: `3 requests in the last ${range}` }).waitFor();
+    const drawn = await page.waitForFunction(() => {
+      const colour = getComputedStyle(document.documentElement).getPropertyValue("--bar-response").trim();
+      const wanted = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
+      const counts = [...document.querySelectorAll(".uplot canvas")].map((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0;
+        for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200 && wanted.every((value, i) => Math.abs(data[at + i] - value) < 8)) count += 1;
+        return count;
+      });
+      return counts.length === 2 && counts.every((count) => count > 4) && counts;
+    }, undefined, { timeout: 8000 }).then((handle) => handle.jsonValue(), () => undefined);
+    assert.ok(drawn, `${range}: the newest bar and the only point are drawn`);
+  }
+  server.scene("good");
   server.state.history = false;
   await page.getByRole("button", { name: "1 hour" }).click();
   await page.getByTestId("history-trouble").filter({ hasText: "No history is kept" }).waitFor();
