@@ -39,6 +39,7 @@ export async function onTheFixture(open, screenshots) {
     await settings(server, start);
     await historyAndLogs(server, start);
     await launch(server, start);
+    await firstStart(start);
     await keyboard(start);
     await firstPaint(server, open);
     await forcedColours(start, screenshots);
@@ -302,6 +303,25 @@ async function historyAndLogs(server, start) {
   await page.getByRole("button", { name: "7 days" }).click();
   await page.getByTestId("summary").filter({ hasText: "in the last 7 days" }).waitFor();
   await page.getByRole("region", { name: "Latest faults" }).getByRole("row").nth(5).waitFor();
+  // What the newest step has is seen, and a point that no line leads to.
+  server.scene("single");
+  for (const range of ["1 hour", "24 hours", "7 days", "90 days"]) {
+    await page.getByRole("button", { name: range }).click();
+    await page.getByTestId("summary").filter({ hasText: `3 requests in the last ${range}` }).waitFor();
+    const drawn = await page.waitForFunction(() => {
+      const colour = getComputedStyle(document.documentElement).getPropertyValue("--bar-response").trim();
+      const wanted = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
+      const counts = [...document.querySelectorAll(".uplot canvas")].map((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0;
+        for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200 && wanted.every((value, i) => Math.abs(data[at + i] - value) < 8)) count += 1;
+        return count;
+      });
+      return counts.length === 2 && counts.every((count) => count > 4) && counts;
+    }, undefined, { timeout: 8000 }).then((handle) => handle.jsonValue(), () => undefined);
+    assert.ok(drawn, `${range}: the newest bar and the only point are drawn`);
+  }
+  server.scene("good");
   server.state.history = false;
   await page.getByRole("button", { name: "1 hour" }).click();
   await page.getByTestId("history-trouble").filter({ hasText: "No history is kept" }).waitFor();
@@ -354,6 +374,33 @@ async function launch(server, start) {
   assert.deepEqual(errors, []);
   await context.close();
   console.log("fixture: launch, as a command in a browser and through the tray's commands");
+}
+
+/** The page of the first start: the agents that are there come first and can be launched; the switch is the one of Settings. */
+async function firstStart(start) {
+  const { page, errors, context } = await start({}, true);
+  await page.getByRole("link", { name: "Get started" }).click();
+  await page.getByRole("heading", { name: "Welcome to Leeward", level: 1 }).waitFor();
+  const agents = page.getByTestId("agents").getByRole("listitem");
+  await agents.filter({ hasText: "2.1.329" }).waitFor();
+  assert.deepEqual(await agents.evaluateAll((list) => list.map((one) => one.querySelector("a") !== null)), [true, true, true, false, false, false, false, false]);
+  await agents.filter({ hasText: "Gemini CLI" }).getByText("not on PATH").waitFor();
+  await page.getByRole("switch", { name: "Start at login" }).waitFor();
+  await page.getByRole("link", { name: "Launch Codex CLI" }).click();
+  await page.locator('main[aria-label="Launch"]').waitFor();
+  await page.getByText("0.61.0").waitFor();
+  assert.equal(await page.locator('input[name="agent"]:checked').inputValue(), "codex", "the one that was meant is chosen");
+  assert.deepEqual(errors, []);
+  await context.close();
+
+  const browser = await start();
+  await go(browser.page, "start");
+  await browser.page.getByText("leeward wrap goose").waitFor();
+  await browser.page.getByRole("link", { name: "To the status page" }).click();
+  await browser.page.getByTestId("headline").waitFor();
+  assert.deepEqual(browser.errors, []);
+  await browser.context.close();
+  console.log("fixture: the page of the first start");
 }
 
 async function keyboard(start) {
