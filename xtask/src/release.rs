@@ -1,20 +1,165 @@
-//! What is published: packages for npm and others, made of programs that are built already. Publishes nothing itself.
+//! `cargo xtask release`: the folder with everything that is published for a version, of programs for each platform. The same
+//! programs give the same bytes. Publishes nothing and asks no network.
 
+mod archive;
+mod file_server;
 pub(crate) mod npm;
 pub(crate) mod npm_check;
 mod parts;
 mod platforms;
+pub(crate) mod script_check;
+mod scripts;
+mod sign;
 
 use crate::{
     link,
-    shell::{PROGRAMS, Shell, built},
+    shell::{PROGRAMS, Shell, built, target},
 };
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
+use parts::{Built, Entry, Programs, version};
 use sha2::{Digest, Sha256};
+use sign::Key;
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
+
+/// What the command line says.
+struct Options {
+    /// Where the folder will be found by others.
+    url: String,
+    /// Signs the archives. Without it there are no install scripts: they take nothing unsigned.
+    key: Option<PathBuf>,
+    out: PathBuf,
+}
+
+/// A release in the making.
+struct Release {
+    version: String,
+    url: String,
+    /// In seconds since 1970; every file has this time.
+    time: u64,
+    out: PathBuf,
+    list: Vec<Built>,
+}
+
+/// `cargo xtask release --url URL [--key FILE] [--program [PLATFORM=]PATH]… [--tray [PLATFORM=]PATH]… [--out FOLDER]`.
+pub(crate) fn run(words: Vec<String>) -> Result<ExitCode> {
+    let (mut programs, mut url, mut key, mut out) = (Programs::default(), None, None, target().join("release-folder"));
+    let mut words = words.into_iter();
+    while let Some(flag) = words.next() {
+        let word = words.next().with_context(|| format!("{flag} needs a value"))?;
+        match flag.as_str() {
+            "--program" | "--tray" => programs.add(&flag, &word)?,
+            "--url" => url = Some(word),
+            "--key" => key = Some(std::path::absolute(word)?),
+            "--out" => out = std::path::absolute(word)?,
+            _ => bail!("`cargo xtask release` does not know `{flag}`; it knows --url, --key, --program, --tray and --out"),
+        }
+    }
+    let url = url.context("--url URL is missing: where the files of this release will be found")?;
+    let list = programs.list();
+    ensure!(!list.is_empty(), "name at least one --program");
+    let options = Options { url, key, out };
+    for file in make(list, &options)? {
+        println!("{}", file.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the folder anew; its files, in order.
+fn make(list: Vec<Built>, options: &Options) -> Result<Vec<PathBuf>> {
+    let out = options.out.clone();
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
+    fs::create_dir_all(&out)?;
+    let url = options.url.trim_end_matches('/').to_owned();
+    let release = Release { version: version()?, url, time: time()?, out, list };
+    release.archives()?;
+    if let Some(key) = &options.key {
+        let work = release.out.join("signing");
+        let key = Key::read(key, &work)?;
+        release.sign(&key)?;
+        scripts::write(&release, &key)?;
+        fs::remove_dir_all(work)?;
+    }
+    release.sums()?;
+    release.files()
+}
+
+impl Release {
+    fn archives(&self) -> Result<()> {
+        for built in &self.list {
+            let folder = self.name(built);
+            let mut entries = built.entries()?;
+            for entry in &mut entries {
+                entry.path = format!("{folder}/{}", entry.path);
+            }
+            let zipped = built.platform.archive() == "zip";
+            let bytes = if zipped { archive::zip(&entries, self.time)? } else { archive::tar_gz(&entries, self.time)? };
+            self.write(&self.archive(built), &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The folder in an archive.
+    fn name(&self, built: &Built) -> String {
+        format!("leeward-{}-{}", self.version, built.platform.id)
+    }
+
+    fn archive(&self, built: &Built) -> String {
+        format!("{}.{}", self.name(built), built.platform.archive())
+    }
+
+    fn sign(&self, key: &Key) -> Result<()> {
+        for built in &self.list {
+            let name = self.archive(built);
+            let signature = key.sign(&self.out.join(&name), &format!("leeward {} {name}", self.version))?;
+            self.write(&format!("{name}.minisig"), signature.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// As `sha256sum --check` reads it.
+    fn sums(&self) -> Result<()> {
+        let mut sums = String::new();
+        for file in self.files()? {
+            let name = file.strip_prefix(&self.out)?.display().to_string();
+            sums += &format!("{}  {name}\n", sha256(&fs::read(&file)?));
+        }
+        self.write("SHA256SUMS", sums.as_bytes())
+    }
+
+    /// Of a file that is there already.
+    fn sum(&self, name: &str) -> Result<String> {
+        Ok(sha256(&fs::read(self.out.join(name)).with_context(|| format!("{name} is no file of this release"))?))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let file = self.out.join(name);
+        fs::create_dir_all(file.parent().context("a file stands in a folder")?)?;
+        fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut entries = Vec::<Entry>::new();
+        parts::files(&self.out, "", &mut entries)?;
+        let mut files: Vec<_> = entries.iter().map(|entry| self.out.join(entry.path.trim_start_matches('/'))).collect();
+        files.sort();
+        Ok(files)
+    }
+}
+
+/// Of what is published, not of the moment: the variable that all such tools know, or the last commit.
+fn time() -> Result<u64> {
+    let said = match env::var("SOURCE_DATE_EPOCH") {
+        Ok(said) => said,
+        Err(_) => Shell::new("git log -1 --format=%ct").read().context("without git, SOURCE_DATE_EPOCH must be set")?,
+    };
+    said.parse().with_context(|| format!("`{said}` are no seconds since 1970"))
+}
 
 /// In small hexadecimal letters, as all tools write it.
 fn sha256(bytes: &[u8]) -> String {

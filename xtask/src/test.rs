@@ -53,6 +53,11 @@ const STEPS: &[Step] = &[
     Step { name: "fuzz", what: "half a minute of coverage-guided fuzzing for each parser", run: fuzz::all },
     Step { name: "bench", what: "the benchmark and the torture still run, nginx beside Leeward", run: bench::smoke },
     Step { name: "npm", what: "the npm packages: made, installed, used, removed", run: release::npm_check::check },
+    Step {
+        name: "install-sh",
+        what: "install.sh in each shell, with right, wrong and cut files",
+        run: release::script_check::check,
+    },
     Step { name: "deny", what: "licences and advisories of the dependencies", run: deny },
     Step { name: "ui-install", what: "the panel's dependencies, from their lock file", run: || passed(ui::install()) },
     Step { name: "ui-check", what: "the panel's types", run: || passed(ui::check()) },
