@@ -2,18 +2,22 @@
 //! programs give the same bytes. Publishes nothing and asks no network.
 
 mod archive;
+pub(crate) mod build_paths;
 mod file_server;
+mod manifests;
 pub(crate) mod npm;
 pub(crate) mod npm_check;
 mod parts;
 mod platforms;
+mod sbom;
 pub(crate) mod script_check;
 mod scripts;
 mod sign;
+mod wheel;
 
 use crate::{
-    link,
-    shell::{PROGRAMS, Shell, built, target},
+    link, notices,
+    shell::{PROGRAMS, Shell, built, root, target},
 };
 use anyhow::{Context, Result, bail, ensure};
 use parts::{Built, Entry, Programs, version};
@@ -32,6 +36,8 @@ struct Options {
     /// Signs the archives. Without it there are no install scripts: they take nothing unsigned.
     key: Option<PathBuf>,
     out: PathBuf,
+    /// For a check: a debug build's programs are full of them.
+    build_paths_allowed: bool,
 }
 
 /// A release in the making.
@@ -61,7 +67,7 @@ pub(crate) fn run(words: Vec<String>) -> Result<ExitCode> {
     let url = url.context("--url URL is missing: where the files of this release will be found")?;
     let list = programs.list();
     ensure!(!list.is_empty(), "name at least one --program");
-    let options = Options { url, key, out };
+    let options = Options { url, key, out, build_paths_allowed: false };
     for file in make(list, &options)? {
         println!("{}", file.display());
     }
@@ -77,19 +83,54 @@ fn make(list: Vec<Built>, options: &Options) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&out)?;
     let url = options.url.trim_end_matches('/').to_owned();
     let release = Release { version: version()?, url, time: time()?, out, list };
+    if !options.build_paths_allowed {
+        release.no_build_paths()?;
+    }
     release.archives()?;
+    for file in npm::make(&release.list, &release.out.join("npm"))? {
+        let name = file.file_name().context("npm named no file")?;
+        fs::rename(&file, release.out.join(name))?;
+    }
+    fs::remove_dir_all(release.out.join("npm"))?;
+    for built in &release.list {
+        let (name, bytes) = wheel::make(built, &release.version, release.time)?;
+        release.write(&name, &bytes)?;
+    }
+    release.write(&format!("leeward-{}.cdx.json", release.version), sbom::make(&release.version, release.time)?.as_bytes())?;
+    release.write("third-party.txt", notices::page()?.as_bytes())?;
+    let changes = fs::read_to_string(root().join("CHANGELOG.md"))?;
+    release.write("changes.md", section(&changes, &release.version)?.as_bytes())?;
+    let mut public = None;
     if let Some(key) = &options.key {
         let work = release.out.join("signing");
         let key = Key::read(key, &work)?;
         release.sign(&key)?;
         scripts::write(&release, &key)?;
         fs::remove_dir_all(work)?;
+        public = Some(key.public());
+    }
+    for line in manifests::write(&release, public.as_deref())? {
+        println!("not written: {line}");
     }
     release.sums()?;
     release.files()
 }
 
+/// What has changed in a version, or since the last one where it has no section of its own yet.
+fn section(changes: &str, version: &str) -> Result<String> {
+    let mut sections = changes.split("\n## ").skip(1);
+    let own = sections.clone().find(|section| section.starts_with(version));
+    let section = own.or_else(|| sections.find(|section| section.starts_with("Unreleased")));
+    let section = section.with_context(|| format!("CHANGELOG.md has no section for {version}, nor for what is unreleased"))?;
+    Ok(format!("## {}\n", section.trim_end()))
+}
+
 impl Release {
+    fn no_build_paths(&self) -> Result<()> {
+        let programs = self.list.iter().flat_map(|built| [Some(&built.program), built.tray.as_ref()]).flatten();
+        programs.into_iter().try_for_each(|program| build_paths::check(program, &fs::read(program)?))
+    }
+
     fn archives(&self) -> Result<()> {
         for built in &self.list {
             let folder = self.name(built);
@@ -168,7 +209,7 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// The command-line program as others get it.
 fn build() -> Result<()> {
-    Shell::cargo("build --locked --release --bin leeward").env(link::VARIABLE, link::args()).run()
+    link::for_others(Shell::cargo("build --locked --release --bin leeward")).run()
 }
 
 /// The debug build's program without its debug information, for a check: packing that takes a minute.
@@ -183,4 +224,17 @@ fn stripped(folder: &Path) -> Result<PathBuf> {
     let copy = folder.join("leeward");
     Shell::new("strip -o").arg(&copy).arg(&program).run()?;
     Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_its_own_section_or_the_unreleased_one() {
+        let changes = "# C\n\n## Unreleased\n\nnew\n\n## 1.0.0\n\nold\n";
+        assert_eq!(section(changes, "1.0.0").unwrap(), "## 1.0.0\n\nold\n");
+        assert_eq!(section(changes, "1.1.0").unwrap(), "## Unreleased\n\nnew\n");
+        assert!(section("# C\n", "1.0.0").is_err());
+    }
 }

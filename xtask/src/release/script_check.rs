@@ -34,7 +34,12 @@ pub(crate) fn check() -> Result<Outcome> {
         Shell::new("openssl genpkey -algorithm ed25519 -out").arg(key).read()?;
     }
     let list = vec![Built { platform, program: stripped(&place)?, tray: None }];
-    let options = |out| Options { url: "http://unused.invalid".into(), key: Some(keys[0].clone()), out: place.join(out) };
+    let options = |out| Options {
+        url: "http://unused.invalid".into(),
+        key: Some(keys[0].clone()),
+        out: place.join(out),
+        build_paths_allowed: true,
+    };
     let made = make(list.clone(), &options("release"))?;
     for (one, other) in made.iter().zip(make(list, &options("again"))?) {
         ensure!(fs::read(one)? == fs::read(&other)?, "two runs made different bytes: {} and {}", one.display(), other.display());
