@@ -115,7 +115,7 @@ fn dos(time: u64) -> (u16, u16) {
         return (0, 1 << 5 | 1);
     }
     let of_day = time % 86_400;
-    let clock = of_day / 3600 << 11 | of_day / 60 % 60 << 5 | of_day % 60 / 2;
+    let clock = ((of_day / 3600) << 11) | ((of_day / 60 % 60) << 5) | (of_day % 60 / 2);
     let date = (year - 1980) << 9 | month << 5 | day;
     (u16::try_from(clock).unwrap_or(0), u16::try_from(date).unwrap_or(1 << 5 | 1))
 }

@@ -1,7 +1,9 @@
-//! The step `install-sh`: a release of this machine's program is made twice with the same bytes, served on loopback, installed
-//! by install.sh in each shell that is here, used, and removed without a trace. Wrong files install nothing.
+//! The step `install-sh`: a release of this machine's program is made twice with the same bytes, its wheel installed by pip, and
+//! the rest served on loopback: install.sh installs it in each shell that is here, and removes it without a trace. Wrong files
+//! install nothing.
 
 use crate::{
+    packages::{self, CLIENTS},
     release::{
         Options, file_server::FileServer, make, parts, parts::Built, platforms::Platform, sha256, sign::Key, stripped, version,
     },
@@ -29,6 +31,7 @@ pub(crate) fn check() -> Result<Outcome> {
         fs::remove_dir_all(&place)?;
     }
     fs::create_dir_all(&place)?;
+    packages::ensure(&CLIENTS)?;
     let keys = ["key.pem", "other.pem"].map(|name| place.join(name));
     for key in &keys {
         Shell::new("openssl genpkey -algorithm ed25519 -out").arg(key).read()?;
@@ -44,6 +47,7 @@ pub(crate) fn check() -> Result<Outcome> {
     for (one, other) in made.iter().zip(make(list, &options("again"))?) {
         ensure!(fs::read(one)? == fs::read(&other)?, "two runs made different bytes: {} and {}", one.display(), other.display());
     }
+    wheel(&made, &place)?;
     let here = |shell: &&&[&str]| Shell::program(shell[0]).args(&shell[1..]).args(["-c", "true"]).succeeds();
     let shells: Vec<_> = SHELLS.iter().filter(here).collect();
     ensure!(shells.len() > 1, "only {shells:?} are here");
@@ -57,6 +61,27 @@ pub(crate) fn check() -> Result<Outcome> {
     }
     fs::remove_dir_all(&place)?;
     Ok(Outcome::PassedWith(shells.iter().map(|shell| shell[0]).collect::<Vec<_>>().join(", ")))
+}
+
+/// pip installs the wheel by itself, and takes away every file of it.
+fn wheel(made: &[PathBuf], place: &Path) -> Result<()> {
+    let wheel = made.iter().find(|file| file.extension().is_some_and(|end| end == "whl")).context("no wheel was made")?;
+    let venv = place.join("venv");
+    Shell::new("python3 -m venv").arg(&venv).read()?;
+    let pip = |line: &str| {
+        let pip = Shell::program(venv.join("bin").join("python")).args(["-m", "pip", "--disable-pip-version-check"]);
+        pip.args(line.split_whitespace())
+    };
+    pip("install --no-index --no-deps").arg(wheel).read()?;
+    let program = venv.join("bin").join("leeward");
+    let said = Shell::program(&program).arg("--version").read()?;
+    ensure!(said == format!("leeward {}", version()?), "the wheel's program says `{said}`");
+    pip("uninstall --yes leeward").read()?;
+    let mut left = Vec::new();
+    parts::files(&venv, "", &mut left)?;
+    let left: Vec<_> = left.into_iter().map(|entry| entry.path).filter(|path| path.contains("leeward")).collect();
+    ensure!(left.is_empty(), "these are left after the wheel was removed: {left:?}");
+    Ok(())
 }
 
 /// A user's home, and the shell that runs the script.

@@ -27,7 +27,7 @@ impl Key {
         ensure!(der.len() == 44, "{} is no Ed25519 key", file.display());
         let public = der[12..].to_vec();
         // Minisign's is random. Ours is of the key, so that one key has one name.
-        let id = sha256(&public)[..8].as_bytes().to_vec();
+        let id = sha256(&public).as_bytes()[..8].to_vec();
         Ok(Self { file: file.to_owned(), work: work.to_owned(), public, id })
     }
 
