@@ -36,6 +36,8 @@ struct Options {
     /// Signs the archives. Without it there are no install scripts: they take nothing unsigned.
     key: Option<PathBuf>,
     out: PathBuf,
+    /// What `cargo xtask bundle` has made: it goes along as it is.
+    packages: Vec<PathBuf>,
     /// For a check: a debug build's programs are full of them.
     build_paths_allowed: bool,
 }
@@ -50,24 +52,29 @@ struct Release {
     list: Vec<Built>,
 }
 
-/// `cargo xtask release --url URL [--key FILE] [--program [PLATFORM=]PATH]… [--tray [PLATFORM=]PATH]… [--out FOLDER]`.
+/// `cargo xtask release --url URL [--key FILE] [--program [PLATFORM=]PATH]… [--tray [PLATFORM=]PATH]… [--package FILE]…
+/// [--out FOLDER]`.
 pub(crate) fn run(words: Vec<String>) -> Result<ExitCode> {
     let (mut programs, mut url, mut key, mut out) = (Programs::default(), None, None, target().join("release-folder"));
+    let mut packages = Vec::new();
     let mut words = words.into_iter();
     while let Some(flag) = words.next() {
         let word = words.next().with_context(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
             "--program" | "--tray" => programs.add(&flag, &word)?,
+            "--package" => packages.push(std::path::absolute(word)?),
             "--url" => url = Some(word),
             "--key" => key = Some(std::path::absolute(word)?),
             "--out" => out = std::path::absolute(word)?,
-            _ => bail!("`cargo xtask release` does not know `{flag}`; it knows --url, --key, --program, --tray and --out"),
+            _ => bail!(
+                "`cargo xtask release` does not know `{flag}`; it knows --url, --key, --program, --tray, --package and --out"
+            ),
         }
     }
     let url = url.context("--url URL is missing: where the files of this release will be found")?;
     let list = programs.list();
     ensure!(!list.is_empty(), "name at least one --program");
-    let options = Options { url, key, out, build_paths_allowed: false };
+    let options = Options { url, key, out, packages, build_paths_allowed: false };
     for file in make(list, &options)? {
         println!("{}", file.display());
     }
@@ -98,6 +105,11 @@ fn make(list: Vec<Built>, options: &Options) -> Result<Vec<PathBuf>> {
     }
     release.write(&format!("leeward-{}.cdx.json", release.version), sbom::make(&release.version, release.time)?.as_bytes())?;
     release.write("third-party.txt", notices::page()?.as_bytes())?;
+    for package in &options.packages {
+        let name = package.file_name().with_context(|| format!("{} is no file", package.display()))?;
+        let bytes = fs::read(package).with_context(|| format!("cannot read {}", package.display()))?;
+        release.write(&name.to_string_lossy(), &bytes)?;
+    }
     let changes = fs::read_to_string(root().join("CHANGELOG.md"))?;
     release.write("changes.md", section(&changes, &release.version)?.as_bytes())?;
     let mut public = None;

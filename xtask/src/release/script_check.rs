@@ -41,6 +41,7 @@ pub(crate) fn check() -> Result<Outcome> {
         url: "http://unused.invalid".into(),
         key: Some(keys[0].clone()),
         out: place.join(out),
+        packages: Vec::new(),
         build_paths_allowed: true,
     };
     let made = make(list.clone(), &options("release"))?;
