@@ -70,8 +70,8 @@ pub(crate) fn run(kind: Kind, mut words: Vec<String>) -> Result<ExitCode> {
     if release {
         // By itself, so that it is what users get.
         let leeward = Shell::cargo("build --locked --release --bin leeward --package leeward-tray");
-        leeward.env(link::VARIABLE, link::args()).run()?;
-        Shell::cargo("build --locked --release --package leeward-bench").run()?;
+        link::for_others(leeward).run()?;
+        link::for_others(Shell::cargo("build --locked --release --package leeward-bench")).run()?;
     } else {
         Shell::cargo(PROGRAMS).run()?;
     }

@@ -86,7 +86,7 @@ pub(crate) fn make(formats: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
     let linked = if profile.is_release() { link::args() } else { String::new() };
     let build = tauri("build --ci --no-bundle").args(profile.flag()).args(profile.features());
     // Unset and empty are two values to cargo, which would build a debug build's programs again.
-    if profile.is_release() { build.env(link::VARIABLE, &linked) } else { build }.run()?;
+    if profile.is_release() { link::for_others(build) } else { build }.run()?;
     let staged = target().join("bundle").join("made");
     let config = config(&staged, profile, &linked)?;
     let folder = target().join(profile.folder()).join("bundle");

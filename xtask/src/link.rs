@@ -1,6 +1,6 @@
 //! How a release is linked: smaller, where this machine's C library can read that. A debug build is linked as cargo does it.
 
-use crate::shell::Shell;
+use crate::{release::build_paths, shell::Shell};
 
 /// The variable that the build script forwards.
 pub(crate) const VARIABLE: &str = "LEEWARD_LINK_ARGS";
@@ -14,6 +14,12 @@ const PACKED_SINCE: (u32, u32) = (2, 36);
 pub(crate) fn args() -> String {
     let understands = || Shell::new("getconf GNU_LIBC_VERSION").read().is_ok_and(|said| version(&said) >= Some(PACKED_SINCE));
     if cfg!(all(target_os = "linux", target_env = "gnu")) && understands() { PACK.to_owned() } else { String::new() }
+}
+
+/// A release build: linked with these words, and without the paths of this machine. All release builds are made so, since
+/// cargo builds everything once more for other flags.
+pub(crate) fn for_others(build: Shell) -> Shell {
+    build_paths::rename(build.env(VARIABLE, args()))
 }
 
 /// What a package has to ask for where its programs were linked with these words, as Debian and as RPM say it: the tools that

@@ -33,6 +33,7 @@ Usage:
   cargo xtask test --list                           the steps
   cargo xtask bundle [FORMAT…]                      the packages of this system: .deb and .rpm; .app and .dmg; .exe and .msi
   cargo xtask package npm [--program PATH]          the packages for npm, of a release build or of programs that are built
+  cargo xtask release --url URL [--key FILE]        the folder that is published, of programs that are built: --program PATH
   cargo xtask soak [--minutes N] [--seed S]         random faults, restarts and network events; 2 minutes unless told otherwise
   cargo xtask bench [--all] [ARGS…]                 Leeward beside other proxies, as a table: docs/benchmarks.md
   cargo xtask torture [--all] [ARGS…]               the same faults for each of them, as a table: docs/torture.md
@@ -56,6 +57,7 @@ fn dispatch(mut words: Vec<String>) -> Result<ExitCode> {
         "run" => run::run(run::Options::parse(words)?),
         "test" => test::run(words),
         "bundle" => bundle::run(words),
+        "release" => release::run(words),
         "package" => release::npm::run(words),
         "bench" => bench::run(bench::Kind::Bench, words),
         "torture" => bench::run(bench::Kind::Torture, words),

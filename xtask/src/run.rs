@@ -59,7 +59,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
 
 fn build(options: &Options, what: &str) -> Result<()> {
     let cargo = Shell::cargo(&format!("build --locked {what}"));
-    if options.release { cargo.arg("--release").env(link::VARIABLE, link::args()).run() } else { cargo.run() }
+    if options.release { link::for_others(cargo.arg("--release")).run() } else { cargo.run() }
 }
 
 fn compiler() -> Result<()> {

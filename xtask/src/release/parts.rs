@@ -54,6 +54,23 @@ impl Built {
     }
 }
 
+/// The oldest glibc that a program runs with, by the versions that it names; `None` where it names none.
+pub(crate) fn glibc(program: &[u8]) -> Option<(u32, u32)> {
+    const NAME: &[u8] = b"GLIBC_";
+    let named = program.windows(NAME.len()).enumerate().filter(|(_, bytes)| *bytes == NAME);
+    let versions = named.filter_map(|(at, _)| {
+        let rest = &program[at + NAME.len()..];
+        let version = std::str::from_utf8(&rest[..rest.iter().position(|byte| *byte == 0)?]).ok()?;
+        // Relative relocations in a bit map have a name of their own.
+        if version == "ABI_DT_RELR" {
+            return Some((2, 36));
+        }
+        let mut numbers = version.split('.').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    });
+    versions.max()
+}
+
 /// All files below a folder, in no order.
 pub(crate) fn files(folder: &Path, name: &str, entries: &mut Vec<Entry>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
@@ -126,6 +143,13 @@ mod tests {
             list.iter().map(|b| (b.platform.id, b.tray.is_some())).collect::<Vec<_>>(),
             [("linux-x64", true), ("win32-x64", false)]
         );
+    }
+
+    #[test]
+    fn the_oldest_c_library_is_the_newest_that_is_named() {
+        assert_eq!(glibc(b"x\0GLIBC_2.4\0GLIBC_2.34\0GLIBC_2.3.4\0GLIBC_PRIVATE\0"), Some((2, 34)));
+        assert_eq!(glibc(b"GLIBC_2.4\0GLIBC_ABI_DT_RELR\0"), Some((2, 36)));
+        assert_eq!(glibc(b"no such name"), None);
     }
 
     #[test]
