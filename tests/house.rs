@@ -139,7 +139,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "it owns the socket and the state, and knows neither wrap nor any painting of them",
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),
-    ("wrap", &["config", "escape", "instance"], "it talks to a running engine over the socket, like a stranger"),
+    ("wrap", &["authority", "config", "escape", "instance"], "it talks to a running engine over the socket, like a stranger"),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
 

@@ -232,7 +232,7 @@ async fn status_says_in_one_line_what_tunnels_do() {
     let lines = async |engine: &TestEngine| {
         let url = engine.url("/_leeward/v1/status");
         let status = client().get(url).bearer_auth(engine.token()).send().await.unwrap().json().await.unwrap();
-        let lines = leeward::view::lines(&status, None, leeward::health::unix_ms());
+        let lines = leeward::view::lines(&status, leeward::health::unix_ms());
         lines.into_iter().filter(|line| line.label == "tunnels").map(|line| line.text).collect::<Vec<_>>()
     };
     assert_eq!(lines(&engine).await, [""; 0], "nothing to say");

@@ -26,6 +26,7 @@ mod shell;
 mod show;
 mod table;
 mod terminal;
+mod trust;
 
 pub use child::{Agent, exit_code, spawn};
 #[cfg(unix)]
@@ -33,7 +34,7 @@ pub use child::{Init, WITNESS, bear_witness, is_init};
 pub use context::{AgentContext, with_own};
 pub use draft::PlanError;
 pub use find::{NotFound, find_agent, find_program};
-pub use mode::{Chosen, authority, choose, mode_refusal};
+pub use mode::{Chosen, choose, mode_refusal};
 pub use plan::{Plan, Request, needs_version, plan, stated_proxies};
 pub use private_argument::{PrivateArgument, PrivateArguments};
 pub use route::MARKER;
@@ -41,3 +42,4 @@ pub use session::{Session, make_known, open, own_egress};
 pub use shell::Shell;
 pub use table::{ANYTHING, Base, Only, Profile, Provider, Special, profiles};
 pub use terminal::{NoTerminal, Terminal, terminal};
+pub use trust::{Trust, bundle_to_be, trust};

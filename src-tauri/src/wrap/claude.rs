@@ -93,6 +93,12 @@ impl Sources {
     }
 }
 
+/// The file of certificates that the user's own settings name, which outranks the environment's.
+pub(super) fn stated_certificates(context: &AgentContext<'_>, args: &[OsString]) -> Option<String> {
+    let sources = sources(context, args, &mut Vec::new());
+    sources.iter().filter(|s| s.scope != Scope::Project).find_map(|s| s.get("NODE_EXTRA_CA_CERTS"))
+}
+
 /// The proxies that the user's own settings name, which outrank the environment.
 pub(super) fn stated_proxies(context: &AgentContext<'_>, args: &[OsString]) -> BTreeMap<String, String> {
     let sources = sources(context, args, &mut Vec::new());

@@ -7,18 +7,10 @@ use super::{
     table::Profile,
 };
 use crate::config::{Config, Covers, Door, Mode, NOT_SET, OUTER_PROXY, PROXY_VARIABLES, Secret, tunnel_proxy};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Bytes of a session's token.
 const TOKEN: usize = 32;
-
-/// The bundle of certificates that an agent must trust so that Leeward may decrypt. The one place that decides whether it can.
-///
-/// # Errors
-/// Why it cannot, as a sentence without a full stop.
-pub fn authority() -> Result<PathBuf, &'static str> {
-    Err("this build of Leeward has no certificate authority, so it cannot decrypt")
-}
 
 /// The mode for an agent, and what to say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +40,8 @@ pub fn choose(profile: &Profile, asked: Option<Mode>, config: &Config) -> Result
 
 /// Why an agent cannot take a mode, and which ones it can.
 pub fn mode_refusal(profile: &Profile, mode: Mode) -> Option<String> {
-    let why = match profile.without.get(mode.name()) {
-        Some(why) => why.clone(),
-        None if mode == Mode::Intercept => authority().err()?.to_owned(),
-        None => return None,
-    };
-    let can = |mode: &&Mode| **mode != Mode::Intercept || authority().is_ok();
-    let others: Vec<_> = profile.modes.iter().filter(can).map(|mode| mode.name()).collect();
+    let why = profile.without.get(mode.name())?;
+    let others: Vec<_> = profile.modes.iter().map(|mode| mode.name()).collect();
     Some(format!("{} cannot use the mode {}: {why}; it can use {}", profile.title, mode.name(), others.join(", ")))
 }
 
@@ -88,8 +75,21 @@ pub(super) fn enter(
             .warnings
             .push("NO_PROXY is `*`, so no request uses the tunnel; name the hosts in it that must not be proxied".into());
     }
+    if bundle.is_some() {
+        for host in draft.profile.intercept.iter().filter(|host| is_bypassed(host, effective)) {
+            draft.warnings.push(format!("NO_PROXY names {host}, so requests to it bypass Leeward"));
+        }
+    }
     let bundle = bundle.map(|file| file.display().to_string());
     draft.set.extend(bundle.iter().flat_map(|bundle| draft.profile.ca.iter().map(|name| (name.clone(), bundle.clone()))));
+}
+
+/// Whether requests to a host go past a proxy. Agents read the list differently; this is what most of them do.
+fn is_bypassed(host: &str, effective: &dyn Fn(&str) -> Option<String>) -> bool {
+    let listed = ["NO_PROXY", "no_proxy"].iter().filter_map(|name| effective(name)).collect::<Vec<_>>().join(",");
+    listed.split([',', ' ']).map(|entry| entry.trim().trim_start_matches("*.").trim_start_matches('.')).any(|entry| {
+        !entry.is_empty() && (host == entry || host.strip_suffix(entry).is_some_and(|rest| rest.ends_with('.')))
+    })
 }
 
 /// Takes the proxy of an outer session away again: it ends with that one.

@@ -225,13 +225,13 @@ fn a_mode_that_an_agent_cannot_take_is_refused_with_the_reason_and_the_others() 
                     let why = why.to_string();
                     let says = [&profile.title, &format!("cannot use the mode {name}: "), "it can use auto, base-url, tunnel"];
                     assert!(says.iter().all(|word| why.contains(*word)), "{why}");
-                    assert!(*mode == Mode::Intercept && (authority().is_err() || profile.ca.is_empty()), "{why}");
+                    assert!(*mode == Mode::Intercept && profile.ca.is_empty(), "{why}");
                 }
             }
         }
         // A wish in the config ends no start.
         let chosen = choose(&profile, None, &config).unwrap();
-        let can = authority().is_ok() && !profile.ca.is_empty();
+        let can = !profile.ca.is_empty();
         assert_eq!(chosen.mode, if can { Mode::Intercept } else { Mode::Auto }, "{}", profile.name);
         assert_eq!(chosen.instead.is_none(), can);
     }

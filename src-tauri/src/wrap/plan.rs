@@ -12,6 +12,7 @@ use super::{
     qwen,
     route::{MARKER, Router},
     table::{Profile, Special},
+    trust::Trust,
 };
 use crate::config::{Config, Connectors, Covers, Egress, Mode, Secret};
 use std::{
@@ -38,8 +39,8 @@ pub struct Request<'a> {
     pub mode: Mode,
     /// Its version, where `needs_version` says that it counts.
     pub version: Option<String>,
-    /// The certificates that it must trust where Leeward decrypts.
-    pub bundle: Option<PathBuf>,
+    /// What it must trust where Leeward decrypts.
+    pub trust: Option<Trust>,
     /// Whether it asks for claude.ai connectors.
     pub connectors: Connectors,
 }
@@ -65,6 +66,10 @@ pub struct Plan {
     pub unset: BTreeSet<String>,
     /// Opens tunnels for the agent's programs as long as its session lasts.
     pub token: Option<Secret>,
+    /// The certificate authority that it is started with, where Leeward decrypts.
+    pub authority: Option<String>,
+    /// Whether it asks for claude.ai connectors.
+    pub connectors: Connectors,
     /// What the mode covers.
     pub covers: Covers,
     /// Upstreams that Leeward must know for this session, by name: gateways the user had set.
@@ -92,6 +97,8 @@ impl Plan {
             secret: BTreeMap::new(),
             unset: BTreeSet::new(),
             token: None,
+            authority: None,
+            connectors: Connectors::default(),
             covers: Covers::default(),
             upstreams: BTreeMap::new(),
             egress: None,
@@ -127,7 +134,7 @@ pub(super) struct Tunnel<'a> {
 /// # Errors
 /// When a base URL that the user has set cannot be an upstream.
 pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -> Result<Plan, PlanError> {
-    let Request { profile, program, args, address, egress, mode, version, bundle, connectors } = request;
+    let Request { profile, program, args, address, egress, mode, version, trust, connectors } = request;
     // Nobody else's session may have the same names.
     let apart = egress.is_some().then(random).transpose()?;
     let marker = context.var(MARKER);
@@ -150,7 +157,7 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
     };
     draft.set.insert(MARKER.into(), draft.router.base().to_owned());
     let token = mode.has_tunnel().then(mode::new_token).transpose()?;
-    let tunnel = token.as_ref().map(|token| Tunnel { token, bundle: bundle.as_deref() });
+    let tunnel = token.as_ref().map(|token| Tunnel { token, bundle: trust.as_ref().map(|trust| trust.bundle.as_path()) });
     let off = profile.connectors.as_ref().filter(|_| connectors == Connectors::Off);
     draft.set.extend(off.map(|name| (name.clone(), "false".to_owned())));
     match profile.special {
@@ -191,6 +198,7 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
             profile.title
         ));
     }
+    draft.warnings.extend(trust.iter().flat_map(|trust| trust.unusable.clone()));
     let covers = mode::covers(&draft, mode);
     let warm = draft.used.into_iter().next().flatten();
     let (agent, title) = (profile.name.clone(), profile.title.clone());
@@ -205,6 +213,8 @@ pub fn plan(request: Request<'_>, config: &Config, context: &AgentContext<'_>) -
         secret: draft.secret,
         unset: draft.unset,
         token,
+        authority: trust.as_ref().map(|trust| trust.authority.clone()),
+        connectors,
         covers,
         upstreams,
         egress,

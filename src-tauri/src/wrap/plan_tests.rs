@@ -54,7 +54,11 @@ impl World {
                 egress: None,
                 mode: self.mode,
                 version: Some("9.8.7".into()),
-                bundle: (self.mode == Mode::Intercept).then(|| "/leeward/bundle.pem".into()),
+                trust: (self.mode == Mode::Intercept).then(|| Trust {
+                    authority: "0a1b2c3d".into(),
+                    bundle: "/leeward/bundle.pem".into(),
+                    unusable: Vec::new(),
+                }),
                 connectors: self.connectors,
             },
             &config,

@@ -4,7 +4,7 @@
 
 use super::plan::Plan;
 use crate::{
-    config::{Covers, Egress, Secret, environment, read_certificates},
+    config::{Connectors, Covers, Egress, Secret, environment, read_certificates},
     instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_or_start},
 };
 use serde_json::{Value, json};
@@ -57,7 +57,8 @@ pub async fn open(
     if let Some(holding) = holding {
         body["door"] = json!(holding.door());
     }
-    let asked = Asked { body, token: plan.token.clone(), covers: plan.covers };
+    let (token, authority) = (plan.token.clone(), plan.authority.clone());
+    let asked = Asked { body, token, covers: plan.covers, authority, connectors: plan.connectors };
     begin(client, asked, background).await
 }
 
@@ -67,7 +68,7 @@ pub async fn open(
 /// When the instance refuses or is gone.
 pub async fn make_known(client: Client, plan: &Plan, background: Background) -> Result<(), ClientError> {
     let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams, "lasting": true });
-    begin(client, Asked { body, token: None, covers: plan.covers }, background).await.map(drop)
+    begin(client, Asked { body, token: None, covers: plan.covers, authority: None, connectors: plan.connectors }, background).await.map(drop)
 }
 
 async fn begin(client: Client, asked: Asked, background: Background) -> Result<Session, ClientError> {
@@ -86,6 +87,9 @@ struct Asked {
     body: Value,
     token: Option<Secret>,
     covers: Covers,
+    /// The certificate authority that the agent was started with: it is the session's to its end.
+    authority: Option<String>,
+    connectors: Connectors,
 }
 
 impl std::fmt::Debug for Asked {
@@ -101,6 +105,11 @@ impl Asked {
         if let Some(token) = &self.token {
             body["tunnel_token"] = token.reveal().into();
             body["covers"] = json!(self.covers);
+            if let Some(authority) = &self.authority {
+                body["intercept"] = true.into();
+                body["authority"] = json!(authority);
+                body["connectors"] = json!(self.connectors == Connectors::On);
+            }
         }
         body
     }
@@ -200,7 +209,13 @@ mod tests {
     fn what_a_session_is_registered_with_shows_no_secret() {
         let egress = json!({ "proxies": { "HTTPS_PROXY": "http://me:hush@gate:3128" } });
         let body = json!({ "agent": "claude", "pid": 1, "tunnel_token": "0123456789abcdef", "egress": egress });
-        let shown = format!("{:?}", Asked { body, token: None, covers: Covers::default() });
+        let shown = format!("{:?}", Asked {
+            body,
+            token: None,
+            covers: Covers::default(),
+            authority: None,
+            connectors: Connectors::On,
+        });
         assert!(shown.contains("claude") && !shown.contains("0123456789abcdef") && !shown.contains("hush"), "{shown}");
     }
 }

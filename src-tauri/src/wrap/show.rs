@@ -96,6 +96,8 @@ mod tests {
             )]),
             unset: ["OLD".to_owned()].into(),
             token: None,
+            authority: None,
+            connectors: crate::config::Connectors::default(),
             covers: Covers::default(),
             set: BTreeMap::from([
                 ("B_HEADERS".into(), "x: sk-3".into()),

@@ -35,7 +35,7 @@ pub(crate) fn run(args: args::Env, out: &mut Out) -> Outcome {
             egress: None,
             mode: Mode::BaseUrl,
             version: None,
-            bundle: None,
+            trust: None,
             connectors: config.connectors,
         };
         let plan = wrap::with_own(|context| wrap::plan(request, &config, context))?;

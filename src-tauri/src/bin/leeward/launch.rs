@@ -10,7 +10,7 @@ use crate::{
 use leeward::{
     config::{Config, Connectors, Egress, Mode},
     instance::{self, Background, ClientError, CoreLimit, Holding},
-    wrap::{self, Agent, Plan, Profile, Request, Session, Shell},
+    wrap::{self, Agent, Chosen, Plan, Profile, Request, Session, Shell, Trust},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,15 +75,24 @@ impl Target {
             egress,
             mode: way.mode,
             version: way.version.clone(),
-            bundle: if way.mode == Mode::Intercept { wrap::authority().ok() } else { None },
+            trust: way.trust.clone(),
             connectors: if self.how.no_connectors { Connectors::Off } else { config.connectors },
         };
         wrap::with_own(|context| Ok(wrap::plan(request, config, context)?))
     }
 
     /// The mode, and what must be known for it.
-    async fn way(&self, program: &Path, config: &Config) -> Outcome<Way> {
-        let chosen = wrap::choose(&self.profile, self.how.mode, config)?;
+    async fn way(&self, program: &Path, config: &Config, dry_run: bool) -> Outcome<Way> {
+        let mut chosen = wrap::choose(&self.profile, self.how.mode, config)?;
+        let mut trust = None;
+        if chosen.mode == Mode::Intercept {
+            trust = match dry_run {
+                true => Some(Trust { authority: String::new(), bundle: wrap::bundle_to_be(config), unusable: Vec::new() }),
+                false => wrap::with_own(|context| wrap::trust(&self.profile, &self.args, config, context))
+                    .inspect_err(|why| chosen = Chosen { mode: Mode::Auto, instead: Some(format!("nothing is decrypted: {why}")) })
+                    .ok(),
+            };
+        }
         if let Some(why) = chosen.instead {
             say(format!("{why}; this session uses {}", chosen.mode.name()));
         }
@@ -91,7 +100,7 @@ impl Target {
             true => version(program).await,
             false => None,
         };
-        Ok(Way { program: program.to_owned(), mode: chosen.mode, version })
+        Ok(Way { program: program.to_owned(), mode: chosen.mode, version, trust })
     }
 }
 
@@ -101,6 +110,8 @@ struct Way {
     program: PathBuf,
     mode: Mode,
     version: Option<String>,
+    /// What the agent must trust in intercept mode.
+    trust: Option<Trust>,
 }
 
 /// A program's version as it reports it.
@@ -135,7 +146,7 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
         let config = config::load_to_ask()?;
         config::tell(&config);
         let running = block_on(instance::running(&config))??;
-        let way = block_on(target.way(&program, &config))??;
+        let way = block_on(target.way(&program, &config, true))??;
         let plan = target.plan(&way, running.map_or(config.listen, |client| client.address()), None, &config)?;
         out.script(plan.script(Shell::of_user(leeward::config::environment("SHELL").as_deref())))?;
         return Ok(Exit::Ok as i32);
@@ -159,7 +170,7 @@ fn start(target: &Target, dry_run: bool, out: &mut Out) -> Outcome {
 async fn behind(target: &Target, program: &Path, core_limit: &CoreLimit) -> Outcome<Outcome> {
     let config = config::load_to_start()?;
     // Everything that can be refused without a Leeward is refused before one is started.
-    let way = target.way(program, &config).await?;
+    let way = target.way(program, &config, false).await?;
     target.plan(&way, config.listen, None, &config)?;
     let background = background(&config, Some(instance::IDLE))?;
     let holding = Holding::open(&config.paths);
@@ -262,7 +273,7 @@ async fn connect(
                 say(format!(
                     "the Leeward on {address} has no tunnel for this session, as one of an older version; the session uses base-url"
                 ));
-                way.mode = Mode::BaseUrl;
+                (way.mode, way.trust) = (Mode::BaseUrl, None);
             }
             Err(e) => return Err(e.into()),
         }
