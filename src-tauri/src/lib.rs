@@ -8,6 +8,7 @@ pub(crate) mod admin;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod doctor;
 pub mod escape;
 pub mod exchange;
 pub mod files;

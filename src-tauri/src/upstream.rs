@@ -27,6 +27,7 @@ mod upstreams;
 pub(crate) use blind::{Blind, Target};
 pub(crate) use budget::{InFlight, Replaying};
 pub(crate) use connection::Connection;
+pub(crate) use dial::{Probed, Prober};
 pub(crate) use named::Upstream;
 pub(crate) use pool::Lease;
 pub(crate) use session_upstreams::{Hold, Learned, Remember, SessionUpstream};

@@ -1,7 +1,7 @@
 //! The command line as it is typed. Says what was asked, decides nothing.
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
-use leeward::wrap;
+use leeward::{doctor::Check, wrap};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// The calm side of your coding agent's network.
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Logs(Logs),
     #[command(subcommand)]
     Config(Config),
+    Doctor(Doctor),
     Demo(Demo),
     Completions(Completions),
     Man(Man),
@@ -224,6 +225,32 @@ pub(crate) enum Config {
     },
     /// Print the JSON Schema of the config file
     Schema,
+}
+
+/// Find out whose fault it is: this machine's, the network's, a proxy's, the API's or Leeward's
+///
+/// Measures and changes nothing. No credential of an API is sent. Everything but --long takes 20 s at most. Exit code 0 if
+/// nothing wrong was measured, 1 for warnings, 2 if something is broken.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  leeward doctor\n  leeward doctor dns reach certificate\n  leeward doctor --markdown\n  leeward doctor --bundle leeward.zip"
+)]
+pub(crate) struct Doctor {
+    /// Print JSON; its form is stable, see docs/json.md
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Print Markdown, for a bug report
+    #[arg(long)]
+    pub(crate) markdown: bool,
+    /// Write a zip for a bug report, without secrets; its contents are listed first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Also the checks that take a minute
+    #[arg(long)]
+    pub(crate) long: bool,
+    /// Only these checks
+    #[arg(value_name = "CHECK", value_parser = PossibleValuesParser::new(Check::ALL.iter().map(|check| check.id())))]
+    pub(crate) checks: Vec<String>,
 }
 
 /// See it work, on this machine and without an account

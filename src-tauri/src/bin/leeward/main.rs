@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod counters;
 mod demo;
+mod doctor;
 mod env;
 mod exit;
 mod history;
@@ -63,6 +64,7 @@ fn run(command: Command) -> Outcome {
         Command::Stats(args) => stats::run(&args, &mut out),
         Command::Logs(args) => logs::run(&args, &mut out),
         Command::Config(args) => config::run(args, &mut out),
+        Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
         Command::Man(args) => man::run(&args),
