@@ -133,7 +133,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("view", &["health", "status"], "a painting of the status is a pure value"),
     (
         "doctor",
-        &["config", "escape", "health", "instance", "logging", "message", "socket_owner", "status", "upstream"],
+        &["config", "escape", "files", "health", "instance", "logging", "message", "socket_owner", "status", "upstream"],
         "it examines the machine by the engine's own dial and asks a running engine over the socket; it starts neither",
     ),
     ("wrap", &["config", "escape", "instance"], "it talks to a running engine over the socket, like a stranger"),

@@ -81,7 +81,8 @@ mod tests {
             complaints(&Sources { env: &env, flags: Flags::default() })
         };
         assert_eq!(of("workers = 2\n", &[]).0, [""; 0]);
-        let (found, paths) = of("workers = 0\nlisen = 'x'\nupstream = 'api'\n[retry]\ntotal = 7\n", &[("LEEWARD_RETRY_BASE", "soon")]);
+        let (found, paths) =
+            of("workers = 0\nlisen = 'x'\nupstream = 'api'\n[retry]\ntotal = 7\n", &[("LEEWARD_RETRY_BASE", "soon")]);
         assert_eq!(paths.unwrap().config_file, home.path().join("config.toml"));
         for place in ["toml:1", "toml:2", "toml:3", "toml:5", "LEEWARD_RETRY_BASE"] {
             assert_eq!(found.iter().filter(|f| f.contains(place)).count(), 1, "{place}: {found:?}");

@@ -48,7 +48,14 @@ fn look(agent: &Agent, program: PathBuf, context: &Context) -> Finding {
         })
         .filter(|(_, owner)| *owner == Owner::Nobody)
         .collect();
-    let found = Found { agent, version, endpoints: &endpoints, dead: dead.iter().map(|(endpoint, _)| *endpoint).collect(), unread, sessions };
+    let found = Found {
+        agent,
+        version,
+        endpoints: &endpoints,
+        dead: dead.iter().map(|(endpoint, _)| *endpoint).collect(),
+        unread,
+        sessions,
+    };
     let facts = found.facts(&program);
     found.judge(facts)
 }
@@ -106,14 +113,20 @@ impl Found<'_> {
             let place = place(endpoint);
             said.push(match endpoint.at {
                 Target::Leeward => format!("{place} points at Leeward."),
-                Target::Local(_) | Target::Elsewhere => format!("{place} points at {}.", endpoint.url.as_deref().unwrap_or_default()),
+                Target::Local(_) | Target::Elsewhere => {
+                    format!("{place} points at {}.", endpoint.url.as_deref().unwrap_or_default())
+                }
                 Target::Unreadable => format!("{place} is no URL."),
             });
         }
         said.extend(self.unread.iter().map(|why| format!("{why}.")));
         if let Some(first) = self.dead.first() {
             said.push("Nobody listens there, so each request is refused.".into());
-            let advice = if first.at == Target::Leeward { "start Leeward, or take it out of".to_owned() } else { "take it out of".to_owned() };
+            let advice = if first.at == Target::Leeward {
+                "start Leeward, or take it out of".to_owned()
+            } else {
+                "take it out of".to_owned()
+            };
             return Finding::new(Verdict::Broken, said.join(" "), facts).advise(format!("{advice} {}", place(first)));
         }
         if let Some(bad) = self.bad() {
@@ -121,12 +134,15 @@ impl Found<'_> {
             return Finding::new(Verdict::Warning, said.join(" "), facts).advise(bad.cure.clone());
         }
         if let Some(unusable) = self.endpoints.iter().find(|e| e.at == Target::Unreadable) {
-            return Finding::new(Verdict::Warning, said.join(" "), facts).advise(format!("write a URL into {}, or take it out", place(unusable)));
+            return Finding::new(Verdict::Warning, said.join(" "), facts)
+                .advise(format!("write a URL into {}, or take it out", place(unusable)));
         }
         if let Some(managed) = self.endpoints.iter().find(|e| e.scope == "managed" && e.at != Target::Leeward) {
             said.push("Your organisation manages that setting, and nothing overrules it: its requests bypass Leeward.".into());
-            return Finding::new(Verdict::Warning, said.join(" "), facts)
-                .advise(format!("set `upstream` in Leeward's config to that gateway, and ask for {} to be changed", place(managed)));
+            return Finding::new(Verdict::Warning, said.join(" "), facts).advise(format!(
+                "set `upstream` in Leeward's config to that gateway, and ask for {} to be changed",
+                place(managed)
+            ));
         }
         if !self.unread.is_empty() {
             return Finding { facts, ..Finding::not_known(said.join(" ")) };

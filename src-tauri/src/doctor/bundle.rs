@@ -5,13 +5,13 @@
 use super::report::Report;
 use crate::{
     config::{self, Config, ProxyChoice},
-    instance,
+    files, instance,
     logging::{Redactor, tail},
 };
 use serde_json::{Value, json};
 use std::{
     io::{Cursor, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -44,7 +44,8 @@ const SECRET_VARIABLES: &[&str] = &[
     "LEEWARD_CLIENT_TOKEN",
 ];
 /// Variables that may hold a URL with a password.
-const URL_VARIABLES: &[&str] = &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "LEEWARD_PROXY_URL"];
+const URL_VARIABLES: &[&str] =
+    &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "LEEWARD_PROXY_URL"];
 
 /// One file of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +76,12 @@ struct Cleaner {
 }
 
 impl Cleaner {
-    fn new(config: Option<&Config>, env: &dyn Fn(&str) -> Option<String>, home: Option<PathBuf>) -> Result<Self, String> {
+    fn new(
+        config: Option<&Config>,
+        file: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+        home: Option<PathBuf>,
+    ) -> Result<Self, String> {
         let redactor = Redactor::new().map_err(|e| format!("secrets could not be taken out: {e}"))?;
         let mut secrets: Vec<String> = SECRET_VARIABLES.iter().filter_map(|name| env(name)).collect();
         for url in URL_VARIABLES.iter().filter_map(|name| url::Url::parse(&env(name)?).ok()) {
@@ -93,6 +99,10 @@ impl Cleaner {
                     secrets.extend([user.clone(), password.reveal().to_owned()]);
                 }
             }
+        }
+        // Complaints about a config may quote it, and of an invalid one nobody knows what is secret.
+        if let (None, Some(file)) = (config, file) {
+            secrets.extend(quoted(&files::read_to_string(file).unwrap_or_default()));
         }
         // A secret of several lines is found line by line.
         let mut secrets: Vec<String> = secrets.iter().flat_map(|s| s.lines()).map(|s| s.trim().to_owned()).collect();
@@ -116,19 +126,27 @@ impl Cleaner {
     }
 }
 
+/// The texts between quotes on lines that may hold a secret.
+fn quoted(text: &str) -> Vec<String> {
+    const WORDS: [&str; 6] = ["token", "secret", "password", "proxy", "url", "key"];
+    let lines = text.lines().filter(|line| WORDS.iter().any(|word| line.to_ascii_lowercase().contains(word)));
+    lines.flat_map(|line| line.split(['"', '\'']).skip(1).step_by(2).map(str::to_owned)).collect()
+}
+
 impl Bundle {
-    /// Puts it together. `status` is what the running Leeward says of itself, where one is running.
+    /// Puts it together. `file` is the config file, `status` what the running Leeward says of itself, where one is running.
     ///
     /// # Errors
     /// A sentence, when secrets could not be taken out.
     pub fn new(
         report: &Report,
         config: Option<&Config>,
+        file: Option<&Path>,
         status: Option<&Value>,
         env: &dyn Fn(&str) -> Option<String>,
         home: Option<PathBuf>,
     ) -> Result<Self, String> {
-        let cleaner = Cleaner::new(config, env, home)?;
+        let cleaner = Cleaner::new(config, file, env, home)?;
         let mut entries = Vec::new();
         let mut left_out = vec![
             "the control token, the history's database and every file of an agent: they are nobody's business".to_owned(),
@@ -184,7 +202,8 @@ impl Bundle {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o600);
         let contents = self.contents();
-        let files = std::iter::once(("contents.txt", contents.as_str())).chain(self.entries.iter().map(|e| (e.name, e.text.as_str())));
+        let files =
+            std::iter::once(("contents.txt", contents.as_str())).chain(self.entries.iter().map(|e| (e.name, e.text.as_str())));
         for (name, text) in files {
             writer.start_file(name, options).map_err(|e| packed(&e))?;
             writer.write_all(text.as_bytes()).map_err(|e| packed(&e))?;

@@ -115,9 +115,9 @@ pub(super) async fn through(context: &Context) -> Finding {
         return Finding::not_run("the config asks clients for a token, and no credential is sent");
     }
     let began = Instant::now();
-    let results = join_all((0..AT_ONCE).map(|_| async move {
-        timeout(THROUGH, ask(address)).await.unwrap_or_else(|_| Err("no-response".into()))
-    }));
+    let results = join_all(
+        (0..AT_ONCE).map(|_| async move { timeout(THROUGH, ask(address)).await.unwrap_or_else(|_| Err("no-response".into())) }),
+    );
     judge_through(address, &Burst::of(results.await, began.elapsed()))
 }
 
@@ -150,7 +150,11 @@ fn judge_through(address: SocketAddr, burst: &Burst) -> Finding {
     let mut facts = burst.facts();
     facts["address"] = address.to_string().into();
     if burst.failures() == 0 {
-        return Finding::new(Verdict::Ok, format!("All {AT_ONCE} requests through {address} were answered by the upstream."), facts);
+        return Finding::new(
+            Verdict::Ok,
+            format!("All {AT_ONCE} requests through {address} were answered by the upstream."),
+            facts,
+        );
     }
     let measured = format!("{} of {AT_ONCE} requests through {address} failed: {}.", burst.failures(), burst.reasons());
     Finding::new(Verdict::Broken, measured, facts).advise("the rows about the upstream and `leeward status` say why")

@@ -8,13 +8,7 @@ use crate::{
     upstream::Prober,
 };
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use url::Url;
 
 /// Looks up an environment variable.

@@ -60,7 +60,8 @@ pub(super) fn instance(context: &Context) -> Finding {
                         format!(" The last one (pid {}, {}) left its record, so it did not end properly.", r.pid, r.address)
                     });
                     let measured = format!("No Leeward is running; agents that point at {wanted} are refused.{was}");
-                    Finding::new(Verdict::Warning, measured, facts).advise("start it: `leeward wrap AGENT`, `leeward serve` or the tray")
+                    Finding::new(Verdict::Warning, measured, facts)
+                        .advise("start it: `leeward wrap AGENT`, `leeward serve` or the tray")
                 }
             }
         }
@@ -198,7 +199,8 @@ mod tests {
 
     #[test]
     fn faults_are_judged_by_whose_they_were() {
-        let history = |whose: Value, failed: u64| json!({ "requests": 9, "retried_total": 2, "failed_total": failed, "whose": whose });
+        let history =
+            |whose: Value, failed: u64| json!({ "requests": 9, "retried_total": 2, "failed_total": failed, "whose": whose });
         for (whose, failed, verdict, word) in [
             (json!({ "network": 0, "leeward": 0 }), 0, Verdict::Ok, "2 faults repaired"),
             (json!({ "network": 3, "leeward": 0 }), 3, Verdict::Warning, "network 3"),

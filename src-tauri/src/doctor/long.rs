@@ -2,7 +2,7 @@
 
 use super::{
     finding::{Finding, Verdict},
-    way::Way,
+    way::{Way, unreached},
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(super) fn heads(way: Way) -> BoxFuture<'static, Finding> {
         while asked < HEADS && began.elapsed() + ONE_WITHIN <= ALL_WITHIN {
             asked += 1;
             let one = async {
-                let mut probed = way.connect().await.map_err(|f| f.verdict.reason().unwrap_or_default().to_owned())?;
+                let mut probed = way.connect().await.map_err(|failure| failure.detail)?;
                 probed.head(way.url.path()).await.map(|_| ())
             };
             if let Err(why) = timeout(ONE_WITHIN, one).await.unwrap_or_else(|_| Err("no response".into())) {
@@ -35,7 +35,8 @@ pub(super) fn heads(way: Way) -> BoxFuture<'static, Finding> {
 
 fn judge_heads(host: &str, asked: usize, failures: &[String]) -> Finding {
     let facts = json!({ "host": host, "requests": asked, "failed": failures.len(), "errors": failures });
-    let said = format!("{} of {asked} requests to {host}, each on a connection of its own, were answered.", asked - failures.len());
+    let said =
+        format!("{} of {asked} requests to {host}, each on a connection of its own, were answered.", asked - failures.len());
     match failures.len() {
         0 => Finding::new(Verdict::Ok, said, facts),
         n if n == asked => Finding::new(Verdict::Broken, said, facts).advise("see the rows about names and connections"),
@@ -48,7 +49,7 @@ pub(super) fn idle(way: Way) -> BoxFuture<'static, Finding> {
     Box::pin(async move {
         let mut probed = match way.connect().await {
             Ok(probed) => probed,
-            Err(finding) => return finding,
+            Err(failure) => return unreached(&failure),
         };
         match probed.head(way.url.path()).await {
             Err(why) => return Finding::not_run(format!("the first request failed: {why}")),
@@ -67,14 +68,14 @@ pub(super) fn idle(way: Way) -> BoxFuture<'static, Finding> {
         }
         match timeout(ONE_WITHIN, probed.head(way.url.path())).await {
             Ok(Ok(_)) => Finding::new(Verdict::Ok, format!("It served again after {held_s} s without traffic."), facts(true)),
-            Ok(Err(why)) => {
-                Finding::new(Verdict::Broken, format!("After {held_s} s without traffic the next request failed: {why}."), facts(false))
-                    .advise("a firewall or NAT forgets idle connections; Leeward's keep-alive probes keep them known")
-            }
-            Err(_) => {
-                Finding::new(Verdict::Broken, format!("After {held_s} s without traffic nothing answered."), facts(false))
-                    .advise("a firewall or NAT forgets idle connections; Leeward's keep-alive probes keep them known")
-            }
+            Ok(Err(why)) => Finding::new(
+                Verdict::Broken,
+                format!("After {held_s} s without traffic the next request failed: {why}."),
+                facts(false),
+            )
+            .advise("a firewall or NAT forgets idle connections; Leeward's keep-alive probes keep them known"),
+            Err(_) => Finding::new(Verdict::Broken, format!("After {held_s} s without traffic nothing answered."), facts(false))
+                .advise("a firewall or NAT forgets idle connections; Leeward's keep-alive probes keep them known"),
         }
     })
 }

@@ -46,7 +46,9 @@ pub(super) fn state(context: &Context) -> Finding {
             return Finding::new(Verdict::Broken, format!("The state folder {} cannot be written.", folder.display()), facts)
                 .advise("mend its permissions, or set LEEWARD_HOME to a folder of your own");
         }
-        Err(why) => return Finding::not_known(format!("the system did not say whether {} can be written: {why}", folder.display())),
+        Err(why) => {
+            return Finding::not_known(format!("the system did not say whether {} can be written: {why}", folder.display()));
+        }
     }
     let token = read_token(paths);
     facts["token"] = match &token {
@@ -94,7 +96,7 @@ fn judge_disk(free: u64, folder: &Path) -> Finding {
 pub(super) fn descriptors() -> Finding {
     match platform::open_files() {
         Ok(limit) => judge_descriptors(limit),
-        Err(why) => why,
+        Err(why) => Finding::not_run(why),
     }
 }
 
@@ -114,7 +116,9 @@ fn judge_descriptors(limit: Option<u64>) -> Finding {
 /// What only Windows has.
 pub(super) fn only_on_windows() -> Finding {
     if cfg!(windows) {
-        Finding::not_known("this version does not ask Windows for it; `netsh int ipv4 show excludedportrange tcp` and `netsh winsock show catalog` show it")
+        Finding::not_known(
+            "this version does not ask Windows for it; `netsh int ipv4 show excludedportrange tcp` and `netsh winsock show catalog` show it",
+        )
     } else {
         Finding::not_run("only on Windows")
     }
@@ -126,10 +130,14 @@ mod tests {
 
     #[test]
     fn space_and_files_are_judged() {
-        for (free, verdict) in [(0, Verdict::Broken), (FULL, Verdict::Warning), (TIGHT - 1, Verdict::Warning), (TIGHT, Verdict::Ok)] {
+        for (free, verdict) in
+            [(0, Verdict::Broken), (FULL, Verdict::Warning), (TIGHT - 1, Verdict::Warning), (TIGHT, Verdict::Ok)]
+        {
             assert_eq!(judge_disk(free, Path::new("/x")).verdict, verdict, "{free}");
         }
-        for (limit, verdict) in [(Some(8), Verdict::Broken), (Some(256), Verdict::Warning), (Some(1024), Verdict::Ok), (None, Verdict::Ok)] {
+        for (limit, verdict) in
+            [(Some(8), Verdict::Broken), (Some(256), Verdict::Warning), (Some(1024), Verdict::Ok), (None, Verdict::Ok)]
+        {
             let finding = judge_descriptors(limit);
             assert!(finding.verdict == verdict && finding.advice.is_some() == (verdict != Verdict::Ok), "{finding:?}");
         }

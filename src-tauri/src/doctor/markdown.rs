@@ -21,7 +21,13 @@ impl Report {
         text.push_str("\n## All checks\n\n| check | verdict | measured | facts | ms |\n| --- | --- | --- | --- | --- |\n");
         for row in &self.checks {
             let said = row.finding.verdict.reason().unwrap_or(&row.finding.measured);
-            let cells = [name(row), row.finding.verdict.as_str().to_owned(), cell(said), facts(&row.finding.facts), row.took.as_millis().to_string()];
+            let cells = [
+                name(row),
+                row.finding.verdict.as_str().to_owned(),
+                cell(said),
+                facts(&row.finding.facts),
+                row.took.as_millis().to_string(),
+            ];
             writeln!(text, "| {} |", cells.join(" | ")).ok();
         }
         if !self.hypotheses.is_empty() {

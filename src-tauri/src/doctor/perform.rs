@@ -1,12 +1,6 @@
 //! Which code does which check.
 
-use super::{
-    agents, burst,
-    check::Check,
-    context::Context,
-    finding::Finding,
-    instance_check, long, machine, proxies, way,
-};
+use super::{agents, burst, check::Check, context::Context, finding::Finding, instance_check, long, machine, proxies, way};
 use std::sync::Arc;
 
 pub(super) async fn perform(check: Check, context: &Arc<Context>) -> Vec<Finding> {

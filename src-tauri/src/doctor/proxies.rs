@@ -37,8 +37,12 @@ fn passes(way: Way) -> BoxFuture<'static, Finding> {
         let addresses = match way.prober.addresses(&way.url).await {
             Ok(addresses) => addresses,
             Err(failure) => {
-                return Finding::new(Verdict::Broken, format!("{proxy} has no address: {}.", failure.detail), facts(Some(failure.cause)))
-                    .advise(format!("mend {} or take it out", proxy.source));
+                return Finding::new(
+                    Verdict::Broken,
+                    format!("{proxy} has no address: {}.", failure.detail),
+                    facts(Some(failure.cause)),
+                )
+                .advise(format!("mend {} or take it out", proxy.source));
             }
         };
         let Some(address) = addresses.first() else { return Finding::not_known("the proxy has no address") };
@@ -48,10 +52,12 @@ fn passes(way: Way) -> BoxFuture<'static, Finding> {
                 Finding::new(Verdict::Broken, format!("{}.", failure.detail), facts(Some(failure.cause)))
                     .advise(format!("write user and password into {} (http://USER:PASSWORD@HOST:PORT)", proxy.source))
             }
-            Err(failure) if failure.cause == Cause::CompanyProxy => {
-                Finding::new(Verdict::Broken, format!("{}.", failure.detail), facts(Some(failure.cause)))
-                    .advise(format!("mend {}, or ask who runs the proxy to allow {}", proxy.source, way.host()))
-            }
+            Err(failure) if failure.cause == Cause::CompanyProxy => Finding::new(
+                Verdict::Broken,
+                format!("{}.", failure.detail),
+                facts(Some(failure.cause)),
+            )
+            .advise(format!("mend {}, or ask who runs the proxy to allow {}", proxy.source, way.host())),
             Err(failure) => Finding::not_known(format!("the way on from {proxy} failed: {}", failure.detail)),
         }
     })
@@ -62,10 +68,8 @@ fn environment(context: &Context) -> Finding {
     let both = |name: &str| [context.var(name), context.var(&name.to_ascii_lowercase())];
     let is_set = |name: &str| both(name).iter().any(Option::is_some);
     let set: Vec<&str> = VARIABLES.into_iter().filter(|name| is_set(name)).collect();
-    let differ: Vec<&str> = VARIABLES
-        .into_iter()
-        .filter(|name| matches!(both(name), [Some(upper), Some(lower)] if upper != lower))
-        .collect();
+    let differ: Vec<&str> =
+        VARIABLES.into_iter().filter(|name| matches!(both(name), [Some(upper), Some(lower)] if upper != lower)).collect();
     let proxied = VARIABLES[..3].iter().any(|name| is_set(name));
     let lists: Vec<String> = both("NO_PROXY").into_iter().flatten().collect();
     let address = context.address();
@@ -74,11 +78,8 @@ fn environment(context: &Context) -> Finding {
     };
     // Of two lists an agent reads one, and nobody knows which.
     let hides = proxied && (lists.is_empty() || !lists.iter().all(spared));
-    let odd: Vec<&str> = lists
-        .iter()
-        .flat_map(|list| list.split([',', ' ', ';']))
-        .filter(|entry| entry.contains("://"))
-        .collect();
+    let odd: Vec<&str> =
+        lists.iter().flat_map(|list| list.split([',', ' ', ';'])).filter(|entry| entry.contains("://")).collect();
     let config = context.config.as_ref().map(|config| &config.proxy);
     let own: Vec<String> = match (config, address) {
         (Some(proxying), Some(address)) => proxying.clone().without(address).dropped.iter().map(ToString::to_string).collect(),
@@ -110,9 +111,17 @@ fn environment(context: &Context) -> Finding {
         traps.push(format!("{} is Leeward itself, which it ignores", own.join(", ")));
     }
     if traps.is_empty() {
-        let said = if set.is_empty() { "No proxy variable is set in this terminal." } else { "The proxy variables agree and spare Leeward." };
+        let said = if set.is_empty() {
+            "No proxy variable is set in this terminal."
+        } else {
+            "The proxy variables agree and spare Leeward."
+        };
         return Finding::new(Verdict::Ok, said, facts);
     }
     let finding = Finding::new(Verdict::Warning, format!("In this terminal: {}.", traps.join("; ")), facts);
-    if hides { finding.advise("set NO_PROXY=localhost,127.0.0.1,::1 in both spellings; `leeward wrap` does that for its agent") } else { finding }
+    if hides {
+        finding.advise("set NO_PROXY=localhost,127.0.0.1,::1 in both spellings; `leeward wrap` does that for its agent")
+    } else {
+        finding
+    }
 }

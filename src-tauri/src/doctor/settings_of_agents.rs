@@ -129,7 +129,8 @@ fn target(url: &Url, own: Option<SocketAddr>) -> Target {
     if !ip.is_loopback() {
         return if own == Some(address) { Target::Leeward } else { Target::Elsewhere };
     }
-    let is_own = own.is_some_and(|own| own.port() == port && (own.ip() == ip || own.ip().is_loopback() || own.ip().is_unspecified()));
+    let is_own =
+        own.is_some_and(|own| own.port() == port && (own.ip() == ip || own.ip().is_loopback() || own.ip().is_unspecified()));
     if is_own { Target::Leeward } else { Target::Local(address) }
 }
 

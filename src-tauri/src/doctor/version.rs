@@ -44,7 +44,8 @@ pub(super) fn installed(program: &Path, package: Option<&str>) -> Option<Version
     let real = program.canonicalize().ok()?;
     let of_package = package.and_then(|package| {
         let folders = real.ancestors().skip(1).take(LEVELS);
-        let files = folders.flat_map(|folder| [folder.join("package.json"), folder.join("node_modules").join(package).join("package.json")]);
+        let files = folders
+            .flat_map(|folder| [folder.join("package.json"), folder.join("node_modules").join(package).join("package.json")]);
         files.filter_map(|file| std::fs::read_to_string(file).ok()).find_map(|text| {
             let described: Value = serde_json::from_str(&text).ok()?;
             (described.get("name")?.as_str()? == package).then(|| Version::parse(described.get("version")?.as_str()?))?

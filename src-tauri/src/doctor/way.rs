@@ -47,22 +47,35 @@ impl Way {
         self.url.host_str().unwrap_or_default().to_owned()
     }
 
-    /// To the first address, as the engine tries it first.
-    pub(super) async fn connect(&self) -> Result<Probed, Finding> {
-        let addresses = self.prober.addresses(&self.url).await.map_err(|f| unreached(&f))?;
-        let mut last = None;
-        for address in firsts(&addresses) {
-            match self.prober.connect(&self.url, address, self.prober.may_offer_post_quantum()).await {
-                Ok(probed) => return Ok(probed),
-                Err(failure) => last = Some(failure),
-            }
+    /// One address, as the engine goes on: where the large hello breaks, the small one counts. Both at once, for the limit.
+    async fn try_address(&self, address: SocketAddr) -> Result<Probed, Failure> {
+        let connect = |post_quantum| self.prober.connect(&self.url, address, post_quantum);
+        if self.url.scheme() != "https" || !self.prober.may_offer_post_quantum() {
+            return connect(false).await;
         }
-        Err(last.map_or_else(|| Finding::not_known("the upstream has no address"), |f| unreached(&f)))
+        match join(connect(true), connect(false)).await {
+            (Err(large), Ok(small)) if matches!(large.cause, Cause::Tls | Cause::NotTls) => Ok(small),
+            (large, _) => large,
+        }
+    }
+
+    /// The addresses that there is a route to, one of each family; all are tried, and the first that connects is taken.
+    pub(super) async fn connect(&self) -> Result<Probed, Failure> {
+        let addresses = self.prober.addresses(&self.url).await?;
+        let routed = firsts(&addresses).into_iter().filter(|address| has_route(*address));
+        let mut tried = join_all(routed.map(|address| self.try_address(address))).await;
+        match tried.iter().position(Result::is_ok) {
+            Some(at) => tried.swap_remove(at),
+            None => tried
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Err(Failure::new(Cause::Connect, format!("there is no route to {}", self.host())))),
+        }
     }
 }
 
 /// No connection, so nothing is known of what comes after it.
-fn unreached(failure: &Failure) -> Finding {
+pub(super) fn unreached(failure: &Failure) -> Finding {
     Finding::not_run(format!("there is no connection to look at: {}", failure.detail))
 }
 
@@ -126,8 +139,7 @@ pub(super) fn reach(way: Way) -> BoxFuture<'static, Finding> {
                 if !has_route(address) {
                     return (address, None);
                 }
-                let post_quantum = way.prober.may_offer_post_quantum();
-                (address, Some(way.prober.connect(&way.url, address, post_quantum).await))
+                (address, Some(way.try_address(address).await))
             }
         });
         judge_reach(&way, join_all(tries).await)
@@ -152,14 +164,16 @@ fn judge_reach(way: &Way, tries: Vec<(SocketAddr, Option<Result<Probed, Failure>
             Some(Err(failure)) => bad.push((family(*address), failure)),
         }
     }
-    let unrouted = if unrouted.is_empty() { String::new() } else { format!(" There is no route for {}.", unrouted.join(" and ")) };
+    let unrouted =
+        if unrouted.is_empty() { String::new() } else { format!(" There is no route for {}.", unrouted.join(" and ")) };
     let failures = || bad.iter().map(|(family, f)| format!("{family}: {}", f.detail)).collect::<Vec<_>>().join("; ");
     match (good.is_empty(), bad.first()) {
         (false, None) => Finding::new(Verdict::Ok, format!("Connected over {}.{unrouted}", good.join(" and ")), facts),
         (false, Some((family, _))) => {
             let measured = format!("Connected over {}, and not over {}.{unrouted}", good.join(" and "), failures());
-            Finding::new(Verdict::Warning, measured, facts)
-                .advise(format!("Leeward goes round it; agents without it may not. Have {family} mended, or switch it off on this network"))
+            Finding::new(Verdict::Warning, measured, facts).advise(format!(
+                "Leeward goes round it; agents without it may not. Have {family} mended, or switch it off on this network"
+            ))
         }
         (true, Some((_, failure))) => {
             let measured = format!("Not connected: {}.{unrouted}", failures());
@@ -169,7 +183,9 @@ fn judge_reach(way: &Way, tries: Vec<(SocketAddr, Option<Result<Probed, Failure>
                 None => finding,
             }
         }
-        (true, None) => Finding::new(Verdict::Broken, format!("Not connected.{unrouted}"), facts).advise("connect this machine to a network"),
+        (true, None) => {
+            Finding::new(Verdict::Broken, format!("Not connected.{unrouted}"), facts).advise("connect this machine to a network")
+        }
     }
 }
 
@@ -208,19 +224,11 @@ pub(super) fn certificate(way: Way) -> BoxFuture<'static, Finding> {
         if way.url.scheme() != "https" {
             return Finding::not_run("the upstream speaks no TLS");
         }
-        let addresses = match way.prober.addresses(&way.url).await {
-            Ok(addresses) => addresses,
-            Err(failure) => return unreached(&failure),
-        };
-        let mut last = None;
-        for address in firsts(&addresses) {
-            match way.prober.connect(&way.url, address, way.prober.may_offer_post_quantum()).await {
-                Ok(probed) => return trusted(&way, &probed),
-                Err(failure) if failure.cause == Cause::Certificate => return untrusted(&way, &failure),
-                Err(failure) => last = Some(failure),
-            }
+        match way.connect().await {
+            Ok(probed) => trusted(&way, &probed),
+            Err(failure) if failure.cause == Cause::Certificate => untrusted(&way, &failure),
+            Err(failure) => unreached(&failure),
         }
-        last.map_or_else(|| Finding::not_known("the upstream has no address"), |failure| unreached(&failure))
     })
 }
 
@@ -235,8 +243,12 @@ fn trusted(way: &Way, probed: &Probed) -> Finding {
     match found {
         Some(inspector) => {
             let name = inspector.name;
-            Finding::new(Verdict::Warning, format!("{name} inspects TLS: the certificate was issued by {issuer}. Leeward trusts it."), facts)
-                .advise("make each agent trust the company's certificate as well (NODE_EXTRA_CA_CERTS for Claude Code)")
+            Finding::new(
+                Verdict::Warning,
+                format!("{name} inspects TLS: the certificate was issued by {issuer}. Leeward trusts it."),
+                facts,
+            )
+            .advise("make each agent trust the company's certificate as well (NODE_EXTRA_CA_CERTS for Claude Code)")
         }
         None => Finding::new(Verdict::Ok, format!("The certificate is trusted and was issued by {issuer}."), facts),
     }
@@ -244,25 +256,20 @@ fn trusted(way: &Way, probed: &Probed) -> Finding {
 
 fn untrusted(way: &Way, failure: &Failure) -> Finding {
     let found = inspector(&failure.detail);
-    let facts = json!({ "host": way.host(), "trusted": false, "inspector": found.as_ref().map(|i| &i.name), "error": error(failure) });
+    let facts =
+        json!({ "host": way.host(), "trusted": false, "inspector": found.as_ref().map(|i| &i.name), "error": error(failure) });
     let mut measured = format!("Not trusted: {}.", failure.detail);
     if let Some(inspector) = &found {
         measured = format!("{} inspects TLS, and Leeward does not trust it. {measured}", inspector.name);
     }
-    Finding::new(Verdict::Broken, measured, facts)
-        .advise("if your company inspects TLS, put its root certificate into the system's store, or name its PEM file as `extra_ca`")
+    Finding::new(Verdict::Broken, measured, facts).advise(
+        "if your company inspects TLS, put its root certificate into the system's store, or name its PEM file as `extra_ca`",
+    )
 }
 
 pub(super) fn clock(way: Way) -> BoxFuture<'static, Finding> {
     Box::pin(async move {
-        let addresses = match way.prober.addresses(&way.url).await {
-            Ok(addresses) => addresses,
-            Err(failure) => return unreached(&failure),
-        };
-        let Some(address) = firsts(&addresses).into_iter().find(|a| has_route(*a)) else {
-            return Finding::not_run("there is no route to the upstream");
-        };
-        let mut probed = match way.prober.connect(&way.url, address, way.prober.may_offer_post_quantum()).await {
+        let mut probed = match way.connect().await {
             Ok(probed) => probed,
             Err(failure) if failure.cause == Cause::Clock => {
                 let facts = json!({ "host": way.host(), "error": error(&failure) });

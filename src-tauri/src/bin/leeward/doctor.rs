@@ -28,6 +28,7 @@ pub(crate) fn run(args: &args::Doctor, out: &mut Out) -> Outcome {
     }
     let config::Examined { config, complaints, paths } = config::examine();
     let in_force = config.as_ref().ok().cloned();
+    let config_file = paths.as_ref().map(|paths| paths.config_file.clone());
     let home = leeward::wrap::with_own(|context| context.home.clone());
     let options = Options {
         config,
@@ -55,7 +56,7 @@ pub(crate) fn run(args: &args::Doctor, out: &mut Out) -> Outcome {
         print(&report, out)?;
     }
     if let Some(file) = &args.bundle {
-        let bundle = Bundle::new(&report, in_force.as_ref(), status.as_ref(), &environment, home);
+        let bundle = Bundle::new(&report, in_force.as_ref(), config_file.as_deref(), status.as_ref(), &environment, home);
         write(&bundle.map_err(|why| Failure::new(Exit::CannotWrite, why))?, file)?;
     }
     Ok(match report.verdict {

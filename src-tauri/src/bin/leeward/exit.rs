@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn the_help_names_every_code_and_the_library_means_the_same() {
         use Exit::*;
-        for exit in [Ok, Warnings, Broken, Usage, Unavailable, CannotWrite, TryAgain, ConfigInvalid, NotExecutable, AgentNotFound] {
+        for exit in [Ok, Warnings, Broken, Usage, Unavailable, CannotWrite, TryAgain, ConfigInvalid, NotExecutable, AgentNotFound]
+        {
             assert!(HELP.lines().any(|l| l.trim().starts_with(&format!("{} ", exit as i32))), "{exit:?}");
         }
         assert_eq!(TryAgain as i32, instance::TRY_AGAIN);

@@ -1,6 +1,5 @@
 //! Unix half of `machine`.
 
-use crate::doctor::finding::Finding;
 use rustix::{
     fs::{Access, access, statvfs},
     process::{Resource, getrlimit},
@@ -23,6 +22,6 @@ pub(super) fn free_bytes(folder: &Path) -> Result<u64, String> {
 }
 
 /// The limit of files that a program started here may have open.
-pub(super) fn open_files() -> Result<Option<u64>, Finding> {
+pub(super) fn open_files() -> Result<Option<u64>, String> {
     Ok(getrlimit(Resource::Nofile).current)
 }

@@ -173,8 +173,7 @@ impl Probed {
         let login = self.forwarded.as_ref().and_then(|f| f.login.as_ref()?.to_str().ok());
         let login = login.map_or_else(String::new, |login| format!("Proxy-Authorization: {login}\r\n"));
         let agent = concat!("leeward-doctor/", env!("CARGO_PKG_VERSION"));
-        let request =
-            format!("HEAD {origin}{path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\n{login}\r\n", self.authority);
+        let request = format!("HEAD {origin}{path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\n{login}\r\n", self.authority);
         let broke = |e: std::io::Error| format!("the connection broke ({e})");
         self.io.write_all(request.as_bytes()).await.map_err(broke)?;
         self.io.flush().await.map_err(broke)?;
