@@ -130,6 +130,20 @@ fn nobody_serves_or_somebody_else_does() {
     assert_eq!(examined.code, Some(2));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(unix)]
+async fn an_engine_that_hangs_is_broken_and_the_rest_is_still_examined() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let home = home(&upstream, "");
+    let serving = home.serve(&[]);
+    crate::home::kill(serving.pid(), "STOP");
+    let examined = Examined::of(&home, &[]);
+    examined.assert("instance", "broken", "said nothing");
+    examined.assert("reach", "ok", "ipv4");
+    examined.assert("burst-direct", "ok", "All 10");
+    examined.assert("burst-leeward", "not-run", "does not answer");
+}
+
 #[test]
 fn a_broken_config_is_told_whole_and_the_rest_is_still_examined() {
     let home = Home::new();
@@ -140,6 +154,7 @@ fn a_broken_config_is_told_whole_and_the_rest_is_still_examined() {
     assert!(errors.len() == 2 && errors.iter().any(|e| e.as_str().unwrap().contains("toml:2: workers")), "{errors:?}");
     examined.assert("state", "ok", "");
     examined.assert("disk", "ok", "");
+    examined.assert("instance", "warning", "none can start with this config");
     assert_eq!(examined.code, Some(2));
 }
 
@@ -295,7 +310,8 @@ async fn the_burst_fails_direct_and_passes_through_leeward() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_fail_through_leeward_and_whose_fault_it_was_are_told() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
-    let home = home(&upstream, "[retry]\ntotal = '500ms'\n");
+    let short = "[retry]\ntotal = '1s'\n[connect]\ntimeout = '300ms'\n[circuit]\nmax_wait = '100ms'\n";
+    let home = home(&upstream, short);
     let _serving = home.serve(&[]);
     upstream.stop().await;
     let examined = Examined::of(&home, &["burst-leeward"]);

@@ -108,7 +108,7 @@ fn judge_direct(host: &str, small: &Burst, large: Option<&Burst>) -> Finding {
 
 pub(super) async fn through(context: &Context) -> Finding {
     let Serving::Ours { client, .. } = &context.serving else {
-        return Finding::not_run("no Leeward is running");
+        return Finding::not_run(context.serving.why_not());
     };
     let address = client.address();
     if context.config.as_ref().is_some_and(|config: &Config| config.client_token.is_some()) {

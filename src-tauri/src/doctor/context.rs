@@ -1,14 +1,16 @@
 //! What the checks look at: the config, who serves here, the user's surroundings. Found once, before the checks.
 
-use super::check::Check;
+use super::check::{Check, FIND_LIMIT};
 use crate::{
     config::{self, Config, Flags, Paths, Sources},
     instance::{self, Client, ClientError, Holder, Record, holder_of, read_record},
     socket_owner::{self, Owner},
     upstream::Prober,
 };
+use futures_util::future::join;
 use serde_json::Value;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::time::timeout;
 use url::Url;
 
 /// Looks up an environment variable.
@@ -43,7 +45,7 @@ impl std::fmt::Debug for Options {
 /// No wait of the dial takes longer here than the checks may: a name, a connection and a handshake.
 const LIMITS: [Duration; 3] = [Duration::from_millis(2000), Duration::from_millis(2000), Duration::from_millis(2500)];
 /// To ask the running engine.
-const ASKED_WITHIN: Duration = Duration::from_secs(2);
+const ASKED_WITHIN: Duration = Duration::from_millis(1500);
 /// More upstreams than anybody uses at once.
 const MOST_UPSTREAMS: usize = 4;
 
@@ -58,6 +60,19 @@ pub(super) enum Serving {
     Nobody { left: Option<Record>, port: PortHolder },
     /// There is no config to find it by.
     NotAsked,
+    /// It could not be found out in time.
+    Unanswered,
+}
+
+impl Serving {
+    /// Why nothing is asked of a running Leeward.
+    pub(super) fn why_not(&self) -> &'static str {
+        match self {
+            Self::Ours { .. } | Self::Nobody { .. } => "no Leeward is running",
+            Self::Unusable(_) | Self::Unanswered => "the Leeward that should be running does not answer",
+            Self::NotAsked => "the config is invalid, so it is not known where a Leeward would be",
+        }
+    }
 }
 
 /// Who listens on the port of the config.
@@ -91,7 +106,7 @@ impl Context {
         let is_default = config.is_err();
         let config = config.ok().or_else(|| defaults(paths.as_ref()?, &env));
         let serving = match &config {
-            Some(config) => who_serves(config).await,
+            Some(config) => timeout(FIND_LIMIT, who_serves(config)).await.unwrap_or(Serving::Unanswered),
             None => Serving::NotAsked,
         };
         let upstreams = config.as_ref().map(|config| upstreams(config, &serving)).unwrap_or_default();
@@ -145,8 +160,8 @@ async fn who_serves(config: &Config) -> Serving {
     match found {
         Ok(Some(client)) => {
             let said = |e: ClientError| e.to_string();
-            let status = client.get("/_leeward/v1/status", ASKED_WITHIN).await.map_err(said);
-            let stats = client.get("/stats", ASKED_WITHIN).await.map_err(said);
+            let asked = join(client.get("/_leeward/v1/status", ASKED_WITHIN), client.get("/stats", ASKED_WITHIN)).await;
+            let (status, stats) = (asked.0.map_err(said), asked.1.map_err(said));
             Serving::Ours { client: Box::new(client), status, stats }
         }
         Err(e) => Serving::Unusable(e),

@@ -25,6 +25,12 @@ pub(super) fn instance(context: &Context) -> Finding {
     let wanted = instance::reachable(config.listen);
     let own = env!("CARGO_PKG_VERSION");
     match &context.serving {
+        Serving::Unanswered => Finding::not_known("this machine did not say in time who serves here"),
+        Serving::Nobody { .. } if context.is_default => {
+            let facts = json!({ "running": false, "version": own });
+            Finding::new(Verdict::Warning, "No Leeward is running, and none can start with this config.", facts)
+                .advise("mend the config first")
+        }
         Serving::NotAsked => Finding::not_known("there is no config to find it by"),
         Serving::Unusable(e) => {
             let (kind, advice) = match e {
@@ -144,7 +150,7 @@ pub(super) fn config(context: &Context) -> Vec<Finding> {
 /// Asks the engine, which knows whose fault each one was.
 pub(super) async fn faults(context: &Context) -> Finding {
     let Serving::Ours { client, .. } = &context.serving else {
-        return Finding::not_run("no Leeward is running that could be asked");
+        return Finding::not_run(context.serving.why_not());
     };
     let Span { since_unix_ms, until_unix_ms, .. } = Span::last(LATELY, unix_ms());
     let query = format!("since={since_unix_ms}&until={until_unix_ms}&step={PERIOD_MS}ms&limit={FAULTS}");
