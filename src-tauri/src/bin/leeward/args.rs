@@ -227,7 +227,7 @@ pub(crate) enum Config {
     Schema,
 }
 
-/// Find out whose fault it is: this machine's, the network's, a proxy's, the API's or Leeward's
+/// Find out what is wrong: this machine, the network, a proxy, the API
 ///
 /// Measures and changes nothing. No credential of an API is sent. Everything but --long takes 20 s at most. Exit code 0 if
 /// nothing wrong was measured, 1 for warnings, 2 if something is broken.
