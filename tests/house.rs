@@ -139,6 +139,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "it owns the socket and the state, and knows neither wrap nor any painting of them",
     ),
     ("view", &["health", "status"], "a painting of the status is a pure value"),
+    (
+        "doctor",
+        &["config", "escape", "files", "health", "instance", "logging", "message", "socket_owner", "status", "upstream"],
+        "it examines the machine by the engine's own dial and asks a running engine over the socket; it starts neither",
+    ),
     ("wrap", &["authority", "config", "escape", "instance"], "it talks to a running engine over the socket, like a stranger"),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
@@ -152,6 +157,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
             "config",
             "control",
             "demo",
+            "doctor",
             "escape",
             "health",
             "instance",

@@ -20,6 +20,7 @@ mod coded;
 mod company_proxy;
 mod demo;
 mod disk;
+mod doctor;
 mod egress;
 mod faults;
 mod framing;

@@ -11,6 +11,7 @@ mod section;
 mod certificates;
 mod check;
 mod company_proxy;
+mod complaints;
 mod definition;
 mod distrust;
 mod edit;
@@ -44,6 +45,7 @@ mod written;
 pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
 pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying, System};
+pub use complaints::complaints;
 pub use definition::{
     Circuit, ClientTimes, Connect, Connectors, KeyShare, Ledger, Limits, Mode, Modes, Pool, Retry, Stream, StreamMode,
     UnknownFate, Watch, Wrap,

@@ -39,7 +39,7 @@ pub use holders::{HolderEntry, fetch, held_socket, holders, lend, let_go};
 pub use holding::{ACCEPTED_WITHIN, Holding};
 pub use keep::{is_kept, keep_serving};
 pub use lock::{Lock, LockError};
-pub use place::{place, serving_stand_in, why_unusable};
+pub use place::{place, serves, serving_stand_in, why_unusable};
 pub use private::write_atomically;
 pub(crate) use private::{create_private_dir, how_to_protect, is_exposed};
 pub use program::startable;

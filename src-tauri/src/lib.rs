@@ -9,6 +9,7 @@ pub mod authority;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod doctor;
 pub mod escape;
 pub mod exchange;
 pub mod files;

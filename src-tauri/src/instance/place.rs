@@ -83,8 +83,8 @@ fn stand_in_for(paths: &Paths, why: &io::Error) -> Option<StandIn> {
     stand_ins(paths).find(usable).map(|stand_in| StandIn { why: why.to_string(), ..stand_in })
 }
 
-/// Whether somebody serves from there now.
-fn serves(paths: &Paths) -> bool {
+/// Whether somebody serves from there now. Asking changes nothing.
+pub fn serves(paths: &Paths) -> bool {
     read_record(paths).is_some() && Lock::is_held(paths)
 }
 

@@ -3,6 +3,10 @@
 //! A post-quantum hello that broke is followed by a classical one to the same address, after the addresses that have not
 //! been tried (U2). What was learned on the way goes to `paths`.
 
+mod probe;
+
+pub(crate) use probe::{Probed, Prober};
+
 use super::{
     budget::Budget,
     context::DialContext,

@@ -4,7 +4,7 @@ use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
-use leeward::{config::Mode, wrap};
+use leeward::{config::Mode, doctor::Check, wrap};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// The calm side of your coding agent's network.
@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Config(Config),
     #[command(subcommand)]
     Authority(Authority),
+    Doctor(Doctor),
     Demo(Demo),
     Completions(Completions),
     Man(Man),
@@ -254,6 +255,32 @@ pub(crate) enum Authority {
     Rotate,
     /// Destroy all of them and every file of theirs; agents that run in intercept mode are tunnelled without decryption
     Remove,
+}
+
+/// Find out what is wrong: this machine, the network, a proxy, the API
+///
+/// Measures and changes nothing. No credential of an API is sent. Everything but --long takes 20 s at most. Exit code 0 if
+/// nothing wrong was measured, 1 for warnings, 2 if something is broken.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  leeward doctor\n  leeward doctor dns reach certificate\n  leeward doctor --markdown\n  leeward doctor --bundle leeward.zip"
+)]
+pub(crate) struct Doctor {
+    /// Print JSON; its form is stable, see docs/json.md
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Print Markdown, for a bug report
+    #[arg(long)]
+    pub(crate) markdown: bool,
+    /// Write a zip for a bug report, without secrets; its contents are listed first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Also the checks that take a minute
+    #[arg(long)]
+    pub(crate) long: bool,
+    /// Only these checks
+    #[arg(value_name = "CHECK", value_parser = PossibleValuesParser::new(Check::ALL.iter().map(|check| check.id())))]
+    pub(crate) checks: Vec<String>,
 }
 
 /// See it work, on this machine and without an account

@@ -41,6 +41,22 @@ pub(crate) fn tell(config: &Config) {
     }
 }
 
+/// The config for whoever examines it: valid or not, with everything that is wrong.
+pub(crate) struct Examined {
+    pub(crate) config: Result<Config, config::Error>,
+    pub(crate) complaints: Vec<String>,
+    pub(crate) paths: Option<config::Paths>,
+}
+
+/// Looks at the config without refusing it.
+pub(crate) fn examine() -> Examined {
+    let sources = sources(None);
+    let (complaints, paths) = config::complaints(&sources);
+    let config = config::load(&sources).map(|config| kept_in(instance::serving_stand_in(&config.paths), config));
+    let paths = config.as_ref().map(|config| config.paths.clone()).ok().or(paths);
+    Examined { config, complaints, paths }
+}
+
 /// Whether an agent is refused that cannot run behind Leeward, whatever the config is worth.
 pub(crate) fn requires_wrap() -> bool {
     config::requires_wrap(&sources(None))

@@ -9,7 +9,9 @@ use std::{fmt, io};
 pub(crate) enum Exit {
     /// Done.
     Ok = 0,
-    /// The demo found that a fault reached a client which should not have.
+    /// The doctor measured something that may go wrong at times.
+    Warnings = 1,
+    /// The doctor found something broken; the demo found that a fault reached a client which should not have.
     Broken = 2,
     /// The command line makes no sense.
     Usage = 64,
@@ -31,7 +33,8 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
-  2    broken: in the demo, a fault that can be repaired reached a client
+  1    doctor: warnings
+  2    broken: doctor found it, or in the demo a fault that can be repaired reached a client
   64   the command line makes no sense
   69   no Leeward runs, an upstream cannot be reached, or a certificate authority cannot be used
   73   a file or folder cannot be written
@@ -142,7 +145,8 @@ mod tests {
     #[test]
     fn the_help_names_every_code_and_the_library_means_the_same() {
         use Exit::*;
-        for exit in [Ok, Broken, Usage, Unavailable, CannotWrite, TryAgain, ConfigInvalid, NotExecutable, AgentNotFound] {
+        for exit in [Ok, Warnings, Broken, Usage, Unavailable, CannotWrite, TryAgain, ConfigInvalid, NotExecutable, AgentNotFound]
+        {
             assert!(HELP.lines().any(|l| l.trim().starts_with(&format!("{} ", exit as i32))), "{exit:?}");
         }
         assert_eq!(TryAgain as i32, instance::TRY_AGAIN);

@@ -5,6 +5,7 @@ mod authority;
 mod config;
 mod counters;
 mod demo;
+mod doctor;
 mod env;
 mod exit;
 mod history;
@@ -69,6 +70,7 @@ fn run(command: Command) -> Outcome {
         Command::Logs(args) => logs::run(&args, &mut out),
         Command::Config(args) => config::run(args, &mut out),
         Command::Authority(asked) => authority::run(&asked, &mut out),
+        Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
         Command::Man(args) => man::run(&args),

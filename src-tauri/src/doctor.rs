@@ -1,0 +1,33 @@
+//! Examines this machine for what keeps coding agents from their APIs, and says whose fault it is.
+//!
+//! Measures and reports; never repairs, never writes but the bundle that it is asked for, never sends an API's credential. A
+//! check that could not ask says so, and blames nothing. It looks at upstreams through the engine's own dial, trust and
+//! proxies, so that its verdict is about the engine's real way.
+
+mod agents;
+mod bundle;
+mod burst;
+mod check;
+mod context;
+mod finding;
+mod hypotheses;
+mod instance_check;
+mod known;
+mod long;
+mod machine;
+mod markdown;
+mod perform;
+mod proxies;
+mod report;
+mod run;
+mod settings_of_agents;
+mod version;
+mod way;
+
+pub use bundle::{Bundle, Entry};
+pub use check::Check;
+pub use context::Options;
+pub use finding::{Finding, Row, Verdict};
+pub use hypotheses::Hypothesis;
+pub use report::Report;
+pub use run::{Progress, run};
