@@ -263,7 +263,8 @@ mod tests {
         let keys = TunnelKeys::default();
         keys.add(key.clone());
         let sessions = Sessions::default();
-        let mut guard = sessions.open(Session { agent: "a".into(), pid: 1, since_unix_ms: 0, covers: Default::default(), door: None });
+        let mut guard =
+            sessions.open(Session { agent: "a".into(), pid: 1, since_unix_ms: 0, covers: Default::default(), door: None });
         guard.opens_tunnels(key.clone(), watch::channel(Mode::Serving).1);
         let lingers = TunnelKeys::default();
         lingers.add(key.clone());

@@ -176,7 +176,7 @@ async fn who_serves(config: &Config) -> Serving {
 fn port_holder(address: SocketAddr) -> PortHolder {
     match socket_owner::of_listener(address) {
         Owner::Nobody => PortHolder::Nobody,
-        Owner::Own | Owner::Other(_) => PortHolder::Somebody(holder_of(address)),
+        Owner::Own | Owner::Other(_) => PortHolder::Somebody(holder_of(address, &[])),
         Owner::Unknown(why) => PortHolder::Unknown(why),
     }
 }

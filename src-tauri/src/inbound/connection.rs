@@ -64,7 +64,8 @@ pub(super) async fn serve(
         let begun = (stream, std::mem::take(&mut came));
         match Box::pin(speak(&inbound, begun, &client, shed, awaiting.take())).await {
             Next::Rests(resting) => stream = resting,
-            Next::Tunnel(socket, asked, awaiting) => match Box::pin(tunnel::serve(&inbound, socket, asked, shed, awaiting)).await {
+            Next::Tunnel(socket, asked, awaiting) => match Box::pin(tunnel::serve(&inbound, socket, asked, shed, awaiting)).await
+            {
                 After::Asks(kept) => stream = ClientStream::Plain(kept),
                 After::Decrypted(decrypted, first, inside) => {
                     (stream, came, client.inside) = (*decrypted, first, Some(inside));

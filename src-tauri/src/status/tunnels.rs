@@ -26,16 +26,8 @@ pub enum TunnelEnd {
 
 impl TunnelEnd {
     /// All of them, in the order in which they are counted.
-    pub const ALL: [Self; 8] = [
-        Self::Carried,
-        Self::Rescued,
-        Self::Reset,
-        Self::Failed,
-        Self::Refused,
-        Self::ClientGone,
-        Self::Cut,
-        Self::Decrypted,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Carried, Self::Rescued, Self::Reset, Self::Failed, Self::Refused, Self::ClientGone, Self::Cut, Self::Decrypted];
 
     /// The name in JSON and metrics; public and stable.
     pub fn as_str(self) -> &'static str {

@@ -5,10 +5,9 @@ use super::{
     bypass::{NO_PROXY, PROXIES, bypass},
     context::AgentContext,
     draft::{Draft, Heeded, PlanError},
-    mode,
+    mode::{self, Tunnel},
     options::option_value,
     plain_http,
-    plan::Tunnel,
     private_argument::PrivateArgument,
     route::FirstParty,
 };

@@ -12,6 +12,13 @@ use std::path::Path;
 /// Bytes of a session's token.
 const TOKEN: usize = 32;
 
+/// The session's own proxy, and the certificates to trust behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tunnel<'a> {
+    pub token: &'a Secret,
+    pub bundle: Option<&'a Path>,
+}
+
 /// The mode for an agent, and what to say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
@@ -87,9 +94,10 @@ pub(super) fn enter(
 /// Whether requests to a host go past a proxy. Agents read the list differently; this is what most of them do.
 fn is_bypassed(host: &str, effective: &dyn Fn(&str) -> Option<String>) -> bool {
     let listed = ["NO_PROXY", "no_proxy"].iter().filter_map(|name| effective(name)).collect::<Vec<_>>().join(",");
-    listed.split([',', ' ']).map(|entry| entry.trim().trim_start_matches("*.").trim_start_matches('.')).any(|entry| {
-        !entry.is_empty() && (host == entry || host.strip_suffix(entry).is_some_and(|rest| rest.ends_with('.')))
-    })
+    listed
+        .split([',', ' '])
+        .map(|entry| entry.trim().trim_start_matches("*.").trim_start_matches('.'))
+        .any(|entry| !entry.is_empty() && (host == entry || host.strip_suffix(entry).is_some_and(|rest| rest.ends_with('.'))))
 }
 
 /// Takes the proxy of an outer session away again: it ends with that one.

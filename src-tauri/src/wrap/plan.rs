@@ -7,7 +7,9 @@ use super::{
     claude, codex,
     context::AgentContext,
     draft::{Draft, PlanError},
-    kimi, mode, opencode,
+    kimi,
+    mode::{self, Tunnel},
+    opencode,
     private_argument::PrivateArguments,
     qwen,
     route::{MARKER, Router},
@@ -120,13 +122,6 @@ pub fn stated_proxies(profile: &Profile, args: &[OsString], context: &AgentConte
         Some(Special::Claude) => claude::stated_proxies(context, args),
         _ => BTreeMap::new(),
     }
-}
-
-/// The session's own proxy, and the certificates to trust behind it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tunnel<'a> {
-    pub token: &'a Secret,
-    pub bundle: Option<&'a std::path::Path>,
 }
 
 /// Plans the start of an agent.

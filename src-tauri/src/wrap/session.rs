@@ -68,7 +68,9 @@ pub async fn open(
 /// When the instance refuses or is gone.
 pub async fn make_known(client: Client, plan: &Plan, background: Background) -> Result<(), ClientError> {
     let body = json!({ "agent": plan.agent, "pid": std::process::id(), "upstreams": plan.upstreams, "lasting": true });
-    begin(client, Asked { body, token: None, covers: plan.covers, authority: None, connectors: plan.connectors }, background).await.map(drop)
+    begin(client, Asked { body, token: None, covers: plan.covers, authority: None, connectors: plan.connectors }, background)
+        .await
+        .map(drop)
 }
 
 async fn begin(client: Client, asked: Asked, background: Background) -> Result<Session, ClientError> {
@@ -209,13 +211,8 @@ mod tests {
     fn what_a_session_is_registered_with_shows_no_secret() {
         let egress = json!({ "proxies": { "HTTPS_PROXY": "http://me:hush@gate:3128" } });
         let body = json!({ "agent": "claude", "pid": 1, "tunnel_token": "0123456789abcdef", "egress": egress });
-        let shown = format!("{:?}", Asked {
-            body,
-            token: None,
-            covers: Covers::default(),
-            authority: None,
-            connectors: Connectors::On,
-        });
+        let shown =
+            format!("{:?}", Asked { body, token: None, covers: Covers::default(), authority: None, connectors: Connectors::On });
         assert!(shown.contains("claude") && !shown.contains("0123456789abcdef") && !shown.contains("hush"), "{shown}");
     }
 }

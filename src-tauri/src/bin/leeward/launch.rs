@@ -89,7 +89,9 @@ impl Target {
             trust = match dry_run {
                 true => Some(Trust { authority: String::new(), bundle: wrap::bundle_to_be(config), unusable: Vec::new() }),
                 false => wrap::with_own(|context| wrap::trust(&self.profile, &self.args, config, context))
-                    .inspect_err(|why| chosen = Chosen { mode: Mode::Auto, instead: Some(format!("nothing is decrypted: {why}")) })
+                    .inspect_err(|why| {
+                        chosen = Chosen { mode: Mode::Auto, instead: Some(format!("nothing is decrypted: {why}")) }
+                    })
                     .ok(),
             };
         }
