@@ -65,9 +65,9 @@ const CASES: &[Case] = &[
     case("/_leeward/v1/stop", &[("POST", r#"{"drain_ms":5}"#, 202)]),
     case("/_leeward/v1/handover", &[("POST", r#"{"to":"/x"}"#, 200)]),
     case("/_leeward/v1/show", &[("POST", "", 202)]),
+    case("/_leeward/v1/authority", &[("POST", "", 200)]),
     case("/_leeward/v1/warm", &[("POST", r#"{"upstream":"known"}"#, 200)]),
     case("/_leeward/v1/egress", &[("POST", r#"{"proxies":{},"roots":[]}"#, 200)]),
-    case("/_leeward/v1/authority", &[("POST", "", 200)]),
     Case { stream: true, cached: "", ..case("/_leeward/v1/sessions", &[("POST", r#"{"agent":"claude","pid":1}"#, 200)]) },
 ];
 
