@@ -47,13 +47,17 @@ async fn what_has_effects_is_sent_once_and_its_agent_is_told() {
 
 #[tokio::test]
 async fn what_never_reached_the_server_is_repaired_for_every_request() {
-    for (host, path) in [(LOGIN, "/v1/oauth/token"), (MCP, "/v1/mcp/id"), (API, "/api/event_logging/v2/batch")] {
+    for (host, path, status, said) in [
+        (LOGIN, "/v1/oauth/token", 200, "renewed"),
+        (MCP, "/v1/mcp/id", 404, "is not known here"),
+        (API, "/api/event_logging/v2/batch", 200, "{}"),
+    ] {
         for fault in [Fault::ResetAtAccept, Fault::ResetInTls, Fault::CloseInTls] {
             // As many as the session's first tunnel dials in advance, and one more.
             let world = World::new(Plan::times(5, fault.clone())).await;
             let session = world.session(json!({})).await;
             let response = world.ask(&session, host, &post(host, path, "{}")).await;
-            assert!(response.starts_with("HTTP/1.1 404 ") && response.contains("is not known here"), "{path}: {response}");
+            assert!(response.starts_with(&format!("HTTP/1.1 {status} ")) && response.contains(said), "{path}: {response}");
             assert_eq!(world.upstream.log().record().requests.len(), 1, "{path} {fault:?}");
         }
     }

@@ -361,7 +361,7 @@ async fn a_supervisor_that_panics_is_told_of() {
     let failed = tokio::time::timeout(LIMIT, status.wait_for(|s| s.failure().is_some())).await.unwrap().unwrap().clone();
     assert_eq!((&failed.phase, failed.listener.accepting, failed.verdict()), (&Phase::Stopped, false, "broken"));
     let shown = view::headline(&failed, 0);
-    assert!(shown.level == view::Level::Broken && shown.next.to_lowercase().contains("start leeward again"), "{shown:?}");
+    assert!(shown.level == view::Level::Broken && shown.sentence.contains("start Leeward again"), "{shown:?}");
     let around = view::menu::Around::default();
     assert_eq!(view::menu::tray(&failed, &around, 0).icon, view::menu::Icon::Broken);
     let (notice, _) = view::notice::Notices::default().look(&failed, 0);

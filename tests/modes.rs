@@ -92,7 +92,7 @@ async fn programs_reach_in_every_mode_what_they_reach_alone() {
 async fn what_is_elsewhere_comes_through_the_tunnel_and_this_machine_is_reached_directly() {
     let servers = Servers::start();
     let home = Home::new();
-    let tunnels = || home.status()["stats"]["requests"].as_u64().unwrap();
+    let tunnels = || home.status()["stats"]["tunnels"]["opened"].as_u64().unwrap();
     let serving = home.serve(&[]);
     for (mode, script, through) in [
         ("auto", "curl -sS -m 20 \"$SECURE/v1/models\"", 1),

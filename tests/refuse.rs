@@ -155,7 +155,7 @@ async fn a_response_with_bare_line_feeds_is_refused() {
         if want == 502 {
             assert_eq!(response.headers()["x-leeward-error"], "bad-response", "{head:?}");
             let told = response.text().await.unwrap();
-            assert!(told.contains("a line of its head ends in LF alone"), "{told}");
+            assert!(told.contains("a line of the response's head ends in LF alone"), "{told}");
         }
     }
 }

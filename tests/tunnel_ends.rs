@@ -72,7 +72,8 @@ async fn each_end_has_its_word_and_no_tunnel_is_a_request() {
     assert!(crate::support::raw::read_response(&mut stream).await.starts_with("HTTP/1.1 407"));
     ask(&engine, engine.address).await;
 
-    let expected = json!({ "carried": 1, "rescued": 1, "reset": 1, "failed": 1, "client-gone": 1, "refused": 2, "cut": 0 });
+    let expected =
+        json!({ "carried": 1, "rescued": 1, "reset": 1, "failed": 1, "client-gone": 1, "refused": 2, "cut": 0, "decrypted": 0 });
     eventually("all have ended", async || counts(&engine).await["ended"] == expected).await;
     let stats = engine.stats().await;
     let tunnels = &stats["tunnels"];

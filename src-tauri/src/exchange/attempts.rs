@@ -185,7 +185,7 @@ impl Attempts {
         );
         self.context.exchange.health.set(Code::RetryBudgetSpent, Some(host), sentence);
         let detail = format!("{}; it was not sent again, because the budget for that is spent (retry.budget)", failure.detail);
-        let says = format!("{}, and the budget for sending again is spent", failure.told(&origin.endpoint.name()).says);
+        let says = format!("the budget for sending again is spent; {}", failure.told(&origin.endpoint.name()).says);
         Failure { detail, ..failure }.fact(says, "Raise retry.budget")
     }
 

@@ -81,8 +81,7 @@ pub(super) struct ClientIo {
 }
 
 /// Why a body is not waited for any more.
-const STALLED: &str =
-    "its body paused for too long or came too slowly (client.body_idle and client.min_body_rate in Leeward's config)";
+const STALLED: &str = "its body paused or came too slowly (client.body_idle, client.min_body_rate)";
 
 impl ClientIo {
     /// `came`: what has been read of it already.

@@ -58,7 +58,7 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             421,
             "foreign-target",
             false,
-            "Leeward is no HTTP_PROXY: the request names another server. Set Leeward as base URL (`leeward wrap`); NO_PROXY=localhost,127.0.0.1,::1.",
+            "Leeward is no HTTP_PROXY for other servers. Set it as base URL (`leeward wrap`), or add localhost,127.0.0.1,::1 to NO_PROXY.",
         ),
         Refusal::DotSegments => m(
             400,

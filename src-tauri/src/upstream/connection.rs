@@ -37,6 +37,11 @@ const SOON: Duration = Duration::from_secs(1);
 /// first byte that it sent again.
 const GIVEN_UP_BY: Duration = Duration::from_secs(2);
 
+/// Whose fault it is when a response cannot be read for sure.
+const ASK_OPERATOR: &str = "Ask whoever operates the API";
+/// Large packets that vanish are a VPN's as a rule.
+const SMALLER_MTU: &str = "Check the VPN: a smaller MTU may help";
+
 /// A connection's place in its pool's count; dropped with the connection.
 pub(super) trait Permit: Send + Sync + std::fmt::Debug {
     /// The network in which the connection was made.
@@ -244,7 +249,7 @@ impl Connection {
                 self.permit.answered();
                 if let Some(coding) = unknown_coding(response.headers()) {
                     let why = format!("the response has the transfer coding `{coding}`, which Leeward cannot undo");
-                    return Err(Failure::new(Cause::BadResponse, why));
+                    return Err(Failure::new(Cause::BadResponse, &*why).fact(why, ASK_OPERATOR));
                 }
                 return Ok((response, self));
             }
@@ -276,8 +281,18 @@ impl Connection {
             (false, false, true) => Cause::ReusedReset,
             (false, false, false) => Cause::FreshReset,
         };
+        if self.meter.bare_lf.load(Relaxed) {
+            let says = "a line of the response's head ends in LF alone, which can be read in two ways";
+            return Err(Failure::new(cause, describe(&error)).fact(says, ASK_OPERATOR));
+        }
         // All of it may have arrived, and only its acknowledgement got lost.
-        Err(Failure::new(cause, unacknowledged.map_or_else(|| describe(&error), |f| f.detail)))
+        Err(match unacknowledged {
+            None => Failure::new(cause, describe(&error)),
+            Some(Failure { detail, .. }) => {
+                let peer = self.socket.peer().map_or_else(|| "the API".to_owned(), |address| address.to_string());
+                Failure::new(cause, detail).fact(format!("the network takes no more data to {peer}"), SMALLER_MTU)
+            }
+        })
     }
 
     /// True when a connection that the system gave up this long after a request was begun had bytes unacknowledged. The
