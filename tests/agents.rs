@@ -53,9 +53,12 @@ struct Way {
     may_lose: [Option<u64>; 3],
 }
 
-const WAYS: [Way; 2] = [
+const WAYS: [Way; 4] = [
     Way { name: "direct", wrap: None, may_lose: [None; 3] },
-    Way { name: "base-url", wrap: Some(&["wrap"]), may_lose: [None; 3] },
+    Way { name: "base-url", wrap: Some(&["wrap", "--mode", "base-url"]), may_lose: [None; 3] },
+    // What was sent through a tunnel is the agent's to repeat.
+    Way { name: "auto", wrap: Some(&["wrap"]), may_lose: [Some(2), Some(2), None] },
+    Way { name: "intercept", wrap: Some(&["wrap", "--mode", "intercept"]), may_lose: [Some(1); 3] },
 ];
 
 /// The program of a version of Claude Code; npm has one for each system.
