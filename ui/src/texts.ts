@@ -297,6 +297,7 @@ export const texts = {
       auto: "Auto: base URL for requests to models, tunnel for all others",
       "base-url": "Base URL: repairs requests to models; all others bypass Leeward",
       tunnel: "Tunnel: Leeward sees no content and repairs connections only",
+      intercept: "Intercept: repairs the agent’s start-up too; decrypts its API on this machine",
     },
     args: "Arguments",
     argsHint: "As in a shell; quotes keep words together.",
