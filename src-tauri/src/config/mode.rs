@@ -48,8 +48,12 @@ impl Covers {
     pub fn sentence(&self) -> String {
         let Self { mode, inference, rest } = self;
         let (inference, rest) = (inference.words(), rest.words());
-        let covered =
-            if inference == rest { format!("everything {rest}") } else { format!("inference {inference}, the rest {rest}") };
+        let covered = match mode {
+            // Only the hosts that the certificate authority can sign for.
+            Mode::Intercept => "the agent's own APIs decrypted, the rest by tunnel".to_owned(),
+            _ if inference == rest => format!("everything {rest}"),
+            _ => format!("inference {inference}, the rest {rest}"),
+        };
         format!("{}: {covered}", mode.name())
     }
 }
@@ -135,6 +139,8 @@ mod tests {
         assert_eq!(auto.sentence(), "auto: inference by base URL, the rest by tunnel");
         let tunnel = Covers { mode: Mode::Tunnel, inference: Door::Tunnel, rest: Door::Tunnel };
         assert_eq!(tunnel.sentence(), "tunnel: everything by tunnel");
+        let intercept = Covers { mode: Mode::Intercept, inference: Door::Intercept, rest: Door::Intercept };
+        assert_eq!(intercept.sentence(), "intercept: the agent's own APIs decrypted, the rest by tunnel");
         assert_eq!(Covers::default().sentence(), "base-url: inference by base URL, the rest past Leeward");
     }
 }
