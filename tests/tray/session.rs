@@ -259,8 +259,10 @@ async fn broken_and_recovered_are_notified_once_unless_switched_off() {
 /// Started from a menu or at login nobody sees what it writes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_fails_is_notified() {
+    use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();
-    std::fs::write(home.path().join("config.toml"), "lisen = \"127.0.0.1:0\"\n").unwrap();
+    std::fs::create_dir(home.path().join("state")).unwrap();
+    std::fs::set_permissions(home.path().join("state"), std::fs::Permissions::from_mode(0o777)).unwrap();
     let _bus = BUS.lock().await;
     let host = Host::start().await;
     let mut tray = Tray::start(home.path());
@@ -269,5 +271,18 @@ async fn a_start_that_fails_is_notified() {
     let told = host.notices.lock().unwrap().clone();
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].0, "Leeward could not start");
-    assert!(told[0].1.contains("config.toml") && told[0].1.contains("lisen"), "{told:?}");
+    assert!(told[0].1.contains("chmod go-w"), "{told:?}");
+}
+
+/// Whoever would explain it must be there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_that_is_refused_keeps_nobody_from_serving() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("config.toml"), "lisen = \"127.0.0.1:0\"\n").unwrap();
+    let _bus = BUS.lock().await;
+    let _host = Host::start().await;
+    let _tray = Tray::start(home.path());
+    let address = eventually_some("it serves", || recorded(home.path())).await;
+    let health = get(address, "/health").unwrap();
+    assert!(health.contains("config-invalid") && health.contains("lisen"), "{health}");
 }

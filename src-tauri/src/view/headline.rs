@@ -94,7 +94,7 @@ fn failing(recent: &Recent) -> Option<Headline> {
 
 /// What failed requests have in common, by the name of their cause, and what to do.
 fn cause(name: Option<&str>) -> (&'static str, &'static str) {
-    const STATS: &str = "More: leeward stats";
+    const DOCTOR: &str = "More: leeward doctor";
     const NETWORK: &str = "Check network or VPN";
     match Cause::ALL.iter().find(|cause| Some(cause.as_str()) == name) {
         Some(Cause::Dns) => ("DNS fails", "Check network, VPN or DNS"),
@@ -104,19 +104,19 @@ fn cause(name: Option<&str>) -> (&'static str, &'static str) {
         Some(Cause::Clock) => ("the API's certificate is out of its time, by this clock", "Set the clock"),
         Some(Cause::NotTls) => ("there is no TLS where https:// leads", "Check the URL of the upstream"),
         Some(Cause::StalePooled | Cause::WriteFailed | Cause::ReusedReset | Cause::FreshReset | Cause::LateReset) => {
-            ("the API's edge resets connections", STATS)
+            ("the API's edge resets connections", DOCTOR)
         }
-        Some(Cause::ResponseTimeout) => ("the API does not answer in time", STATS),
+        Some(Cause::ResponseTimeout) => ("the API does not answer in time", DOCTOR),
         Some(Cause::BadResponse | Cause::NotHttp) => ("what answers speaks no valid HTTP", "Check the URL of the upstream"),
         Some(Cause::CutMidStream) => ("the API's edge breaks off responses", "Set stream.mode = \"hold\", which repairs that"),
-        Some(Cause::CutBeforeContent | Cause::CutWhileBuffered) => ("the API's edge breaks off responses", STATS),
+        Some(Cause::CutBeforeContent | Cause::CutWhileBuffered) => ("the API's edge breaks off responses", DOCTOR),
         Some(Cause::Loop) => ("the upstream is Leeward itself", "Set upstream to the API's URL"),
         Some(Cause::CompanyProxy) => ("the company proxy makes no connection", "Check proxy.url"),
         Some(Cause::ProxyLogin) => ("the company proxy wants user and password", "Put them into proxy.url"),
         Some(Cause::WriteStalled) => ("the network takes no data", "Check the VPN: a smaller MTU may help"),
-        Some(Cause::Declined) => ("the API cannot answer for now", STATS),
+        Some(Cause::Declined) => ("the API cannot answer for now", DOCTOR),
         Some(Cause::PoolFull) => ("all connections are in use (pool.size)", "Raise pool.size"),
-        None => ("responses broke off", STATS),
+        None => ("responses broke off", DOCTOR),
     }
 }
 

@@ -97,13 +97,13 @@ fn each_situation_has_its_two_lines() {
             failed(23, 391, Cause::FreshReset),
             Level::Degraded,
             "23 of 391 requests failed in 5 min: the API's edge resets connections",
-            "More: leeward stats",
+            "More: leeward doctor",
         ),
         (
             failed(4, 4, Cause::FreshReset),
             Level::Broken,
             "4 of 4 requests failed in 5 min: the API's edge resets connections",
-            "More: leeward stats",
+            "More: leeward doctor",
         ),
         (
             failed(3, 100, Cause::CutMidStream),
