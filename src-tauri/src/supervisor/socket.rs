@@ -15,7 +15,11 @@ use std::{
 };
 
 /// The kernel cuts it to its own limit (net.core.somaxconn); a burst of 50 agents fits many times.
+#[cfg(unix)]
 const BACKLOG: i32 = 4096;
+/// Winsock takes a plain number for 200 at most; a negative one is its SOMAXCONN_HINT, and goes up to 65,535.
+#[cfg(windows)]
+const BACKLOG: i32 = -4096;
 
 /// The socket and the address it keeps.
 #[derive(Debug)]
