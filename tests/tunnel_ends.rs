@@ -1,11 +1,10 @@
 //! What is said of tunnels while they run and after: counters, Activity, `status`; how they drain, and what idle ones cost.
 
-use crate::{
-    home::{Home, get},
-    support::{
-        LIMIT, TestEngine, client, eventually,
-        tunnel::{TOKEN, ask, connect, counts, hello, login, open, pair, reset, rest, server, session},
-    },
+#[cfg(target_os = "linux")]
+use crate::home::{Home, get};
+use crate::support::{
+    LIMIT, TestEngine, client, eventually,
+    tunnel::{TOKEN, ask, connect, counts, hello, login, open, pair, reset, rest, server, session},
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
