@@ -40,7 +40,7 @@ pub fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// A sentence for people, without the system's error numbers: they are for the log.
+/// A sentence for people, without the system's error numbers: they are for the log. Windows ends its texts with a full stop.
 pub fn plain(text: &str) -> Cow<'_, str> {
     const NUMBER: &str = " (os error ";
     if !text.contains(NUMBER) {
@@ -49,6 +49,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     let mut parts = text.split(NUMBER);
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
+        out.truncate(out.trim_end_matches('.').len());
         let rest = part.trim_start_matches(|c: char| c == '-' || c.is_ascii_digit());
         out.push_str(rest.strip_prefix(')').unwrap_or(rest));
     }

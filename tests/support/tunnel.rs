@@ -104,6 +104,7 @@ pub async fn counts(engine: &TestEngine) -> serde_json::Value {
 }
 
 /// Plants secrets in CONNECTs of a `serve` that logs everything: the session's token and a wrong one, cookies, keys, bytes.
+#[cfg(target_os = "linux")]
 pub async fn plant(home: &crate::home::Home, proxy: SocketAddr, target: SocketAddr) {
     let control = std::fs::read_to_string(home.paths().token_file()).unwrap();
     let egress = json!({ "proxies": { "HTTPS_PROXY": "http://me:PLANTED-password@127.0.0.1:9" } });
