@@ -85,6 +85,12 @@ export const texts = {
     sessionsEmpty: "No wrapped agent is running.",
     sessionsEmptyHint: "Start one with `leeward wrap claude`.",
     session: (pid: number, age: string) => `pid ${pid}, for ${age}`,
+    covers: {
+      intercept: "its own APIs decrypted, the rest by tunnel",
+      all: (door: string) => `everything ${door}`,
+      apart: (inference: string, rest: string) => `requests to models ${inference}, the rest ${rest}`,
+      doors: { "base-url": "by base URL", tunnel: "by tunnel", intercept: "decrypted", direct: "past Leeward" },
+    },
     engine: "Engine",
     inside: "Connections and figures",
     facts: {
