@@ -11,7 +11,6 @@ mod section;
 mod certificates;
 mod check;
 mod company_proxy;
-mod complaints;
 mod definition;
 mod distrust;
 mod edit;
@@ -45,7 +44,6 @@ mod written;
 pub use certificates::read_certificates;
 pub(crate) use check::{check_upstream, is_upstream_name};
 pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying, System};
-pub use complaints::complaints;
 pub use definition::{
     Circuit, ClientTimes, Connect, Connectors, KeyShare, Ledger, Limits, Mode, Modes, Pool, Retry, Stream, StreamMode,
     UnknownFate, Watch, Wrap,
@@ -56,7 +54,7 @@ pub use error::Error;
 pub use errors::{errors, unknown_variables};
 pub use fallback::load_or_last_good;
 pub use keys::{KeyView, View};
-pub use load::load;
+pub use load::{load, paths};
 pub use mode::{Covers, Door};
 pub use names::{AllowedHost, AllowedOrigin};
 pub use own_proxy::{NOT_SET, OUTER_PROXY, PROXY_VARIABLES, is_tunnel_proxy, tunnel_proxy};

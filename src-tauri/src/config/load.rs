@@ -36,6 +36,11 @@ pub fn load(sources: &Sources<'_>) -> Result<Config, Error> {
     Ok(assemble(sources, paths, text.as_deref().unwrap_or_default())?.0)
 }
 
+/// Where the files are, as far as that can be found.
+pub fn paths(sources: &Sources<'_>) -> Option<Paths> {
+    locate(sources).ok().map(|(paths, _)| paths)
+}
+
 /// Where the files are, and whether the config file was named and so must exist.
 pub(super) fn locate(sources: &Sources<'_>) -> Result<(Paths, bool), Error> {
     let mut paths = match (sources.env)("LEEWARD_HOME").filter(|v| !v.is_empty()) {

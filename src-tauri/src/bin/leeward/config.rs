@@ -51,9 +51,9 @@ pub(crate) struct Examined {
 /// Looks at the config without refusing it.
 pub(crate) fn examine() -> Examined {
     let sources = sources(None);
-    let (complaints, paths) = config::complaints(&sources);
+    let complaints = config::errors(&sources).iter().map(ToString::to_string).collect();
     let config = config::load(&sources).map(|config| kept_in(instance::serving_stand_in(&config.paths), config));
-    let paths = config.as_ref().map(|config| config.paths.clone()).ok().or(paths);
+    let paths = config.as_ref().map(|config| config.paths.clone()).ok().or_else(|| config::paths(&sources));
     Examined { config, complaints, paths }
 }
 
