@@ -1,4 +1,4 @@
-//! What a client has sent before the server's first byte, kept while it is a TLS hello and nothing more, and the name in it. Pure.
+//! What a client has sent before the server's first byte, kept while it is a TLS hello and nothing more. Pure.
 //!
 //! A hello says only that somebody wants to talk, so it may be sent twice. Anything else may be a request: plain HTTP, or
 //! data that rides on the hello (0-RTT).
@@ -8,8 +8,6 @@ const MOST: usize = 16 << 10;
 const RECORD_HEAD: usize = 5;
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
-const SERVER_NAME: [u8; 2] = [0, 0];
-const HOST_NAME: u8 = 0;
 
 /// What has been sent.
 #[derive(Debug, Default)]
@@ -70,61 +68,6 @@ fn length([high, middle, low]: [u8; 3]) -> usize {
     usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low)
 }
 
-/// Whom a client means to reach, as its hello says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServerName {
-    /// The hello is not whole yet.
-    NotYet,
-    /// It is no hello, a broken one, or one that names nobody.
-    Nobody,
-    /// This host, in lower case.
-    Host(String),
-}
-
-/// The server name in a hello (RFC 6066 section 3).
-pub fn server_name(bytes: &[u8]) -> ServerName {
-    let Some(message) = message(bytes).filter(|_| is_beginning_of_hello(bytes)) else { return ServerName::Nobody };
-    let [_, high, middle, low, ref body @ ..] = message[..] else { return ServerName::NotYet };
-    if body.len() < length([high, middle, low]) {
-        return if bytes.len() > MOST { ServerName::Nobody } else { ServerName::NotYet };
-    }
-    named(body).map_or(ServerName::Nobody, ServerName::Host)
-}
-
-fn named(hello: &[u8]) -> Option<String> {
-    // Version and random, session, cipher suites, compression.
-    let rest = hello.get(34..)?;
-    let (_, rest) = short(rest)?;
-    let (_, rest) = long(rest)?;
-    let (_, rest) = short(rest)?;
-    let (mut extensions, _) = long(rest)?;
-    while let [a, b, rest @ ..] = extensions {
-        let (body, after) = long(rest)?;
-        if [*a, *b] == SERVER_NAME {
-            let (names, _) = long(body)?;
-            let (kind, rest) = names.split_first()?;
-            let (host, _) = long(rest)?;
-            let host = std::str::from_utf8(host).ok().filter(|_| *kind == HOST_NAME)?;
-            let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-            return is_name.then(|| host.to_ascii_lowercase());
-        }
-        extensions = after;
-    }
-    None
-}
-
-/// What a length of one byte announces, and what follows.
-fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first()?;
-    rest.split_at_checked(usize::from(*length))
-}
-
-/// The same with a length of two bytes.
-fn long(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,45 +111,5 @@ mod tests {
             assert_eq!(kept.again(), None, "{:?}", &other[..other.len().min(12)]);
         }
         assert_eq!(Hello::default().again(), Some(&[][..]), "nothing sent is nothing sent twice");
-    }
-
-    /// A hello of this library's own, for a name.
-    fn real(name: &str) -> Vec<u8> {
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let name = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
-        let mut client = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
-        let mut bytes = Vec::new();
-        client.write_tls(&mut bytes).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn the_name_in_a_hello_is_found_once_it_is_whole() {
-        for (name, expected) in [
-            ("api.anthropic.com", ServerName::Host("api.anthropic.com".into())),
-            ("API.Example", ServerName::Host("api.example".into())),
-            ("127.0.0.1", ServerName::Nobody),
-        ] {
-            let bytes = real(name);
-            assert_eq!(server_name(&bytes), expected, "{name}");
-            for cut in 0..bytes.len() {
-                assert_eq!(server_name(&bytes[..cut]), ServerName::NotYet, "{name} cut at {cut}");
-            }
-            // The same message in two records.
-            let (first, second) = bytes[RECORD_HEAD..].split_at(100);
-            let record = |body: &[u8]| {
-                let [high, low] = u16::try_from(body.len()).unwrap().to_be_bytes();
-                [&[HANDSHAKE, 3, 1, high, low], body].concat()
-            };
-            assert_eq!(server_name(&[record(first), record(second)].concat()), expected, "{name} in two records");
-        }
-        for other in [&b"GET / HTTP/1.1\r\n"[..], &[HANDSHAKE, 3, 1, 0, 4, 2, 0, 0, 0], &hello(517), &hello(MOST + 1)] {
-            assert_eq!(server_name(other), ServerName::Nobody, "{:?}", &other[..other.len().min(12)]);
-        }
     }
 }
