@@ -20,7 +20,7 @@ pub fn all(windows: &Windows, home: &Path, serving: &Serving) -> String {
     let broken = home.join("broken");
     std::fs::create_dir_all(&broken).unwrap();
     std::fs::write(broken.join("config.toml"), "retry = 1\n").unwrap();
-    let (code, said) = windows.run(&broken, &["serve"]);
+    let (code, said) = windows.run(&broken, &["config", "check"]);
     assert!(code == Some(78) && said.contains(&path(&broken.join("config.toml"))), "{code:?} {said}");
     "as documented, the file named by its Windows path".into()
 }
