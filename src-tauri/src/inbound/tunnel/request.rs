@@ -3,6 +3,7 @@
 use crate::{config::Secret, upstream::Target};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::uri::Authority;
+use std::net::Ipv6Addr;
 
 /// Fields of a head; the guard has counted them before.
 const MOST_FIELDS: usize = 256;
@@ -64,8 +65,18 @@ pub fn parse(bytes: &[u8]) -> Result<(Connect, usize), Invalid> {
 fn target(text: &str) -> Option<Target> {
     let authority: Authority = text.parse().ok()?;
     let port = authority.as_str().strip_prefix(authority.host())?.strip_prefix(':')?.parse().ok().filter(|port| *port > 0)?;
-    let host = authority.host().trim_matches(['[', ']']).to_owned();
-    (!host.is_empty()).then_some(Target { host, port })
+    let host = host(authority.host())?.to_owned();
+    Some(Target { host, port })
+}
+
+/// A name or an address, without brackets; a URI may hold more than either.
+fn host(text: &str) -> Option<&str> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let v6 = bracketed.strip_suffix(']')?;
+        return v6.split('%').next()?.parse::<Ipv6Addr>().is_ok().then_some(v6);
+    }
+    let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    is_name.then_some(text)
 }
 
 fn password(value: &[u8]) -> Option<Secret> {
@@ -92,6 +103,11 @@ mod tests {
             ("http://api.x:443", None),
             ("/", None),
             (":443", None),
+            (";[0]:8443", None),
+            ("a;b:443", None),
+            ("[::1:443", None),
+            ("[a.b]:443", None),
+            ("my_host-1.corp.:443", Some("my_host-1.corp.:443")),
         ] {
             let head = format!("CONNECT {text} HTTP/1.1\r\nhost: x\r\n\r\nrest");
             let parsed = parse(head.as_bytes());
