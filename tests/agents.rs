@@ -183,7 +183,8 @@ async fn starts_under_resets(test: &str, version: &str) {
                 lost_without += lost;
             }
             if let Some(may_lose) = may_lose {
-                let most = may_lose.min((may_lose * starts).div_ceil(10));
+                // Few starts leave room for chance: at 40 %, six tries in a row are reset once in 244.
+                let most = if starts < 10 { (may_lose * starts).div_ceil(10) + 1 } else { may_lose * starts / 10 };
                 assert!(lost <= most, "{version}, {}, {column}: {lost} lost, {most} may be", way.name);
             }
         }
