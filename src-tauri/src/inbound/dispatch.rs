@@ -16,10 +16,7 @@ use crate::{
     },
     status::faults::Outcome,
 };
-use http::{
-    HeaderValue, Method, Request, Response,
-    header::{CONNECTION, UPGRADE},
-};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -46,18 +43,7 @@ pub(super) async fn dispatch(
         Ok(Admitted::Own) => return inbound.own_paths.answer(request).await.map(ResponseBody::from),
         Ok(Admitted::Upstream) => {}
         Ok(Admitted::Navigation) => return greeting::page().map(ResponseBody::from),
-        Err(why) => {
-            let (closes, wants) = (refusal::closes(&why), refusal::required_protocol(&why));
-            let mut response = refuse(&refusal::meaning(why));
-            if closes {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            if let Some(protocol) = wants {
-                response.headers_mut().insert(UPGRADE, HeaderValue::from_static(protocol));
-                response.headers_mut().append(CONNECTION, HeaderValue::from_static("upgrade"));
-            }
-            return response;
-        }
+        Err(why) => return refusal::respond(why, refuse),
     }
     // After Leeward's own paths: `leeward status` and `restart` are wanted most when there are too many connections.
     if shed {

@@ -11,15 +11,33 @@ use crate::{
     telemetry::Traffic,
 };
 use bytes::Bytes;
+use http::{
+    HeaderValue, Response,
+    header::{CONNECTION, UPGRADE},
+};
 use std::sync::Arc;
 
+/// The response to a request that the guard refuses, with what HTTP wants beside its text. `refuse` writes the rest.
+pub(super) fn respond<B>(refusal: Refusal, refuse: impl FnOnce(&Meaning) -> Response<B>) -> Response<B> {
+    let (closes, wants) = (closes(&refusal), required_protocol(&refusal));
+    let mut response = refuse(&meaning(refusal));
+    if closes {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(protocol) = wants {
+        response.headers_mut().insert(UPGRADE, HeaderValue::from_static(protocol));
+        response.headers_mut().append(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    response
+}
+
 /// Whether the connection ends with the refusal: what its client sends next is meant for a tunnel or another protocol.
-pub(super) fn closes(refusal: &Refusal) -> bool {
+fn closes(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Connect | Refusal::Upgrade)
 }
 
 /// What a 426 must name (RFC 9110 section 15.5.22).
-pub(super) fn required_protocol(refusal: &Refusal) -> Option<&'static str> {
+fn required_protocol(refusal: &Refusal) -> Option<&'static str> {
     matches!(refusal, Refusal::Upgrade).then_some("HTTP/1.1")
 }
 

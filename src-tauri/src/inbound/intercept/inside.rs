@@ -12,10 +12,7 @@ use crate::{
     },
     status::faults::Outcome,
 };
-use http::{
-    HeaderValue, Request, Response,
-    header::{CONNECTION, UPGRADE},
-};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
@@ -59,16 +56,7 @@ impl Inside {
             if why == Refusal::Upgrade && !has_another_way(path) {
                 self.interception.refuses(&self.host, self.shape.as_str(), &self.no_websocket());
             }
-            let (closes, wants) = (refusal::closes(&why), refusal::required_protocol(&why));
-            let mut response = refuse(&refusal::meaning(why));
-            if closes {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            if let Some(protocol) = wants {
-                response.headers_mut().insert(UPGRADE, HeaderValue::from_static(protocol));
-                response.headers_mut().append(CONNECTION, HeaderValue::from_static("upgrade"));
-            }
-            return response;
+            return refusal::respond(why, refuse);
         }
         if !self.interception.connectors
             && let Some(response) = registry::answer(request.method(), &self.host, path)
