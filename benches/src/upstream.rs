@@ -1,16 +1,25 @@
 //! The upstream that every proxy forwards to: hyper on one thread, plain or TLS. It answers at once what the query asks
-//! for: `?answer=BYTES` of JSON, or `?events=N&gap_ms=M` as a stream of server-sent events, each with the time it was sent.
+//! for: `?answer=BYTES` of JSON, or `?events=N&gap_ms=M` as a stream of server-sent events, each with the time it was sent;
+//! `&gzip=1` compresses them and flushes behind each.
 
 use crate::{args, clock, wire};
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use futures_util::stream;
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::{Request, Response, body::Frame, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use socket2::{Domain, Socket, Type};
-use std::{collections::HashMap, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
@@ -98,7 +107,11 @@ async fn answer(request: Request<Incoming>, answers: Arc<HashMap<usize, Bytes>>)
     };
     if let Some(events) = asked("events") {
         let gap = Duration::from_millis(asked("gap_ms").unwrap_or(1) as u64);
-        let mut response = Response::new(Either::Right(BodyExt::boxed(StreamBody::new(events_of(events, gap)))));
+        let gzip = asked("gzip") == Some(1);
+        let mut response = Response::new(Either::Right(BodyExt::boxed(StreamBody::new(events_of(events, gap, gzip)))));
+        if gzip {
+            response.headers_mut().insert(header::CONTENT_ENCODING, header::HeaderValue::from_static("gzip"));
+        }
         response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/event-stream"));
         return Ok(response);
     }
@@ -113,10 +126,12 @@ async fn answer(request: Request<Incoming>, answers: Arc<HashMap<usize, Bytes>>)
 fn events_of(
     count: usize,
     gap: Duration,
+    gzip: bool,
 ) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + Sync + 'static {
     let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"bench\"}}\n\n\
                  event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0}\n\n";
-    stream::unfold((0, None::<tokio::time::Interval>), move |(at, pace)| async move {
+    let coder = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+    stream::unfold((0, None::<tokio::time::Interval>, coder), move |(at, pace, mut coder)| async move {
         let mut pace = pace.unwrap_or_else(|| tokio::time::interval_at(tokio::time::Instant::now() + gap, gap));
         let text = match at {
             0 => format!("{start}{}", event()),
@@ -127,7 +142,18 @@ fn events_of(
             _ if at == count => "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".to_owned(),
             _ => return None,
         };
-        Some((Ok(Frame::data(Bytes::from(text))), (at + 1, Some(pace))))
+        let bytes = match (coder.take(), at == count) {
+            (None, _) => text.into_bytes(),
+            // Writing to memory fails never.
+            (Some(mut whole), true) => whole.write_all(text.as_bytes()).and_then(|()| whole.finish()).ok()?,
+            (Some(mut open), false) => {
+                open.write_all(text.as_bytes()).and_then(|()| open.flush()).ok()?;
+                let bytes = std::mem::take(open.get_mut());
+                coder = Some(open);
+                bytes
+            }
+        };
+        Some((Ok(Frame::data(Bytes::from(bytes))), (at + 1, Some(pace), coder)))
     })
 }
 

@@ -14,10 +14,16 @@ const ROOM: usize = 64 << 10;
 
 /// A request of an agent's kind: a POST to an inference path with a JSON body of `bytes`.
 pub(crate) fn request(host: SocketAddr, query: &str, bytes: usize) -> Vec<u8> {
+    request_taking(host, query, None, bytes)
+}
+
+/// The same of a client that takes its answer in this coding, too.
+pub(crate) fn request_taking(host: SocketAddr, query: &str, coding: Option<&str>, bytes: usize) -> Vec<u8> {
     let body = json(bytes);
+    let takes = coding.map(|coding| format!("accept-encoding: {coding}\r\n")).unwrap_or_default();
     let head = format!(
         "POST /v1/messages{query} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\naccept: application/json\r\n\
-         user-agent: leeward-bench\r\nanthropic-version: 2023-06-01\r\nx-api-key: bench\r\ncontent-length: {}\r\n\r\n",
+         {takes}user-agent: leeward-bench\r\nanthropic-version: 2023-06-01\r\nx-api-key: bench\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.into_bytes(), body].concat()
@@ -149,6 +155,14 @@ fn head(bytes: &[u8]) -> io::Result<Option<(u16, Framing, bool, usize)>> {
         }
     }
     Ok(Some((status, framing, closes, end)))
+}
+
+/// The content of the first chunk and what is behind it; none while it is not whole, and none for the last, which is empty.
+pub(crate) fn first_chunk(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(bytes) else { return None };
+    let end = start.checked_add(usize::try_from(size).ok()?)?;
+    let content = bytes.get(start..end).filter(|content| !content.is_empty())?;
+    Some((content, bytes.get(end + 2..)?))
 }
 
 /// The end of a chunked body without trailers, whose text never holds an empty line followed by a zero: the harness's own.

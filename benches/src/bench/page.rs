@@ -97,6 +97,18 @@ const SECTIONS: &[Section] = &[
             ("first event", "first event µs", 1.0),
             ("event delay p50", "event delay p50 µs", 1.0),
             ("event delay p99", "event delay p99 µs", 1.0),
+            ("stream cpu", "CPU µs an event", 1.0),
+        ],
+    ),
+    (
+        "Compressed streams",
+        "The same in gzip, flushed behind each event, as APIs send it to agents that ask for it. All figures hold the client's \
+         decoding; Leeward looks through a decoder of its own and passes the bytes as they are.",
+        &[
+            ("gzip first event", "first event µs", 1.0),
+            ("gzip event delay p50", "event delay p50 µs", 1.0),
+            ("gzip event delay p99", "event delay p99 µs", 1.0),
+            ("gzip stream cpu", "CPU µs an event", 1.0),
         ],
     ),
     (

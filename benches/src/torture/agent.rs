@@ -111,13 +111,9 @@ fn end(got: &[u8], coding: Option<&str>) -> End {
 /// The content of a chunked body, as far as it goes.
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
-    while let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(rest) {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let Some(chunk) = size.checked_add(start).and_then(|end| rest.get(start..end)).filter(|chunk| !chunk.is_empty()) else {
-            break;
-        };
-        body.extend_from_slice(chunk);
-        rest = rest.get(start + size + 2..).unwrap_or_default();
+    while let Some((content, behind)) = crate::wire::first_chunk(rest) {
+        body.extend_from_slice(content);
+        rest = behind;
     }
     body
 }
