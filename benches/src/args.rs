@@ -64,6 +64,9 @@ pub(crate) struct Bench {
     /// Only these parts, with commas between them
     #[arg(long, value_delimiter = ',')]
     pub(crate) parts: Vec<String>,
+    /// The raw figures (JSON) of an earlier run of the same programs, for the parts that this one leaves out
+    #[arg(long)]
+    pub(crate) earlier: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -44,7 +44,15 @@ pub(crate) fn run(args: &args::Bench) -> Result<()> {
     let mut run = Run { args, cores, upstreams: Upstreams::start(cores)?, record: Record::default(), left_out: BTreeSet::new() };
     let began = Instant::now();
     runtime.block_on(run.all(&peers))?;
+    if let Some(earlier) = &args.earlier {
+        let raw = fs::read_to_string(earlier).with_context(|| format!("cannot read {}", earlier.display()))?;
+        let earlier = serde_json::from_str(&raw).with_context(|| format!("{} holds no figures", earlier.display()))?;
+        run.record.fill_up(earlier);
+    }
     let mut page = page::page(&run.record, &peers, args, cores, began.elapsed());
+    if args.earlier.is_some() {
+        page += &format!("\nThis run measured {}; the other parts are of an earlier run of the same programs.\n", args.parts.join(", "));
+    }
     if !run.left_out.is_empty() {
         page += "\n## Left out\n\n";
         run.left_out.iter().for_each(|why| page += &format!("- {why}\n"));

@@ -1,11 +1,11 @@
 //! What was measured: for each proxy and figure one value a round. Medians and spread are made from it, nothing is thrown
 //! away.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Values by figure and proxy, in the order of the rounds.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Record(BTreeMap<String, BTreeMap<String, Vec<f64>>>);
 
 impl Record {
@@ -19,6 +19,13 @@ impl Record {
         for (figure, peers) in other.0 {
             let here = self.0.entry(figure).or_default();
             peers.into_iter().for_each(|(peer, values)| here.entry(peer).or_default().extend(values));
+        }
+    }
+
+    /// The figures of an earlier run that this one has none of.
+    pub(crate) fn fill_up(&mut self, earlier: Self) {
+        for (figure, peers) in earlier.0 {
+            self.0.entry(figure).or_insert(peers);
         }
     }
 
@@ -71,5 +78,20 @@ mod tests {
         assert_eq!(record.median("nginx", "rate"), Some(2.5));
         assert_eq!(record.median("haproxy", "rate"), None);
         assert!(record.has("rate") && !record.has("latency"));
+    }
+
+    #[test]
+    fn an_earlier_run_fills_what_this_one_left_out() {
+        let record = |figure: &str, value| {
+            let mut record = Record::default();
+            record.add("leeward", figure, value);
+            record
+        };
+        let mut now = record("p50", 1.0);
+        let mut earlier = record("p50", 9.0);
+        earlier.merge(record("idle", 2.0));
+        let read = serde_json::from_str(&serde_json::to_string(&earlier).unwrap()).unwrap();
+        now.fill_up(read);
+        assert_eq!((now.values("leeward", "p50"), now.values("leeward", "idle")), (&[1.0][..], &[2.0][..]));
     }
 }
