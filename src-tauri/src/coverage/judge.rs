@@ -52,21 +52,29 @@ impl Ground<'_> {
 }
 
 /// What is said of a session. `leads`: where its own variables and settings lead.
-pub(super) fn session(process: &Process, folder: Option<PathBuf>, family: &Family, ground: &Ground<'_>, leads: &Leads) -> Running {
+pub(super) fn session(
+    process: &Process,
+    folder: Option<PathBuf>,
+    family: &Family,
+    ground: &Ground<'_>,
+    leads: &Leads,
+) -> Running {
     let above = family.ancestors(process.pid);
     let wrap = ground.sessions().iter().find(|session| session.pid == process.pid || above.contains(&session.pid));
     let (verdict, by, why) = match (wrap, leads) {
         (Some(wrap), _) => {
             let by = if wrap.covers.mode == Mode::Intercept { By::Intercept } else { By::Wrap };
-            (Protection::Protected, Some(by), format!("Started by `leeward wrap` (pid {}); {}.", wrap.pid, wrap.covers.sentence()))
+            (
+                Protection::Protected,
+                Some(by),
+                format!("Started by `leeward wrap` (pid {}); {}.", wrap.pid, wrap.covers.sentence()),
+            )
         }
         (None, Leads::ToLeeward(by, place)) => match ground.refusal() {
             None => (Protection::Protected, Some(*by), format!("{place} points at Leeward.")),
             Some((verdict, why)) => (verdict, None, format!("{place} points at Leeward, and {why}.")),
         },
-        (None, Leads::Elsewhere(what)) => {
-            (Protection::NotProtected, None, format!("Started without `leeward wrap`; {what}."))
-        }
+        (None, Leads::Elsewhere(what)) => (Protection::NotProtected, None, format!("Started without `leeward wrap`; {what}.")),
         (None, Leads::ToApi) => {
             let why = "Started without `leeward wrap`, and no variable or setting of it points at Leeward.";
             (Protection::NotProtected, None, why.to_owned())
@@ -75,9 +83,10 @@ pub(super) fn session(process: &Process, folder: Option<PathBuf>, family: &Famil
     };
     // A session of a Leeward that cannot be asked may be this one's.
     let (verdict, why) = match ground.heard {
-        Some(Err(asked)) if verdict == Protection::NotProtected => {
-            (Protection::NotKnown, format!("Not known whether `leeward wrap` started it: the running Leeward could not be asked ({asked})."))
-        }
+        Some(Err(asked)) if verdict == Protection::NotProtected => (
+            Protection::NotKnown,
+            format!("Not known whether `leeward wrap` started it: the running Leeward could not be asked ({asked})."),
+        ),
         _ => (verdict, why),
     };
     Running { pid: process.pid, folder, since_unix_ms: process.since_unix_ms, verdict, by, why }
@@ -122,7 +131,8 @@ impl Whole<'_> {
                 return self.said(Protection::NotProtected, why, Some(self.again("end it and start it again")));
             }
             count => {
-                let why = format!("{count} of its {all} running sessions {} Leeward.", if count == 1 { "bypasses" } else { "bypass" });
+                let why =
+                    format!("{count} of its {all} running sessions {} Leeward.", if count == 1 { "bypasses" } else { "bypass" });
                 return self.said(Protection::NotProtected, why, Some(self.again("end them and start them again")));
             }
         }

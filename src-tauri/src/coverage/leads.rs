@@ -48,7 +48,9 @@ pub(super) fn leads(known: &Known, around: &AgentSurroundings<'_>, places: &Plac
     let proxy = proxy.map(|(name, value)| endpoint_of_variable(name, &value, around.own));
     if let Some(proxy) = proxy.filter(|proxy| proxy.at == Target::Leeward) {
         let name = proxy.name;
-        return Leads::Unclear(format!("its proxy is Leeward ({name}), and no open session of `leeward wrap` that it belongs to is known"));
+        return Leads::Unclear(format!(
+            "its proxy is Leeward ({name}), and no open session of `leeward wrap` that it belongs to is known"
+        ));
     }
     Leads::ToApi
 }

@@ -76,9 +76,9 @@ fn stem(word: &str) -> String {
 
 fn is_interpreter(name: &str) -> bool {
     // `python3.12` is one as well.
-    INTERPRETERS.iter().any(|known| {
-        name.strip_prefix(known).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
-    })
+    INTERPRETERS
+        .iter()
+        .any(|known| name.strip_prefix(known).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.')))
 }
 
 fn is_in(script: &str, package: &str) -> bool {

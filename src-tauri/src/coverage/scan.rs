@@ -111,8 +111,7 @@ impl Scan<'_> {
             leads: &self.plainly(&known),
         }
         .judge(&self.ground);
-        let names: Vec<&str> =
-            profile.user_agents.iter().map(String::as_str).chain([profile.name.as_str()]).collect();
+        let names: Vec<&str> = profile.user_agents.iter().map(String::as_str).chain([profile.name.as_str()]).collect();
         Agent {
             name: profile.name.clone(),
             title: profile.title.clone(),
@@ -137,8 +136,7 @@ impl Scan<'_> {
 
     fn running(&self, profile: &Profile, known: &Known) -> Vec<Running> {
         let marks = Marks { programs: &profile.programs, package: known.package.as_deref() };
-        let names: Vec<String> =
-            variables_of(&known.name).into_iter().chain(PROXIES.map(str::to_owned)).collect();
+        let names: Vec<String> = variables_of(&known.name).into_iter().chain(PROXIES.map(str::to_owned)).collect();
         let sessions = marks.sessions(&self.all).into_iter();
         sessions.map(|process| self.session(process, known, &names)).collect()
     }

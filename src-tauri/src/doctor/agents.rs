@@ -26,7 +26,9 @@ pub(super) fn agents(context: &Context) -> Vec<Finding> {
 }
 
 fn find(agent: &Agent, context: &Context) -> Option<PathBuf> {
-    let folders = std::env::join_paths(agent.also_in.iter().filter_map(|folder| path(folder, context.home.as_deref(), Some(&context.cwd)))).ok();
+    let folders =
+        std::env::join_paths(agent.also_in.iter().filter_map(|folder| path(folder, context.home.as_deref(), Some(&context.cwd))))
+            .ok();
     agent.programs.iter().find_map(|program| {
         let in_path = which::which_in(program, context.var("PATH"), &context.cwd).ok();
         in_path.or_else(|| which::which_in(program, folders.as_ref(), &context.cwd).ok())

@@ -1,6 +1,8 @@
 //! Counters and latencies of all requests. Written by the engine, read as one snapshot; never content.
 
-use super::{activities::Activities, last_seen::LastSeen, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels};
+use super::{
+    activities::Activities, last_seen::LastSeen, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels,
+};
 use crate::status::{
     faults::{Cause, Fault, Outcome},
     stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},

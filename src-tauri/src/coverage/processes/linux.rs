@@ -93,7 +93,9 @@ pub(super) fn inside(pid: u32, names: &[String]) -> Inside {
         Ok(block) if block.is_empty() => Err("it shows none".to_owned()),
         Ok(block) => Ok(variables(&block, names)),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound) => Err("it has just ended".to_owned()),
-        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied) => Err("it hides its memory from other programs".to_owned()),
+        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied) => {
+            Err("it hides its memory from other programs".to_owned())
+        }
         Err(e) => Err(e.to_string()),
     };
     Inside { folder, variables }
