@@ -53,25 +53,26 @@ impl Machine {
         path
     }
 
-    fn find(&self, agent: &str) -> Vec<Install> {
+    fn find(&self, facts: &Facts, agent: &str) -> Vec<Install> {
         let variables = self.variables.clone();
         let env: Env = Arc::new(move |name| variables.get(name).cloned());
         let (home, root) = (Some(self.path("home")), Some(self.path("root")));
-        let table = table().unwrap();
-        let profile = profiles().unwrap().into_iter().find(|profile| profile.name == agent).unwrap();
-        let known = table.agent.iter().find(|known| known.name == agent).unwrap();
-        installs(&profile, known, &table, &Places { home, env, root, system: self.system })
+        let (profile, known) = facts.agents.iter().find(|(profile, _)| profile.name == agent).unwrap();
+        installs(profile, known, &facts.table, &Places { home, env, root, system: self.system })
     }
 }
 
-/// Name, program, and what is known of each.
-fn agents() -> Vec<(Profile, Known)> {
+/// Both tables, read once.
+struct Facts {
+    table: Table,
+    agents: Vec<(Profile, Known)>,
+}
+
+fn facts() -> Facts {
     let table = table().unwrap();
     let profiles = profiles().unwrap().into_iter().filter(|profile| profile.name != ANYTHING);
-    profiles
-        .map(|profile| (table.agent.iter().find(|known| known.name == profile.name).cloned().unwrap(), profile))
-        .map(|(k, p)| (p, k))
-        .collect()
+    let known = |name: &str| table.agent.iter().find(|known| known.name == name).cloned().unwrap();
+    Facts { agents: profiles.map(|profile| (profile.clone(), known(&profile.name))).collect(), table }
 }
 
 fn one(found: Vec<Install>, what: &str) -> Install {
@@ -81,33 +82,35 @@ fn one(found: Vec<Install>, what: &str) -> Install {
 
 #[test]
 fn every_agent_is_found_in_path_and_where_its_installer_puts_it() {
-    for (profile, _) in agents() {
+    let facts = facts();
+    for (profile, _) in &facts.agents {
         let mut machine = Machine::new();
-        assert_eq!(machine.find(&profile.name), [], "{}", profile.name);
+        assert_eq!(machine.find(&facts, &profile.name), [], "{}", profile.name);
         let program = machine.program(&machine.path("bin").join(&profile.programs[0]));
         machine
             .variables
             .insert("PATH".into(), format!("relative{}{}", if cfg!(windows) { ';' } else { ':' }, machine.path("bin").display()));
-        let found = one(machine.find(&profile.name), &profile.name);
+        let found = one(machine.find(&facts, &profile.name), &profile.name);
         assert_eq!((found.kind, found.of.as_str(), found.path), (InstallKind::Program, "PATH", program), "{}", profile.name);
         for place in &profile.also_in {
             let mut machine = Machine::new();
             let folder = machine.place(place);
             machine.program(&folder.join(&profile.programs[0]));
-            assert_eq!(one(machine.find(&profile.name), place).kind, InstallKind::Program, "{place}");
+            assert_eq!(one(machine.find(&facts, &profile.name), place).kind, InstallKind::Program, "{place}");
         }
     }
 }
 
 #[test]
 fn every_agent_is_found_in_every_folder_of_the_table() {
-    for (profile, _) in agents() {
-        for folder in &table().unwrap().folder {
+    let facts = facts();
+    for (profile, _) in &facts.agents {
+        for folder in &facts.table.folder {
             for place in &folder.at {
                 let mut machine = Machine::new();
                 let at = machine.place(place);
                 let program = machine.program(&at.join(&profile.programs[0]));
-                let found = one(machine.find(&profile.name), place);
+                let found = one(machine.find(&facts, &profile.name), place);
                 assert_eq!(found.path, program, "{place}");
                 // An agent's own installer may use the same folder.
                 let own = profile.also_in.contains(place);
@@ -120,7 +123,8 @@ fn every_agent_is_found_in_every_folder_of_the_table() {
 #[cfg(unix)]
 #[test]
 fn what_npm_installed_says_its_version_and_is_one_wherever_it_is_linked() {
-    for (profile, known) in agents() {
+    let facts = facts();
+    for (profile, known) in &facts.agents {
         let Some(package) = &known.package else { continue };
         let mut machine = Machine::new();
         let root = machine.path("home/.nvm/versions/node/v22.0.0");
@@ -132,7 +136,7 @@ fn what_npm_installed_says_its_version_and_is_one_wherever_it_is_linked() {
             std::os::unix::fs::symlink(&program, linked.join(&profile.programs[0])).unwrap();
         }
         machine.variables.insert("PATH".into(), machine.path("bin").display().to_string());
-        let found = one(machine.find(&profile.name), package);
+        let found = one(machine.find(&facts, &profile.name), package);
         assert_eq!((found.kind, found.version.as_deref()), (InstallKind::Npm, Some("3.4.5")), "{found:?}");
         assert_eq!(found.path, machine.path("bin").join(&profile.programs[0]), "PATH's comes first");
     }
@@ -141,7 +145,8 @@ fn what_npm_installed_says_its_version_and_is_one_wherever_it_is_linked() {
 #[cfg(unix)]
 #[test]
 fn what_pipx_and_uv_installed_says_its_version() {
-    for (profile, known) in agents() {
+    let facts = facts();
+    for (profile, known) in &facts.agents {
         let Some(python) = &known.python else { continue };
         for (environment, of) in [(".local/share/pipx/venvs/a", "pipx"), (".local/share/uv/tools/a", "uv")] {
             let machine = Machine::new();
@@ -151,7 +156,7 @@ fn what_pipx_and_uv_installed_says_its_version() {
             let linked = machine.path("home/.local/bin");
             std::fs::create_dir_all(&linked).unwrap();
             std::os::unix::fs::symlink(program, linked.join(&profile.programs[0])).unwrap();
-            let found = one(machine.find(&profile.name), of);
+            let found = one(machine.find(&facts, &profile.name), of);
             assert_eq!((found.kind, found.of.as_str()), (InstallKind::Python, of), "{found:?}");
             assert_eq!(found.version.as_deref(), Some("0.86.1"), "{found:?}");
         }
@@ -161,6 +166,7 @@ fn what_pipx_and_uv_installed_says_its_version() {
 #[cfg(unix)]
 #[test]
 fn homebrew_and_the_local_installation_are_told_apart_by_where_a_program_really_is() {
+    let facts = facts();
     for (real, of, version) in [
         ("root/opt/homebrew/Cellar/claude-code/2.1.7/bin/claude", "Homebrew", Some("2.1.7")),
         ("home/.claude/local/node_modules/.bin/claude", "its installer", None),
@@ -171,16 +177,17 @@ fn homebrew_and_the_local_installation_are_told_apart_by_where_a_program_really_
         std::fs::create_dir_all(machine.path("bin")).unwrap();
         std::os::unix::fs::symlink(program, machine.path("bin/claude")).unwrap();
         machine.variables.insert("PATH".into(), machine.path("bin").display().to_string());
-        let found = one(machine.find("claude"), real);
+        let found = one(machine.find(&facts, "claude"), real);
         assert_eq!((found.of.as_str(), found.version.as_deref()), (of, version), "{real}");
     }
 }
 
 #[test]
 fn extensions_of_every_editor_are_found_and_those_that_were_removed_are_not() {
-    for (profile, known) in agents() {
+    let facts = facts();
+    for (profile, known) in &facts.agents {
         for id in &known.extensions {
-            for editor in &table().unwrap().editor {
+            for editor in &facts.table.editor {
                 for place in &editor.at {
                     let mut machine = Machine::new();
                     let folder = machine.place(place);
@@ -188,11 +195,11 @@ fn extensions_of_every_editor_are_found_and_those_that_were_removed_are_not() {
                     machine.write(&folder.join(format!("{id}-2.0.1/x")), "");
                     machine.write(&folder.join(format!("{id}x-2.1.9/package.json")), r#"{"version":"2.1.9"}"#);
                     machine.write(&folder.join(".obsolete"), &format!(r#"{{"{id}-2.0.1":true}}"#));
-                    let found = one(machine.find(&profile.name), id);
+                    let found = one(machine.find(&facts, &profile.name), id);
                     assert_eq!((found.kind, found.of.as_str()), (InstallKind::Extension, editor.of.as_str()), "{place}");
                     assert_eq!(found.version.as_deref(), Some("2.1.9"), "{place}");
                     std::fs::remove_file(folder.join(format!("{id}-2.1.9-linux-x64/package.json"))).unwrap();
-                    let found = one(machine.find(&profile.name), id);
+                    let found = one(machine.find(&facts, &profile.name), id);
                     assert_eq!(found.version.as_deref(), Some("2.1.9"), "the folder's name says it too");
                 }
             }
@@ -202,15 +209,16 @@ fn extensions_of_every_editor_are_found_and_those_that_were_removed_are_not() {
 
 #[test]
 fn plugins_and_applications_are_found_on_their_system_alone() {
-    for (profile, known) in agents() {
+    let facts = facts();
+    for (profile, known) in &facts.agents {
         for system in ["linux", "macos", "windows"] {
-            for ide in table().unwrap().ide.iter().filter(|ide| ide.system == system) {
+            for ide in facts.table.ide.iter().filter(|ide| ide.system == system) {
                 for (plugin, place) in known.plugins.iter().flat_map(|plugin| ide.at.iter().map(move |place| (plugin, place))) {
                     let mut machine = Machine { system, ..Machine::new() };
                     let folder = machine.place(&place.replace('*', "PyCharm2025.2")).join(plugin);
                     machine.write(&folder.join(format!("lib/{plugin}-0.1.14-beta.jar")), "");
                     machine.write(&folder.join("lib/annotations-23.0.0.jar"), "");
-                    let found = one(machine.find(&profile.name), place);
+                    let found = one(machine.find(&facts, &profile.name), place);
                     assert_eq!((found.of.as_str(), found.version.as_deref()), ("PyCharm2025.2", Some("0.1.14")), "{place}");
                 }
             }
@@ -218,11 +226,11 @@ fn plugins_and_applications_are_found_on_their_system_alone() {
                 let mut machine = Machine { system, ..Machine::new() };
                 let path = machine.place(&app.file.replace('*', "2.1.78"));
                 machine.write(&path.join("Contents/Info.plist"), "<key>CFBundleShortVersionString</key>\n<string>1.2.3</string>");
-                let found = one(machine.find(&profile.name), &app.file);
+                let found = one(machine.find(&facts, &profile.name), &app.file);
                 let want = if app.file.contains('*') { "2.1.78" } else { "1.2.3" };
                 assert_eq!((found.kind, found.version.as_deref()), (InstallKind::App, Some(want)), "{}", app.file);
                 let elsewhere = Machine { system: "elsewhere", ..machine };
-                assert_eq!(elsewhere.find(&profile.name), [], "{}", app.file);
+                assert_eq!(elsewhere.find(&facts, &profile.name), [], "{}", app.file);
             }
         }
     }
@@ -230,6 +238,7 @@ fn plugins_and_applications_are_found_on_their_system_alone() {
 
 #[test]
 fn a_file_that_is_no_manifest_gives_no_version_and_no_text() {
+    let facts = facts();
     let mut machine = Machine::new();
     let folder = machine.place("~/.vscode/extensions");
     for (at, text) in
@@ -237,7 +246,7 @@ fn a_file_that_is_no_manifest_gives_no_version_and_no_text() {
     {
         machine.write(&folder.join(format!("anthropic.claude-code-{at}/package.json")), text);
     }
-    let found = machine.find("claude");
+    let found = machine.find(&facts, "claude");
     assert_eq!(found.len(), 5);
     assert!(found.iter().all(|one| one.version.is_none()), "{found:?}");
     assert_eq!(InstallKind::from(Kind::Package), InstallKind::Package);
