@@ -93,7 +93,7 @@ async fn sessions_with_and_without_our_variables_are_told_apart_and_no_secret_is
         assert_is(running(coverage, "claude", through.pid()), "protected", Some("environment"), "points at Leeward");
         assert_is(running(coverage, "claude", past.pid()), "not-protected", None, "https://gate.corp.");
         assert_is(running(coverage, "goose", plain.pid()), "not-protected", None, "without `leeward wrap`");
-        assert_is(running(coverage, "goose", proxied.pid()), "not-known", None, "its proxy is Leeward");
+        assert_is(running(coverage, "goose", proxied.pid()), "not-known", None, "Its proxy is Leeward");
         let one = running(coverage, "claude", past.pid());
         assert_eq!(Path::new(one["folder"].as_str().unwrap()), home.path("work").canonicalize().unwrap());
         assert!(one["since_unix_ms"].as_u64().unwrap().abs_diff(coverage["at_unix_ms"].as_u64().unwrap()) < 300_000, "{one:#}");

@@ -79,7 +79,7 @@ pub(super) fn session(
             let why = "Started without `leeward wrap`, and no variable or setting of it points at Leeward.";
             (Protection::NotProtected, None, why.to_owned())
         }
-        (None, Leads::Unclear(why)) => (Protection::NotKnown, None, format!("Not known: {why}.")),
+        (None, Leads::Unclear(why)) => (Protection::NotKnown, None, capitalised(why)),
     };
     // A session of a Leeward that cannot be asked may be this one's.
     let (verdict, why) = match ground.heard {
@@ -126,14 +126,14 @@ impl Whole<'_> {
         }
         match has(Protection::NotProtected).count() {
             0 => {}
-            1 if all == 1 => {
-                let why = "Its running session bypasses Leeward.".into();
-                return self.said(Protection::NotProtected, why, Some(self.again("end it and start it again")));
-            }
             count => {
-                let why =
-                    format!("{count} of its {all} running sessions {} Leeward.", if count == 1 { "bypasses" } else { "bypass" });
-                return self.said(Protection::NotProtected, why, Some(self.again("end them and start them again")));
+                let why = match (count, all) {
+                    (1, 1) => "Its running session bypasses Leeward.".to_owned(),
+                    (1, _) => format!("1 of its {all} running sessions bypasses Leeward."),
+                    _ => format!("{count} of its {all} running sessions bypass Leeward."),
+                };
+                let start = if count == 1 { "end it and start it again" } else { "end them and start them again" };
+                return self.said(Protection::NotProtected, why, Some(self.again(start)));
             }
         }
         if let Some(one) = has(Protection::NotKnown).next() {
@@ -173,7 +173,7 @@ impl Whole<'_> {
                     self.said(verdict, format!("{place} points at Leeward, and {why}."), Some(advice))
                 }
             },
-            (Leads::Unclear(why), _) => self.said(Protection::NotKnown, format!("Not known: {why}."), None),
+            (Leads::Unclear(why), _) => self.said(Protection::NotKnown, capitalised(why), None),
             (_, Some(why)) => {
                 let why = format!("Whether a session of it runs past Leeward is not known: {why}.");
                 self.said(Protection::NotKnown, why, Some(self.again("start it")))
@@ -198,6 +198,13 @@ impl Whole<'_> {
         let (name, wrap) = (self.name, format!("{start} with `leeward wrap {}`", self.name));
         if self.has_setup { format!("{wrap}, or set it up for good with `leeward setup {name}`") } else { wrap }
     }
+}
+
+/// As a sentence of its own.
+fn capitalised(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(letters).chain(['.']).collect()
 }
 
 #[cfg(test)]

@@ -45,10 +45,10 @@ fn a_session_is_judged_by_who_started_it_then_by_where_it_leads() {
         (20, Some(Ok(&without)), past(), NotProtected, None, "https://gate.corp"),
         (20, Some(Ok(&without)), to_us(By::Environment), Protected, Some(By::Environment), "points at Leeward"),
         (20, Some(Ok(&without)), to_us(By::Settings), Protected, Some(By::Settings), "points at Leeward"),
-        (20, Some(Ok(&without)), unclear(), NotKnown, None, "it hides them"),
+        (20, Some(Ok(&without)), unclear(), NotKnown, None, "It hides them."),
         (20, None, to_us(By::Settings), NotProtected, None, "no Leeward is running"),
         (20, None, Leads::ToApi, NotProtected, None, "without `leeward wrap`"),
-        (20, None, unclear(), NotKnown, None, "it hides them"),
+        (20, None, unclear(), NotKnown, None, "It hides them."),
         // Nobody could be asked, so nothing is called unprotected.
         (20, Some(Err("it hangs")), to_us(By::Settings), NotKnown, None, "it hangs"),
         (20, Some(Err("it hangs")), past(), NotKnown, None, "it hangs"),
