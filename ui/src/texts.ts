@@ -116,7 +116,7 @@ export const texts = {
       none: "No agent is running",
     },
     unlisted: (why: string) => `The system did not show the running processes: ${why}.`,
-    hint: "Leeward looks at programs, extensions, settings files and the processes of your user. Nothing is changed, and no key is read.",
+    hint: "Leeward looks at programs, extensions, settings files and the processes of your user. Nothing is changed, and no key is kept.",
     verdicts: { protected: "Protected", "not-protected": "Not protected", "not-known": "Not known", "not-installed": "Not installed" },
     by: { wrap: "by `leeward wrap`", intercept: "by `leeward wrap`, decrypted", settings: "by its settings", environment: "by its variables" },
     seen: (age: string) => `last request ${age} ago`,
