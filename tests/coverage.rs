@@ -134,6 +134,7 @@ async fn a_session_of_wrap_and_one_of_a_settings_file_are_protected() {
     let of_wrap = kimi["running"].as_array().unwrap().iter().find(|one| one["by"] == "wrap").unwrap();
     assert_is(of_wrap, "protected", Some("wrap"), &words);
     assert_is(running(&coverage, "claude", plain.pid()), "protected", Some("settings"), "settings.json points at Leeward");
+    assert_eq!((&agent(&coverage, "claude")["is_set_up"], &kimi["is_set_up"]), (&Value::Bool(true), &Value::Bool(false)));
     let by_engine: Value = serde_json::from_str(&of_engine(&home, serving.address).await).unwrap();
     assert_is(running(&by_engine, "claude", plain.pid()), "protected", Some("settings"), "settings.json points at Leeward");
 }

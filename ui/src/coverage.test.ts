@@ -4,7 +4,7 @@ import { apart, lastRequest, setUpCommand, summary } from "./coverage";
 
 const session = (verdict: Protection): AgentCoverage["running"][number] => ({ pid: 1, folder: null, since_unix_ms: null, verdict, by: null, why: "." });
 const agent = (name: string, verdict: Protection, running: Protection[] = []): AgentCoverage => ({
-  name, title: name, about: "https://x", has_setup: false, verdict, by: [], why: ".", installs: [], running: running.map(session), last_request: { state: "not-known", why: "x" },
+  name, title: name, about: "https://x", has_setup: false, is_set_up: false, verdict, by: [], why: ".", installs: [], running: running.map(session), last_request: { state: "not-known", why: "x" },
 });
 const coverage = (running: Protection[], unlisted?: string): Coverage => ({
   at_unix_ms: 0, address: null, serving: true, agents: [agent("a", "protected", running.slice(0, 1)), agent("b", "protected", running.slice(1))], ...(unlisted ? { unlisted } : {}),

@@ -46,6 +46,8 @@ export type AgentCoverage = {
   about: string;
   /** Whether `leeward setup` knows its settings. */
   has_setup: boolean;
+  /** Whether its settings files point at Leeward now. */
+  is_set_up: boolean;
   /** What is said of it. */
   verdict: Protection;
   /** How it is protected; empty unless it is. */

@@ -142,10 +142,13 @@ impl Whole<'_> {
         }
         let sessions = has(Protection::Protected).count().max(wrapped);
         if sessions > 0 {
-            let why = match sessions {
+            let mut why = match sessions {
                 1 => "Its running session goes through Leeward.".to_owned(),
                 count => format!("Its {count} running sessions go through Leeward."),
             };
+            if let Some(unlisted) = self.unlisted {
+                why.push_str(&format!(" Whether another one runs past it is not known: {unlisted}."));
+            }
             let of_running = self.running.iter().filter_map(|one| one.by);
             let of_wrap = (wrapped > 0 && all == 0).then_some(By::Wrap);
             let plain = match self.leads {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     doctor::{AgentSurroundings, variables_of},
     health::unix_ms,
-    status::coverage::{Agent, Coverage, Heard, Running},
+    status::coverage::{Agent, By, Coverage, Heard, Running},
     wrap::{ANYTHING, Profile, profiles},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
@@ -101,6 +101,7 @@ impl Scan<'_> {
         let known = known.unwrap_or_else(|| Known { name: profile.name.clone(), ..Known::default() });
         let installs = installs(profile, &known, table, self.places);
         let running = self.running(profile, &known);
+        let plainly = self.plainly(&known);
         let judged = Whole {
             name: &profile.name,
             about: &profile.about,
@@ -108,7 +109,7 @@ impl Scan<'_> {
             installed: !installs.is_empty(),
             running: &running,
             unlisted: self.unlisted.as_deref(),
-            leads: &self.plainly(&known),
+            leads: &plainly,
         }
         .judge(&self.ground);
         let names: Vec<&str> = profile.user_agents.iter().map(String::as_str).chain([profile.name.as_str()]).collect();
@@ -117,6 +118,7 @@ impl Scan<'_> {
             title: profile.title.clone(),
             about: profile.about.clone(),
             has_setup: known.has_setup,
+            is_set_up: matches!(plainly, Leads::ToLeeward(By::Settings, _)),
             verdict: judged.verdict,
             by: judged.by,
             why: judged.why,

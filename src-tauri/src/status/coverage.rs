@@ -96,6 +96,8 @@ pub struct Agent {
     pub about: String,
     /// Whether `leeward setup` knows its settings.
     pub has_setup: bool,
+    /// Whether its settings files point at Leeward now.
+    pub is_set_up: bool,
     /// What is said of it.
     pub verdict: Protection,
     /// How it is protected; empty unless it is.
