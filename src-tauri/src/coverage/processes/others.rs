@@ -5,16 +5,16 @@ use super::{Inside, Process, asked};
 use std::{collections::BTreeMap, ffi::OsString};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, get_current_pid};
 
-fn refreshed(which: ProcessesToUpdate<'_>, kind: ProcessRefreshKind) -> System {
-    let mut system = System::new();
+fn refreshed(which: ProcessesToUpdate<'_>, kind: ProcessRefreshKind) -> Result<System, String> {
+    let mut system = System::new().map_err(|e| e.to_string())?;
     system.refresh_processes_specifics(which, true, kind);
-    system
+    Ok(system)
 }
 
 pub(super) fn list() -> Result<Vec<Process>, String> {
     let always = UpdateKind::Always;
     let kind = ProcessRefreshKind::nothing().with_cmd(always).with_exe(always).with_user(always);
-    let system = refreshed(ProcessesToUpdate::All, kind);
+    let system = refreshed(ProcessesToUpdate::All, kind)?;
     let own = get_current_pid().ok().and_then(|pid| system.process(pid)?.user_id().cloned());
     let Some(own) = own else { return Err("the system does not say whose this process is".to_owned()) };
     let ours = system.processes().values().filter(|process| process.user_id() == Some(&own));
@@ -42,7 +42,10 @@ fn text(word: &OsString) -> String {
 pub(super) fn inside(pid: u32, names: &[String]) -> Inside {
     let (pid, always) = (Pid::from_u32(pid), UpdateKind::Always);
     let kind = ProcessRefreshKind::nothing().with_environ(always).with_cwd(always);
-    let system = refreshed(ProcessesToUpdate::Some(&[pid]), kind);
+    let system = match refreshed(ProcessesToUpdate::Some(&[pid]), kind) {
+        Ok(system) => system,
+        Err(why) => return Inside { folder: None, variables: Err(why) },
+    };
     let Some(process) = system.process(pid) else {
         return Inside { folder: None, variables: Err("it has just ended".to_owned()) };
     };
