@@ -11,7 +11,9 @@ use std::{
 #[test]
 fn every_command_explains_itself() {
     let home = Home::new();
-    for command in ["serve", "wrap", "run", "env", "status", "restart", "stats", "logs", "doctor", "config", "completions"] {
+    for command in
+        ["serve", "wrap", "run", "env", "status", "restart", "stats", "logs", "agents", "doctor", "config", "completions"]
+    {
         let ran = home.run(&[command, "--help"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{command}");
         assert!(ran.stdout.contains("Usage: leeward"), "{command}: {}", ran.stdout);

@@ -147,6 +147,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "it examines the machine by the engine's own dial and asks a running engine over the socket; it starts neither",
     ),
     ("wrap", &["authority", "config", "escape", "instance"], "it talks to a running engine over the socket, like a stranger"),
+    (
+        "coverage",
+        &["config", "control", "doctor", "health", "status", "wrap"],
+        "it looks at programs, settings and processes of this user; the program lends it to the engine, which knows no agent",
+    ),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
 
@@ -158,6 +163,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
             "authority",
             "config",
             "control",
+            "coverage",
             "demo",
             "doctor",
             "escape",
@@ -179,6 +185,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
         &[
             "config",
             "control",
+            "coverage",
             "escape",
             "files",
             "health",

@@ -4,6 +4,7 @@
 //! One axum `Router`, built once per generation and called for each request to a path that `is_own`. It serves no
 //! connection and knows nothing of how requests are forwarded.
 
+mod agents;
 mod commands;
 mod config;
 mod error;
@@ -21,6 +22,7 @@ mod tests;
 #[cfg(test)]
 mod typescript;
 
+pub(crate) use agents::Agents;
 pub(crate) use state::Admin;
 
 use crate::proof;
@@ -94,6 +96,7 @@ fn with_token() -> Vec<Row> {
         ("/_leeward/v1/status", "GET", get(show::status)),
         ("/_leeward/v1/stats", "GET", get(show::stats)),
         ("/_leeward/v1/activity", "GET", get(show::activity)),
+        ("/_leeward/v1/agents", "GET", get(agents::show)),
         ("/_leeward/v1/events", "GET", get(events::open)),
         ("/_leeward/v1/history", "GET", get(history::show)),
         ("/_leeward/v1/logs", "GET", get(logs::show)),

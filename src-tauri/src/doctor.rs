@@ -31,3 +31,5 @@ pub use finding::{Finding, Row, Verdict};
 pub use hypotheses::Hypothesis;
 pub use report::Report;
 pub use run::{Progress, run};
+pub use settings_of_agents::{AgentSurroundings, Endpoint, Target, endpoint_of_variable, endpoints_of, variables_of};
+pub use version::installed_version;

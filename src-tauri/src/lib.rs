@@ -8,6 +8,7 @@ pub(crate) mod admin;
 pub mod authority;
 pub mod config;
 pub mod control;
+pub mod coverage;
 pub mod demo;
 pub mod doctor;
 pub mod escape;

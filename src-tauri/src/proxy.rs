@@ -4,7 +4,7 @@
 //! the terminal, the environment or the process.
 
 use crate::{
-    admin::{Admin, OwnPaths},
+    admin::{Admin, Agents, OwnPaths},
     authority::Authority,
     config::{Config, Secret, Settings},
     control::{Commands, Mode, Sessions},
@@ -13,7 +13,7 @@ use crate::{
     inbound::Inbound,
     message::HeldBytes,
     network::Network,
-    status::{Status, history::Questions, recent::Words},
+    status::{Status, coverage::Scan, history::Questions, recent::Words},
     tasks::Tasks,
     telemetry::{Counters, Traffic},
     upstream::{self, Remember, SessionUpstream, UpstreamParts, Upstreams},
@@ -69,6 +69,8 @@ pub(crate) struct Channels {
     pub(crate) window: Option<Window>,
     /// How the first line of a status is worded.
     pub(crate) words: Words,
+    /// How this machine's agents are looked for, where the program can.
+    pub(crate) scan: Option<Scan>,
 }
 
 impl Shared {
@@ -150,6 +152,7 @@ impl Proxy {
             counters: shared.counters.clone(),
             upstreams: upstreams.clone(),
             authority: shared.authority.clone(),
+            agents: Agents::new(channels.scan),
         });
         let inbound = Arc::new(Inbound {
             config: config.clone(),

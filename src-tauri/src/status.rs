@@ -1,6 +1,7 @@
 //! The one picture of the engine that others see. Data only: whoever paints it decides nothing here.
 
 pub mod activity;
+pub mod coverage;
 pub mod faults;
 pub mod history;
 pub mod recent;

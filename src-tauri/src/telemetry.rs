@@ -4,6 +4,7 @@
 
 mod activities;
 mod fill;
+mod last_seen;
 mod listener;
 mod reach;
 mod recent;

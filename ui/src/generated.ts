@@ -36,6 +36,34 @@ export type Activity = {
   outcome: string | null;
 };
 
+/** One agent. */
+export type AgentCoverage = {
+  /** As `leeward wrap` calls it. */
+  name: string;
+  /** As its makers call it. */
+  title: string;
+  /** Where its installation is described. */
+  about: string;
+  /** Whether `leeward setup` knows its settings. */
+  has_setup: boolean;
+  /** Whether its settings files point at Leeward now. */
+  is_set_up: boolean;
+  /** What is said of it. */
+  verdict: Protection;
+  /** How it is protected; empty unless it is. */
+  by: Array<By>;
+  /** Why that is said, as a sentence. */
+  why: string;
+  /** What to do, where there is something; without a full stop. */
+  advice?: string;
+  /** Where it is. */
+  installs: Array<Install>;
+  /** Its sessions that run now; what they start themselves is not listed. */
+  running: Array<RunningAgent>;
+  /** When a request of it last came. */
+  last_request: LastRequest;
+};
+
 /** One attempt; times in milliseconds since the request's start. */
 export type Attempt = {
   /** From 1. */
@@ -77,6 +105,9 @@ export type Bucket = {
   /** Latencies in milliseconds. */
   latency_ms: Latency;
 };
+
+/** How requests come through Leeward. */
+export type By = "wrap" | "intercept" | "settings" | "environment";
 
 /** Every condition there is. Codes are public and never change. */
 export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "pool-full" | "retry-budget-spent" | "ledger-unusable" | "log-unwritable" | "not-decrypted" | "engine-failed";
@@ -141,6 +172,20 @@ export type ConfigView = {
   problem?: string;
   /** In the order of the definition. */
   keys: Array<ConfigKey>;
+};
+
+/** All agents that Leeward knows, at one moment. */
+export type Coverage = {
+  /** When it was looked, in milliseconds since 1970. */
+  at_unix_ms: number;
+  /** Where Leeward accepts, or would. */
+  address: string | null;
+  /** Whether a Leeward serves. */
+  serving: boolean;
+  /** One each, in the order of `leeward wrap`. */
+  agents: Array<AgentCoverage>;
+  /** Why the processes of this user are not known, where they are not. */
+  unlisted?: string;
 };
 
 /** What a session's mode covers. */
@@ -239,12 +284,39 @@ export type History = {
   latency_ms: Latency;
 };
 
+/** One place in which an agent is. */
+export type Install = {
+  /** What put it there. */
+  kind: InstallKind;
+  /** In words: `npm`, `VS Code`, `Homebrew`. */
+  of: string;
+  /** The program or folder. */
+  path: string;
+  /** Its version, where it is known. */
+  version: string | null;
+};
+
+/** What puts an agent on a machine. */
+export type InstallKind = "program" | "npm" | "package" | "python" | "extension" | "app";
+
 /** What is wrong with a key. */
 export type KeyError = {
   /** Dotted; empty when it is about the whole file. */
   key: string;
   /** What is wrong and what to write. */
   message: string;
+};
+
+/** When a request of an agent last came. */
+export type LastRequest = { "state": "seen";
+  /** In milliseconds since 1970. */
+  at_unix_ms: number;
+} | { "state": "not-seen";
+  /** In milliseconds since 1970. */
+  since_unix_ms: number;
+} | { "state": "not-known";
+  /** Why. */
+  why: string;
 };
 
 /** Latencies of requests to upstreams. */
@@ -374,6 +446,9 @@ export type Probe = {
   unasked: number;
 };
 
+/** What is said of an agent. What could not be asked is never called unprotected. */
+export type Protection = "protected" | "not-protected" | "not-known" | "not-installed";
+
 /** Whether an upstream can be reached, by what was met last. */
 export type Reach = {
   /** The upstream as people call it: its host, and its port where that is not the scheme's own. */
@@ -426,6 +501,22 @@ export type Restarted = {
   took_ms: number;
   /** Set when the config file was refused and the previous config stays in force. */
   config_error: string | null;
+};
+
+/** A session of an agent that runs now. */
+export type RunningAgent = {
+  /** Its process. */
+  pid: number;
+  /** The folder that it works in, where the system says it. */
+  folder: string | null;
+  /** When it started, in milliseconds since 1970. */
+  since_unix_ms: number | null;
+  /** What is said of it. */
+  verdict: Protection;
+  /** How it is protected, where it is. */
+  by: By | null;
+  /** Why that is said, as a sentence; without credentials. */
+  why: string;
 };
 
 /** A `wrap` session as others see it. */
@@ -485,6 +576,8 @@ export type Stats = {
   origins: { [key in string]: Origin };
   /** Requests by the client's program, from its `user-agent`. */
   agents: { [key in string]: number };
+  /** When the last request or tunnel of each program, or session of `wrap`, came; in milliseconds since 1970. */
+  last_seen_unix_ms: { [key in string]: number };
   /** Tunnels (CONNECT); none of them is a request. */
   tunnels: Tunnels;
 };

@@ -1,11 +1,8 @@
 // What a program's own name for itself (its `user-agent`, its profile) means to a person: one table. Pure.
 import { agents } from "virtual:agents";
 
-/** Programs as they name themselves in `user-agent`, in lower case, and the agent of src-tauri/src/wrap/agents.toml that each is. */
-export const PRODUCTS: Record<string, string> = {
-  "claude-cli": "claude", "claude-code": "claude", codex_cli_rs: "codex", codex_exec: "codex", "codex-tui": "codex", geminicli: "gemini", "gemini-cli": "gemini",
-  qwencode: "qwen", "qwen-code": "qwen", kimicli: "kimi", "kimi-cli": "kimi",
-};
+/** Programs as they name themselves in `user-agent`, in lower case, and the agent that each is. */
+export const PRODUCTS: Record<string, string> = Object.fromEntries(agents.flatMap(({ name, user_agents }) => user_agents.map((program) => [program, name])));
 
 const titles = new Map(agents.map(({ name, title }) => [name, title]));
 

@@ -1,7 +1,7 @@
 // How the panel reaches the engine: Tauri's commands and events in the tray, `/_leeward/v1` in a browser.
 // The only file that knows; tests/house.rs holds the others to it.
 import type {
-  Activity, Agent, Autostart, ConfigChange, ConfigView, History, KeyError, Launch, Launched, Logs, Restarted, Stats,
+  Activity, Agent, Autostart, ConfigChange, ConfigView, Coverage, History, KeyError, Launch, Launched, Logs, Restarted, Stats,
   Surroundings,
 } from "./api";
 import { texts } from "./texts";
@@ -38,6 +38,8 @@ export interface Transport {
   readonly desktop: Desktop | null;
   watch(watcher: Watcher): () => void;
   restart(): Promise<Restarted>;
+  /** Which agents there are, and which come through Leeward; looked at anew. */
+  coverage(): Promise<Coverage>;
   /** Times in milliseconds since 1970, `step` as in "30m". */
   history(since: number, until: number, step: string, limit: number): Promise<History>;
   config(): Promise<ConfigView>;
@@ -104,6 +106,7 @@ async function tray(): Promise<Transport> {
       };
     },
     restart: () => told(invoke<Restarted>("restart")),
+    coverage: () => told(invoke<Coverage>("coverage")),
     history: (since, until, step, limit) =>
       told(invoke<History>("history", { since: `${since}`, until: `${until}`, step, limit: `${limit}` })),
     config: () => told(invoke<ConfigView>("config_get")),
@@ -157,6 +160,7 @@ function browser(origin: string, token: string): Transport {
     desktop: null,
     watch: (watcher) => follow(open, get, watcher),
     restart: () => ask<Restarted>("POST", "restart"),
+    coverage: () => get<Coverage>("agents"),
     history: (since, until, step, limit) =>
       get<History>(`history?${new URLSearchParams({ since: `${since}`, until: `${until}`, step, limit: `${limit}` })}`),
     config: () => get<ConfigView>("config"),

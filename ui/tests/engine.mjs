@@ -90,6 +90,7 @@ export async function onTheEngine(open, screenshots) {
 
     await anOriginOfItsOwn({ context, at, lend, origin, token, seen: api.seen });
     await activity(page, origin);
+    await agents(page);
     await history(page);
     await settings(page, home);
     await logs(page);
@@ -164,6 +165,19 @@ async function activity(page, origin) {
   assert.match(again.stdout, /^HTTP\/1\.1 200/, "the copied command works as it is");
   await page.keyboard.press("Escape");
   console.log("engine: a rescued request appears by itself and opens to its attempts");
+}
+
+/** The engine's own look: what is on this machine is not known here, but that it asked is. */
+async function agents(page) {
+  await page.getByRole("link", { name: "Agents" }).click();
+  await page.getByTestId("coverage").filter({ hasNotText: "Looking" }).waitFor();
+  assert.equal(await page.getByTestId("coverage-trouble").count(), 0);
+  const here = await page.locator('[data-testid^="agent-"]').count();
+  const missing = await page.getByRole("button", { name: /^How to install/ }).count();
+  assert.equal(here + missing, 8, "every agent that `leeward wrap` knows");
+  await page.getByRole("button", { name: "Refresh" }).click();
+  await page.getByText(/looked [0-9]+ s ago/).waitFor();
+  console.log("engine: its look at this machine's agents");
 }
 
 async function history(page) {

@@ -1,10 +1,11 @@
 // Every page on the fixture: what it shows and does, by keyboard, in the dark, at 380 px, and for screen readers.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { copied } from "./copied.mjs";
 import { fixture, TOKEN } from "./fixture/server.mjs";
 import { tray } from "./fixture/tray.mjs";
 
-const PAGES = ["status", "activity", "history", "launch", "settings", "logs", "start"];
+const PAGES = ["status", "agents", "activity", "history", "launch", "settings", "logs", "start"];
 const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 /** Findings that are more than minor, with what they are about. */
@@ -38,6 +39,7 @@ export async function onTheFixture(open, screenshots) {
     await activity(server, start);
     await settings(server, start);
     await historyAndLogs(server, start);
+    await agents(server, start);
     await launch(server, start);
     await firstStart(start);
     await keyboard(start);
@@ -345,6 +347,49 @@ async function historyAndLogs(server, start) {
   console.log("fixture: history and logs");
 }
 
+/** What bypasses comes first; each agent has what can be done; a look is made anew when the page opens and by its button. */
+async function agents(server, start) {
+  for (const inTray of [false, true]) {
+    const { page, errors, context } = await start({}, inTray);
+    const before = server.state.looks;
+    await go(page, "agents");
+    await page.getByTestId("coverage").filter({ hasText: "1 running session bypasses Leeward" }).waitFor();
+    assert.equal(server.state.looks, before + 1, "opened: one look");
+    const claude = page.getByTestId("agent-claude");
+    const sessions = claude.getByRole("list", { name: "Running sessions of Claude Code" }).getByRole("listitem");
+    assert.equal(await sessions.count(), 3);
+    await sessions.filter({ hasText: "pid 60411" }).filter({ hasText: "https://gate.example.com" }).filter({ hasText: "/home/ada/work/site" }).getByText("Not protected").waitFor();
+    await sessions.filter({ hasText: "pid 60902" }).getByText("Not known", { exact: true }).waitFor();
+    await claude.getByText("Where it is: 2 places").click();
+    await claude.getByText("extension of VS Code").waitFor();
+    await claude.getByRole("button", { name: "Set up Claude Code" }).click();
+    assert.equal(await copied(page, claude.getByRole("button", { name: "Copy" })), "leeward setup claude");
+    const codex = page.getByTestId("agent-codex");
+    await codex.getByText("by its settings").waitFor();
+    await codex.getByRole("button", { name: "Undo the set-up of Codex CLI" }).click();
+    await codex.getByText("leeward setup --undo codex").waitFor();
+    assert.equal(await page.getByTestId("agent-goose").getByRole("button").count(), 0, "no set-up is known for goose");
+    await page.getByRole("button", { name: "How to install aider" }).click();
+    await page.getByText("https://aider.chat/docs/install.html").waitFor();
+    server.state.looking = false;
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await page.getByTestId("coverage-trouble").filter({ hasText: "Ask again" }).waitFor();
+    assert.equal(await sessions.count(), 3, "what was seen stays");
+    server.state.looking = true;
+    server.scene("empty");
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await page.getByTestId("coverage").filter({ hasText: "No agent is running" }).waitFor();
+    assert.equal(await page.getByTestId("agent-claude").count(), 0);
+    server.scene("good");
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await claude.getByRole("link", { name: "Launch Claude Code" }).click();
+    await page.locator('main[aria-label="Launch"]').waitFor();
+    assert.deepEqual(errors, []);
+    await context.close();
+  }
+  console.log("fixture: agents, in a browser and through the tray's command");
+}
+
 async function launch(server, start) {
   const browser = await start();
   await go(browser.page, "launch");
@@ -409,6 +454,7 @@ async function keyboard(start) {
   assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Skip to content");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
   const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
   assert.equal(outline, "solid", "the focus is seen");
   await page.keyboard.press("Enter");
@@ -417,11 +463,11 @@ async function keyboard(start) {
 
   await page.keyboard.press("/");
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("type")), "search");
-  await page.keyboard.type("6/?");
-  assert.equal(await page.getByLabel("Filter").inputValue(), "6/?", "a field takes what is typed into it");
+  await page.keyboard.type("7/?");
+  assert.equal(await page.getByLabel("Filter").inputValue(), "7/?", "a field takes what is typed into it");
   await page.keyboard.press("Tab");
   await page.locator("main").focus();
-  await page.keyboard.press("6");
+  await page.keyboard.press("7");
   await page.locator('main[aria-label="Logs"]').waitFor();
   await page.keyboard.press("?");
   const list = page.getByRole("dialog", { name: "Shortcuts" });

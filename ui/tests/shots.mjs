@@ -15,6 +15,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, ar
 /** name, address, scene, in the tray?, and what is done before the picture. */
 const SHOTS = [
   ["status", "status", "good"], ["status-broken", "status", "bad"], ["status-empty", "status", "empty"],
+  ["agents", "agents", "good", true, (page) => page.getByRole("button", { name: "Set up Claude Code" }).click()], ["agents-empty", "agents", "empty"], ["agents-unlisted", "agents", "bad"],
   ["activity", "activity", "good"], ["activity-empty", "activity", "empty"],
   ["request", "activity", "good", false, async (page) => {
     await page.getByRole("button", { name: "Rescued" }).click();

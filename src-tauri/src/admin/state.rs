@@ -1,5 +1,6 @@
 //! What the own paths see of a generation, and the pictures that they give of it. Answers nobody.
 
+use super::agents::Agents;
 use crate::{
     authority::Authority,
     config::{Config, Secret, Settings},
@@ -39,6 +40,8 @@ pub(crate) struct Admin {
     pub(crate) counters: Arc<Counters>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) authority: Arc<Authority>,
+    /// The agents of this machine.
+    pub(crate) agents: Agents,
 }
 
 impl Admin {

@@ -1,13 +1,16 @@
 //! Each own path by each method, with and without the token, with bodies and queries that it does not take.
 
-use super::{MAX_BODY, OwnPaths, is_own, state::Admin, with_token, without_token};
+use super::{Agents, MAX_BODY, OwnPaths, is_own, state::Admin, with_token, without_token};
 use crate::{
     authority::Authority,
     config::{Flags, Secret, Settings},
     control::{Command, Mode, Restarted, Sessions},
     health::{Code, Tracker, unix_ms},
     network::Network,
-    status::{self, Status},
+    status::{
+        self, Status,
+        coverage::{Coverage, Scan},
+    },
     tasks::Tasks,
     telemetry::Traffic,
     upstream::{self, UpstreamParts, Upstreams},
@@ -56,6 +59,7 @@ const CASES: &[Case] = &[
     case("/_leeward/v1/status", &[("GET", "", 200)]),
     case("/_leeward/v1/stats", &[("GET", "", 200)]),
     case("/_leeward/v1/activity", &[("GET", "", 200)]),
+    case("/_leeward/v1/agents", &[("GET", "", 200)]),
     Case { stream: true, ..case("/_leeward/v1/events", &[("GET", "", 200)]) },
     Case { asked: "/_leeward/v1/history?since=2h&limit=3", ..case("/_leeward/v1/history", &[("GET", "", 500)]) },
     Case { asked: "/_leeward/v1/logs?lines=7&level=warn", ..case("/_leeward/v1/logs", &[("GET", "", 200)]) },
@@ -156,6 +160,13 @@ impl Fixture {
             upstreams: Arc::new(Upstreams::new(parts, local)),
             words: |_, _| crate::status::recent::Headline::default(),
             authority,
+            agents: Agents::new(Some(Scan::new(|heard| Coverage {
+                at_unix_ms: heard.since_unix_ms,
+                address: Some(heard.address.to_string()),
+                serving: true,
+                agents: Vec::new(),
+                unlisted: None,
+            }))),
         };
         let (sessions, health) = (admin.sessions.clone(), admin.health.clone());
         Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, _home: home }

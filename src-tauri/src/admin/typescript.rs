@@ -4,7 +4,7 @@ use crate::{
     config::{Complaint, View},
     control::Restarted,
     logging::Tail,
-    status::{Status, activity::Activity, history::History, stats::Stats},
+    status::{Status, activity::Activity, coverage::Coverage, history::History, stats::Stats},
 };
 use leeward_typescript::keep;
 use ts_rs::TypeVisitor;
@@ -16,6 +16,7 @@ fn the_panels_types_are_those_of_the_engine() {
         all.visit::<Stats>();
         all.visit::<Activity>();
         all.visit::<History>();
+        all.visit::<Coverage>();
         all.visit::<View>();
         all.visit::<Complaint>();
         all.visit::<Tail>();

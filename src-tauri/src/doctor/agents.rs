@@ -4,7 +4,7 @@ use super::{
     context::{Context, Serving},
     finding::{Finding, Verdict},
     known::{Agent, known},
-    settings_of_agents::{Endpoint, Target, endpoints, path},
+    settings_of_agents::{AgentSurroundings, Endpoint, Target, endpoints, path},
     version::{self, Version},
 };
 use crate::socket_owner::{self, Owner};
@@ -26,7 +26,9 @@ pub(super) fn agents(context: &Context) -> Vec<Finding> {
 }
 
 fn find(agent: &Agent, context: &Context) -> Option<PathBuf> {
-    let folders = std::env::join_paths(agent.also_in.iter().filter_map(|folder| path(folder, context))).ok();
+    let folders =
+        std::env::join_paths(agent.also_in.iter().filter_map(|folder| path(folder, context.home.as_deref(), Some(&context.cwd))))
+            .ok();
     agent.programs.iter().find_map(|program| {
         let in_path = which::which_in(program, context.var("PATH"), &context.cwd).ok();
         in_path.or_else(|| which::which_in(program, folders.as_ref(), &context.cwd).ok())
@@ -35,7 +37,9 @@ fn find(agent: &Agent, context: &Context) -> Option<PathBuf> {
 
 fn look(agent: &Agent, program: PathBuf, context: &Context) -> Finding {
     let version = version::installed(&program, agent.package.as_deref());
-    let (endpoints, unread) = endpoints(agent, context);
+    let env = |name: &str| context.var(name);
+    let (home, cwd) = (context.home.as_deref(), Some(context.cwd.as_path()));
+    let (endpoints, unread) = endpoints(agent, &AgentSurroundings { env: &env, home, cwd, own: context.address() });
     let sessions = sessions(agent, context);
     let dead: Vec<(&Endpoint, Owner)> = endpoints
         .iter()

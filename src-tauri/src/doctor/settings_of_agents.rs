@@ -1,34 +1,50 @@
 //! Where the endpoint of an agent points: this terminal's variables and the agent's own files. Reads only.
 
-use super::{
-    context::Context,
-    known::{Agent, Form, Setting},
-};
+use super::known::{Agent, Form, Setting, known};
 use serde_json::Value;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use url::Url;
 
+/// What an agent's settings are looked up in.
+pub struct AgentSurroundings<'a> {
+    /// Its environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The user's home folder.
+    pub home: Option<&'a Path>,
+    /// The folder that it works in; without one there are no project files.
+    pub cwd: Option<&'a Path>,
+    /// Where Leeward accepts, or would.
+    pub own: Option<SocketAddr>,
+}
+
+impl std::fmt::Debug for AgentSurroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentSurroundings").field("home", &self.home).field("cwd", &self.cwd).finish_non_exhaustive()
+    }
+}
+
 /// An endpoint that is set somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub struct Endpoint {
     /// `environment`, `managed`, `user` or `project`.
-    pub(super) scope: &'static str,
+    pub scope: &'static str,
     /// The file, where it is one.
-    pub(super) file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
     /// The variable or key.
-    pub(super) name: String,
+    pub name: String,
     /// Without user, password and query; `None` where it is no URL.
-    pub(super) url: Option<String>,
-    pub(super) at: Target,
+    pub url: Option<String>,
+    /// Where it leads to.
+    pub at: Target,
 }
 
 /// What an endpoint leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub enum Target {
     /// Leeward.
     Leeward,
     /// Another port of this machine.
@@ -51,11 +67,11 @@ impl Target {
 }
 
 /// All endpoints that are set for an agent, and the files that could not be read, with the reason.
-pub(super) fn endpoints(agent: &Agent, context: &Context) -> (Vec<Endpoint>, Vec<String>) {
-    let own = context.address();
+pub(super) fn endpoints(agent: &Agent, around: &AgentSurroundings<'_>) -> (Vec<Endpoint>, Vec<String>) {
+    let own = around.own;
     let (mut found, mut unread) = (Vec::new(), Vec::new());
     for name in &agent.variables {
-        if let Some(value) = context.var(name) {
+        if let Some(value) = (around.env)(name).filter(|value| !value.is_empty()) {
             found.push(endpoint("environment", None, name.clone(), &value, own));
         }
     }
@@ -63,7 +79,7 @@ pub(super) fn endpoints(agent: &Agent, context: &Context) -> (Vec<Endpoint>, Vec
         if setting.system.as_deref().is_some_and(|only| only != std::env::consts::OS) {
             continue;
         }
-        let Some(path) = path(&setting.file, context) else { continue };
+        let Some(path) = path(&setting.file, around.home, around.cwd) else { continue };
         match std::fs::read_to_string(&path).map(|text| value(&text, setting)) {
             Ok(Ok(Some(text))) => found.push(endpoint(setting.scope.as_str(), Some(path), setting.keys.join("."), &text, own)),
             Ok(Ok(None)) => {}
@@ -76,11 +92,28 @@ pub(super) fn endpoints(agent: &Agent, context: &Context) -> (Vec<Endpoint>, Vec
     (found, unread)
 }
 
+/// The variables that carry an agent's endpoint.
+pub fn variables_of(agent: &str) -> Vec<String> {
+    let agent = known().ok().and_then(|known| known.agent.into_iter().find(|known| known.name == agent));
+    agent.map(|agent| agent.variables).unwrap_or_default()
+}
+
+/// The same for an agent by its name; nothing for one that has no settings here.
+pub fn endpoints_of(agent: &str, around: &AgentSurroundings<'_>) -> (Vec<Endpoint>, Vec<String>) {
+    let agent = known().ok().and_then(|known| known.agent.into_iter().find(|known| known.name == agent));
+    agent.map(|agent| endpoints(&agent, around)).unwrap_or_default()
+}
+
+/// What a variable of a process leads to, without the credentials in it.
+pub fn endpoint_of_variable(name: &str, value: &str, own: Option<SocketAddr>) -> Endpoint {
+    endpoint("environment", None, name.to_owned(), value, own)
+}
+
 /// `~/x` and `./x` as paths.
-pub(super) fn path(text: &str, context: &Context) -> Option<PathBuf> {
+pub(super) fn path(text: &str, home: Option<&Path>, cwd: Option<&Path>) -> Option<PathBuf> {
     match (text.strip_prefix("~/"), text.strip_prefix("./")) {
-        (Some(rest), _) => context.home.as_ref().map(|home| home.join(rest)),
-        (None, Some(rest)) => Some(context.cwd.join(rest)),
+        (Some(rest), _) => home.map(|home| home.join(rest)),
+        (None, Some(rest)) => cwd.map(|cwd| cwd.join(rest)),
         (None, None) => Some(text.into()),
     }
 }

@@ -39,6 +39,11 @@ impl std::fmt::Display for Version {
     }
 }
 
+/// The same as text, for those who show it.
+pub fn installed_version(program: &Path, package: Option<&str>) -> Option<String> {
+    installed(program, package).map(|version| version.to_string())
+}
+
 /// The version of an installed program: from the package that its file is in, else from a folder or file that is named by it.
 pub(super) fn installed(program: &Path, package: Option<&str>) -> Option<Version> {
     let real = program.canonicalize().ok()?;

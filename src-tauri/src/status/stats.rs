@@ -53,6 +53,8 @@ pub struct Stats {
     pub origins: BTreeMap<String, OriginStats>,
     /// Requests by the client's program, from its `user-agent`.
     pub agents: BTreeMap<String, u64>,
+    /// When the last request or tunnel of each program, or session of `wrap`, came; in milliseconds since 1970.
+    pub last_seen_unix_ms: BTreeMap<String, u64>,
     /// Tunnels (CONNECT); none of them is a request.
     pub tunnels: TunnelStats,
 }

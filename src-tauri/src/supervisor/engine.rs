@@ -75,6 +75,7 @@ impl Engine {
             panel,
             window,
             words,
+            scan,
             lock,
             inherited,
             keeps_token,
@@ -105,6 +106,7 @@ impl Engine {
             panel,
             window,
             words,
+            scan,
         };
         let shared = Shared::new(&config, token, channels, known_upstreams(&config.paths), remember(config.paths.clone()));
         let shared = Arc::new(shared);

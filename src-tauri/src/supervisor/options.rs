@@ -5,7 +5,10 @@ use crate::{
     config::{self, Config, Settings},
     instance::Lock,
     shortage::is_shortage,
-    status::recent::{Headline, Words},
+    status::{
+        coverage::{Coverage, Heard, Scan},
+        recent::{Headline, Words},
+    },
     window::Window,
 };
 use std::{net::TcpListener, path::PathBuf, sync::Arc};
@@ -42,6 +45,7 @@ pub struct EngineOptions {
     pub(super) panel: Option<PathBuf>,
     pub(super) window: Option<Window>,
     pub(super) words: Words,
+    pub(super) scan: Option<Scan>,
     pub(super) lock: Option<Lock>,
     pub(super) inherited: Option<TcpListener>,
     pub(super) keeps_token: bool,
@@ -71,6 +75,7 @@ impl EngineOptions {
             panel: None,
             window: None,
             words: |_, _| Headline::default(),
+            scan: None,
             lock: None,
             inherited: None,
             keeps_token: false,
@@ -106,6 +111,12 @@ impl EngineOptions {
     #[must_use]
     pub fn worded(self, words: Words) -> Self {
         Self { words, ..self }
+    }
+
+    /// How this machine's agents are looked for; `look` may block.
+    #[must_use]
+    pub fn looking_for_agents(self, look: impl Fn(Heard) -> Coverage + Send + Sync + 'static) -> Self {
+        Self { scan: Some(Scan::new(look)), ..self }
     }
 
     /// A configured port that is taken may be left for a free one, whichever it is: the program shows where it serves.

@@ -72,6 +72,7 @@ impl Ticket {
     /// Names the program that asks.
     pub fn from_agent(&mut self, agent: &str) {
         self.agent = Some(agent.to_owned());
+        self.traffic.last_seen.note(agent, crate::health::unix_ms());
         self.trace.agent(agent);
     }
 

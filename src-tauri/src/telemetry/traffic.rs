@@ -1,6 +1,8 @@
 //! Counters and latencies of all requests. Written by the engine, read as one snapshot; never content.
 
-use super::{activities::Activities, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels};
+use super::{
+    activities::Activities, last_seen::LastSeen, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels,
+};
 use crate::status::{
     faults::{Cause, Fault, Outcome},
     stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},
@@ -54,6 +56,7 @@ pub struct Traffic {
     pub(super) dials: AtomicU64,
     pub(super) dial_failures: AtomicU64,
     pub(super) recorded: Mutex<Recorded>,
+    pub(super) last_seen: LastSeen,
     pub(super) upstreams: Mutex<BTreeMap<String, Arc<UpstreamTraffic>>>,
     pub(super) faults: broadcast::Sender<Fault>,
     pub(super) activities: Activities,
@@ -97,6 +100,7 @@ impl Default for Traffic {
                 agents: BTreeMap::new(),
                 recent: Recent::default(),
             }),
+            last_seen: LastSeen::default(),
             upstreams: Mutex::default(),
             faults: broadcast::Sender::new(FAULTS_KEPT),
             activities: Activities::default(),
@@ -234,6 +238,7 @@ impl Traffic {
                 })
                 .collect(),
             agents,
+            last_seen_unix_ms: self.last_seen.list(),
             tunnels: self.tunnels.snapshot(),
         }
     }

@@ -28,6 +28,7 @@ impl TunnelTicket {
 
     /// The session whose programs ask.
     pub fn of_session(&self, agent: &str, session: u64) {
+        self.traffic.last_seen.note(agent, crate::health::unix_ms());
         self.trace.agent(agent);
         self.trace.session(session);
     }

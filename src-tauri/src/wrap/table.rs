@@ -22,6 +22,9 @@ pub struct Profile {
     pub also_in: Vec<String>,
     /// Where its installation is described.
     pub about: String,
+    /// How its programs name themselves to an API, in lower case.
+    #[serde(default)]
+    pub user_agents: Vec<String>,
     /// Code that knows more about it than the table.
     #[serde(default)]
     pub special: Option<Special>,

@@ -87,6 +87,12 @@ pub(crate) async fn activity(client: State<'_, Client>) -> Result<Value, Refusal
     get(&client, "activity").await
 }
 
+/// Which agents there are, and which come through Leeward.
+#[tauri::command]
+pub(crate) async fn coverage(client: State<'_, Client>) -> Result<Value, Refusal> {
+    get(&client, "agents").await
+}
+
 /// Faults and counts over time. The words are those of `/_leeward/v1/history`, and checked there.
 #[tauri::command]
 pub(crate) async fn history(

@@ -77,6 +77,7 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
             commands::restart,
             commands::stats,
             commands::activity,
+            commands::coverage,
             commands::history,
             commands::config_get,
             commands::config_check,

@@ -73,6 +73,7 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
     let (calls, call) = Calls::new();
     let host = EngineOptions::of(settings.clone())
         .worded(leeward::view::headline)
+        .looking_for_agents(leeward::coverage::of_engine)
         .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(panel_folder())

@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Config(Config),
     #[command(subcommand)]
     Authority(Authority),
+    Agents(Agents),
     Doctor(Doctor),
     Demo(Demo),
     Completions(Completions),
@@ -255,6 +256,17 @@ pub(crate) enum Authority {
     Rotate,
     /// Destroy all of them and every file of theirs; agents that run in intercept mode are tunnelled without decryption
     Remove,
+}
+
+/// Show which agents this machine has and runs, and which of them come through Leeward
+///
+/// Looks at PATH, package managers, editors' extensions, settings files, and the processes of this user. Nothing is changed.
+/// Agents whose files say no version are asked with --version. Exit code 1 if a running session bypasses Leeward.
+#[derive(Args, Debug)]
+pub(crate) struct Agents {
+    /// Print JSON; its form is stable, see docs/json.md
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Find out what is wrong: this machine, the network, a proxy, the API

@@ -9,7 +9,7 @@ use std::{fmt, io};
 pub(crate) enum Exit {
     /// Done.
     Ok = 0,
-    /// The doctor measured something that may go wrong at times.
+    /// The doctor measured something that may go wrong at times; an agent runs past Leeward.
     Warnings = 1,
     /// The doctor found something broken; the demo found that a fault reached a client which should not have.
     Broken = 2,
@@ -33,7 +33,7 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
-  1    doctor: warnings
+  1    doctor: warnings; agents: a running session bypasses Leeward
   2    broken: doctor found it, or in the demo a fault that can be repaired reached a client
   64   the command line makes no sense
   69   no Leeward runs, an upstream cannot be reached, or a certificate authority cannot be used

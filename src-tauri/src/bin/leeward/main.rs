@@ -1,5 +1,6 @@
 //! The command line: parse, run, end with a documented exit code. Every decision of substance is the library's.
 
+mod agents;
 mod args;
 mod authority;
 mod config;
@@ -70,6 +71,7 @@ fn run(command: Command) -> Outcome {
         Command::Logs(args) => logs::run(&args, &mut out),
         Command::Config(args) => config::run(args, &mut out),
         Command::Authority(asked) => authority::run(&asked, &mut out),
+        Command::Agents(args) => agents::run(&args, &mut out),
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),

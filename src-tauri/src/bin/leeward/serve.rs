@@ -77,6 +77,7 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     }
     let host = EngineOptions::of(settings)
         .worded(leeward::view::headline)
+        .looking_for_agents(leeward::coverage::of_engine)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(config::panel_folder())
