@@ -6,6 +6,7 @@ pub mod history;
 pub mod recent;
 pub mod stats;
 pub mod tunnels;
+pub mod websockets;
 
 use crate::{
     control::Session,
@@ -16,6 +17,7 @@ use recent::{Headline, HeadlineLevel, Reach, Recent};
 use serde::{Deserialize, Serialize};
 use stats::Today;
 use tunnels::TunnelCounts;
+use websockets::WebSocketCounts;
 
 /// What the engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +130,9 @@ pub struct Status {
     /// Tunnels (CONNECT).
     #[serde(default)]
     pub tunnels: TunnelCounts,
+    /// WebSockets.
+    #[serde(default)]
+    pub websockets: WebSocketCounts,
 }
 
 impl Status {
@@ -150,6 +155,7 @@ impl Status {
             reach: Reach::default(),
             headline: Headline::default(),
             tunnels: TunnelCounts::default(),
+            websockets: WebSocketCounts::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{
     faults::{Cause, Phase, Whose},
     tunnels::TunnelStats,
+    websockets::WebSocketStats,
 };
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ pub struct Stats {
     pub agents: BTreeMap<String, u64>,
     /// Tunnels (CONNECT); none of them is a request.
     pub tunnels: TunnelStats,
+    /// WebSockets, from the 101 on.
+    pub websockets: WebSocketStats,
 }
 
 /// What became of requests on the present day.

@@ -1,6 +1,9 @@
 //! Counters and latencies of all requests. Written by the engine, read as one snapshot; never content.
 
-use super::{activities::Activities, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels};
+use super::{
+    activities::Activities, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels,
+    websockets::WebSockets,
+};
 use crate::status::{
     faults::{Cause, Fault, Outcome},
     stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},
@@ -60,6 +63,7 @@ pub struct Traffic {
     pub(super) reaches: Reaches,
     pub(super) today: Today,
     pub(super) tunnels: Tunnels,
+    pub(super) websockets: WebSockets,
 }
 
 /// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
@@ -103,6 +107,7 @@ impl Default for Traffic {
             reaches: Reaches::default(),
             today: Today::default(),
             tunnels: Tunnels::default(),
+            websockets: WebSockets::default(),
         }
     }
 }
@@ -140,6 +145,11 @@ impl Traffic {
     /// The counters of tunnels.
     pub fn tunnels(&self) -> &Tunnels {
         &self.tunnels
+    }
+
+    /// The counters of WebSockets.
+    pub fn websockets(&self) -> &WebSockets {
+        &self.websockets
     }
 
     /// A request that was sent a second time; `unknown`: the first one may have been processed (U7).
@@ -235,6 +245,7 @@ impl Traffic {
                 .collect(),
             agents,
             tunnels: self.tunnels.snapshot(),
+            websockets: self.websockets.snapshot(),
         }
     }
 }
