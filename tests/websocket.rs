@@ -191,7 +191,7 @@ async fn other_answers_pass_as_they_are() {
     }
 }
 
-/// Without a choice of the user's, agents whose inference streams over HTTP as well are told so, in the words that Codex understands.
+/// Without a choice of the user's, agents whose inference streams over HTTP as well are told so by the status that Codex knows.
 #[tokio::test]
 async fn where_none_is_carried_the_answer_is_426_in_the_apis_dialect() {
     type Tune = fn(&mut Config);

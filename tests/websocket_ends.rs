@@ -143,6 +143,27 @@ async fn a_stop_without_a_drain_ends_websockets_at_once() {
     }
 }
 
+/// A restart's drain has an end, also for a client that reads nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_that_is_over_ends_the_websockets_of_the_old_engine() {
+    for door in DOORS {
+        let mut world = World::tuned(door, &[], |config| config.drain = Duration::from_millis(300)).await;
+        let (mut near, mut far) = world.open().await;
+        let (_full, mut sender) = world.open().await;
+        while let Ok(wrote) = timeout(Duration::from_millis(500), sender.write(&[7; 64 << 10])).await {
+            wrote.unwrap();
+        }
+        echoes(&mut near, &mut far, b"x").await;
+        let began = Instant::now();
+        restart(&world.engine).await;
+        assert_eq!(near.rest().await, b"", "{door:?}");
+        eventually("both are cut", async || world.counts().await["ended"]["cut"] == 2).await;
+        assert!(began.elapsed() < Duration::from_secs(5), "{door:?}: {:?}", began.elapsed());
+        let (mut near, mut far) = world.open().await;
+        echoes(&mut near, &mut far, b"and the new one carries").await;
+    }
+}
+
 /// One that says nothing for longer than any of the engine's clocks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_ends_no_websocket() {

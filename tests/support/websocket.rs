@@ -231,7 +231,7 @@ async fn serve(
 ) {
     let strikes = |wanted: &[Break]| {
         let mut breaks = breaks.lock().unwrap();
-        breaks.front().copied().filter(|next| wanted.contains(next)).inspect(|_| drop(breaks.pop_front()))
+        breaks.front().copied().filter(|next| wanted.contains(next)).inspect(|_| _ = breaks.pop_front())
     };
     match strikes(&[Break::AtAccept, Break::InTls]) {
         Some(Break::AtAccept) => return End::Plain(stream).reset(),

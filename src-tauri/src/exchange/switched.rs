@@ -1,4 +1,4 @@
-//! A request that was answered with another protocol (101): what is left of it are two ends and its ticket. Carries nothing itself.
+//! What is left of a request that was answered with another protocol (101). Carries nothing itself.
 
 use crate::{telemetry::WebSocketTicket, upstream::Blind};
 use bytes::Bytes;

@@ -14,6 +14,7 @@ use crate::{
     upstream::Upstream,
 };
 use bytes::BytesMut;
+use tokio::time::timeout;
 
 /// Whether a WebSocket is refused at this path of an upstream (`rest`: without the upstream's own).
 pub(super) fn is_refused(upstream: &Upstream, rest: &str) -> bool {
@@ -45,6 +46,7 @@ pub(super) async fn carry(inbound: &Inbound, mut client: ClientStream, early: By
         Spliced::Reset => WebSocketEnd::Reset,
         Spliced::Cut => WebSocketEnd::Cut,
     });
+    drop(ticket);
     match ended {
         Spliced::Ended => {}
         Spliced::Reset => {
@@ -53,7 +55,8 @@ pub(super) async fn carry(inbound: &Inbound, mut client: ClientStream, early: By
         }
         Spliced::Cut => {
             drop(server);
-            close(inbound, client).await;
+            // A client that reads nothing would keep the last word of TLS from going out.
+            timeout(inbound.config.client.linger, close(inbound, client)).await.ok();
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A connection whose bytes are somebody else's: a tunnel or a WebSocket carries them and understands none. Pools nothing, retries nothing.
+//! A connection whose bytes are somebody else's: a tunnel or a WebSocket carries them and understands none. Pools and retries
+//! nothing.
 
 use super::{dial::Made, endpoint::Endpoint, socket::Socket, stream::Io};
 use std::{

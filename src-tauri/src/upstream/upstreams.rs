@@ -188,7 +188,7 @@ impl Upstreams {
         Some(upstream)
     }
 
-    /// An upstream by connections that can become a WebSocket's: where a company proxy would forward its requests, through a tunnel.
+    /// An upstream by connections that can become a WebSocket's: through a tunnel where a company proxy would forward requests.
     pub(crate) fn for_websocket(&self, upstream: Arc<Upstream>) -> Arc<Upstream> {
         if !upstream.origin.is_forwarded() {
             return upstream;

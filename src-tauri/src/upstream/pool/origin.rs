@@ -131,8 +131,8 @@ impl Origin {
             tasks: self.tasks.clone(),
             traffic: self.traffic.clone(),
             budget: self.budget.clone(),
-            health: self.health.clone(),
-            // How requests are forwarded says nothing of tunnels, nor the other way round.
+            // What a tunnel meets says nothing of requests, which are forwarded: only whoever asked for one is told.
+            health: Tracker::default(),
             reaching: Arc::default(),
         };
         Self::made(self.endpoint.clone(), parts, true)
