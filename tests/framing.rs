@@ -182,9 +182,9 @@ async fn a_target_that_is_no_url_is_refused_with_words_and_shown() {
 async fn only_a_websocket_is_refused_and_so_that_codex_goes_on_at_once() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
     let engine = TestEngine::start(&upstream);
-    for (offer, status) in [("h2c", 200), ("TLS/1.2", 200), ("h2,h2c", 200), ("websocket", 426), ("WebSocket", 426)] {
+    for (offer, status) in [("h2c", 404), ("TLS/1.2", 404), ("h2,h2c", 404), ("websocket", 426), ("WebSocket", 426)] {
         let said = format!(
-            "GET /v1/models HTTP/1.1\r\nhost: {}\r\nconnection: upgrade, close\r\nupgrade: {offer}\r\n\r\n",
+            "GET /v1/responses HTTP/1.1\r\nhost: {}\r\nconnection: upgrade, close\r\nupgrade: {offer}\r\n\r\n",
             engine.address
         );
         let got = raw::talk(engine.address, said.as_bytes(), LIMIT).await;

@@ -6,7 +6,7 @@ use scripted::{Plan, Upstream};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 /// A config file's words for what a test sets.
-fn said(text: &str) -> Config {
+pub fn said(text: &str) -> Config {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("config.toml"), text).unwrap();
     Config::under(home.path()).unwrap()

@@ -6,6 +6,7 @@ use crate::support::{
     eventually, message,
     raw::read_all,
 };
+use leeward::config::{Config, WebSocket};
 use scripted::Plan;
 use serde_json::json;
 use std::time::Duration;
@@ -215,7 +216,10 @@ async fn a_decrypted_request_is_for_its_tunnels_host_alone_and_opens_no_path_of_
 /// Agents stream their inferences over HTTP then; a program that needs a socket gets it from the real server the next time.
 #[tokio::test]
 async fn who_is_refused_a_websocket_and_has_no_other_way_is_not_decrypted_any_more() {
-    let world = World::new(Plan::none()).await;
+    let refuse = |config: &mut Config| {
+        config.websocket.insert(Some("anthropic".into()), WebSocket::Refuse);
+    };
+    let world = World::tuned(Plan::none(), refuse).await;
     let session = world.session(json!({})).await;
     let (own, real) = (world.certificate(session.id()), world.real());
     for (path, root) in [("/v1/responses", &own), ("/v1/code/x", &own), ("/v1/code/x", &real)] {

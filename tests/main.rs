@@ -63,4 +63,6 @@ mod tunnel_clients;
 mod tunnel_ends;
 mod tunnel_gaps;
 mod tunnel_way;
+mod websocket;
+mod websocket_ends;
 mod wrap;

@@ -46,7 +46,7 @@ pub(crate) use check::{check_upstream, is_upstream_name};
 pub use company_proxy::{CompanyProxy, NoProxy, ProxyChoice, ProxyKind, Proxying, System};
 pub use definition::{
     Circuit, ClientTimes, Connect, Connectors, KeyShare, Ledger, Limits, Mode, Modes, Pool, Retry, Stream, StreamMode,
-    UnknownFate, Watch, Wrap,
+    UnknownFate, Watch, WebSocket, Wrap,
 };
 pub use edit::Changes;
 pub use egress::Egress;

@@ -26,12 +26,15 @@ pub mod route;
 mod sending;
 mod silence;
 mod source;
+mod switched;
 mod upload;
 mod via;
 
 pub(crate) use body::ResponseBody;
 pub(crate) use context::{Exchange, Shared};
 pub(crate) use error::{Dialect, Error, Meaning, respond, short};
+pub(crate) use inference::is_inference;
 pub(crate) use operation::{Operation, Place};
 pub(crate) use repair::Door;
 pub(crate) use request::forward;
+pub(crate) use switched::Switched;

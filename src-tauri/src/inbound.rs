@@ -18,7 +18,9 @@ pub mod listen;
 mod refusal;
 mod response;
 mod server;
+mod splice;
 pub mod tunnel;
+mod websocket;
 
 pub use listen::{Accept, Adopt, Event, Kind, Listen, Order, Pulse};
 pub use server::Inbound;

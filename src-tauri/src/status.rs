@@ -7,6 +7,7 @@ pub mod history;
 pub mod recent;
 pub mod stats;
 pub mod tunnels;
+pub mod websockets;
 
 use crate::{
     control::Session,
@@ -17,6 +18,7 @@ use recent::{Headline, HeadlineLevel, Reach, Recent};
 use serde::{Deserialize, Serialize};
 use stats::Today;
 use tunnels::TunnelCounts;
+use websockets::WebSocketCounts;
 
 /// What the engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +131,9 @@ pub struct Status {
     /// Tunnels (CONNECT).
     #[serde(default)]
     pub tunnels: TunnelCounts,
+    /// WebSockets.
+    #[serde(default)]
+    pub websockets: WebSocketCounts,
 }
 
 impl Status {
@@ -151,6 +156,7 @@ impl Status {
             reach: Reach::default(),
             headline: Headline::default(),
             tunnels: TunnelCounts::default(),
+            websockets: WebSocketCounts::default(),
         }
     }
 

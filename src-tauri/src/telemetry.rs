@@ -15,6 +15,8 @@ mod trace;
 mod traffic;
 mod tunnel_ticket;
 mod tunnels;
+mod websocket_ticket;
+mod websockets;
 
 pub use activities::{Activities, Seen};
 pub use listener::{Counters, OpenConnection};
@@ -25,3 +27,5 @@ pub use trace::Trace;
 pub use traffic::{Traffic, UpstreamTraffic, histogram};
 pub use tunnel_ticket::TunnelTicket;
 pub use tunnels::Tunnels;
+pub use websocket_ticket::WebSocketTicket;
+pub use websockets::WebSockets;

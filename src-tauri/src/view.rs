@@ -15,6 +15,7 @@ use crate::{
         faults::Whose,
         recent::{Reach, ReachState},
         tunnels::TunnelCounts,
+        websockets::WebSocketCounts,
     },
 };
 
@@ -59,6 +60,10 @@ pub fn lines(status: &Status, now_unix_ms: u64) -> Vec<Line> {
     lines.push(recent_line(status));
     lines.push(Line { label: "today", text: today_text(status), level: Level::Ok });
     lines.extend(tunnels_text(&status.tunnels).map(|text| ok("tunnels", text)));
+    let WebSocketCounts { open, opened } = status.websockets;
+    if opened > 0 {
+        lines.push(ok("sockets", format!("{} open, {} opened", counted(open, "WebSocket", "WebSockets"), thousands(opened))));
+    }
     for session in &status.sessions {
         lines.push(ok(
             "session",

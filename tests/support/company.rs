@@ -102,10 +102,18 @@ impl Shared {
         }
         match &self.tls {
             Some(acceptor) => self.talk(acceptor.accept(stream).await?, deed).await,
-            None => self.talk(stream, deed).await,
+            None => {
+                let mut stream = stream;
+                let talked = self.talk(&mut stream, deed).await;
+                if talked.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::ConnectionReset) {
+                    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+                }
+                talked
+            }
         }
     }
 
+    /// A reset on one side of a tunnel is one on the other, which whoever calls sees to on the near one.
     async fn talk(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, deed: Option<WriteOutcome>) -> io::Result<()> {
         if self.socks {
             return self.socks(stream).await;
@@ -135,8 +143,11 @@ impl Shared {
                 Some(upstream) => TcpStream::connect(upstream).await?,
                 None => TcpStream::connect(target).await?,
             };
-            copy_bidirectional(&mut stream, &mut on).await?;
-            return Ok(());
+            let copied = copy_bidirectional(&mut stream, &mut on).await;
+            if copied.is_err() {
+                SockRef::from(&on).set_linger(Some(Duration::ZERO))?;
+            }
+            return copied.map(drop);
         }
     }
 

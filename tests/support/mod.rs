@@ -7,6 +7,7 @@ pub mod middlebox;
 pub mod raw;
 pub mod seam;
 pub mod tunnel;
+pub mod websocket;
 
 use leeward::{
     config::{Config, Trust},

@@ -32,7 +32,7 @@ export type Activity = {
   bytes_down: number;
   /** The status that the client got. */
   status: number | null;
-  /** How it ended, by the names of `faults::Outcome`; of a tunnel by those of `tunnels::TunnelEnd`. */
+  /** How it ended, by the names of `faults::Outcome`; of a tunnel by those of `tunnels::TunnelEnd`, of a WebSocket by those of `websockets::WebSocketEnd`. */
   outcome: string | null;
 };
 
@@ -580,6 +580,8 @@ export type Stats = {
   last_seen_unix_ms: { [key in string]: number };
   /** Tunnels (CONNECT); none of them is a request. */
   tunnels: Tunnels;
+  /** WebSockets, from the 101 on. */
+  websockets: WebSockets;
 };
 
 /** Everything about the engine but its traffic. */
@@ -614,6 +616,8 @@ export type Status = {
   headline: Headline;
   /** Tunnels (CONNECT). */
   tunnels: TunnelCounts;
+  /** WebSockets. */
+  websockets: WebSocketCounts;
 } & ({ "phase": "starting" } | { "phase": "serving" } | { "phase": "restarting" } | { "phase": "draining" } | { "phase": "stopped" });
 
 /** What became of requests on the present day. */
@@ -672,4 +676,26 @@ export type UpstreamStats = {
   failed: number;
   /** Faults after which Leeward tried again. */
   retried: number;
+};
+
+/** WebSockets in the status. */
+export type WebSocketCounts = {
+  /** Open now. */
+  open: number;
+  /** Handshakes that were answered with 101. */
+  opened: number;
+};
+
+/** WebSockets in `GET /stats`. */
+export type WebSockets = {
+  /** Handshakes that were answered with 101. */
+  opened: number;
+  /** Open now. */
+  open: number;
+  /** By how they ended; those that run are not among them. */
+  ended: { [key in string]: number };
+  /** Bytes from clients to upstreams. */
+  bytes_up: number;
+  /** Bytes from upstreams to clients. */
+  bytes_down: number;
 };

@@ -5,6 +5,7 @@ use crate::status::{
     faults::Cause,
     stats::{Percentiles, Stats},
     tunnels::TunnelStats,
+    websockets::WebSocketStats,
 };
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -139,6 +140,7 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
     t.summary("first_byte_seconds", "Head of the request to the head of the response.", &stats.latency_ms.first_byte);
     t.summary("own_seconds", "The part of it that Leeward took.", &stats.latency_ms.own);
     tunnels(&mut t, &stats.tunnels);
+    websockets(&mut t, &stats.websockets);
     t.0
 }
 
@@ -156,6 +158,16 @@ fn tunnels(t: &mut Text, tunnels: &TunnelStats) {
     t.single("tunnels_waited_total", "counter", "CONNECTs that waited for their session to register.", tunnels.waited);
     let bytes = [("up", tunnels.bytes_up), ("down", tunnels.bytes_down)];
     t.labelled("tunnel_bytes_total", "counter", "Bytes through tunnels.", "direction", bytes);
+}
+
+/// From their 101 on; what leads to it is a request.
+fn websockets(t: &mut Text, websockets: &WebSocketStats) {
+    t.single("websockets_open", "gauge", "WebSockets open.", websockets.open);
+    t.single("websockets_opened_total", "counter", "Handshakes that were answered with 101.", websockets.opened);
+    let ended = websockets.ended.iter().map(|(end, n)| (*end, *n));
+    t.labelled("websockets_ended_total", "counter", "WebSockets by how they ended.", "end", ended);
+    let bytes = [("up", websockets.bytes_up), ("down", websockets.bytes_down)];
+    t.labelled("websocket_bytes_total", "counter", "Bytes through WebSockets.", "direction", bytes);
 }
 
 #[cfg(test)]

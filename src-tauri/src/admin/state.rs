@@ -54,6 +54,7 @@ impl Admin {
         self.traffic.fill(&mut status);
         status.headline = (self.words)(&status, unix_ms());
         status.tunnels = self.traffic.tunnels().counts();
+        status.websockets = self.traffic.websockets().counts();
         status
     }
 

@@ -15,7 +15,7 @@ use super::{
     sources::Sources,
     tunnel_allow::TunnelAllow,
     types::{ClientIdentity, Config, Tls, Trust},
-    upstream_entry::ReplayPath,
+    upstream_entry::{ReplayPath, UpstreamTable},
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 use url::Url;
@@ -68,8 +68,9 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
     let allowed_hosts = hosts.collect::<Result<_, _>>().map_err(|m| origin.refuse("allowed_hosts", m))?;
     let origins = file.allowed_origins.iter().map(|text| AllowedOrigin::parse(text));
     let allowed_origins = origins.collect::<Result<_, _>>().map_err(|m| origin.refuse("allowed_origins", m))?;
-    let mut replay = BTreeMap::new();
-    let (url, paths_of_default) = file.upstream.into_parts();
+    let (mut replay, mut websocket) = (BTreeMap::new(), BTreeMap::new());
+    let UpstreamTable { url, replay: paths_of_default, websocket: of_default } = file.upstream.into_table();
+    websocket.extend(of_default.map(|choice| (None, choice)));
     let url = url.ok_or_else(|| origin.refuse("upstream", "has no `url`"))?;
     let upstream = check_upstream(&url, listen).map_err(|m| origin.refuse("upstream", m))?;
     insert_paths(&mut replay, None, &paths_of_default).map_err(|m| origin.refuse("upstream", m))?;
@@ -82,7 +83,8 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         if !is_upstream_name(&name) {
             return Err(origin.refuse(&key, format!("`{name}` cannot stand in a path; use letters, digits, `-`, `_` and `.`")));
         }
-        let (url, paths) = entry.into_parts();
+        let UpstreamTable { url, replay: paths, websocket: choice } = entry.into_table();
+        websocket.extend(choice.map(|choice| (Some(name.clone()), choice)));
         insert_paths(&mut replay, Some(&name), &paths).map_err(|m| origin.refuse(&key, m))?;
         match url {
             Some(url) => drop(upstreams.insert(name, check_upstream(&url, listen).map_err(|m| origin.refuse(&key, m))?)),
@@ -104,6 +106,7 @@ pub(super) fn check(raw: Raw, sources: &Sources<'_>, paths: Paths, origin: &Orig
         upstream,
         upstreams,
         replay,
+        websocket,
         allowed_hosts,
         allowed_origins,
         client_token: file.client_token.map(Secret::new),

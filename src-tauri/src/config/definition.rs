@@ -26,7 +26,7 @@ section! {
     pub(super) struct File: "" {
         /// Address and port to accept connections on. Anything but loopback needs `client_token`.
         listen: String = "127.0.0.1:8787", takes_effect AtNextStart;
-        /// The API that requests go to when their path names no upstream: its URL, or a table with `url` and `replay`.
+        /// The API that requests go to when their path names no upstream: its URL, or a table as in `upstreams`.
         upstream: UpstreamEntry = "https://api.anthropic.com";
         /// How agents and programs reach Leeward, unless `[modes]` or `--mode` says otherwise; `docs/modes.md` says what each mode
         /// sees and cannot do.
@@ -55,8 +55,9 @@ section! {
         /// How long running streams may finish after a restart.
         drain: Time = "10m", from "0s" to "7d";
         /// Named upstreams, reached as `/@NAME/…`. Adds to the built-in ones and overrides them. Each is a URL, or a table with
-        /// `url` and `replay`: paths there that only ask a model, `*` for any characters (`replay = ["/v2/complete/*"]`). Requests
-        /// to them are repaired as those of the inference APIs that Leeward knows.
+        /// `url`, `replay` and `websocket`. `replay`: paths that only ask a model, `*` for any characters (`["/v2/complete/*"]`);
+        /// they are repaired as the inference APIs that Leeward knows. `websocket`: `"carry"` or `"refuse"` (426) all WebSockets;
+        /// without it those are refused whose inference can stream over HTTP, where it is repaired.
         upstreams: BTreeMap<String, UpstreamEntry> = {};
     }
     sections {
@@ -359,6 +360,16 @@ choice! {
         Hold = "hold",
         /// As `hold` while cuts are frequent, else as `pass`.
         Adaptive = "adaptive",
+    }
+}
+
+choice! {
+    /// What becomes of all WebSockets to an upstream.
+    WebSocket {
+        /// They are carried.
+        Carry = "carry",
+        /// They are answered with 426.
+        Refuse = "refuse",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The config described for machines (JSON Schema) and for people (a commented file), both made from the definition.
 
 use super::{
-    definition::File,
+    definition::{File, WebSocket},
     key::{Group, Key, Type, constant},
     section::Section,
 };
@@ -31,6 +31,10 @@ pub fn schema() -> Json {
                 "items": { "type": "string" },
                 "description": "paths that only ask a model, beside those that Leeward knows; * stands for any characters",
                 "examples": [["/v2/complete", "/models/*/generate"]],
+            },
+            "websocket": {
+                "oneOf": WebSocket::CHOICES.iter().map(|(_, name, help)| json!({ "const": name, "description": help.trim() })).collect::<Vec<_>>(),
+                "description": "what becomes of WebSockets; without it they are carried, except at …/responses",
             },
         },
         "additionalProperties": false,

@@ -1,12 +1,9 @@
 //! Makes the two structs of a section from its rows in `definition.rs`: the file's, where every key may be missing, and the
 //! engine's, which is complete and in range. No key is named here.
 
-use super::{
-    key::{Group, Refusal, Type},
-    upstream_entry::UpstreamEntry,
-};
+use super::key::{Group, Refusal, Type};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 /// A section of the config.
 pub(super) trait Section: Sized {
@@ -65,8 +62,6 @@ plain! {
     String: Type::Text,
     PathBuf: Type::Text,
     Vec<String>: Type::List,
-    UpstreamEntry: Type::Text,
-    BTreeMap<String, UpstreamEntry>: Type::Table,
 }
 
 /// The engine's type of a key: one without a default may be missing.

@@ -3,7 +3,8 @@
 use super::{
     company_proxy::Proxying,
     definition::{
-        Circuit, ClientTimes, Connect, Connectors, KeyShare, Ledger, Limits, Mode, Modes, Pool, Retry, Stream, Watch, Wrap,
+        Circuit, ClientTimes, Connect, Connectors, KeyShare, Ledger, Limits, Mode, Modes, Pool, Retry, Stream, Watch, WebSocket,
+        Wrap,
     },
     egress::Egress,
     names::{AllowedHost, AllowedOrigin},
@@ -31,6 +32,8 @@ pub struct Config {
     pub upstreams: BTreeMap<String, Url>,
     /// By upstream's name, `None` for the default one: paths that are inferences there, beside those that Leeward knows.
     pub replay: BTreeMap<Option<String>, Vec<ReplayPath>>,
+    /// By upstream's name, `None` for the default one: what becomes of WebSockets there, where the config says so.
+    pub websocket: BTreeMap<Option<String>, WebSocket>,
     /// How agents reach Leeward.
     pub mode: Mode,
     /// The same for single agents.

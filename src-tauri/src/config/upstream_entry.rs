@@ -1,10 +1,16 @@
 //! An upstream as it stands in the file: its URL, or a table that says more of it. And the paths that may be sent again. Pure.
 
+use super::{definition::WebSocket, key::Type};
 use serde::{
     Deserialize, Serialize,
     de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
+
+plain! {
+    UpstreamEntry: Type::Text,
+    BTreeMap<String, UpstreamEntry>: Type::Table,
+}
 
 /// An upstream in the file.
 #[derive(Clone, Debug, PartialEq, PartialOrd, Serialize)]
@@ -26,22 +32,25 @@ pub(super) struct UpstreamTable {
     /// Paths at the upstream that are inferences, beside those that Leeward knows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) replay: Vec<String>,
+    /// What becomes of WebSockets there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) websocket: Option<WebSocket>,
 }
 
 impl UpstreamEntry {
     /// With a URL, in the shorter form if it says all.
-    pub(super) fn new(url: String, replay: &[ReplayPath]) -> Self {
-        if replay.is_empty() {
+    pub(super) fn new(url: String, replay: &[ReplayPath], websocket: Option<WebSocket>) -> Self {
+        if replay.is_empty() && websocket.is_none() {
             return Self::Url(url);
         }
-        Self::Table(UpstreamTable { url: Some(url), replay: replay.iter().map(|path| path.0.clone()).collect() })
+        Self::Table(UpstreamTable { url: Some(url), replay: replay.iter().map(|path| path.0.clone()).collect(), websocket })
     }
 
-    /// Both parts.
-    pub(super) fn into_parts(self) -> (Option<String>, Vec<String>) {
+    /// In the longer form.
+    pub(super) fn into_table(self) -> UpstreamTable {
         match self {
-            Self::Url(url) => (Some(url), Vec::new()),
-            Self::Table(UpstreamTable { url, replay }) => (url, replay),
+            Self::Url(url) => UpstreamTable { url: Some(url), ..UpstreamTable::default() },
+            Self::Table(table) => table,
         }
     }
 }
@@ -54,7 +63,7 @@ impl<'de> Deserialize<'de> for UpstreamEntry {
             type Value = UpstreamEntry;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string, which is its URL, or a table with `url` and `replay`")
+                f.write_str("a string, which is its URL, or a table with `url`, `replay` and `websocket`")
             }
 
             fn visit_str<E: de::Error>(self, url: &str) -> Result<UpstreamEntry, E> {

@@ -2,7 +2,7 @@
 
 use super::{
     company_proxy::{ProxyChoice, Proxying},
-    definition::{File, ProxyKeys, TlsKeys, TunnelKeys},
+    definition::{File, ProxyKeys, TlsKeys, TunnelKeys, WebSocket},
     section::Section,
     types::{Config, Tls, Trust},
     upstream_entry::{ReplayPath, UpstreamEntry},
@@ -20,7 +20,7 @@ pub fn written(config: &Config) -> Table {
     let config = config.clone();
     let file = File {
         listen: config.listen.to_string(),
-        upstream: entry(&config.replay, None, config.upstream),
+        upstream: entry(&config.replay, &config.websocket, None, config.upstream),
         mode: config.mode,
         connectors: config.connectors,
         allowed_hosts: config.allowed_hosts.iter().map(ToString::to_string).collect(),
@@ -38,7 +38,7 @@ pub fn written(config: &Config) -> Table {
         upstreams: config
             .upstreams
             .into_iter()
-            .map(|(name, url)| (name.clone(), entry(&config.replay, Some(name), url)))
+            .map(|(name, url)| (name.clone(), entry(&config.replay, &config.websocket, Some(name), url)))
             .collect(),
         limits: config.limits,
         client: config.client,
@@ -58,8 +58,13 @@ pub fn written(config: &Config) -> Table {
     Table::try_from(file.written()).unwrap_or_else(|why| unreachable!("the file's own types are TOML: {why}"))
 }
 
-fn entry(replay: &BTreeMap<Option<String>, Vec<ReplayPath>>, name: Option<String>, url: Url) -> UpstreamEntry {
-    UpstreamEntry::new(url.into(), replay.get(&name).map_or(&[], Vec::as_slice))
+fn entry(
+    replay: &BTreeMap<Option<String>, Vec<ReplayPath>>,
+    websocket: &BTreeMap<Option<String>, WebSocket>,
+    name: Option<String>,
+    url: Url,
+) -> UpstreamEntry {
+    UpstreamEntry::new(url.into(), replay.get(&name).map_or(&[], Vec::as_slice), websocket.get(&name).copied())
 }
 
 fn tls(tls: &Tls) -> TlsKeys {

@@ -1,6 +1,8 @@
 //! A response as far as it has come: what an attempt ends with when it does not fail. Decides nothing.
 
 use super::{response_buffer::ResponseBuffer, source::Source};
+use crate::upstream::Blind;
+use bytes::Bytes;
 use http::response;
 
 /// A response that may go to its client, as far as it has come.
@@ -21,6 +23,8 @@ pub(super) enum ArrivedBody {
     Begun(ResponseBuffer),
     /// It is there whole.
     Whole(ResponseBuffer),
+    /// There is none: the connection speaks another protocol from here on, and this has come of it.
+    Switched(Blind, Bytes),
     /// A stream that is still held back; its client must hear something meanwhile.
     Waiting(ResponseBuffer),
 }

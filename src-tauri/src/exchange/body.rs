@@ -1,6 +1,6 @@
 //! The body of a response to a proxied request: Leeward's own words, or what an upstream sends.
 
-use super::{deferred::DeferredBody, relay::Relay};
+use super::{deferred::DeferredBody, relay::Relay, switched::Switched};
 use crate::message::BoxError;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -18,6 +18,8 @@ pub(crate) enum ResponseBody {
     Relay(Box<Relay>),
     /// From the upstream, once it is let go.
     Deferred(Box<DeferredBody>),
+    /// None: whoever has the client's connection takes it from here.
+    Switched(Box<Switched>),
 }
 
 impl From<Bytes> for ResponseBody {
@@ -35,6 +37,7 @@ impl Body for ResponseBody {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::Relay(relay) => Pin::new(relay.as_mut()).poll_frame(cx),
             Self::Deferred(deferred) => Pin::new(deferred.as_mut()).poll_frame(cx),
+            Self::Switched(_) => Poll::Ready(None),
         }
     }
 
@@ -43,6 +46,7 @@ impl Body for ResponseBody {
             Self::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Relay(relay) => relay.is_end_stream(),
             Self::Deferred(deferred) => deferred.is_end_stream(),
+            Self::Switched(_) => true,
         }
     }
 
@@ -51,6 +55,7 @@ impl Body for ResponseBody {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Relay(relay) => relay.size_hint(),
             Self::Deferred(deferred) => deferred.size_hint(),
+            Self::Switched(_) => SizeHint::with_exact(0),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     message::{BoxError, Failure},
-    status::faults::Outcome,
+    status::faults::{Cause, Outcome},
 };
 use bytes::Bytes;
 use http::StatusCode;
@@ -101,6 +101,10 @@ async fn go_on(buffering: Buffering, mut attempts: Attempts, pings: mpsc::Sender
     let (buffer, whole) = match body {
         ArrivedBody::Whole(buffer) => (buffer, true),
         ArrivedBody::Begun(buffer) | ArrivedBody::Waiting(buffer) => (buffer, false),
+        // No inference asks for another protocol, and only inferences come here.
+        ArrivedBody::Switched(..) => {
+            return failed(attempts, &Failure::new(Cause::BadResponse, "it switched protocols, and nobody had asked for that"));
+        }
         ArrivedBody::Stream(source) => return pinger.during(instead(attempts, head.status, source)).await,
     };
     End::Relay(Box::new(Relay::buffered(buffer, attempts.into_context(), Outcome::Answered, whole)))

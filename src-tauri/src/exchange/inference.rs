@@ -155,6 +155,11 @@ pub(super) fn find(path: &str) -> Option<Known<'_>> {
     )
 }
 
+/// Whether a whole path, without its query, is that of an inference.
+pub(crate) fn is_inference(path: &str) -> bool {
+    find(path).is_some()
+}
+
 /// Who answers at a host.
 pub(super) fn at_home(host: &str) -> Option<Dialect> {
     let is = |name: &str| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));

@@ -16,17 +16,18 @@ use super::{
     relay::Relay,
     repair::{Door, Repair},
     retry::Kind,
+    switched::Switched,
     upload,
 };
 use crate::{
     config::CLIENT_TOKEN_HEADER,
     message::{RequestHead, coding::Coded, headers},
     status::faults::Outcome,
-    telemetry::Ticket,
+    telemetry::{Ticket, WebSocketTicket},
     upstream::{InFlight, Upstream},
 };
 use http::{
-    HeaderName, HeaderValue, Request, Response, Uri,
+    HeaderName, HeaderValue, Request, Response, StatusCode, Uri,
     header::{CONTENT_LENGTH, EXPECT, HOST, LOCATION, PROXY_AUTHORIZATION},
     request, response,
 };
@@ -60,6 +61,7 @@ async fn pass(
     mut ticket: Ticket,
     door: Door,
 ) -> Response<ResponseBody> {
+    let websocket = headers::asks_for_websocket(&request);
     let (parts, incoming) = request.into_parts();
     let in_flight = InFlight::new(&upstream.origin.budget);
     ticket.toward(upstream.traffic.clone());
@@ -72,6 +74,8 @@ async fn pass(
     let mut operation = Operation::of(&parts.method, place, &parts.headers);
     let repair = match door {
         Door::Open => Repair::Full,
+        // Until it is there a WebSocket has no effect, whatever it will be used for.
+        Door::Decrypted if websocket => Repair::Brief,
         Door::Decrypted => operation.is_repaired_as(&parts.method, place),
     };
     let dialect = operation.dialect;
@@ -100,10 +104,12 @@ async fn pass(
     }
     let _turn = if repair.is_unchanged() { upstream.turn().await } else { None };
     let fault = payload.client_fault();
-    let head = head(exchange, &upstream, parts, target, host);
+    let head = head(exchange, &upstream, parts, (target, host), websocket);
     let context = RequestContext { exchange: exchange.clone(), upstream, ticket, operation, repair, _in_flight: in_flight };
     let whole = context.operation.kind == Kind::Inference && context.buffers_whole();
     let mut attempts = Attempts::new(context, (head, payload), patience, reading.elapsed());
+    // It takes a connection for good, and one that has served may be about to be closed by its server.
+    attempts.fresh = websocket;
     if whole {
         attempts.ask_for_plain_text();
     }
@@ -124,10 +130,17 @@ async fn pass(
 }
 
 /// The head that goes out.
-fn head(exchange: &Exchange, upstream: &Upstream, parts: request::Parts, target: Uri, host: HeaderValue) -> RequestHead {
+fn head(
+    exchange: &Exchange,
+    upstream: &Upstream,
+    parts: request::Parts,
+    (target, host): (Uri, HeaderValue),
+    websocket: bool,
+) -> RequestHead {
     // The client token is for Leeward alone.
     let stripped = [EXPECT, PROXY_AUTHORIZATION, const { HeaderName::from_static(CLIENT_TOKEN_HEADER) }];
-    let headers = headers::strip(&parts.headers, &stripped);
+    let strip = if websocket { headers::strip_but_websocket } else { headers::strip };
+    let headers = strip(&parts.headers, &stripped);
     let mut head = RequestHead { method: parts.method, target, headers, extensions: parts.extensions };
     head.headers.insert(HOST, host);
     exchange.shared.via.mark(&mut head.headers, upstream);
@@ -153,6 +166,12 @@ fn deliver(arrived: Arrived, mut attempts: Attempts, door: Door) -> Response<Res
             head.headers.remove(CONTENT_LENGTH); // with pings, or from another attempt, it is longer or shorter
             let body = DeferredBody::new(Buffering { head: head.clone(), reused, buffer }, attempts);
             return Response::from_parts(head, ResponseBody::Deferred(Box::new(body)));
+        }
+        ArrivedBody::Switched(server, came) => {
+            let mut ticket = attempts.into_context().0.ticket;
+            ticket.ends_as(outcome);
+            let ticket = WebSocketTicket::of(ticket);
+            return Response::from_parts(head, ResponseBody::Switched(Box::new(Switched { server, came, ticket })));
         }
         ArrivedBody::Begun(buffer) => (buffer, false),
         ArrivedBody::Whole(buffer) => (buffer, true),
@@ -186,7 +205,9 @@ fn add_response_headers(head: &mut response::Parts, attempts: &mut Attempts, reu
     let own = attempts.context.ticket.elapsed().saturating_sub(attempts.waited);
     attempts.context.ticket.first_byte(own);
     let outcome = if head.status.as_u16() < 400 { Outcome::Answered } else { Outcome::Declined };
-    head.headers = headers::strip(&head.headers, &[]);
+    let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    let strip = if switches { headers::strip_but_websocket } else { headers::strip };
+    head.headers = strip(&head.headers, &[]);
     if attempts.context.repair.is_unchanged() {
         return outcome;
     }
@@ -195,6 +216,8 @@ fn add_response_headers(head: &mut response::Parts, attempts: &mut Attempts, reu
     if let Ok(timing) = HeaderValue::try_from(format!("leeward;dur={:.3}", own.as_secs_f64() * 1e3)) {
         head.headers.append("server-timing", timing);
     }
-    head.headers.insert("keep-alive", KEEP_ALIVE);
+    if !switches {
+        head.headers.insert("keep-alive", KEEP_ALIVE);
+    }
     outcome
 }

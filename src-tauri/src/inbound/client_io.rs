@@ -120,9 +120,19 @@ impl ClientIo {
         self.stream.into_inner()
     }
 
+    /// The socket and what has come on it that is no request.
+    pub(super) fn into_switched(self) -> (ClientStream, BytesMut) {
+        (self.stream.into_inner(), self.pending)
+    }
+
+    /// A CONNECT has come.
+    pub(super) fn is_connect(&self) -> bool {
+        matches!(self.at, At::Connect)
+    }
+
     /// The socket and what has come on it, from a CONNECT's first byte on; `None` where no CONNECT has come.
     pub(super) fn into_connect(self) -> Option<(TcpStream, BytesMut)> {
-        if !matches!(self.at, At::Connect) {
+        if !self.is_connect() {
             return None;
         }
         Some((self.stream.into_inner().into_plain()?, self.pending))
@@ -265,6 +275,10 @@ impl ClientIo {
                     this.pending = BytesMut::new(); // an idle connection holds no buffer
                 }
                 return Poll::Ready(Ok(()));
+            }
+            // Whoever takes the connection from hyper reads what comes.
+            if this.state.is_switched() {
+                return Poll::Pending;
             }
             if this.eof {
                 return Poll::Ready(Ok(()));

@@ -1,10 +1,12 @@
 //! A client's bytes: its socket's, or what TLS within a tunnel carries. Knows neither requests nor certificates.
 
 use bytes::{Buf, BytesMut};
+use socket2::{SockRef, TcpKeepalive};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -22,10 +24,28 @@ pub(super) enum ClientStream {
 impl ClientStream {
     /// Waits until there is something to read, and leaves it there. Of a decrypted one: bytes of TLS.
     pub(super) async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket().peek(buf).await
+    }
+
+    fn socket(&self) -> &TcpStream {
         match self {
-            Self::Plain(socket) => socket.peek(buf).await,
-            Self::Tls(stream) => stream.get_ref().0.socket.peek(buf).await,
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &stream.get_ref().0.socket,
         }
+    }
+
+    /// From now on a client that is gone without a word is noticed after a while, also when nothing is sent to it.
+    pub(super) fn keep_alive(&self, interval: Duration) {
+        let probes = TcpKeepalive::new().with_time(interval).with_interval(interval);
+        if let Err(e) = SockRef::from(self.socket()).set_tcp_keepalive(&probes) {
+            tracing::debug!("a client's keep-alive probes stay the system's: {e}");
+        }
+    }
+
+    /// Ends it with a reset.
+    pub(super) fn reset(self) {
+        // One that is gone already needs none.
+        SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).ok();
     }
 
     pub(super) fn is_plain(&self) -> bool {

@@ -12,8 +12,9 @@ use super::{
     response::Answer,
     server::Inbound,
     tunnel::{self, After},
+    websocket,
 };
-use crate::{control::Mode, message::headers};
+use crate::{control::Mode, exchange::Switched, message::headers};
 use bytes::BytesMut;
 use http::{HeaderValue, Request, Response, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -24,6 +25,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 use tokio::{
+    io::AsyncWriteExt,
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
@@ -72,6 +74,9 @@ pub(super) async fn serve(
                 }
                 After::Over => return,
             },
+            Next::WebSocket(stream, early, switched) => {
+                return Box::pin(websocket::carry(&inbound, stream, early, switched)).await;
+            }
             Next::Over => return,
         }
     }
@@ -83,6 +88,8 @@ enum Next {
     Rests(ClientStream),
     /// A CONNECT has come, and perhaps more; and what counts the connection as one that has not asked yet.
     Tunnel(TcpStream, BytesMut, Option<Arc<AwaitingFirstRequest>>),
+    /// A request was answered with another protocol, of which its client may have sent some already.
+    WebSocket(ClientStream, BytesMut, Box<Switched>),
     Over,
 }
 
@@ -144,13 +151,22 @@ async fn speak(
             }
         }
     };
-    if let Some((stream, came)) = connection.into_parts().io.into_inner().into_connect() {
-        return Next::Tunnel(stream, came, awaiting);
-    }
+    let http1::Parts { io, read_buf, .. } = connection.into_parts();
+    let mut io = io.into_inner();
+    let switched = state.take_switched();
     if let Err(e) = ended {
         tracing::debug!("a client connection ended early: {e}");
+        return Next::Over;
     }
-    Next::Over
+    if let Some(switched) = switched {
+        let (stream, came) = io.into_switched();
+        return Next::WebSocket(stream, [&read_buf[..], &came].concat()[..].into(), switched);
+    }
+    // hyper says no farewell where another protocol was offered, whatever the answer to that was.
+    if !io.is_connect() {
+        io.shutdown().await.ok();
+    }
+    io.into_connect().map_or(Next::Over, |(stream, came)| Next::Tunnel(stream, came, awaiting))
 }
 
 async fn respond(
@@ -168,7 +184,9 @@ async fn respond(
     // A response that comes before the request's last byte (refused, or an upload that failed): hyper closes after it, and a
     // client that does not learn this loses its next request.
     let early = has_body && state.body_open.load(Relaxed);
-    if shed || early || *inbound.mode.borrow() != Mode::Serving {
+    if let Some(switched) = response.body_mut().take_switched() {
+        state.switch(switched);
+    } else if shed || early || *inbound.mode.borrow() != Mode::Serving {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| Answer { body, _busy: busy })

@@ -1,8 +1,9 @@
 //! What a connection's requests, its socket and its life cycle share: a few flags, no decisions.
 
+use crate::exchange::Switched;
 use futures_util::task::AtomicWaker;
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{
         AtomicBool, AtomicU64,
         Ordering::{Relaxed, SeqCst},
@@ -26,6 +27,9 @@ pub(super) struct ConnectionState {
     pub(super) body_open: AtomicBool,
     /// Set while the next request's head waits for the present response to end.
     pub(super) next: AtomicWaker,
+    /// The response switches to another protocol: nothing that comes is a request any more.
+    is_switched: AtomicBool,
+    switched: Mutex<Option<Box<Switched>>>,
 }
 
 impl ConnectionState {
@@ -35,6 +39,21 @@ impl ConnectionState {
         self.busy.store(true, Relaxed);
     }
 
+    /// The response that goes out now leads to another protocol.
+    pub(super) fn switch(&self, switched: Box<Switched>) {
+        *self.switched.lock().unwrap_or_else(PoisonError::into_inner) = Some(switched);
+        self.is_switched.store(true, SeqCst);
+    }
+
+    pub(super) fn is_switched(&self) -> bool {
+        self.is_switched.load(SeqCst)
+    }
+
+    /// What it leads to, once.
+    pub(super) fn take_switched(&self) -> Option<Box<Switched>> {
+        self.switched.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Requests that have begun.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
@@ -42,7 +61,11 @@ impl ConnectionState {
 
     /// True when no request is under way, nothing of the next one has come, and all that was said is sent.
     pub(super) fn rests(&self) -> bool {
-        !self.busy.load(Relaxed) && !self.unflushed.load(Relaxed) && !self.amid.load(Relaxed) && !self.client_closes.load(Relaxed)
+        !self.busy.load(Relaxed)
+            && !self.unflushed.load(Relaxed)
+            && !self.amid.load(Relaxed)
+            && !self.client_closes.load(Relaxed)
+            && !self.is_switched()
     }
 }
 

@@ -4,16 +4,18 @@
 use super::{
     client::Client,
     greeting,
-    guard::{self, Admitted},
+    guard::{self, Admitted, Refusal},
     refusal,
     response::ResponseBody,
     server::Inbound,
+    websocket,
 };
 use crate::{
     exchange::{
         self, Dialect, Door, Error, Meaning, Operation, Place, forward,
         route::{self, Route},
     },
+    message::headers,
     status::faults::Outcome,
 };
 use http::{Method, Request, Response};
@@ -66,6 +68,11 @@ pub(super) async fn dispatch(
             return refuse(&refusal::not_own(shown, &owner));
         }
     }
+    let upstream = match headers::asks_for_websocket(&request) {
+        true if websocket::is_refused(&upstream, rest) => return refusal::respond(Refusal::Upgrade, refuse),
+        true => inbound.upstreams.for_websocket(upstream),
+        false => upstream,
+    };
     // Claude Code asks this once at its start, right before it sends several requests at once.
     if request.method() == Method::HEAD && rest.starts_with("/api/hello") {
         upstream.origin.warm(inbound.config.connect.parallel);

@@ -17,7 +17,6 @@ pub(super) use inside::check_inside;
 use crate::{
     admin::is_own,
     config::{CLIENT_TOKEN_HEADER, Config},
-    message,
 };
 use browser::Sender;
 use http::{
@@ -50,7 +49,7 @@ pub enum Refusal {
     Token,
     /// `CONNECT`: the tunnel is another mode.
     Connect,
-    /// A WebSocket.
+    /// A WebSocket, where none is carried.
     Upgrade,
     /// An absolute target that is not ours: we are no forward proxy.
     ForeignTarget,
@@ -131,9 +130,6 @@ pub fn check(config: &Config, local: SocketAddr, method: &Method, uri: &Uri, hea
         && !headers.get(CLIENT_TOKEN_HEADER).and_then(|v| v.to_str().ok()).is_some_and(|given| token.matches(given))
     {
         return Err(Refusal::Token);
-    }
-    if message::headers::asks_for_websocket(headers) {
-        return Err(Refusal::Upgrade);
     }
     if has_dot_segments(uri.path()) {
         return Err(Refusal::DotSegments);

@@ -70,7 +70,7 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             426,
             "upgrade-not-supported",
             false,
-            "Leeward does not carry WebSockets yet: use the agent's plain HTTP transport (`leeward wrap` sets it).",
+            "Leeward carries no WebSocket here: use plain HTTP, which it can repair, or set websocket = \"carry\" for this upstream in its config.",
         ),
         Refusal::ForeignTarget => m(
             421,
@@ -216,7 +216,7 @@ mod tests {
             (Refusal::FromBrowser, "allowed_origins"),
             (Refusal::Token, "x-leeward-token"),
             (Refusal::Connect, "CONNECT"),
-            (Refusal::Upgrade, "leeward wrap"),
+            (Refusal::Upgrade, "websocket = \"carry\""),
             (Refusal::ForeignTarget, "NO_PROXY"),
             (Refusal::DotSegments, "resolved"),
             (Refusal::BodyTooLarge, "limits.body_bytes"),

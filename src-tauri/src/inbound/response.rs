@@ -1,7 +1,10 @@
 //! The body of any response to a client, and the mark that its connection is busy until it is out. Decides nothing.
 
 use super::connection_state::InFlightGuard;
-use crate::{exchange, message::BoxError};
+use crate::{
+    exchange::{self, Switched},
+    message::BoxError,
+};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::{
@@ -16,6 +19,20 @@ pub(super) enum ResponseBody {
     Own(axum::body::Body),
     /// Of a request to an upstream.
     Exchange(exchange::ResponseBody),
+}
+
+impl ResponseBody {
+    /// Takes out what the response switches to, where it does; what is left is empty.
+    pub(super) fn take_switched(&mut self) -> Option<Box<Switched>> {
+        let Self::Exchange(body) = self else { return None };
+        match std::mem::replace(body, Bytes::new().into()) {
+            exchange::ResponseBody::Switched(switched) => Some(switched),
+            other => {
+                *body = other;
+                None
+            }
+        }
+    }
 }
 
 impl From<axum::body::Body> for ResponseBody {

@@ -1,12 +1,14 @@
 //! Header lists: hop-by-hop removal that keeps order and spelling. Pure.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Version,
     header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
+use http_body::Body;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const WEBSOCKET: &str = "websocket";
 
 /// True for the fields that RFC 9110 section 7.6.1 binds to one connection.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -18,6 +20,15 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// Rebuilds the map, because `HeaderMap::remove` moves the last entry into the gap. `Trailer` stays when `Connection`
 /// does not name it, and `TE: trailers` is put back, so that trailers pass.
 pub fn strip(headers: &HeaderMap, also: &[HeaderName]) -> HeaderMap {
+    rebuild(headers, also, false)
+}
+
+/// The same for a message that asks for a WebSocket or agrees to one: what says so stays in its place, without other offers.
+pub(crate) fn strip_but_websocket(headers: &HeaderMap, also: &[HeaderName]) -> HeaderMap {
+    rebuild(headers, also, true)
+}
+
+fn rebuild(headers: &HeaderMap, also: &[HeaderName], websocket: bool) -> HeaderMap {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -29,15 +40,14 @@ pub fn strip(headers: &HeaderMap, also: &[HeaderName]) -> HeaderMap {
         .collect();
     let mut kept = HeaderMap::with_capacity(headers.len() + 4);
     for (name, value) in headers {
-        if !is_hop_by_hop(name) && !named.contains(name) && !also.contains(name) {
+        if websocket && (name == CONNECTION || name == UPGRADE) {
+            let said = if name == CONNECTION { HeaderValue::from_static("Upgrade") } else { offer(value) };
+            kept.entry(name.clone()).or_insert(said);
+        } else if !is_hop_by_hop(name) && !named.contains(name) && !also.contains(name) {
             kept.append(name.clone(), value.clone());
         }
     }
-    let wants_trailers = headers
-        .get_all(TE)
-        .iter()
-        .any(|v| v.to_str().is_ok_and(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case("trailers"))));
-    if wants_trailers {
+    if has_word(headers, &TE, "trailers") {
         kept.insert(TE, HeaderValue::from_static("trailers"));
     }
     kept
@@ -54,28 +64,34 @@ pub(crate) fn unknown_coding(headers: &HeaderMap) -> Option<String> {
     (!known).then_some(first + &rest)
 }
 
-/// True when the client asks for a WebSocket. What else it offers in `Upgrade` (`h2c`, `TLS/1.2`) is ignored (RFC 9110 section
-/// 7.8): it speaks HTTP/1.1 as well.
-pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(UPGRADE)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','))
-        .any(|p| p.trim().eq_ignore_ascii_case("websocket"))
+/// The WebSocket among the offers of an `Upgrade`, as it is spelt there.
+fn offer(value: &HeaderValue) -> HeaderValue {
+    let offers = || value.to_str().ok().into_iter().flat_map(|all| all.split(','));
+    let found = offers().map(str::trim).find(|offer| offer.eq_ignore_ascii_case(WEBSOCKET));
+    found.and_then(|offer| HeaderValue::from_str(offer).ok()).unwrap_or_else(|| value.clone())
+}
+
+/// True when a list field (RFC 9110 section 5.6.1) has this word.
+fn has_word(headers: &HeaderMap, field: &HeaderName, word: &str) -> bool {
+    let all = headers.get_all(field).iter().filter_map(|v| v.to_str().ok());
+    all.flat_map(|v| v.split(',')).any(|t| t.trim().eq_ignore_ascii_case(word))
+}
+
+/// True when a request asks for a WebSocket (RFC 6455 section 4.1): a GET in HTTP/1.1, without a body, whose `Connection` names
+/// the offer. All other offers in `Upgrade` are ignored (RFC 9110 section 7.8): who makes them speaks HTTP/1.1 as well.
+pub(crate) fn asks_for_websocket(request: &Request<impl Body>) -> bool {
+    let headers = request.headers();
+    request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && request.body().is_end_stream()
+        && has_word(headers, &CONNECTION, "upgrade")
+        && has_word(headers, &UPGRADE, WEBSOCKET)
 }
 
 /// True when the sender closes the connection after this message (RFC 9112 section 9.3).
-pub(crate) fn closes(version: http::Version, headers: &HeaderMap) -> bool {
-    let says = |word: &str| {
-        headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|v| v.to_str().ok())
-            .flat_map(|v| v.split(','))
-            .any(|t| t.trim().eq_ignore_ascii_case(word))
-    };
-    says("close") || (version < http::Version::HTTP_11 && !says("keep-alive"))
+pub(crate) fn closes(version: Version, headers: &HeaderMap) -> bool {
+    let says = |word: &str| has_word(headers, &CONNECTION, word);
+    says("close") || (version < Version::HTTP_11 && !says("keep-alive"))
 }
 
 /// The product name of a `user-agent`, for counting: letters, digits and a few signs, at most 40 of them.
@@ -147,13 +163,49 @@ mod tests {
     }
 
     #[test]
-    fn a_websocket_is_seen_and_other_offers_are_ignored() {
-        for (offer, seen) in
-            [("websocket", true), ("WebSocket", true), ("h2c, websocket", true), ("h2c", false), ("TLS/1.2", false)]
-        {
-            assert_eq!(asks_for_websocket(&map(&[("upgrade", offer)])), seen, "{offer}");
+    fn only_a_handshake_asks_for_a_websocket() {
+        use http_body_util::{Empty, Full};
+        let asks = |method: &Method, version: Version, fields: &[(&str, &str)]| {
+            let mut request = Request::new(Empty::<bytes::Bytes>::new());
+            (*request.method_mut(), *request.version_mut(), *request.headers_mut()) = (method.clone(), version, map(fields));
+            asks_for_websocket(&request)
+        };
+        let both = |connection, upgrade| [("connection", connection), ("upgrade", upgrade)];
+        for (method, version, fields, seen) in [
+            (Method::GET, Version::HTTP_11, both("Upgrade", "websocket"), true),
+            (Method::GET, Version::HTTP_11, both("keep-alive, upgrade", "h2c, WebSocket"), true),
+            (Method::GET, Version::HTTP_11, both("Upgrade", "h2c"), false),
+            (Method::GET, Version::HTTP_11, both("Upgrade", "TLS/1.2"), false),
+            (Method::GET, Version::HTTP_11, both("Upgrade", "websockets"), false),
+            (Method::GET, Version::HTTP_11, both("keep-alive", "websocket"), false),
+            (Method::GET, Version::HTTP_10, both("Upgrade", "websocket"), false),
+            (Method::POST, Version::HTTP_11, both("Upgrade", "websocket"), false),
+        ] {
+            assert_eq!(asks(&method, version, &fields), seen, "{method} {version:?} {fields:?}");
         }
-        assert!(!asks_for_websocket(&map(&[])));
+        assert!(!asks(&Method::GET, Version::HTTP_11, &[("upgrade", "websocket")]));
+        assert!(!asks(&Method::GET, Version::HTTP_11, &[("connection", "upgrade")]));
+        let mut with_body = Request::new(Full::new(bytes::Bytes::from_static(b"x")));
+        *with_body.headers_mut() = map(&both("Upgrade", "websocket"));
+        assert!(!asks_for_websocket(&with_body));
+    }
+
+    #[test]
+    fn a_handshake_keeps_what_asks_for_a_websocket_in_its_place_and_nothing_else_of_its_connection() {
+        let headers = map(&[
+            ("a", "1"),
+            ("connection", "keep-alive, Upgrade, x-mine"),
+            ("sec-websocket-key", "k"),
+            ("upgrade", "h2c, WebSocket"),
+            ("keep-alive", "timeout=5"),
+            ("x-mine", "2"),
+            ("upgrade", "TLS/1.2"),
+            ("b", "3"),
+        ]);
+        let kept = strip_but_websocket(&headers, &[HeaderName::from_static("a")]);
+        assert_eq!(names(&kept), ["connection", "sec-websocket-key", "upgrade", "b"]);
+        assert!(kept["connection"] == "Upgrade" && kept["upgrade"] == "WebSocket", "{kept:?}");
+        assert_eq!(names(&strip(&headers, &[])), ["a", "sec-websocket-key", "b"]);
     }
 
     #[test]

@@ -58,7 +58,8 @@ pub struct Activity {
     pub bytes_down: u64,
     /// The status that the client got.
     pub status: Option<u16>,
-    /// How it ended, by the names of `faults::Outcome`; of a tunnel by those of `tunnels::TunnelEnd`.
+    /// How it ended, by the names of `faults::Outcome`; of a tunnel by those of `tunnels::TunnelEnd`, of a
+    /// WebSocket by those of `websockets::WebSocketEnd`.
     pub outcome: Option<&'static str>,
 }
 

@@ -3,6 +3,7 @@
 use super::{
     faults::{Cause, Phase, Whose},
     tunnels::TunnelStats,
+    websockets::WebSocketStats,
 };
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,8 @@ pub struct Stats {
     pub last_seen_unix_ms: BTreeMap<String, u64>,
     /// Tunnels (CONNECT); none of them is a request.
     pub tunnels: TunnelStats,
+    /// WebSockets, from the 101 on.
+    pub websockets: WebSocketStats,
 }
 
 /// What became of requests on the present day.

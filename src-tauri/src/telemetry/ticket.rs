@@ -57,6 +57,11 @@ impl Ticket {
         &self.trace
     }
 
+    /// The same, for whoever goes on with it: nothing of what becomes of the request is shown any more.
+    pub(super) fn take_trace(&mut self) -> Trace {
+        std::mem::take(&mut self.trace)
+    }
+
     /// Time since the request's head was read.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()

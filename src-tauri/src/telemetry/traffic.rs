@@ -2,6 +2,7 @@
 
 use super::{
     activities::Activities, last_seen::LastSeen, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels,
+    websockets::WebSockets,
 };
 use crate::status::{
     faults::{Cause, Fault, Outcome},
@@ -63,6 +64,7 @@ pub struct Traffic {
     pub(super) reaches: Reaches,
     pub(super) today: Today,
     pub(super) tunnels: Tunnels,
+    pub(super) websockets: WebSockets,
 }
 
 /// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
@@ -107,6 +109,7 @@ impl Default for Traffic {
             reaches: Reaches::default(),
             today: Today::default(),
             tunnels: Tunnels::default(),
+            websockets: WebSockets::default(),
         }
     }
 }
@@ -144,6 +147,11 @@ impl Traffic {
     /// The counters of tunnels.
     pub fn tunnels(&self) -> &Tunnels {
         &self.tunnels
+    }
+
+    /// The counters of WebSockets.
+    pub fn websockets(&self) -> &WebSockets {
+        &self.websockets
     }
 
     /// A request that was sent a second time; `unknown`: the first one may have been processed (U7).
@@ -240,6 +248,7 @@ impl Traffic {
             agents,
             last_seen_unix_ms: self.last_seen.list(),
             tunnels: self.tunnels.snapshot(),
+            websockets: self.websockets.snapshot(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A connection whose bytes are somebody else's: a tunnel carries them and understands none. Pools nothing, retries nothing.
+//! A connection whose bytes are somebody else's: a tunnel or a WebSocket carries them and understands none. Pools and retries
+//! nothing.
 
 use super::{dial::Made, endpoint::Endpoint, socket::Socket, stream::Io};
 use std::{
@@ -36,9 +37,19 @@ pub(crate) struct Blind {
     socket: Socket,
 }
 
+impl std::fmt::Debug for Blind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blind").field("peer", &self.peer()).finish_non_exhaustive()
+    }
+}
+
 impl Blind {
+    pub(super) fn new(io: Io, socket: Socket) -> Self {
+        Self { io, socket }
+    }
+
     pub(super) fn of(made: Made) -> Self {
-        Self { io: made.io, socket: made.socket }
+        Self::new(made.io, made.socket)
     }
 
     /// The address that was reached: the target's, or a company proxy's.

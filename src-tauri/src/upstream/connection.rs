@@ -4,6 +4,7 @@
 //! the hot path, and dropping the request closes the connection at once.
 
 use super::{
+    blind::Blind,
     context::DialContext,
     dial::Made,
     socket::{Handle, Socket},
@@ -15,13 +16,15 @@ use crate::{
     message::{Failure, Outgoing, head_length, headers::unknown_coding, innermost},
     status::faults::Cause,
 };
-use http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header::UPGRADE};
 use hyper::{
     body::Incoming,
     client::conn::http1::{self, Builder, SendRequest},
 };
 use hyper_util::rt::TokioIo;
 use std::{
+    future::poll_fn,
     io,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -59,6 +62,8 @@ type Driven = Pin<Box<http1::Connection<TokioIo<Counted>, Outgoing>>>;
 pub(crate) struct Connection {
     sender: SendRequest<Outgoing>,
     connection: Option<Driven>,
+    /// The same once the other side has agreed to another protocol, of which some may have been read.
+    switched: Option<Driven>,
     meter: Arc<Meter>,
     socket: Socket,
     tls: bool,
@@ -93,6 +98,7 @@ impl Connection {
         Ok(Self {
             sender,
             connection: Some(Box::pin(connection)),
+            switched: None,
             meter,
             socket,
             tls,
@@ -192,6 +198,7 @@ impl Connection {
         mut length: Option<u64>,
     ) -> Result<(Response<Incoming>, Self), Failure> {
         self.uses += 1;
+        let may_switch = request.headers().contains_key(UPGRADE);
         if let Some(forwarded) = &self.forwarded {
             let before = head_length(&request);
             forwarded.address(&mut request);
@@ -210,12 +217,12 @@ impl Connection {
             let mut sent = written;
             let (meter, socket, watched) = (&self.meter, &self.socket, &mut self.watched);
             let mut answer = pin!(self.sender.send_request(request));
-            let connection = &mut self.connection;
-            std::future::poll_fn(|cx| {
+            let (connection, switched) = (&mut self.connection, &mut self.switched);
+            poll_fn(|cx| {
                 if let Some(driven) = connection
                     && driven.as_mut().poll(cx).is_ready()
                 {
-                    *connection = None;
+                    *switched = connection.take().filter(|_| may_switch);
                 }
                 let now_sent = meter.written.load(Relaxed);
                 if std::mem::replace(&mut sent, now_sent) != now_sent {
@@ -247,6 +254,11 @@ impl Connection {
                     return Err(forwarded.refused_login());
                 }
                 self.permit.answered();
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    self.switch(may_switch).await?;
+                    return Ok((response, self));
+                }
+                self.switched = None;
                 if let Some(coding) = unknown_coding(response.headers()) {
                     let why = format!("the response has the transfer coding `{coding}`, which Leeward cannot undo");
                     return Err(Failure::new(Cause::BadResponse, &*why).fact(why, ASK_OPERATOR));
@@ -293,6 +305,27 @@ impl Connection {
                 Failure::new(cause, detail).fact(format!("the network takes no more data to {peer}"), SMALLER_MTU)
             }
         })
+    }
+
+    /// Drives hyper to its last word, which lets go of the bytes.
+    async fn switch(&mut self, asked: bool) -> Result<(), Failure> {
+        if !asked {
+            let why = "the response switches to another protocol, and nobody has asked for one";
+            return Err(Failure::new(Cause::BadResponse, why).fact(why, ASK_OPERATOR));
+        }
+        if let Some(mut driven) = self.connection.take() {
+            poll_fn(|cx| driven.as_mut().poll(cx)).await.ok(); // what broke is seen by whoever reads on
+            self.switched = Some(driven);
+        }
+        // Nothing of the protocol is a request: whoever speaks it may be silent for as long as they like.
+        self.disable_user_timeout();
+        Ok(())
+    }
+
+    /// The bare connection, and what has been read of it, after a response that switched protocols. It has left its pool.
+    pub(crate) fn into_switched(self) -> Option<(Blind, Bytes)> {
+        let parts = Pin::into_inner(self.switched?).into_parts();
+        Some((Blind::new(parts.io.into_inner().io, self.socket), parts.read_buf))
     }
 
     /// True when a connection that the system gave up this long after a request was begun had bytes unacknowledged. The

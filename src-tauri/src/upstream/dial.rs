@@ -48,6 +48,8 @@ pub(super) struct Dial<'a> {
     pub(super) budget: &'a Budget,
     /// The bytes are somebody else's: the endpoint's own TLS is not ours to speak.
     pub(super) blind: bool,
+    /// A proxy is asked for a tunnel, also where it would forward requests itself.
+    pub(super) tunnelled: bool,
     /// Addresses that are tried last, because they broke before.
     pub(super) last: &'a [SocketAddr],
     /// Whether an address may be dialled.
@@ -59,7 +61,7 @@ pub(super) struct Dial<'a> {
 impl<'a> Dial<'a> {
     /// To an upstream: its own TLS is spoken, and any of its addresses may be dialled.
     pub(super) fn new(endpoint: &'a Endpoint, config: &'a Config, context: &'a Arc<DialContext>, budget: &'a Budget) -> Self {
-        Self { endpoint, config, context, budget, blind: false, last: &[], permits: &|_| true, heard: None }
+        Self { endpoint, config, context, budget, blind: false, tunnelled: false, last: &[], permits: &|_| true, heard: None }
     }
 }
 
@@ -302,12 +304,13 @@ impl Dial<'_> {
         let (connect, endpoint) = (&self.config.connect, self.endpoint);
         let wanted = Wanted { proxy, endpoint, address, limit: connect.dns_timeout + connect.timeout, heard: self.heard };
         let unusable = || tunnel::failed(proxy, format_args!("cannot be asked for {endpoint}"));
-        match (proxy.kind, endpoint.tls) {
+        let is_bare = self.blind || !endpoint.tls;
+        match (proxy.kind, endpoint.tls || self.tunnelled) {
             (ProxyKind::Http, false) => {
                 let forwarded = Forwarded::new(proxy, endpoint).ok_or_else(unusable)?;
                 Ok((Io::Plain(socket.clone()), socket, Some(forwarded)))
             }
-            (ProxyKind::Https, tls) => {
+            (ProxyKind::Https, tunnels) => {
                 // Its own handshake carries classical shares only: it is one more path that may break the large hello, and
                 // what must be kept from tomorrow's computers is inside the tunnel.
                 let outer = self.secure(&proxy.host, Share::Classical, socket.clone()).await;
@@ -315,21 +318,21 @@ impl Dial<'_> {
                     Cause::Certificate | Cause::Clock => f,
                     _ => tunnel::failed(proxy, format_args!("was not reached: {}", f.detail)),
                 })?;
-                if !tls {
+                if !tunnels {
                     let forwarded = Forwarded::new(proxy, endpoint).ok_or_else(unusable)?;
                     return Ok((Io::Tls(Box::new(outer)), socket, Some(forwarded)));
                 }
                 tunnel::open(&mut outer, &wanted).await?;
-                if self.blind {
+                if is_bare {
                     return Ok((Io::Tls(Box::new(outer)), socket, None));
                 }
                 let inner = self.secure(&endpoint.host, share, outer).await?;
                 Ok((Io::Nested(Box::new(inner)), socket, None))
             }
-            (ProxyKind::Http | ProxyKind::Socks5 | ProxyKind::Socks5h, tls) => {
+            (ProxyKind::Http | ProxyKind::Socks5 | ProxyKind::Socks5h, _) => {
                 let mut stream = socket.clone();
                 tunnel::open(&mut stream, &wanted).await?;
-                if !tls || self.blind {
+                if is_bare {
                     return Ok((Io::Plain(stream), socket, None));
                 }
                 Ok((Io::Tls(Box::new(self.secure(&endpoint.host, share, stream).await?)), socket, None))

@@ -77,6 +77,8 @@ struct Place {
     endpoint: Endpoint,
     /// The session's name for it, where its way out is not the engine's.
     session: Option<String>,
+    /// Proxies tunnel to it; else they may forward requests.
+    tunnelled: bool,
 }
 
 /// An upstream that was asked for, and what it was made from.
@@ -170,16 +172,33 @@ impl Upstreams {
         }
         let endpoint = Endpoint::of(&url);
         let origin = match &egress {
-            None => self.origin(Place { endpoint, session: None }, config, &self.context),
+            None => self.origin(Place { endpoint, session: None, tunnelled: false }, config, &self.context),
             Some(egress) => {
                 let config = egress.applied(config, self.own).inspect_err(|why| tracing::warn!("upstream {name}: {why}")).ok()?;
                 let context = DialContext::new(&config, self.parts.shared.paths.clone(), self.own);
-                self.origin(Place { endpoint, session: Some(name.to_owned()) }, &Arc::new(config), &Arc::new(context))
+                self.origin(
+                    Place { endpoint, session: Some(name.to_owned()), tunnelled: false },
+                    &Arc::new(config),
+                    &Arc::new(context),
+                )
             }
         };
         let upstream = Arc::new(Upstream::new(given, &url, config, self.parts.traffic.upstream(name), origin));
         named.insert(name.to_owned(), Named { url, egress, upstream: upstream.clone() });
         Some(upstream)
+    }
+
+    /// An upstream by connections that can become a WebSocket's: through a tunnel where a company proxy would forward requests.
+    pub(crate) fn for_websocket(&self, upstream: Arc<Upstream>) -> Arc<Upstream> {
+        if !upstream.origin.is_forwarded() {
+            return upstream;
+        }
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = origins.iter().find(|(_, origin)| Arc::ptr_eq(origin, &upstream.origin));
+        // Not found: its session has ended meanwhile.
+        let Some(place) = found.map(|(place, _)| Place { tunnelled: true, ..place.clone() }) else { return upstream };
+        let origin = origins.entry(place).or_insert_with(|| upstream.origin.tunnelled()).clone();
+        Arc::new(upstream.by(origin))
     }
 
     /// Connects to a place whose bytes are somebody else's.
@@ -265,7 +284,7 @@ impl Upstreams {
         let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
         let same: Vec<_> = origins
             .iter()
-            .filter(|(place, _)| place.session.is_none() && place.endpoint == endpoint)
+            .filter(|(place, _)| place.session.is_none() && !place.tunnelled && place.endpoint == endpoint)
             .map(|(_, origin)| origin.clone())
             .collect();
         drop(origins);
@@ -275,9 +294,9 @@ impl Upstreams {
     /// Their connections, by host and port.
     pub(crate) fn stats(&self) -> BTreeMap<String, OriginStats> {
         let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = |place: &Place| match &place.session {
-            None => place.endpoint.to_string(),
-            Some(session) => format!("{} (@{session})", place.endpoint),
+        let name = |Place { endpoint, session, tunnelled }: &Place| {
+            let session = session.as_ref().map_or_else(String::new, |session| format!(" (@{session})"));
+            format!("{endpoint}{session}{}", if *tunnelled { " (tunnelled)" } else { "" })
         };
         origins.iter().map(|(place, origin)| (name(place), origin.stats())).collect()
     }

@@ -1,6 +1,7 @@
 //! Every kind of bad input names its place and says what to write.
 
 use super::*;
+use crate::config::WebSocket;
 use std::time::Duration;
 
 fn load_with(text: &str, env: &[(&str, &str)], flags: Flags) -> Result<Config, String> {
@@ -224,8 +225,8 @@ fn a_client_token_that_can_be_guessed_is_refused() {
 #[test]
 fn an_upstream_is_a_url_or_a_table_that_says_more_of_it() {
     let text = "upstream = { url = 'https://api.corp', replay = ['/ask'] }\n[upstreams]\na = 'https://a.corp'\n\
-        lab = { url = 'https://lab.corp', replay = ['/v2/complete', '/models/*/ask'] }\nopenai = { replay = ['/v1/x'] }\n\
-        [upstreams.long]\nurl = 'https://long.corp'\n";
+        lab = { url = 'https://lab.corp', replay = ['/v2/complete', '/models/*/ask'] }\nopenai = { replay = ['/v1/x'], websocket = 'carry' }\n\
+        [upstreams.long]\nurl = 'https://long.corp'\nwebsocket = 'refuse'\n";
     let config = load_with(text, &[], Flags::default()).unwrap();
     assert_eq!(config.upstream.as_str(), "https://api.corp/");
     for (name, url) in [
@@ -241,9 +242,14 @@ fn an_upstream_is_a_url_or_a_table_that_says_more_of_it() {
     };
     assert!(paths(None, "/ask") && paths(Some("lab"), "/models/m/ask") && paths(Some("openai"), "/v1/x"));
     assert!(!paths(Some("a"), "/ask") && !paths(Some("long"), "/ask"));
+    let said = [("long", WebSocket::Refuse), ("openai", WebSocket::Carry)].map(|(name, choice)| (Some(name.to_owned()), choice));
+    assert_eq!(config.websocket, said.into());
     let again = toml::to_string(&crate::config::written(&config)).unwrap();
     let again = load_with(&again, &[], Flags::default()).unwrap();
-    assert_eq!((again.upstream, again.upstreams, again.replay), (config.upstream, config.upstreams, config.replay));
+    assert_eq!(
+        (again.upstream, again.upstreams, again.replay, again.websocket),
+        (config.upstream, config.upstreams, config.replay, config.websocket)
+    );
     // Who names another API does not mean the file's paths.
     let other = load_with(text, &[("LEEWARD_UPSTREAM", "https://other.corp")], Flags::default()).unwrap();
     assert_eq!((other.upstream.as_str(), other.replay.get(&None)), ("https://other.corp/", None));
@@ -253,6 +259,7 @@ fn an_upstream_is_a_url_or_a_table_that_says_more_of_it() {
         ("[upstreams]\na = { url = 'https://a.corp', replay = ['x'] }", "begin with a slash"),
         ("[upstreams]\na = { url = 'https://a.corp', replay = ['/*'] }", "is every path"),
         ("[upstreams]\na = { url = 'https://a.corp', replays = ['/x'] }", "replays"),
+        ("[upstreams]\na = { url = 'https://a.corp', websocket = 'yes' }", "unknown variant `yes`"),
         ("[upstreams]\na = 3", "expected a string"),
     ] {
         let refused = load_with(text, &[], Flags::default()).unwrap_err();

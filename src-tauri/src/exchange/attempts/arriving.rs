@@ -15,7 +15,9 @@ use crate::{
         Failure,
         coding::{Coded, Decoder},
     },
+    status::faults::Cause,
 };
+use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 
 impl Attempts {
@@ -27,6 +29,11 @@ impl Attempts {
         let declined = self.declined(&response);
         let reused = connection.is_reused();
         let (head, body) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let switched = connection.into_switched();
+            let (server, came) = switched.ok_or_else(|| Failure::new(Cause::BadResponse, "it switched protocols and ended"))?;
+            return Ok(Arrived { head, reused, body: ArrivedBody::Switched(server, came) });
+        }
         let facts = self.facts();
         let delivery = Delivery::of(facts, &head, &body, || self.wants_stream());
         let source = Source::new(body, connection);

@@ -4,7 +4,7 @@
 //! behind a request. What a request may look like is the same as at the listener.
 
 use super::{Refusal, has_dot_segments};
-use crate::{config::Config, message};
+use crate::config::Config;
 use http::{
     Method, Uri,
     header::{CONTENT_LENGTH, HOST, HeaderMap},
@@ -30,9 +30,6 @@ pub(in crate::inbound) fn check_inside(
     }
     if headers.get(HOST).is_some_and(|named| !named.to_str().is_ok_and(is_host)) {
         return Err(Refusal::ForeignHost);
-    }
-    if message::headers::asks_for_websocket(headers) {
-        return Err(Refusal::Upgrade);
     }
     if has_dot_segments(uri.path()) {
         return Err(Refusal::DotSegments);
@@ -67,7 +64,7 @@ mod tests {
             (Method::GET, "https://evil.x/", &[("host", "api.x")], Err(Refusal::ForeignTarget)),
             (Method::CONNECT, "evil.x:443", &[("host", "api.x")], Err(Refusal::Connect)),
             (Method::GET, "/v1/../x", &[("host", "api.x")], Err(Refusal::DotSegments)),
-            (Method::GET, "/v1/responses", &[("host", "api.x"), ("upgrade", "websocket")], Err(Refusal::Upgrade)),
+            (Method::GET, "/v1/responses", &[("host", "api.x"), ("upgrade", "websocket")], Ok(())),
             (Method::POST, "/", &[("host", "api.x"), ("content-length", &large)], Err(Refusal::BodyTooLarge)),
         ] {
             let fields = fields.iter().map(|(n, v)| (n.parse::<http::HeaderName>().unwrap(), v.parse().unwrap())).collect();

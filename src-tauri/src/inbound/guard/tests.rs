@@ -153,10 +153,19 @@ fn the_client_token_is_asked_for_when_set() {
 }
 
 #[test]
-fn upgrades_and_huge_bodies_are_refused() {
+fn huge_bodies_are_refused_and_who_asks_for_a_websocket_is_asked_the_same_as_others() {
     let config = config("[limits]\nbody_bytes = '1KiB'");
     let host = ("host", "127.0.0.1:8787");
-    assert_eq!(verdict(&config, "/", &[host, ("upgrade", "websocket")]), Err(Refusal::Upgrade));
+    let asks = [("connection", "upgrade"), ("upgrade", "websocket")];
+    for (more, want) in [
+        (&[host][..], Ok(Admitted::Upstream)),
+        (&[("host", "evil.example")], Err(Refusal::ForeignHost)),
+        (&[host, ("origin", "https://evil.example")], Err(Refusal::ForeignOrigin)),
+        (&[host, ("origin", "http://127.0.0.1:8787")], Err(Refusal::ForeignOrigin)),
+        (&[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "websocket")], Err(Refusal::FromBrowser)),
+    ] {
+        assert_eq!(verdict(&config, "/", &[more, &asks].concat()), want, "{more:?}");
+    }
     assert_eq!(verdict(&config, "/", &[host, ("content-length", "1025")]), Err(Refusal::BodyTooLarge));
     assert_eq!(verdict(&config, "/", &[host, ("content-length", "1024")]), Ok(Admitted::Upstream));
 }

@@ -9,17 +9,14 @@ use crate::{
         refusal,
         response::ResponseBody,
         server::Inbound,
+        websocket,
     },
+    message::headers,
     status::faults::Outcome,
 };
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
-
-/// Whether who is refused a WebSocket there goes on without one: agents then stream their inferences over HTTP.
-fn has_another_way(path: &str) -> bool {
-    path.ends_with("/responses")
-}
 
 /// The name under which answers of our own are counted among the upstreams.
 const LOCAL: &str = "answered-by-leeward";
@@ -53,9 +50,6 @@ impl Inside {
             response.map(ResponseBody::from)
         };
         if let Err(why) = guard::check_inside(&inbound.config, &self.host, request.method(), request.uri(), request.headers()) {
-            if why == Refusal::Upgrade && !has_another_way(path) {
-                self.interception.refuses(&self.host, self.shape.as_str(), &self.no_websocket());
-            }
             return refusal::respond(why, refuse);
         }
         if !self.interception.connectors
@@ -70,13 +64,24 @@ impl Inside {
         let Some(upstream) = inbound.upstreams.of_host(&self.host, session) else {
             return refuse(&Error::UnknownUpstream(self.host.clone()).meaning());
         };
+        let upstream = match headers::asks_for_websocket(&request) {
+            true if websocket::is_refused(&upstream, &target) => {
+                // Who has no other way gets it from the real server the next time.
+                if !websocket::streams_over_http(&upstream, &target) {
+                    self.interception.refuses(&self.host, self.shape.as_str(), &self.no_websocket());
+                }
+                return refusal::respond(Refusal::Upgrade, refuse);
+            }
+            true => inbound.upstreams.for_websocket(upstream),
+            false => upstream,
+        };
         forward(&inbound.exchange, upstream, &target, request, ticket, Door::Decrypted).await.map(ResponseBody::from)
     }
 
     fn no_websocket(&self) -> String {
         let Self { agent, host, .. } = self;
         format!(
-            "A program of {agent} wants a WebSocket to {host}, which Leeward does not carry: its next connections there are \
+            "A program of {agent} wants a WebSocket to {host}, which Leeward's config refuses: its next connections there are \
              tunnelled without decryption."
         )
     }

@@ -43,6 +43,7 @@ impl Run {
             sessions: self.shared.sessions.list(),
             network: self.network.changes(),
             tunnels: self.shared.traffic.tunnels().counts(),
+            websockets: self.shared.traffic.websockets().counts(),
             ..self.publish.borrow().clone()
         };
         // Its first line has ages in it, and is made by whoever shows it.
@@ -103,7 +104,8 @@ impl Run {
         let mut until = Instant::now() + drain;
         // In this order: a request is in flight before its connection counts as having spoken.
         let traffic = &self.shared.traffic;
-        let busy = || self.shared.counters.awaiting() > 0 || traffic.in_flight() > 0 || traffic.tunnels().current() > 0;
+        let carries = || traffic.tunnels().current() > 0 || traffic.websockets().open() > 0;
+        let busy = || self.shared.counters.awaiting() > 0 || traffic.in_flight() > 0 || carries();
         while busy() && Instant::now() < until {
             // Somebody does not want to wait that long after all.
             while let Ok(Command::Stop { drain }) = self.commanded.try_recv() {

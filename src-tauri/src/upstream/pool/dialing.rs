@@ -74,7 +74,8 @@ impl Origin {
     async fn dial_one(self: Arc<Self>, dialing: Dialing, mut network: watch::Receiver<u64>, spare: bool) {
         let began = Instant::now();
         let in_network = *network.borrow_and_update();
-        let dial = Dial::new(&self.endpoint, &self.config, &self.context, &self.budget);
+        let tunnelled = self.tunnelled;
+        let dial = Dial { tunnelled, ..Dial::new(&self.endpoint, &self.config, &self.context, &self.budget) };
         let dialled = tokio::select! {
             biased;
             // Whatever came of it would be about a network that is gone.

@@ -5,7 +5,7 @@ use super::{
     waiters::Waiters,
 };
 use crate::{
-    config::Config,
+    config::{Config, ProxyKind},
     health::{Code, Tracker},
     message::Uploads,
     status::{faults::Cause, stats::OriginStats},
@@ -46,6 +46,8 @@ pub(crate) struct Origin {
     pub(crate) endpoint: Endpoint,
     /// What its connections show of our own user, in words: others' requests must not go over them.
     pub(crate) own_identity: Option<String>,
+    /// Proxies tunnel to it, and forward nothing themselves.
+    pub(super) tunnelled: bool,
     pub(super) config: Arc<Config>,
     pub(super) context: Arc<DialContext>,
     pub(super) tasks: Tasks,
@@ -118,6 +120,32 @@ pub(crate) struct Parts {
 
 impl Origin {
     pub(crate) fn new(endpoint: Endpoint, parts: Parts) -> Arc<Self> {
+        Self::made(endpoint, parts, false)
+    }
+
+    /// The same place by connections that proxies tunnel: what they forward themselves can't become anything but requests.
+    pub(crate) fn tunnelled(&self) -> Arc<Self> {
+        let parts = Parts {
+            config: self.config.clone(),
+            context: self.context.clone(),
+            tasks: self.tasks.clone(),
+            traffic: self.traffic.clone(),
+            budget: self.budget.clone(),
+            // What a tunnel meets says nothing of requests, which are forwarded: only whoever asked for one is told.
+            health: Tracker::default(),
+            reaching: Arc::default(),
+        };
+        Self::made(self.endpoint.clone(), parts, true)
+    }
+
+    /// True when a proxy forwards requests to it.
+    pub(crate) fn is_forwarded(&self) -> bool {
+        let Endpoint { tls, host, port } = &self.endpoint;
+        let proxy = (!tls && !self.tunnelled).then(|| self.context.proxying.route(*tls, host, *port)).flatten();
+        proxy.is_some_and(|proxy| matches!(proxy.kind, ProxyKind::Http | ProxyKind::Https))
+    }
+
+    fn made(endpoint: Endpoint, parts: Parts, tunnelled: bool) -> Arc<Self> {
         let Parts { config, context, tasks, traffic, budget, health, reaching } = parts;
         let inner = Inner {
             idle: Vec::new(),
@@ -137,6 +165,7 @@ impl Origin {
         Arc::new(Self {
             own_identity: context.own_identity(&endpoint),
             endpoint,
+            tunnelled,
             config,
             context,
             tasks,

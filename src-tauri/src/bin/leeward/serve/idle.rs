@@ -51,6 +51,7 @@ impl Idle {
         let used = requests != self.requests
             || self.traffic.in_flight() > 0
             || tunnels.current() > 0
+            || self.traffic.websockets().open() > 0
             || instance::is_kept(&self.paths, self.started);
         if used {
             self.requests = requests;
