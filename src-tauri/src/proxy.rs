@@ -20,7 +20,7 @@ use crate::{
     window::Window,
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 /// What the generations of one engine share.
@@ -150,6 +150,7 @@ impl Proxy {
             counters: shared.counters.clone(),
             upstreams: upstreams.clone(),
             authority: shared.authority.clone(),
+            testing: Semaphore::new(1),
         });
         let inbound = Arc::new(Inbound {
             config: config.clone(),

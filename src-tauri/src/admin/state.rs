@@ -11,7 +11,7 @@ use crate::{
     window::Window,
 };
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// What the own paths need of a generation.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(crate) struct Admin {
     pub(crate) counters: Arc<Counters>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) authority: Arc<Authority>,
+    /// One test of a connection at a time.
+    pub(crate) testing: Semaphore,
 }
 
 impl Admin {

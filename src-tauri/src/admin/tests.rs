@@ -17,7 +17,7 @@ use axum::body::{Body, Bytes};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// A path as it is asked for, and what comes back.
 struct Case {
@@ -67,6 +67,7 @@ const CASES: &[Case] = &[
     case("/_leeward/v1/show", &[("POST", "", 202)]),
     case("/_leeward/v1/authority", &[("POST", "", 200)]),
     case("/_leeward/v1/warm", &[("POST", r#"{"upstream":"known"}"#, 200)]),
+    case("/_leeward/v1/test", &[("POST", r#"{"upstream":"known"}"#, 200)]),
     case("/_leeward/v1/egress", &[("POST", r#"{"proxies":{},"roots":[]}"#, 200)]),
     Case { stream: true, cached: "", ..case("/_leeward/v1/sessions", &[("POST", r#"{"agent":"claude","pid":1}"#, 200)]) },
 ];
@@ -156,6 +157,7 @@ impl Fixture {
             upstreams: Arc::new(Upstreams::new(parts, local)),
             words: |_, _| crate::status::recent::Headline::default(),
             authority,
+            testing: Semaphore::new(1),
         };
         let (sessions, health) = (admin.sessions.clone(), admin.health.clone());
         Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, _home: home }
@@ -263,7 +265,7 @@ async fn a_body_is_read_to_its_limit_or_refused_with_the_reason() {
     let mut engine = Fixture::new();
     let with_body = CASES.iter().flat_map(|case| case.takes.iter().map(move |takes| (case.asked, takes)));
     let with_body: Vec<_> = with_body.filter(|(_, (_, body, _))| !body.is_empty()).collect();
-    assert_eq!(with_body.len(), 7);
+    assert_eq!(with_body.len(), 8);
     for (path, (method, good, status)) in with_body {
         let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
         assert_eq!(engine.ask(method, path, TOKEN, padded(MAX_BODY)).await.status.as_u16(), *status, "{path}");
@@ -285,6 +287,8 @@ async fn a_body_is_read_to_its_limit_or_refused_with_the_reason() {
     let (_, sentence) = engine.ask("POST", "/_leeward/v1/stop", TOKEN, broken).await.error().await;
     assert_eq!(sentence, "The body could not be read: the client left.");
     let nobody = engine.ask("POST", "/_leeward/v1/warm", TOKEN, r#"{"upstream":"nobody"}"#).await;
+    assert_eq!((nobody.status.as_u16(), nobody.error().await.0.as_str()), (404, "unknown-upstream"));
+    let nobody = engine.ask("POST", "/_leeward/v1/test", TOKEN, r#"{"upstream":"nobody"}"#).await;
     assert_eq!((nobody.status.as_u16(), nobody.error().await.0.as_str()), (404, "unknown-upstream"));
     let refused = engine.ask("POST", "/_leeward/v1/config", TOKEN, r#"{"set":{"drain":"soon"}}"#).await;
     assert_eq!((refused.status.as_u16(), refused.header("x-leeward-error")), (422, ""));

@@ -4,7 +4,7 @@ use super::{
     blind::{Blind, Target},
     budget::Budgets,
     context::DialContext,
-    dial::Dial,
+    dial::{Dial, Prober},
     endpoint::Endpoint,
     heard::Heard,
     named::Upstream,
@@ -180,6 +180,13 @@ impl Upstreams {
         let upstream = Arc::new(Upstream::new(given, &url, config, self.parts.traffic.upstream(name), origin));
         named.insert(name.to_owned(), Named { url, egress, upstream: upstream.clone() });
         Some(upstream)
+    }
+
+    /// Where an upstream of the config is, and what walks there as this generation dials.
+    pub(crate) fn prober(&self, name: Option<&str>) -> Option<(Url, Prober)> {
+        let config = &self.parts.config;
+        let url = name.map_or(Some(&config.upstream), |name| config.upstreams.get(name))?;
+        Some((url.clone(), Prober::with(config.clone(), self.context.clone())))
     }
 
     /// Connects to a place whose bytes are somebody else's.

@@ -95,6 +95,17 @@ pub(crate) fn installed() -> Vec<(String, String)> {
     found.map(|(profile, _)| (profile.name, profile.title)).collect()
 }
 
+/// Where `again` launches, as people write it.
+pub(crate) fn folder_in_words(paths: &Paths) -> Option<String> {
+    let home = wrap::with_own(|around| around.home.clone());
+    let folder = recent(paths).into_iter().next().or_else(|| home.clone())?;
+    Some(match home.as_ref().and_then(|home| folder.strip_prefix(home).ok()) {
+        Some(rest) if rest.as_os_str().is_empty() => "~".into(),
+        Some(rest) => Path::new("~").join(rest).display().to_string(),
+        None => folder.display().to_string(),
+    })
+}
+
 /// Folders in which agents were launched; those that are gone are left out.
 #[tauri::command]
 pub(crate) fn folders(paths: State<'_, Paths>) -> Vec<PathBuf> {
