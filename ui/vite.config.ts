@@ -6,7 +6,7 @@ import { defineConfig, type Plugin } from "vite";
 /** The whole page, compressed, in bytes: what a slow machine has to load. */
 const MOST = 150 * 1024;
 
-/** Names and titles of the agents, from the table that `leeward wrap` reads; no second list. */
+/** Names, titles, modes and places of the installation of the agents, from the table that `leeward wrap` reads; no second list. */
 function agents(): Plugin {
   const id = "virtual:agents";
   const table = new URL("../src-tauri/src/wrap/agents.toml", import.meta.url);
@@ -15,7 +15,12 @@ function agents(): Plugin {
     resolveId: (source) => (source === id ? `\0${id}` : undefined),
     load(module) {
       if (module !== `\0${id}`) return undefined;
-      const found = [...readFileSync(table, "utf8").matchAll(/^name = "(.+)"\ntitle = "(.+)"$/gm)].map(([, name, title]) => ({ name, title }));
+      const found = readFileSync(table, "utf8").split(/^\[\[agent\]\]$/m).slice(1).map((block) => {
+        const text = (key: string): string => new RegExp(`^${key} = "(.*)"$`, "m").exec(block)?.[1] ?? this.error(`agents.toml: an agent without ${key}`);
+        const modes = [...(/^modes = \[(.*)\]$/m.exec(block)?.[1] ?? "").matchAll(/"([^"]+)"/g)].map(([, mode]) => mode);
+        if (modes.length === 0) this.error("agents.toml: an agent without modes");
+        return { name: text("name"), title: text("title"), about: text("about"), modes };
+      });
       // `anything` is `leeward run`.
       const list = found.filter(({ name }) => name !== "anything");
       if (list.length === 0) this.error("agents.toml: no agent was found");

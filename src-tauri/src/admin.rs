@@ -109,6 +109,7 @@ fn with_token() -> Vec<Row> {
         ("/_leeward/v1/test", "POST", post(connection_test::run)),
         ("/_leeward/v1/egress", "POST", post(session::egress)),
         ("/_leeward/v1/sessions", "POST", post(session::open)),
+        ("/_leeward/v1/session", "GET", get(session::counts)),
     ]
 }
 

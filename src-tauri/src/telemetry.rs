@@ -7,6 +7,7 @@ mod fill;
 mod listener;
 mod reach;
 mod recent;
+mod session_counts;
 mod ticket;
 mod today;
 mod totals;

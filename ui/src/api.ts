@@ -4,7 +4,7 @@ import type { ConfigView, Stats } from "./generated";
 
 export type {
   Activity, Attempt, Bucket, ConfigKey, ConfigView, Fault, FaultCount, History, KeyError, LogLine, Logs, Origin,
-  Percentiles, RequestPhase, Restarted, Stats,
+  ConnectionTest, Percentiles, RequestPhase, Restarted, Stats, TestStep,
 } from "./generated";
 export type { Agent, Autostart, Launched, Surroundings } from "./generated-tray";
 

@@ -70,6 +70,7 @@ const CASES: &[Case] = &[
     case("/_leeward/v1/test", &[("POST", r#"{"upstream":"known"}"#, 200)]),
     case("/_leeward/v1/egress", &[("POST", r#"{"proxies":{},"roots":[]}"#, 200)]),
     Case { stream: true, cached: "", ..case("/_leeward/v1/sessions", &[("POST", r#"{"agent":"claude","pid":1}"#, 200)]) },
+    Case { asked: "/_leeward/v1/session?number=0", ..case("/_leeward/v1/session", &[("GET", "", 200)]) },
 ];
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
@@ -82,6 +83,7 @@ struct Fixture {
     mode: watch::Sender<Mode>,
     sessions: Sessions,
     health: Tracker,
+    traffic: Arc<Traffic>,
     _home: tempfile::TempDir,
 }
 
@@ -159,8 +161,8 @@ impl Fixture {
             authority,
             testing: Semaphore::new(1),
         };
-        let (sessions, health) = (admin.sessions.clone(), admin.health.clone());
-        Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, _home: home }
+        let (sessions, health, traffic) = (admin.sessions.clone(), admin.health.clone(), admin.traffic.clone());
+        Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, traffic, _home: home }
     }
 
     async fn ask(&mut self, method: &str, path: &str, authorization: &str, body: impl Into<Body>) -> Answered {
@@ -343,7 +345,9 @@ async fn a_session_lasts_as_long_as_its_stream_and_its_generation() {
     let open = r#"{"agent":"cl<a>ude","pid":7}"#;
     let mut held = engine.ask("POST", "/_leeward/v1/sessions", TOKEN, open).await;
     assert_eq!(held.header("content-type"), "application/x-ndjson");
-    assert_eq!(held.body.frame().await.unwrap().unwrap().into_data().unwrap(), "{\"session\":0}\n");
+    let first = held.body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let since = engine.traffic.since();
+    assert_eq!(first, format!("{{\"session\":0,\"since_unix_ms\":{since}}}\n"));
     let listed = engine.sessions.list();
     assert_eq!((listed.len(), listed[0].agent.as_str(), listed[0].pid), (1, "claude", 7));
     assert!(listed[0].since_unix_ms >= before);
@@ -353,7 +357,7 @@ async fn a_session_lasts_as_long_as_its_stream_and_its_generation() {
     let events = engine.ask("GET", "/_leeward/v1/events", TOKEN, "").await;
     assert_eq!(events.header("content-type"), "text/event-stream");
     engine.mode.send_replace(Mode::Draining);
-    assert_eq!(held.text().await, "{\"session\":1}\n", "another generation serves");
+    assert_eq!(held.text().await, format!("{{\"session\":1,\"since_unix_ms\":{since}}}\n"), "another generation serves");
     events.text().await;
     assert!(engine.sessions.list().is_empty());
 }

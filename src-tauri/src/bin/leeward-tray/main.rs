@@ -9,6 +9,7 @@ mod engine;
 mod failure;
 mod feed;
 mod first_start;
+mod how_to;
 mod launch;
 mod paint;
 mod painter;
