@@ -18,6 +18,7 @@ mod cli;
 mod clients;
 mod coded;
 mod company_proxy;
+mod connection_test;
 mod demo;
 mod disk;
 mod doctor;
