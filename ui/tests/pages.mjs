@@ -74,6 +74,16 @@ async function status(server, start) {
   assert.equal(await page.getByLabel("Agent", { exact: true }).inputValue(), "Codex CLI");
   assert.deepEqual([...new Set(await page.locator(".space .agent").allTextContents())], ["Codex CLI"]);
   await go(page, "status");
+  await page.getByRole("link", { name: "Requests of Claude Code" }).click();
+  const chosen = page.getByLabel("Agent", { exact: true }).and(page.locator("select"));
+  await chosen.waitFor();
+  assert.equal(await chosen.locator("option:checked").textContent(), "Claude Code, session 3 (pid 51022)", "a session that has a number is meant alone");
+  const shown = async () => Number((await page.getByText(/^\d+ of 80 requests$/).textContent()).split(" ")[0]);
+  const [all, one] = [server.state.requests.filter(({ session }) => session !== undefined).length, await shown()];
+  assert.equal(one, server.state.requests.filter(({ session }) => session === 3).length);
+  await chosen.selectOption({ label: "Claude Code, session 1 (ended)" });
+  await eventually(async () => (await shown()) === all - one, "the other session's requests");
+  await go(page, "status");
 
   server.scene("taken");
   await page.getByRole("button", { name: `Stay on ${new URL(server.origin).host}` }).click();
@@ -443,7 +453,7 @@ async function connectionTest(server, page) {
 
 /** Waits for what happens beside the page. */
 async function eventually(there, what) {
-  for (const end = Date.now() + 30_000; !there(); ) {
+  for (const end = Date.now() + 30_000; !(await there()); ) {
     assert.ok(Date.now() < end, what);
     await new Promise((done) => setTimeout(done, 20));
   }

@@ -30,8 +30,8 @@ use tokio::{
 const LATELY: Duration = Duration::from_secs(60);
 /// Nothing is repainted more often, however much happens.
 const PACE: Duration = Duration::from_secs(1);
-/// Agents are looked for anew when the last look is this old; the engine's probe of itself wakes the painter as often.
-const SCAN: Duration = Duration::from_secs(5);
+/// Agents are looked for anew when the last look is this old; the engine's probe of itself wakes the painter more often.
+const SCAN: Duration = Duration::from_secs(10);
 /// How often requests that finish are counted while Leeward ends.
 const ENDING: Duration = Duration::from_millis(200);
 
