@@ -315,7 +315,7 @@ async fn the_window_shows_the_engine() {
     drop(waiting);
     shows("history", "retried").await;
     shows("launch", "Claude Code").await;
-    window.run("document.querySelector('button[aria-label=\"How to install Kimi CLI\"]').click()").await;
+    window.run("document.querySelector('button[aria-label$=\"install Kimi CLI\"]').click()").await;
     let page = eventually_some("the page of its makers is opened", || std::fs::read_to_string(&opened).ok()).await;
     assert_eq!(page, "https://github.com/MoonshotAI/kimi-cli");
     shows("start", "not tested yet").await;
