@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("telemetry", &["health", "status"], "whoever counts knows what others read of it, and nobody who reads"),
     ("ledger", &["config", "health", "status", "telemetry"], "the history listens to the traffic; nobody waits for it"),
     // The engine's layers, from the last one up: none sees one above it.
-    ("message", &["escape", "status", "telemetry"], "what both sides of a request share knows neither side"),
+    ("message", &["escape", "shortage", "status", "telemetry"], "what both sides of a request share knows neither side"),
     (
         "upstream",
         &["config", "escape", "health", "message", "network", "status", "tasks", "telemetry"],

@@ -19,6 +19,7 @@ mod clients;
 mod coded;
 mod company_proxy;
 mod coverage;
+mod connection_test;
 mod demo;
 mod disk;
 mod doctor;

@@ -7,6 +7,7 @@ use crate::{
 };
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::Signal;
+use scripted::{Fault, Plan, Upstream};
 use std::{
     io::{Read, Write},
     sync::mpsc::{Receiver, channel},
@@ -161,6 +162,73 @@ fn an_agent_that_stops_itself_gives_the_prompt_back() {
     terminal.type_in("echo code $?; exit\n");
     terminal.wait_for("code 6");
     terminal.ended();
+}
+
+/// Of a window that closes with its program: an error stays to be read, also where the agent has left the terminal raw.
+#[test]
+fn an_error_stays_on_the_screen_until_enter() {
+    let home = Home::new();
+    let kept = "Claude Code ended with code 7; Enter closes this window";
+    for (script, key) in [("exit 7", "\n"), ("stty raw -echo; exit 7", "\r")] {
+        home.agent("claude", &format!("echo ready; {script}"));
+        let mut terminal = Terminal::start(&home, LEEWARD, &["wrap", "--hold", "claude"], &[]);
+        terminal.wait_for(&format!("Claude Code starts in {}", home.path("work").display()));
+        terminal.wait_for("ready");
+        terminal.wait_for(kept);
+        assert!(terminal.child.try_wait().unwrap().is_none(), "{script}: it waits");
+        terminal.type_in(key);
+        assert_eq!(terminal.ended().0, 0, "{script}: some terminals keep a window whose program failed");
+    }
+    home.agent("claude", "echo ready; exec sleep 60");
+    let mut interrupted = Terminal::start(&home, LEEWARD, &["wrap", "--hold", "claude"], &[]);
+    interrupted.wait_for("ready");
+    interrupted.type_in("\x03");
+    home.agent("codex", "exit 0");
+    let well = Terminal::start(&home, LEEWARD, &["wrap", "--hold", "codex"], &[]);
+    for terminal in [interrupted, well] {
+        let (code, text) = terminal.ended();
+        assert!(code == 0 && !text.contains("Enter closes"), "its end was asked for: {text:?}");
+    }
+    let mut missing = Terminal::start(&home, LEEWARD, &["wrap", "--hold", "kimi"], &[("PATH", "/nowhere")]);
+    missing.wait_for("cannot find Kimi CLI");
+    missing.wait_for("ended with code 127; Enter closes this window");
+    missing.type_in("\n");
+    missing.ended();
+}
+
+/// A connection of the agent's breaks and is made anew: said once, at its end, to who reads a terminal.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_rescued_is_said_at_the_end() {
+    let home = Home::new();
+    home.agent(
+        "claude",
+        "curl -sk --noproxy '' --proxy \"$HTTPS_PROXY\" \"$SERVER/v1/models\" >/dev/null; echo asked $?; exit 3",
+    );
+    let line = "leeward: 1 connection rescued in this session";
+    let wrap = format!("'{LEEWARD}' wrap --mode tunnel claude");
+    for (command, breaks, config, said) in [
+        (wrap.clone(), 1, "", true),
+        (wrap.clone(), 0, "", false),
+        (wrap.clone(), 1, "[wrap]\nsummary = false", false),
+        (format!("{wrap} | cat"), 1, "", false),
+        (format!("{wrap} 2>\"$OUT/errors\""), 1, "", false),
+    ] {
+        home.configure(config);
+        let server = Upstream::tls(Plan::times(breaks, Fault::ResetInTls)).unwrap();
+        let url = server.url().to_string();
+        let what = format!("{command} {breaks} {config}");
+        let (home, started) = (&home, command.clone());
+        let (_, text) = tokio::task::block_in_place(|| {
+            let mut terminal = Terminal::start(home, "sh", &["-c", &started], &[("SERVER", url.trim_end_matches('/'))]);
+            terminal.wait_for("asked 0");
+            terminal.ended()
+        });
+        assert_eq!(text.contains(line), said, "{what}: {text:?}");
+        assert!(!home.read("errors").contains("rescued"), "{what}");
+        let faults = server.log().record().faults().get("reset-in-tls").copied().unwrap_or_default();
+        assert_eq!(faults, breaks as u64, "{what}");
+        home.run(&["stop"]);
+    }
 }
 
 #[test]

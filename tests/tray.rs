@@ -42,7 +42,13 @@ impl Tray {
         Self::by(command)
     }
 
+    /// Of a home that a tray was started from before: no window opens by itself.
     fn command(home: &Path) -> Command {
+        welcomed(home);
+        Self::first_command(home)
+    }
+
+    fn first_command(home: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leeward-tray"));
         command.env("LEEWARD_HOME", home).env("XDG_CONFIG_HOME", home.join("config"));
         command
@@ -68,6 +74,12 @@ impl Drop for Tray {
         self.0.kill().ok();
         self.0.wait().ok();
     }
+}
+
+/// What the first start leaves.
+fn welcomed(home: &Path) {
+    std::fs::create_dir_all(home.join("state")).unwrap();
+    std::fs::write(home.join("state").join("welcomed"), "").unwrap();
 }
 
 fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
@@ -178,21 +190,18 @@ static BUS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_menu_is_read_and_clicked_over_the_bus() {
-    use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();
     let programs = tempfile::tempdir().unwrap();
     let note = home.path().join("launched");
     // A terminal that notes what it is told to run, and an agent that is only there.
-    for (name, script) in [
+    for (name, text) in [
         (
             "xdg-terminal-exec",
             format!("#!/bin/sh\n{{ pwd; printf '%s\\n' \"$@\"; }} > '{0}.new'; mv '{0}.new' '{0}'\n", note.display()),
         ),
         ("claude", "#!/bin/sh\necho '2.1.329 (Claude Code)'\n".to_owned()),
     ] {
-        let path = programs.path().join(name);
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        script(&programs.path().join(name), &text);
     }
     let _bus = BUS.lock().await;
     let host = host::Host::start().await;
@@ -213,8 +222,15 @@ async fn the_menu_is_read_and_clicked_over_the_bus() {
         said(&menu)[1..],
         ["", "Restart", "Launch", "Copy environment", "", "Open panel", "Logs", "", "Start at login", "Quit"]
     );
-    assert!(!menu[0].enabled && menu[2].enabled);
-    assert_eq!(said(&menu[3].lines), ["Claude Code", "", "Choose…"], "the agents that are installed");
+    assert!(menu[0].enabled && menu[2].enabled, "what is the matter opens the panel");
+    assert_eq!(said(&menu[3].lines), ["In ~", "Claude Code", "", "Choose…"], "the agents that are installed, and where");
+    // Another one comes while the tray runs, and the menu is not the one of its start.
+    std::fs::copy(programs.path().join("claude"), programs.path().join("codex")).unwrap();
+    eventually("the new one is there", async || {
+        let menu = icon.menu().await;
+        menu.iter().any(|line| said(&line.lines) == ["In ~", "Claude Code", "Codex CLI", "", "Choose…"])
+    })
+    .await;
 
     icon.click("Restart").await;
     let generation = || {
@@ -228,7 +244,7 @@ async fn the_menu_is_read_and_clicked_over_the_bus() {
     let told = until("the terminal was started", || std::fs::read_to_string(&note).ok());
     let leeward = Path::new(env!("CARGO_BIN_EXE_leeward-tray")).with_file_name("leeward");
     let words: Vec<_> = told.lines().collect();
-    assert_eq!(words, [home.path().to_str().unwrap(), leeward.to_str().unwrap(), "wrap", "claude"]);
+    assert_eq!(words, [home.path().to_str().unwrap(), leeward.to_str().unwrap(), "wrap", "--hold", "claude"]);
 
     let pid = tray.0.id();
     let page = |all: &[(String, u64)]| all.iter().any(|(name, _)| name.starts_with("WebKitWebProc"));
@@ -255,14 +271,31 @@ async fn eventually(what: &str, mut there: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// A program that is a script.
+#[cfg(target_os = "linux")]
+fn script(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// Without a language, as on a bare machine: WebKit calls that "C", which once left the page empty.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_window_shows_the_engine() {
     let home = tempfile::tempdir().unwrap();
+    // Nobody listens on the discard port.
+    std::fs::write(home.path().join("config.toml"), "upstream = 'http://127.0.0.1:9'\n").unwrap();
+    let (programs, opened) = (tempfile::tempdir().unwrap(), home.path().join("opened"));
+    script(
+        &programs.path().join("xdg-open"),
+        &format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.new'; mv '{0}.new' '{0}'\n", opened.display()),
+    );
+    let path = format!("{}:/usr/bin:/bin", programs.path().display());
     let _bus = BUS.lock().await;
     let host = host::Host::start().await;
-    let driver = window::Driver::start(home.path(), &[("LC_ALL", "C"), ("HOME", home.path().to_str().unwrap())]).await;
+    let variables = [("LC_ALL", "C"), ("PATH", path.as_str()), ("HOME", home.path().to_str().unwrap())];
+    let driver = window::Driver::start(home.path(), &variables).await;
     let clicked = async {
         let address = eventually_some("it serves", || recorded(home.path())).await;
         let icon = host.icon_of(pid(home.path())).await;
@@ -282,6 +315,12 @@ async fn the_window_shows_the_engine() {
     drop(waiting);
     shows("history", "retried").await;
     shows("launch", "Claude Code").await;
+    window.run("document.querySelector('button[aria-label$=\"install Kimi CLI\"]').click()").await;
+    let page = eventually_some("the page of its makers is opened", || std::fs::read_to_string(&opened).ok()).await;
+    assert_eq!(page, "https://github.com/MoonshotAI/kimi-cli");
+    shows("start", "not tested yet").await;
+    window.run("[...document.querySelectorAll('button')].find((one) => one.textContent.trim() === 'Test').click()").await;
+    eventually("the test says where the way ends", async || window.text().await.contains("Nothing listens on 127.0.0.1:9")).await;
     shows("settings", "config.toml").await;
     shows("logs", "the tray is shown").await;
     shows("status", "Restart").await;

@@ -6,7 +6,7 @@ import { defineConfig, type Plugin } from "vite";
 /** The whole page, compressed, in bytes: what a slow machine has to load. */
 const MOST = 150 * 1024;
 
-/** Names and titles of the agents, and how their programs call themselves, from the table that `leeward wrap` reads; no second list. */
+/** Names, titles, modes, places of the installation and the programs' own names of the agents, from the table that `leeward wrap` reads; no second list. */
 function agents(): Plugin {
   const id = "virtual:agents";
   const table = new URL("../src-tauri/src/wrap/agents.toml", import.meta.url);
@@ -15,11 +15,12 @@ function agents(): Plugin {
     resolveId: (source) => (source === id ? `\0${id}` : undefined),
     load(module) {
       if (module !== `\0${id}`) return undefined;
-      const blocks = readFileSync(table, "utf8").split(/^\[\[agent\]\]$/m);
-      const found = blocks.flatMap((block) => {
-        const [, name, title] = /^name = "(.+)"\ntitle = "(.+)"$/m.exec(block) ?? [];
+      const found = readFileSync(table, "utf8").split(/^\[\[agent\]\]$/m).slice(1).map((block) => {
+        const text = (key: string): string => new RegExp(`^${key} = "(.*)"$`, "m").exec(block)?.[1] ?? this.error(`agents.toml: an agent without ${key}`);
+        const modes = [...(/^modes = \[(.*)\]$/m.exec(block)?.[1] ?? "").matchAll(/"([^"]+)"/g)].map(([, mode]) => mode);
+        if (modes.length === 0) this.error("agents.toml: an agent without modes");
         const user_agents = JSON.parse(/^user_agents = (\[.*\])$/m.exec(block)?.[1] ?? "[]") as string[];
-        return name ? [{ name, title, user_agents }] : [];
+        return { name: text("name"), title: text("title"), about: text("about"), modes, user_agents };
       });
       // `anything` is `leeward run`.
       const list = found.filter(({ name }) => name !== "anything");

@@ -7,6 +7,7 @@
 mod agents;
 mod commands;
 mod config;
+mod connection_test;
 mod error;
 mod events;
 mod extract;
@@ -108,8 +109,10 @@ fn with_token() -> Vec<Row> {
         ("/_leeward/v1/show", "POST", post(commands::show_window)),
         ("/_leeward/v1/authority", "POST", post(session::reread_authority)),
         ("/_leeward/v1/warm", "POST", post(commands::warm)),
+        ("/_leeward/v1/test", "POST", post(connection_test::run)),
         ("/_leeward/v1/egress", "POST", post(session::egress)),
         ("/_leeward/v1/sessions", "POST", post(session::open)),
+        ("/_leeward/v1/session", "GET", get(session::counts)),
     ]
 }
 

@@ -20,7 +20,9 @@ pub(crate) use body::{Caps, Payload, read};
 pub(crate) use buffer::{Buffer, Limits};
 pub(crate) use client_fault::ReadError;
 pub(crate) use events::EventReader;
-pub(crate) use failure::{DNS_FAILS, Failure, Known, NO_ANSWER, NO_NETWORK, NO_SUCH_NAME, Told, dns_reason, innermost, reason};
+pub(crate) use failure::{
+    DNS_FAILS, Failure, Known, NO_ANSWER, NO_NETWORK, NO_SUCH_NAME, NOT_ASKED, Told, dns_reason, innermost, reason,
+};
 pub(crate) use outgoing::{BoxError, Outgoing};
 pub(crate) use pace::Pace;
 pub(crate) use request_head::{RequestHead, head_length};

@@ -20,7 +20,7 @@ use crate::{
     window::Window,
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 /// What the generations of one engine share.
@@ -153,6 +153,7 @@ impl Proxy {
             upstreams: upstreams.clone(),
             authority: shared.authority.clone(),
             agents: Agents::new(channels.scan),
+            testing: Semaphore::new(1),
         });
         let inbound = Arc::new(Inbound {
             config: config.clone(),

@@ -8,6 +8,7 @@ mod last_seen;
 mod listener;
 mod reach;
 mod recent;
+mod session_counts;
 mod ticket;
 mod today;
 mod totals;

@@ -25,6 +25,7 @@ impl Driver {
     /// Starts it with the variables that the program is to have.
     pub async fn start(home: &Path, variables: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        crate::welcomed(home);
         let mut command = Command::new("WebKitWebDriver");
         command.arg(format!("--port={port}")).env("LEEWARD_HOME", home).env("TAURI_WEBVIEW_AUTOMATION", "true");
         let process =

@@ -3,8 +3,8 @@
 import type { ConfigView, Stats } from "./generated";
 
 export type {
-  Activity, AgentCoverage, Attempt, Bucket, ConfigKey, ConfigView, Coverage, Fault, FaultCount, History, KeyError, LastRequest, LogLine, Logs, Origin,
-  Percentiles, Protection, RequestPhase, Restarted, RunningAgent, Stats,
+  Activity, AgentCoverage, Attempt, Bucket, ConfigKey, ConfigView, ConnectionTest, Coverage, Fault, FaultCount, History, KeyError, LastRequest, LogLine, Logs,
+  Origin, Percentiles, Protection, RequestPhase, Restarted, RunningAgent, Stats, TestStep,
 } from "./generated";
 export type { Agent, Autostart, Launched, Surroundings } from "./generated-tray";
 

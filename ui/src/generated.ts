@@ -188,6 +188,16 @@ export type Coverage = {
   unlisted?: string;
 };
 
+/** The way to an upstream. */
+export type ConnectionTest = {
+  /** Scheme, host and port. */
+  upstream: string;
+  /** The company proxy on the way. */
+  company_proxy: string | null;
+  /** Name, connection, TLS, API. */
+  steps: Array<TestStep>;
+};
+
 /** What a session's mode covers. */
 export type Covers = {
   /** The mode. */
@@ -619,6 +629,20 @@ export type Status = {
   /** WebSockets. */
   websockets: WebSocketCounts;
 } & ({ "phase": "starting" } | { "phase": "serving" } | { "phase": "restarting" } | { "phase": "draining" } | { "phase": "stopped" });
+
+/** One step of it. */
+export type TestStep = {
+  /** Which one. */
+  step: "dns" | "tcp" | "tls" | "api";
+  /** What came of it. `not-known`: it could not be asked. */
+  verdict: "ok" | "warning" | "failed" | "not-known" | "not-needed";
+  /** How long it took, where it was done. */
+  took_ms: number | null;
+  /** What was seen. */
+  sentence: string;
+  /** What to do. */
+  next: string | null;
+};
 
 /** What became of requests on the present day. */
 export type Today = {

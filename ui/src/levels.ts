@@ -5,7 +5,7 @@ export type Level = "basic" | "advanced";
 const KEYS: Record<Level, string[]> = {
   basic: [
     "listen", "upstream", "upstreams", "client_token", "extra_ca", "log", "notifications", "proxy.url", "proxy.no_proxy", "mode", "connectors",
-    "retry.unknown_fate", "retry.server_errors", "stream.mode", "ledger.enabled", "ledger.keep", "wrap.require",
+    "retry.unknown_fate", "retry.server_errors", "stream.mode", "ledger.enabled", "ledger.keep", "wrap.require", "wrap.summary",
   ],
   advanced: [
     "allowed_hosts", "allowed_origins", "workers", "response_timeout", "drain",

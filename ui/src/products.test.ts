@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { product, PRODUCTS } from "./products";
 
 it.each([
-  ["claude-cli", "Claude Code"], ["claude", "Claude Code"], ["codex_cli_rs", "Codex CLI"], ["GeminiCLI", "Gemini CLI"], ["goose", "goose"], ["curl", "curl"],
+  ["claude-cli", "Claude Code"], ["claude", "Claude Code"], ["codex_cli_rs", "Codex CLI"], ["GeminiCLI", "Gemini CLI"], ["QwenCode", "Qwen Code"], ["KimiCLI", "Kimi CLI"], ["gemini-cli", "gemini-cli"], ["goose", "goose"], ["curl", "curl"],
 ])("%s is %s", (name, title) => expect(product(name)).toBe(title));
 
 it("names only agents that `leeward wrap` knows, each by its own title", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Activity } from "./api";
 import { attempt, request } from "./request.sample";
-import { agentsOf, causeOf, failedAfter, filter, KEPT, merge, rescuedFrom, rows, state } from "./requests";
+import { agentsOf, causeOf, failedAfter, filter, KEPT, merge, ofSession, rescuedFrom, rows, sessionOf, sessionsOf, state } from "./requests";
 
 const ids = (list: Activity[]): number[] => list.map(({ id }) => id);
 
@@ -20,6 +20,23 @@ describe("merge", () => {
     const many = Array.from({ length: KEPT }, (_, i) => request(KEPT - i));
     const next = merge(many, [request(KEPT + 1)]);
     expect([next.length, next[0]!.id, next.at(-1)!.id]).toEqual([KEPT, KEPT + 1, 2]);
+  });
+});
+
+describe("sessions", () => {
+  const list = [request(4, { session: 7 }), request(3, { agent: "codex_exec", session: 2 }), request(2), request(1, { agent: null, session: 1 })];
+  it("are those of the requests and the open ones, newest first", () => {
+    expect(sessionsOf(list, [{ id: 9, agent: "gemini", pid: 90 }, { id: 7, agent: "claude", pid: 70 }, { agent: "kimi", pid: 60 }])).toEqual([
+      ["session:9", "Gemini CLI, session 9 (pid 90)"], ["session:7", "Claude Code, session 7 (pid 70)"], ["session:2", "Codex CLI, session 2 (ended)"],
+      ["session:1", "unknown, session 1 (ended)"],
+    ]);
+    expect(sessionsOf([request(1)], [{ agent: "claude", pid: 1 }])).toEqual([]);
+  });
+  it("are told from products", () => {
+    expect([ofSession(7), sessionOf("session:7"), sessionOf("Claude Code"), sessionOf("session:x"), sessionOf("")]).toEqual(["session:7", 7, null, null, null]);
+    expect(ids(filter(list, "", "all", "session:7"))).toEqual([4]);
+    expect(ids(filter(list, "opus", "all", "session:1"))).toEqual([1]);
+    expect(ids(filter(list, "", "all", "session:3"))).toEqual([]);
   });
 });
 

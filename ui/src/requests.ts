@@ -43,12 +43,50 @@ export function failedAfter(request: Activity): number {
   return isBad(request) ? request.attempts.length : 0;
 }
 
-/** `agent` is a product's name; empty for all of them. */
-export function filter(list: Activity[], text: string, show: Show, agent = ""): Activity[] {
+/** What stands before the number of a session where a product's name can stand. */
+const SESSION = "session:";
+
+/** What `filter` takes for the requests of one session. */
+export function ofSession(number: number): string {
+  return `${SESSION}${number}`;
+}
+
+/** The number in it; null where it is a product's name. */
+export function sessionOf(who: string): number | null {
+  const number = who.startsWith(SESSION) ? Number(who.slice(SESSION.length)) : Number.NaN;
+  return Number.isInteger(number) ? number : null;
+}
+
+/** An open session as the status lists it; older engines give it no number. */
+interface Listed {
+  id?: number;
+  agent: string;
+  pid: number;
+}
+
+/** The sessions that requests in the list belong to, and those that are open, each with its words; the newest first. */
+export function sessionsOf(list: Activity[], open: Listed[]): [string, string][] {
+  const known = new Map<number, string>();
+  for (const { session, agent } of list) {
+    if (session !== undefined && !known.get(session)) known.set(session, agent === null ? "" : product(agent));
+  }
+  const pids = new Map<number, number>();
+  for (const { id, agent, pid } of open) {
+    if (id === undefined) continue;
+    known.set(id, product(agent));
+    pids.set(id, pid);
+  }
+  const words = (number: number, title: string): string => texts.activity.session(title || texts.activity.unknownAgent, number, pids.get(number));
+  return [...known].sort(([a], [b]) => b - a).map(([number, title]) => [ofSession(number), words(number, title)]);
+}
+
+/** `who` is a product's name or a session; empty for all of them. */
+export function filter(list: Activity[], text: string, show: Show, who = ""): Activity[] {
+  const session = sessionOf(who);
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length === 0 && show === "all" && agent === "") return list;
+  if (words.length === 0 && show === "all" && who === "") return list;
   return list.filter((request) => {
-    if (agent !== "" && agentOf(request) !== agent) return false;
+    if (session !== null ? request.session !== session : who !== "" && agentOf(request) !== who) return false;
     if (show === "flight" && request.phase === "done") return false;
     if (show === "rescued" && rescuedFrom(request) === 0) return false;
     if (show === "bad" && !isBad(request)) return false;

@@ -1,9 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { summarize, type Status } from "./status";
+import { restartHelps, summarize, type Condition, type Status } from "./status";
 import sample from "./status.sample.json";
 
 const serving = sample as Status;
 const now = 1_700_000_063_500;
+
+it("offers a restart for what a new engine mends", () => {
+  const condition = (code: Condition["code"], severity: Condition["severity"]): Condition => ({ code, severity, since_unix_ms: 1, sentence: "It is so." });
+  const conditions = (...list: Condition[]): Status => ({ ...serving, conditions: list });
+  expect([
+    restartHelps(conditions()), restartHelps(conditions(condition("upstream-unreachable", "degraded"))), restartHelps(conditions(condition("probe-failing", "broken"))),
+    restartHelps({ ...conditions(), listener: { ...serving.listener, accepting: false } }),
+  ]).toEqual([false, false, true, true]);
+});
 
 describe("summarize", () => {
   it.each<[string, Partial<Status>, Partial<ReturnType<typeof summarize>>]>([

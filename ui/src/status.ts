@@ -22,6 +22,11 @@ export function summarize(status: Status, now: number): Summary {
   return { verdict: level, headline: sentence, next: next === "" ? "" : `${next}.`, checked: checked(status, now) };
 }
 
+/** Whether a new engine is the cure: its own conditions are the broken ones, and no engine mends a network. */
+export function restartHelps({ listener, conditions }: Status): boolean {
+  return !listener.accepting || conditions.some(({ severity }) => severity === "broken");
+}
+
 function checked({ probe }: Status, now: number): string {
   if (!probe) return texts.status.unchecked;
   const age = duration(now - probe.at_unix_ms);

@@ -1,7 +1,7 @@
 // How the panel reaches the engine: Tauri's commands and events in the tray, `/_leeward/v1` in a browser.
 // The only file that knows; tests/house.rs holds the others to it.
 import type {
-  Activity, Agent, Autostart, ConfigChange, ConfigView, Coverage, History, KeyError, Launch, Launched, Logs, Restarted, Stats,
+  Activity, Agent, Autostart, ConfigChange, ConfigView, ConnectionTest, Coverage, History, KeyError, Launch, Launched, Logs, Restarted, Stats,
   Surroundings,
 } from "./api";
 import { texts } from "./texts";
@@ -21,6 +21,8 @@ export interface Watcher {
 /** What only the tray can do, because it needs the desktop. */
 export interface Desktop {
   agents(): Promise<Agent[]>;
+  /** Opens the page that says how an agent is installed. */
+  howTo(agent: string): Promise<void>;
   launch(what: Launch): Promise<Launched>;
   folders(): Promise<string[]>;
   /** The desktop's own dialog, beginning at a folder; null when it was cancelled. */
@@ -31,6 +33,8 @@ export interface Desktop {
   /** `tray_icon` is false where the desktop shows none, so that the panel is all there is. */
   surroundings(): Promise<Surroundings>;
   quit(): Promise<void>;
+  /** The page has drawn itself, for the first time or in other colours; the window is shown then. */
+  drawn(dark: boolean, first: boolean): Promise<void>;
 }
 
 /** Everything rejects with a `Trouble`. */
@@ -46,6 +50,8 @@ export interface Transport {
   checkConfig(set: ConfigChange): Promise<KeyError[]>;
   setConfig(set: ConfigChange): Promise<ConfigView>;
   logs(lines: number, level: string): Promise<Logs>;
+  /** The way to the default upstream, step by step; takes ten seconds at most. */
+  testConnection(): Promise<ConnectionTest>;
 }
 
 /** Pause between two questions where nothing comes by itself, in milliseconds. */
@@ -70,12 +76,14 @@ async function tray(): Promise<Transport> {
   return {
     desktop: {
       agents: () => told(invoke<Agent[]>("agents")),
+      howTo: (agent) => told(invoke<void>("how_to", { agent })),
       launch: (what) => told(invoke<Launched>("launch", { ...what })),
       folders: () => told(invoke<string[]>("folders")),
       autostart: () => told(invoke<Autostart>("autostart_get")),
       setAutostart: (on) => told(invoke<Autostart>("autostart_set", { on })),
       surroundings: () => told(invoke<Surroundings>("surroundings")),
       quit: () => told(invoke<void>("quit_leeward")),
+      drawn: (dark, first) => told(invoke<void>("panel_drawn", { dark, first })),
       pickFolder: (from) => told(invoke<string | null>("pick_folder", { from })),
       environment: (shell) => told(invoke<string>("copy_environment", { shell })),
     },
@@ -113,6 +121,7 @@ async function tray(): Promise<Transport> {
     checkConfig: async (set) => (await told(invoke<{ errors: KeyError[] }>("config_check", { set }))).errors,
     setConfig: (set) => told(invoke<ConfigView>("config_set", { set })),
     logs: (lines, level) => told(invoke<Logs>("logs", { lines, level })),
+    testConnection: () => told(invoke<ConnectionTest>("test_connection", {})),
   };
 }
 
@@ -166,6 +175,7 @@ function browser(origin: string, token: string): Transport {
     config: () => get<ConfigView>("config"),
     checkConfig: async (set) => (await ask<{ errors: KeyError[] }>("POST", "config/check", { set })).errors,
     setConfig: (set) => ask<ConfigView>("POST", "config", { set }),
+    testConnection: () => ask<ConnectionTest>("POST", "test", {}),
     logs: (lines, level) => get<Logs>(`logs?${new URLSearchParams({ lines: `${lines}`, level })}`),
   };
 }

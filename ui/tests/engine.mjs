@@ -89,6 +89,7 @@ export async function onTheEngine(open, screenshots) {
     console.log("engine: status, restart, and a reload without the token in the address");
 
     await anOriginOfItsOwn({ context, at, lend, origin, token, seen: api.seen });
+    await connectionTest(page);
     await activity(page, origin);
     await agents(page);
     await history(page);
@@ -139,6 +140,15 @@ function underLoad(origin) {
   };
   const ended = Promise.all([one(), one(), one(), one()]).then(() => ({ asked, answered }));
   return { running, ended, stop: () => (stopped = true) };
+}
+
+/** The way to the upstream, by the engine's own dial: here an address without TLS. */
+async function connectionTest(page) {
+  await page.evaluate(() => (location.hash = "#/start"));
+  await page.getByRole("button", { name: "Test", exact: true }).click();
+  await page.getByTestId("step-api").filter({ hasText: "answers (200)" }).waitFor();
+  assert.deepEqual(await page.getByTestId("connection").locator(".tag").allTextContents(), ["not needed", "OK", "not needed", "OK"]);
+  console.log("engine: a connection is tested step by step");
 }
 
 /** A request whose connection is reset is sent again; the page shows both attempts. */

@@ -41,7 +41,7 @@ export async function onTheFixture(open, screenshots) {
     await historyAndLogs(server, start);
     await agents(server, start);
     await launch(server, start);
-    await firstStart(start);
+    await firstStart(server, start);
     await keyboard(start);
     await firstPaint(server, open);
     await forcedColours(start, screenshots);
@@ -75,6 +75,16 @@ async function status(server, start) {
   await page.getByLabel("Agent", { exact: true }).and(page.locator("select")).waitFor();
   assert.equal(await page.getByLabel("Agent", { exact: true }).inputValue(), "Codex CLI");
   assert.deepEqual([...new Set(await page.locator(".space .agent").allTextContents())], ["Codex CLI"]);
+  await go(page, "status");
+  await page.getByRole("link", { name: "Requests of Claude Code" }).click();
+  const chosen = page.getByLabel("Agent", { exact: true }).and(page.locator("select"));
+  await chosen.waitFor();
+  assert.equal(await chosen.locator("option:checked").textContent(), "Claude Code, session 3 (pid 51022)", "a session that has a number is meant alone");
+  const shown = async () => Number((await page.getByText(/^\d+ of 80 requests$/).textContent()).split(" ")[0]);
+  const [all, one] = [server.state.requests.filter(({ session }) => session !== undefined).length, await shown()];
+  assert.equal(one, server.state.requests.filter(({ session }) => session === 3).length);
+  await chosen.selectOption({ label: "Claude Code, session 1 (ended)" });
+  await eventually(async () => (await shown()) === all - one, "the other session's requests");
   await go(page, "status");
 
   server.scene("taken");
@@ -396,13 +406,24 @@ async function launch(server, start) {
   await browser.page.getByLabel("codex").check();
   await browser.page.getByLabel("Arguments").fill("-p 'two words'");
   await browser.page.getByTestId("command").filter({ hasText: "leeward wrap codex -- -p 'two words'" }).waitFor();
+  const modes = () => browser.page.getByLabel("What Leeward repairs").locator("option").evaluateAll((list) => list.map(({ value }) => value));
+  assert.deepEqual(await modes(), ["", "auto", "base-url", "tunnel", "intercept"]);
+  await browser.page.getByLabel("What Leeward repairs").selectOption("intercept");
+  await browser.page.getByTestId("command").filter({ hasText: "leeward wrap --mode intercept codex" }).waitFor();
+  await browser.page.getByLabel("goose").check();
+  assert.deepEqual(await modes(), ["", "auto", "base-url", "tunnel"], "only modes that the agent can take");
+  await browser.page.getByTestId("command").filter({ hasText: /^leeward wrap goose/ }).waitFor();
   assert.deepEqual(browser.errors, []);
   await browser.context.close();
 
   const { page, errors, context } = await start({}, true);
   await go(page, "launch");
   await page.getByText("2.1.329").waitFor();
-  assert.equal(await page.getByLabel("aider").isDisabled(), true, "what is not there cannot be launched");
+  assert.equal(await page.getByRole("radio", { name: "aider" }).count(), 0, "what is not there cannot be launched");
+  await page.getByRole("button", { name: "How to install aider" }).click();
+  await page.getByRole("button", { name: "How to install Kimi CLI" }).click();
+  await page.getByRole("alert").filter({ hasText: "https://kimi.example" }).waitFor();
+  assert.deepEqual(server.state.opened, ["aider"]);
   await page.getByRole("button", { name: "Choose…" }).click();
   await page.waitForFunction(() => document.querySelector("#folder").value === "/home/ada/work/chosen");
   await page.getByLabel("Folder").fill("/home/ada/work/typed");
@@ -411,7 +432,7 @@ async function launch(server, start) {
   assert.equal(await page.getByLabel("Folder").inputValue(), "/home/ada/work/typed", "cancelled: it stays");
   await page.getByLabel("Arguments").fill('--resume "a b"');
   await page.getByRole("button", { name: "Launch" }).click();
-  await page.getByTestId("launched").filter({ hasText: "Claude Code starts in GNOME Terminal." }).waitFor();
+  await page.getByTestId("launched").filter({ hasText: "Claude Code starts in /home/ada/work/typed, in GNOME Terminal." }).waitFor();
   assert.deepEqual(server.state.launched, [{ agent: "claude", folder: "/home/ada/work/typed", mode: "", args: ["--resume", "a b"] }]);
   await page.getByLabel("opencode").check();
   await page.getByRole("button", { name: "Launch" }).click();
@@ -422,14 +443,20 @@ async function launch(server, start) {
 }
 
 /** The page of the first start: the agents that are there come first and can be launched; the switch is the one of Settings. */
-async function firstStart(start) {
-  const { page, errors, context } = await start({}, true);
+async function firstStart(server, start) {
+  server.state.drawn.length = 0;
+  const { page, errors, context } = await start({ colorScheme: "dark" }, true);
+  await eventually(() => server.state.drawn.length > 0, "the page says that it has drawn itself");
+  await page.emulateMedia({ colorScheme: "light" });
+  await eventually(() => server.state.drawn.length > 1, "and that its colours are others");
+  assert.deepEqual(server.state.drawn, [{ dark: true, first: true }, { dark: false, first: false }]);
   await page.getByRole("link", { name: "Get started" }).click();
   await page.getByRole("heading", { name: "Welcome to Leeward", level: 1 }).waitFor();
   const agents = page.getByTestId("agents").getByRole("listitem");
   await agents.filter({ hasText: "2.1.329" }).waitFor();
   assert.deepEqual(await agents.evaluateAll((list) => list.map((one) => one.querySelector("a") !== null)), [true, true, true, false, false, false, false, false]);
-  await agents.filter({ hasText: "Gemini CLI" }).getByText("not on PATH").waitFor();
+  await agents.filter({ hasText: "Gemini CLI" }).getByRole("button", { name: "How to install Gemini CLI" }).waitFor();
+  await connectionTest(server, page);
   await page.getByRole("switch", { name: "Start at login" }).waitFor();
   await page.getByRole("link", { name: "Launch Codex CLI" }).click();
   await page.locator('main[aria-label="Launch"]').waitFor();
@@ -446,6 +473,35 @@ async function firstStart(start) {
   assert.deepEqual(browser.errors, []);
   await browser.context.close();
   console.log("fixture: the page of the first start");
+}
+
+/** Every step has its verdict and its time, and what could not be asked is not said to be broken. */
+async function connectionTest(server, page) {
+  const verdicts = () => page.getByTestId("connection").locator(".tag").allTextContents();
+  assert.deepEqual(await verdicts(), Array(4).fill("not tested yet"));
+  const place = await page.getByRole("heading", { name: "Your agents" }).boundingBox();
+  await page.getByRole("button", { name: "Test", exact: true }).press("Enter");
+  await page.getByTestId("step-api").filter({ hasText: "it wants a key (401)" }).waitFor();
+  assert.deepEqual(await verdicts(), Array(4).fill("OK"));
+  assert.deepEqual(await page.getByTestId("connection").locator(".took").allTextContents(), ["11 ms", "18 ms", "37 ms", "148 ms"]);
+  assert.deepEqual(await page.getByRole("heading", { name: "Your agents" }).boundingBox(), place, "the result moves nothing");
+  server.scene("offline");
+  await page.getByRole("button", { name: "Test again" }).click();
+  await page.getByTestId("step-dns").filter({ hasText: "Check network or VPN." }).waitFor();
+  assert.deepEqual(await verdicts(), ["failed", "not known", "not known", "not known"]);
+  assert.deepEqual(await findings(page), [], "a test that failed");
+  server.scene("busy");
+  await page.getByRole("button", { name: "Test again" }).click();
+  await page.getByTestId("connection-trouble").filter({ hasText: "under way" }).waitFor();
+  server.scene("good");
+}
+
+/** Waits for what happens beside the page. */
+async function eventually(there, what) {
+  for (const end = Date.now() + 30_000; !(await there()); ) {
+    assert.ok(Date.now() < end, what);
+    await new Promise((done) => setTimeout(done, 20));
+  }
 }
 
 async function keyboard(start) {
@@ -521,12 +577,12 @@ async function forcedColours(start, screenshots) {
 
 async function everyPage(server, start, screenshots) {
   for (const [theme, width] of [["light", 1200], ["dark", 1200], ["light", 600], ["dark", 600], ["light", 380], ["dark", 380]]) {
-    for (const scene of width === 1200 ? ["good", "bad"] : ["good"]) {
-      server.scene(scene);
+    for (const scene of width === 600 ? ["good"] : ["good", "bad", "empty", "offline", "config", "taken"]) {
+      server.scene(scene, scene === "empty" ? 0 : 80);
       const { page, errors, context } = await start({ colorScheme: theme, ...(width === 600 ? { viewport: { width, height: 400 }, deviceScaleFactor: 2 } : { viewport: { width, height: 760 } }) }, scene === "good");
       for (const name of PAGES) {
         await go(page, name);
-        if (name === "history") await page.locator(".uplot canvas").first().waitFor();
+        if (name === "history" && scene !== "empty") await page.locator(".uplot canvas").first().waitFor();
         assert.deepEqual(await findings(page), [], `${name}, ${theme}, ${width} px, ${scene}`);
         // A shift is a sudden move of what was already there, as a share of the window; 0.1 counts as good on the web.
         const shifts = await page.evaluate(() => window.shifts.splice(0));
@@ -540,5 +596,6 @@ async function everyPage(server, start, screenshots) {
       await context.close();
     }
   }
-  console.log("fixture: every page in both themes and at 380 px, at 200 % (600 px), nothing moderate for axe, no layout shift, nothing beside the page");
+  server.scene("good");
+  console.log("fixture: every page, empty, under faults, offline, with an invalid config, with the port taken, in both themes and at 380 px, at 200 % (600 px), nothing moderate for axe, no layout shift, nothing beside the page");
 }

@@ -13,9 +13,14 @@ const server = await fixture(process.env.LEEWARD_BIN);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--font-render-hinting=none"] });
 
 /** name, address, scene, in the tray?, and what is done before the picture. */
+const test = async (page) => {
+  await page.getByRole("button", { name: "Test", exact: true }).click();
+  await page.getByRole("button", { name: "Test again" }).waitFor();
+};
 const SHOTS = [
   ["status", "status", "good"], ["status-broken", "status", "bad"], ["status-empty", "status", "empty"],
   ["agents", "agents", "good", true, (page) => page.getByRole("button", { name: "Set up Claude Code" }).click()], ["agents-empty", "agents", "empty"], ["agents-unlisted", "agents", "bad"],
+  ["status-offline", "status", "offline"], ["status-config", "status", "config"], ["status-taken", "status", "taken"],
   ["activity", "activity", "good"], ["activity-empty", "activity", "empty"],
   ["request", "activity", "good", false, async (page) => {
     await page.getByRole("button", { name: "Rescued" }).click();
@@ -27,9 +32,9 @@ const SHOTS = [
     await page.locator("#key-retry-base").fill("soon");
     await page.locator("#key-retry-base-error").waitFor();
   }],
-  ["logs", "logs", "good"], ["start", "start", "good", true], ["start-browser", "start", "good"], ["shortcuts", "status", "good", false, (page) => page.keyboard.press("?")], ["token", "status", "none"], ["gone", "status", "gone"],
+  ["logs", "logs", "good"], ["start", "start", "good", true, test], ["start-offline", "start", "offline", true, test], ["start-browser", "start", "good"], ["shortcuts", "status", "good", false, (page) => page.keyboard.press("?")], ["token", "status", "none"], ["gone", "status", "gone"],
 ];
-const CHOSEN = ["status", "activity", "request", "history", "launch", "settings", "logs"];
+const CHOSEN = ["status", "status-empty", "status-broken", "status-offline", "status-config", "status-taken", "activity", "request", "history", "launch", "settings", "logs", "start", "start-offline"];
 
 const SIZES = docs ? [["light", 1000, 640], ["dark", 1000, 640]] : [["light", 1160, 760], ["dark", 1160, 760], ["light", 380, 780], ["dark", 380, 780]];
 for (const [theme, width, height] of SIZES) {

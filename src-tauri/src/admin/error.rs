@@ -30,6 +30,8 @@ pub(super) enum Error {
     BadRequest(String),
     /// Somebody else has what was asked for; the sentence says what.
     Taken(String),
+    /// The same is under way already; the sentence says what.
+    UnderWay(&'static str),
     /// A command was not carried out; the sentence says why.
     Undone(String),
 }
@@ -41,7 +43,7 @@ impl Error {
             Self::NoSuchPath | Self::NoPanel | Self::NoWindow | Self::UnknownUpstream(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Taken(_) => StatusCode::CONFLICT,
+            Self::Taken(_) | Self::UnderWay(_) => StatusCode::CONFLICT,
             Self::Undone(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -56,6 +58,7 @@ impl Error {
             Self::WrongMethod(_) => "wrong-method",
             Self::BadRequest(_) => "bad-request",
             Self::Taken(_) => "name-taken",
+            Self::UnderWay(_) => "busy",
             Self::Undone(_) => "not-done",
         }
     }
@@ -73,6 +76,7 @@ impl Error {
                 let methods: Vec<&str> = methods.split(", ").filter(|method| *method != "HEAD").collect();
                 format!("This control path is for {}.", methods.join(" or "))
             }
+            Self::UnderWay(why) => (*why).into(),
             Self::BadRequest(why) | Self::Taken(why) | Self::Undone(why) => why.clone(),
         }
     }
@@ -99,7 +103,7 @@ impl IntoResponse for Error {
                 headers.insert(ALLOW, HeaderValue::from_static(methods));
             }
             // Trying again can help.
-            Self::Undone(_) => {
+            Self::Undone(_) | Self::UnderWay(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

@@ -1,6 +1,12 @@
 //! `POST /_leeward/v1/sessions`: a `wrap` holds this stream open for as long as its agent runs. Counts, decides nothing.
 
-use super::{commands::send, config::on_disk, error::Error, extract::Json, state::Admin};
+use super::{
+    commands::send,
+    config::on_disk,
+    error::Error,
+    extract::{Json, Query},
+    state::Admin,
+};
 use crate::{
     authority,
     config::{self, Covers, Egress, Secret},
@@ -123,6 +129,22 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CountsQuery {
+    number: u64,
+}
+
+/// What became of a session's requests; those of a session that has ended are known for a while.
+pub(super) async fn counts(
+    State(admin): State<Arc<Admin>>,
+    Query(CountsQuery { number }): Query<CountsQuery>,
+) -> Result<Json<Value>, Error> {
+    let counts = admin.traffic.of_session(number);
+    let counts = counts.ok_or_else(|| Error::Undone("What became of its requests is not known any more.".into()))?;
+    Ok(Json(json!({ "session": number, "since_unix_ms": admin.traffic.since(), "counts": counts })))
+}
+
 /// The session's own way to the hosts that are decrypted, by names that no path can name.
 fn decrypted_upstreams(asked: &SessionRequest) -> BTreeMap<String, SessionUpstream> {
     let Some(egress) = asked.egress.as_ref().filter(|_| asked.intercept) else { return BTreeMap::new() };
@@ -176,6 +198,7 @@ fn lines(
         guard.opens_tunnels(key, admin.mode.clone());
     }
     told["session"] = guard.id().into();
+    told["since_unix_ms"] = admin.traffic.since().into();
     let first = Bytes::from(format!("{told}\n"));
     let beats = stream::unfold((guard, hold), async |held| {
         tokio::time::sleep(STREAM_BEAT).await;

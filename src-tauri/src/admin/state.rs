@@ -12,7 +12,7 @@ use crate::{
     window::Window,
 };
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// What the own paths need of a generation.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Admin {
     pub(crate) authority: Arc<Authority>,
     /// The agents of this machine.
     pub(crate) agents: Agents,
+    /// One test of a connection at a time.
+    pub(crate) testing: Semaphore,
 }
 
 impl Admin {

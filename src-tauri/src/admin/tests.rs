@@ -20,7 +20,7 @@ use axum::body::{Body, Bytes};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// A path as it is asked for, and what comes back.
 struct Case {
@@ -71,8 +71,10 @@ const CASES: &[Case] = &[
     case("/_leeward/v1/show", &[("POST", "", 202)]),
     case("/_leeward/v1/authority", &[("POST", "", 200)]),
     case("/_leeward/v1/warm", &[("POST", r#"{"upstream":"known"}"#, 200)]),
+    case("/_leeward/v1/test", &[("POST", r#"{"upstream":"known"}"#, 200)]),
     case("/_leeward/v1/egress", &[("POST", r#"{"proxies":{},"roots":[]}"#, 200)]),
     Case { stream: true, cached: "", ..case("/_leeward/v1/sessions", &[("POST", r#"{"agent":"claude","pid":1}"#, 200)]) },
+    Case { asked: "/_leeward/v1/session?number=0", ..case("/_leeward/v1/session", &[("GET", "", 200)]) },
 ];
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
@@ -85,6 +87,7 @@ struct Fixture {
     mode: watch::Sender<Mode>,
     sessions: Sessions,
     health: Tracker,
+    traffic: Arc<Traffic>,
     _home: tempfile::TempDir,
 }
 
@@ -167,9 +170,10 @@ impl Fixture {
                 agents: Vec::new(),
                 unlisted: None,
             }))),
+            testing: Semaphore::new(1),
         };
-        let (sessions, health) = (admin.sessions.clone(), admin.health.clone());
-        Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, _home: home }
+        let (sessions, health, traffic) = (admin.sessions.clone(), admin.health.clone(), admin.traffic.clone());
+        Self { paths: OwnPaths::new(admin), commands: commanded, mode, sessions, health, traffic, _home: home }
     }
 
     async fn ask(&mut self, method: &str, path: &str, authorization: &str, body: impl Into<Body>) -> Answered {
@@ -274,7 +278,7 @@ async fn a_body_is_read_to_its_limit_or_refused_with_the_reason() {
     let mut engine = Fixture::new();
     let with_body = CASES.iter().flat_map(|case| case.takes.iter().map(move |takes| (case.asked, takes)));
     let with_body: Vec<_> = with_body.filter(|(_, (_, body, _))| !body.is_empty()).collect();
-    assert_eq!(with_body.len(), 7);
+    assert_eq!(with_body.len(), 8);
     for (path, (method, good, status)) in with_body {
         let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
         assert_eq!(engine.ask(method, path, TOKEN, padded(MAX_BODY)).await.status.as_u16(), *status, "{path}");
@@ -296,6 +300,8 @@ async fn a_body_is_read_to_its_limit_or_refused_with_the_reason() {
     let (_, sentence) = engine.ask("POST", "/_leeward/v1/stop", TOKEN, broken).await.error().await;
     assert_eq!(sentence, "The body could not be read: the client left.");
     let nobody = engine.ask("POST", "/_leeward/v1/warm", TOKEN, r#"{"upstream":"nobody"}"#).await;
+    assert_eq!((nobody.status.as_u16(), nobody.error().await.0.as_str()), (404, "unknown-upstream"));
+    let nobody = engine.ask("POST", "/_leeward/v1/test", TOKEN, r#"{"upstream":"nobody"}"#).await;
     assert_eq!((nobody.status.as_u16(), nobody.error().await.0.as_str()), (404, "unknown-upstream"));
     let refused = engine.ask("POST", "/_leeward/v1/config", TOKEN, r#"{"set":{"drain":"soon"}}"#).await;
     assert_eq!((refused.status.as_u16(), refused.header("x-leeward-error")), (422, ""));
@@ -350,7 +356,9 @@ async fn a_session_lasts_as_long_as_its_stream_and_its_generation() {
     let open = r#"{"agent":"cl<a>ude","pid":7}"#;
     let mut held = engine.ask("POST", "/_leeward/v1/sessions", TOKEN, open).await;
     assert_eq!(held.header("content-type"), "application/x-ndjson");
-    assert_eq!(held.body.frame().await.unwrap().unwrap().into_data().unwrap(), "{\"session\":0}\n");
+    let first = held.body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let since = engine.traffic.since();
+    assert_eq!(first, format!("{{\"session\":0,\"since_unix_ms\":{since}}}\n"));
     let listed = engine.sessions.list();
     assert_eq!((listed.len(), listed[0].agent.as_str(), listed[0].pid), (1, "claude", 7));
     assert!(listed[0].since_unix_ms >= before);
@@ -360,7 +368,7 @@ async fn a_session_lasts_as_long_as_its_stream_and_its_generation() {
     let events = engine.ask("GET", "/_leeward/v1/events", TOKEN, "").await;
     assert_eq!(events.header("content-type"), "text/event-stream");
     engine.mode.send_replace(Mode::Draining);
-    assert_eq!(held.text().await, "{\"session\":1}\n", "another generation serves");
+    assert_eq!(held.text().await, format!("{{\"session\":1,\"since_unix_ms\":{since}}}\n"), "another generation serves");
     events.text().await;
     assert!(engine.sessions.list().is_empty());
 }

@@ -1,5 +1,6 @@
 //! What Leeward's own paths answer to the panel, as TypeScript: `ui/src/generated.ts` is what the structs say. A test.
 
+use super::connection_test::ConnectionTest;
 use crate::{
     config::{Complaint, View},
     control::Restarted,
@@ -21,5 +22,6 @@ fn the_panels_types_are_those_of_the_engine() {
         all.visit::<Complaint>();
         all.visit::<Tail>();
         all.visit::<Restarted>();
+        all.visit::<ConnectionTest>();
     });
 }

@@ -290,6 +290,8 @@ section! {
         /// Whether a program that cannot run behind Leeward is refused. Otherwise it is started without Leeward, and a line on
         /// standard error says why.
         require: bool = false;
+        /// Whether a line at an agent's end says how many of its requests were rescued, where there were any. Only in a terminal.
+        summary: bool = true;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why an attempt failed, and how that is said to people. Names and words only: what follows from it, `exchange` decides.
 
-use crate::{escape, status::faults::Cause};
+use crate::{escape, shortage::is_shortage, status::faults::Cause};
 use std::io;
 
 /// Why an attempt failed, and what follows for the origin.
@@ -84,7 +84,11 @@ impl Failure {
     pub(crate) fn told(&self, name: &str) -> Told {
         let is = |says: String, next| Told { says, unreached: None, next };
         let unreached = |reason| {
-            let next = if reason == DNS_FAILS || reason == NO_SUCH_NAME { "Check network, VPN or DNS" } else { CHECK_NETWORK };
+            let next = match reason {
+                DNS_FAILS | NO_SUCH_NAME => "Check network, VPN or DNS",
+                NOT_ASKED => "End programs that are not needed",
+                _ => CHECK_NETWORK,
+            };
             Told { says: format!("can't reach {name} ({reason})"), unreached: Some(reason), next }
         };
         match &self.known {
@@ -132,6 +136,8 @@ pub(crate) const DNS_FAILS: &str = "DNS fails";
 pub(crate) const NO_SUCH_NAME: &str = "no such name in DNS";
 /// There is no way out of this machine.
 pub(crate) const NO_NETWORK: &str = "no network";
+/// Leeward itself could not ask: there was no file descriptor, memory or thread for it.
+pub(crate) const NOT_ASKED: &str = "this machine is out of file descriptors or memory";
 /// Nothing came back in time.
 pub(crate) const NO_ANSWER: &str = "no answer";
 
@@ -139,6 +145,7 @@ pub(crate) const NO_ANSWER: &str = "no answer";
 pub(crate) fn reason(error: &io::Error) -> &'static str {
     use io::ErrorKind as K;
     match error.kind() {
+        _ if is_shortage(error) => NOT_ASKED,
         K::ConnectionRefused => "connection refused",
         K::NetworkUnreachable | K::NetworkDown | K::AddrNotAvailable => NO_NETWORK,
         K::HostUnreachable => "no route",
@@ -153,6 +160,9 @@ pub(crate) fn reason(error: &io::Error) -> &'static str {
 pub(crate) fn dns_reason(error: &io::Error) -> &'static str {
     let text = error.to_string();
     let unknown = ["not known", "nodename nor servname", "No such host", "no address"];
+    if is_shortage(error) {
+        return NOT_ASKED;
+    }
     if unknown.iter().any(|known| text.contains(known)) { NO_SUCH_NAME } else { DNS_FAILS }
 }
 
@@ -184,6 +194,18 @@ mod tests {
                     assert!(!says.is_empty() && !next.is_empty() && !says.ends_with('.') && !next.ends_with('.'), "{all}");
                 }
             }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_could_not_be_asked_is_no_fault_of_the_network() {
+        use rustix::io::Errno;
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!((reason(&error), dns_reason(&error)), (NOT_ASKED, NOT_ASKED), "{error}");
+            let told = Failure::new(Cause::Connect, "detail").unreached(reason(&error)).told("api.x");
+            assert!(told.says.contains("out of file descriptors") && !told.next.contains("network"), "{told:?}");
         }
     }
 

@@ -63,6 +63,19 @@ pub struct Activity {
     pub outcome: Option<&'static str>,
 }
 
+/// What became of what a session's programs asked for, as far as it met faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SessionCounts {
+    /// Requests that met a fault and ended well.
+    pub rescued: u64,
+    /// Requests of which the agent got an error.
+    pub failed: u64,
+    /// Tunnels whose connection broke, and which went on over another one.
+    pub tunnels_rescued: u64,
+    /// Tunnels for which there was no connection.
+    pub tunnels_failed: u64,
+}
+
 /// One attempt; times in milliseconds since the request's start.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Attempt"))]

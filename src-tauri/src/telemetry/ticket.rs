@@ -173,6 +173,9 @@ impl Drop for Ticket {
                 one.fetch_add(1, Relaxed);
             }
         }
+        if let Some(session) = self.trace.session_number() {
+            self.traffic.sessions.request(session, end);
+        }
         let mut recorded = self.traffic.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         recorded.recent.count(end);
         recorded.total.saturating_record(micros(self.started.elapsed()));

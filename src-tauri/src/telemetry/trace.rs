@@ -171,6 +171,12 @@ impl Trace {
         self.tell(|told, _| told.activity.session = Some(number));
     }
 
+    /// As it was named.
+    pub(super) fn session_number(&self) -> Option<u64> {
+        let entry = self.0.as_ref()?;
+        entry.told.lock().unwrap_or_else(PoisonError::into_inner).activity.session
+    }
+
     /// The model that is asked for.
     pub fn model(&self, name: String) {
         self.tell(|told, _| told.activity.model = Some(name));

@@ -1,10 +1,11 @@
 //! Counters and latencies of all requests. Written by the engine, read as one snapshot; never content.
 
 use super::{
-    activities::Activities, last_seen::LastSeen, reach::Reaches, recent::Recent, ticket::Ticket, today::Today, tunnels::Tunnels,
-    websockets::WebSockets,
+    activities::Activities, last_seen::LastSeen, reach::Reaches, recent::Recent, session_counts::SessionCounts, ticket::Ticket,
+    today::Today, tunnels::Tunnels, websockets::WebSockets,
 };
 use crate::status::{
+    activity::SessionCounts as Counts,
     faults::{Cause, Fault, Outcome},
     stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},
 };
@@ -65,6 +66,7 @@ pub struct Traffic {
     pub(super) today: Today,
     pub(super) tunnels: Tunnels,
     pub(super) websockets: WebSockets,
+    pub(super) sessions: SessionCounts,
 }
 
 /// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
@@ -110,6 +112,7 @@ impl Default for Traffic {
             today: Today::default(),
             tunnels: Tunnels::default(),
             websockets: WebSockets::default(),
+            sessions: SessionCounts::default(),
         }
     }
 }
@@ -142,6 +145,16 @@ impl Traffic {
     /// The requests that pass, one by one.
     pub fn activities(&self) -> &Activities {
         &self.activities
+    }
+
+    /// Since when it counts, in milliseconds since 1970: another process has another time.
+    pub fn since(&self) -> u64 {
+        self.since_unix_ms
+    }
+
+    /// What became of a session's requests and tunnels; `None` once that is forgotten.
+    pub fn of_session(&self, number: u64) -> Option<Counts> {
+        self.sessions.of(number)
     }
 
     /// The counters of tunnels.

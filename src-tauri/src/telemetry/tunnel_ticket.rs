@@ -126,6 +126,9 @@ impl Drop for TunnelTicket {
             tunnels.open.fetch_sub(1, Relaxed);
         }
         tunnels.current.fetch_sub(1, Relaxed);
+        if let Some(session) = self.trace.session_number() {
+            self.traffic.sessions.tunnel(session, end);
+        }
         self.traffic.activities.end_as(&self.trace, end.as_str());
     }
 }

@@ -5,7 +5,7 @@
 
 mod probe;
 
-pub(crate) use probe::{Probed, Prober};
+pub(crate) use probe::{Probed, Prober, Walk};
 
 use super::{
     budget::Budget,
@@ -25,6 +25,7 @@ use crate::{
     status::faults::Cause,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use probe::Steps;
 use rustls::pki_types::ServerName;
 use std::{
     collections::VecDeque,
@@ -56,12 +57,14 @@ pub(super) struct Dial<'a> {
     pub(super) permits: &'a (dyn Fn(IpAddr) -> bool + Sync),
     /// Where it is noted what was heard.
     pub(super) heard: Option<&'a Heard>,
+    /// Where it is noted how long the steps took.
+    pub(super) steps: Option<&'a Steps>,
 }
 
 impl<'a> Dial<'a> {
     /// To an upstream: its own TLS is spoken, and any of its addresses may be dialled.
     pub(super) fn new(endpoint: &'a Endpoint, config: &'a Config, context: &'a Arc<DialContext>, budget: &'a Budget) -> Self {
-        Self { endpoint, config, context, budget, blind: false, tunnelled: false, last: &[], permits: &|_| true, heard: None }
+        Self { endpoint, config, context, budget, blind: false, tunnelled: false, last: &[], permits: &|_| true, heard: None, steps: None }
     }
 }
 
@@ -129,7 +132,10 @@ impl Dial<'_> {
             next.address = self.resolve(&self.endpoint.host, self.endpoint.port).await?.first().map(SocketAddr::ip);
         }
         let addresses = match (self.resolve(next.host, port).await, self.context.cache.last_good((next.host, port))) {
-            (Ok(addresses), _) => addresses,
+            (Ok(addresses), _) => {
+                self.steps.inspect(|steps| steps.named());
+                addresses
+            }
             (Err(failure), Some(address)) => {
                 tracing::info!("{}; trying {address}, where it was before", failure.detail);
                 vec![address]
@@ -277,6 +283,7 @@ impl Dial<'_> {
             Ok(Err(e)) => return Err(failed(e.to_string(), reason(&e))),
             Ok(Ok(stream)) => stream,
         };
+        self.steps.inspect(|steps| steps.connected());
         // Listening on every address of this machine, Leeward meets itself wherever both ends of a connection are the same.
         if self.context.own.ip().is_unspecified()
             && address.port() == self.context.own.port()

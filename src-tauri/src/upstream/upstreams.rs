@@ -4,7 +4,7 @@ use super::{
     blind::{Blind, Target},
     budget::Budgets,
     context::DialContext,
-    dial::Dial,
+    dial::{Dial, Prober},
     endpoint::Endpoint,
     heard::Heard,
     named::Upstream,
@@ -199,6 +199,13 @@ impl Upstreams {
         let Some(place) = found.map(|(place, _)| Place { tunnelled: true, ..place.clone() }) else { return upstream };
         let origin = origins.entry(place).or_insert_with(|| upstream.origin.tunnelled()).clone();
         Arc::new(upstream.by(origin))
+    }
+
+    /// Where an upstream of the config is, and what walks there as this generation dials.
+    pub(crate) fn prober(&self, name: Option<&str>) -> Option<(Url, Prober)> {
+        let config = &self.parts.config;
+        let url = name.map_or(Some(&config.upstream), |name| config.upstreams.get(name))?;
+        Some((url.clone(), Prober::with(config.clone(), self.context.clone())))
     }
 
     /// Connects to a place whose bytes are somebody else's.

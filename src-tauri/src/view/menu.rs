@@ -136,6 +136,9 @@ pub struct Tray {
     pub menu: Vec<Item>,
 }
 
+/// Desktops cut longer titles, each in its own way.
+const TITLE: usize = 40;
+
 /// What the tray knows besides the status.
 #[derive(Clone, Debug, Default)]
 pub struct Around {
@@ -143,6 +146,8 @@ pub struct Around {
     pub retried_lately: bool,
     /// Agents that are installed: name and title.
     pub agents: Vec<(String, String)>,
+    /// The folder in which they are launched from here.
+    pub folder: Option<String>,
     /// Whether Leeward starts at login; `None` where that cannot be read.
     pub autostart: Option<bool>,
     /// A restart is under way.
@@ -176,6 +181,8 @@ fn icon(status: &Status, retried_lately: bool, now_unix_ms: u64) -> Icon {
 
 fn menu(status: &Status, around: &Around, now_unix_ms: u64) -> Vec<Item> {
     let choice = |text: &str, action, enabled| Item::Choice { text: text.into(), action, enabled };
+    // The panel has the whole of it.
+    let told = |text: &str| choice(&short(text), Action::Panel("status"), true);
     if let Some(requests) = around.finishing {
         let text = match requests {
             0 => "Ending…".to_owned(),
@@ -184,21 +191,26 @@ fn menu(status: &Status, around: &Around, now_unix_ms: u64) -> Vec<Item> {
         return vec![Item::Note(text), choice("Quit now", Action::QuitNow, true)];
     }
     let first = headline(status, now_unix_ms);
-    let mut items = vec![Item::Note(first.sentence)];
-    items.extend([first.next].into_iter().filter(|next| !next.is_empty()).map(Item::Note));
-    items.extend(super::today_words(status).map(Item::Note));
+    let mut items = vec![told(&first.sentence)];
+    items.extend(Some(first.next).filter(|next| !next.is_empty()).map(|next| told(&next)));
+    items.extend(super::today_words(status).map(|words| told(&words)));
     // The first one is in the line above.
     match status.conditions.len() {
         0 | 1 => {}
-        2 => items.push(Item::Note("1 more problem, see the panel".into())),
-        many => items.push(Item::Note(format!("{} more problems, see the panel", many - 1))),
+        2 => items.push(told("1 more problem, see the panel")),
+        many => items.push(told(&format!("{} more problems, see the panel", many - 1))),
     }
     let agents = around.agents.iter().map(|(name, title)| choice(title, Action::Launch(name.clone()), true));
+    let folder = around.folder.as_ref().map(|folder| Item::Note(format!("In {}", end_of(folder, TITLE - 3))));
     let launch = match around.agents.as_slice() {
         [] => choice("Launch…", Action::Panel("launch"), true),
         _ => Item::Group {
             text: "Launch".into(),
-            items: agents.chain([Item::Separator, choice("Choose…", Action::Panel("launch"), true)]).collect(),
+            items: folder
+                .into_iter()
+                .chain(agents)
+                .chain([Item::Separator, choice("Choose…", Action::Panel("launch"), true)])
+                .collect(),
         },
     };
     items.extend([
@@ -214,6 +226,25 @@ fn menu(status: &Status, around: &Around, now_unix_ms: u64) -> Vec<Item> {
     items.extend(around.autostart.map(|on| Item::Switch { text: "Start at login".into(), action: Action::Autostart, on }));
     items.extend([choice("Quit", Action::Quit, true)]);
     items
+}
+
+/// What a menu shows of a text that may be longer: up to where a part of it ends.
+fn short(text: &str) -> String {
+    let Some((most, _)) = text.char_indices().nth(TITLE) else { return text.to_owned() };
+    let head = text.get(..most).unwrap_or(text);
+    let part = ["; ", ", ", ": ", " ("].iter().filter_map(|end| head.rfind(end)).max();
+    let at = part.or_else(|| head.rfind(' ')).unwrap_or(most);
+    // The mark takes the place of a letter.
+    head.chars().take(head.get(..at).unwrap_or(head).chars().count().min(TITLE - 1)).chain(['…']).collect()
+}
+
+/// The end of a path, which says more than its beginning.
+fn end_of(path: &str, most: usize) -> String {
+    let count = path.chars().count();
+    if count <= most {
+        return path.to_owned();
+    }
+    std::iter::once('…').chain(path.chars().skip(count - most + 1)).collect()
 }
 
 #[cfg(test)]
@@ -252,12 +283,13 @@ mod tests {
 
     #[test]
     fn the_whole_menu() {
-        let around = Around { agents: vec![("claude".into(), "Claude Code".into())], autostart: Some(true), ..Around::default() };
+        let agents = vec![("claude".into(), "Claude Code".into())];
+        let around = Around { agents, folder: Some("~/work/site".into()), autostart: Some(true), ..Around::default() };
         let all = [
-            "(Ready on 127.0.0.1:8787)",
+            "Ready on 127.0.0.1:8787",
             "-",
             "Restart",
-            "Launch > Claude Code, -, Choose…",
+            "Launch > (In ~/work/site), Claude Code, -, Choose…",
             "Copy environment",
             "-",
             "Open panel",
@@ -278,11 +310,44 @@ mod tests {
         let status = Status { today: Today { rescued: 12, failed: 1, ..Today::default() }, ..status };
         let around = Around { restarting: true, ..Around::default() };
         let menu = shown(&tray(&status, &around, 0).menu);
-        assert_eq!(menu[..2], ["(Another program has 8787)", "(Serving on 8788 meanwhile)"]);
-        assert_eq!(
-            menu[2..7],
-            ["(12 rescued, 1 failed today)", "(1 more problem, see the panel)", "-", "[Restarting…]", "Launch…"]
-        );
+        assert_eq!(menu[..2], ["Another program has 8787", "Serving on 8788 meanwhile"]);
+        assert_eq!(menu[2..7], ["12 rescued, 1 failed today", "1 more problem, see the panel", "-", "[Restarting…]", "Launch…"]);
+    }
+
+    #[test]
+    fn no_title_is_longer_than_forty_letters() {
+        for (text, title) in [
+            ("Protecting 2 agents", "Protecting 2 agents"),
+            ("Protecting 2 agents; api.anthropic.com reached 3 s ago", "Protecting 2 agents…"),
+            ("Can't reach api.anthropic.com (connection refused), 3 requests waiting", "Can't reach api.anthropic.com…"),
+            ("23 of 391 requests failed in 5 min: the API's edge resets connections", "23 of 391 requests failed in 5 min…"),
+            ("The state folder cannot be written to at all", "The state folder cannot be written to…"),
+            ("einlangeswortohneeineeinzigeluecketrotzdemnochlaenger", "einlangeswortohneeineeinzigeluecketrotz…"),
+            ("äöüäöüäöüä äöüäöüäöüä äöüäöüäöüä äöüäöüä", "äöüäöüäöüä äöüäöüäöüä äöüäöüäöüä äöüäöüä"),
+        ] {
+            assert_eq!(short(text), title);
+            assert!(title.chars().count() <= TITLE, "{title}");
+        }
+        assert_eq!(end_of("/home/ada/work/leeward", 10), "…k/leeward");
+        let condition = "x".repeat(90);
+        let health = Tracker::default();
+        health.set(Code::PortTaken, None, format!("{condition}. {condition}."));
+        let around = Around { agents: vec![("a".into(), "A".into())], folder: Some("/folder".repeat(9)), ..Around::default() };
+        let menu = tray(&Status { conditions: health.visible(), ..serving() }, &around, 0).menu;
+        let titles = menu.iter().flat_map(|item| match item {
+            Item::Group { text, items } => std::iter::once(text).chain(items.iter().map(title)).collect::<Vec<_>>(),
+            item => vec![title(item)],
+        });
+        assert_eq!(titles.filter(|title| title.chars().count() > TITLE).collect::<Vec<_>>(), [""; 0]);
+        assert!(matches!(&menu[0], Item::Choice { action: Action::Panel("status"), .. }), "the panel has the whole of it");
+    }
+
+    fn title(item: &Item) -> &String {
+        static NONE: String = String::new();
+        match item {
+            Item::Note(text) | Item::Choice { text, .. } | Item::Switch { text, .. } | Item::Group { text, .. } => text,
+            Item::Separator => &NONE,
+        }
     }
 
     #[test]

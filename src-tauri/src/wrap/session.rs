@@ -2,7 +2,10 @@
 //! the wrap that Leeward is gone. Then Leeward is started again on the very socket that the wrap holds, unless it was ended on
 //! purpose. Prints nothing: the terminal is the agent's.
 
-use super::plan::Plan;
+use super::{
+    counted::{Counted, Served},
+    plan::Plan,
+};
 use crate::{
     config::{Connectors, Covers, Egress, Secret, environment, read_certificates},
     instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_or_start},
@@ -16,6 +19,8 @@ const WARM_WITHIN: Duration = Duration::from_secs(2);
 const HELD_WITHIN: Duration = Duration::from_secs(5);
 /// An open stream says every 10 s that it is alive; after this long its other end hangs.
 const SILENT_FOR: Duration = Duration::from_secs(25);
+/// The agent has ended, and its user waits for the prompt.
+const COUNTED_WITHIN: Duration = Duration::from_millis(500);
 /// Between the first two tries to get a session again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often a Leeward that was ended on purpose is looked for.
@@ -30,6 +35,8 @@ pub struct Session {
     background: Background,
     /// What the agent knows; a new instance must accept there.
     address: SocketAddr,
+    /// What counts what becomes of its requests.
+    served: Served,
 }
 
 /// This process's way out, where it is not the instance's. An instance that does not know the question has only one.
@@ -76,7 +83,7 @@ pub async fn make_known(client: Client, plan: &Plan, background: Background) -> 
 async fn begin(client: Client, asked: Asked, background: Background) -> Result<Session, ClientError> {
     let stream = request(&client, &asked.whole()).await?;
     let address = client.address();
-    Ok(Session { stream, client, asked, background, address })
+    Ok(Session { stream, client, asked, background, address, served: Served::default() })
 }
 
 async fn request(client: &Client, body: &Value) -> Result<reqwest::Response, ClientError> {
@@ -133,10 +140,18 @@ impl Session {
         }
     }
 
+    /// What became of the requests since it was opened; `None` where it could not be asked.
+    pub async fn counted(&self) -> Option<Counted> {
+        timeout(COUNTED_WITHIN, self.served.counted(&self.client)).await.ok().flatten()
+    }
+
     /// Keeps the session open, and Leeward alive, until the future is dropped.
-    pub async fn hold(mut self, holding: Option<&Holding>) -> Infallible {
+    pub async fn hold(&mut self, holding: Option<&Holding>) -> Infallible {
         loop {
-            while let Ok(Ok(Some(_))) = timeout(SILENT_FOR, self.stream.chunk()).await {}
+            self.served.begins();
+            while let Ok(Ok(Some(piece))) = timeout(SILENT_FOR, self.stream.chunk()).await {
+                self.served.says(&piece);
+            }
             self.stream = tokio::select! {
                 stream = self.reopen(holding) => stream,
                 never = expire(holding) => match never {},

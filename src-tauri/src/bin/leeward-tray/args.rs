@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Leeward in the tray: the engine, its status and a menu. The flags are those of `leeward serve`.
 ///
-/// It starts without a window. The menu of its icon opens the panel, restarts the engine, starts agents through Leeward and
+/// The first start opens its panel, later ones start without a window. The menu of its icon opens the panel, restarts the engine, starts agents through Leeward and
 /// quits. Where the desktop shows no tray icons the panel opens by itself. A second start brings up the first one's window;
 /// a `leeward serve` that runs already hands its port over.
 #[derive(Debug, Parser)]

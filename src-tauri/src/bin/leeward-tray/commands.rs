@@ -17,6 +17,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The status is known here as well, so nobody waits long for the fuller one.
 const STATUS_LIMIT: Duration = Duration::from_secs(1);
 
+/// The engine ends a test of a connection after nine seconds.
+const TEST_LIMIT: Duration = Duration::from_secs(12);
+
 /// Why a command was not done, in the shape in which `/_leeward/v1` says so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -122,6 +125,12 @@ pub(crate) async fn config_check(client: State<'_, Client>, set: Map<String, Val
 #[tauri::command]
 pub(crate) async fn config_set(client: State<'_, Client>, set: Map<String, Value>) -> Result<Value, Refusal> {
     post(&client, "config", &json!({ "set": set })).await
+}
+
+/// The way to an upstream, step by step.
+#[tauri::command]
+pub(crate) async fn test_connection(client: State<'_, Client>, upstream: Option<String>) -> Result<Value, Refusal> {
+    Ok(client.post("/_leeward/v1/test", &json!({ "upstream": upstream }), TEST_LIMIT).await?)
 }
 
 /// The end of the log.

@@ -1,14 +1,15 @@
 //! Tauri's life cycle: builds the program, keeps the painting true, acts on what is chosen, and ends in order.
 
 use crate::{
-    autostart, commands,
+    autostart,
+    commands::{self, Refusal},
     engine::Running,
     failure::{Failure, UNAVAILABLE},
-    launch,
+    first_start, how_to, launch,
     paint::Painting,
-    painter::{self, Painter, Recent},
+    painter::{self, Launchable, Painter, Recent},
     panel, signals,
-    state::{Calls, Wants},
+    state::{Calls, PANEL, Wants},
     tray_host,
 };
 use leeward::{
@@ -22,7 +23,7 @@ use leeward::{
 use serde::Serialize;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 use tauri::{AppHandle, Manager, RunEvent, State};
@@ -71,7 +72,7 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
         .manage(core_limit)
         .manage(wanted)
         .manage(Clipboard::default())
-        .manage(TrayHost::default())
+        .manage(TrayHost(watch::Sender::new(None)))
         .invoke_handler(tauri::generate_handler![
             commands::status,
             commands::restart,
@@ -83,13 +84,16 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
             commands::config_check,
             commands::config_set,
             commands::logs,
+            commands::test_connection,
             autostart::autostart_get,
             autostart::autostart_set,
+            how_to::how_to,
             launch::agents,
             launch::copy_environment,
             launch::folders,
             launch::launch,
             launch::pick_folder,
+            panel::panel_drawn,
             surroundings,
             quit_leeward,
         ]);
@@ -105,7 +109,8 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
     }
     let settings = running.settings.clone();
     let mut ended = picture.clone();
-    let mut painter = Painter { picture, traffic, wants, settings, agents: launch::installed(), recent: Recent::default() };
+    let (paths, agents) = (running.paths.clone(), Launchable::find(&running.paths));
+    let mut painter = Painter { picture, traffic, wants, settings, paths, agents, recent: Recent::default() };
     let first = painter.look();
     let painting = catch_unwind(AssertUnwindSafe(|| Painting::begin(app.handle(), first, chosen)));
     let painting = match painting {
@@ -134,8 +139,13 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
         }
     });
     // `run_return` and not `run`: the engine is stopped after it, and the exit code is main's.
-    app.run_return(|app, event| match event {
-        RunEvent::Ready => tracing::info!("the tray is shown"),
+    app.run_return(move |app, event| match event {
+        RunEvent::Ready => {
+            tracing::info!("the tray is shown");
+            if !hidden && first_start::is_first(&app.state::<Paths>()) {
+                open(app, "start");
+            }
+        }
         // Without a code the last window was closed; the tray stays.
         RunEvent::ExitRequested { api, code: None, .. } => api.prevent_exit(),
         RunEvent::Exit => panel::clear(app),
@@ -255,13 +265,12 @@ fn quit(app: &AppHandle) {
 }
 
 /// Whether the desktop shows tray icons; unknown at first.
-#[derive(Default)]
-struct TrayHost(OnceLock<bool>);
+struct TrayHost(watch::Sender<Option<bool>>);
 
 /// Where nobody shows the icon, the panel says so instead of a program that seems to have vanished.
 async fn look_for_host(app: AppHandle, hidden: bool) {
     let there = tray_host::comes(hidden).await;
-    app.state::<TrayHost>().0.set(there).ok();
+    app.state::<TrayHost>().0.send_replace(Some(there));
     if there {
         return;
     }
@@ -271,7 +280,13 @@ async fn look_for_host(app: AppHandle, hidden: bool) {
         painter::show(&app, &Notice { title: "Leeward runs", text });
     } else {
         let shown = app.clone();
-        app.run_on_main_thread(move || open(&shown, "status")).ok();
+        // The window of the first start stays on its page.
+        app.run_on_main_thread(move || {
+            if shown.get_webview_window(PANEL).is_none() {
+                open(&shown, "status");
+            }
+        })
+        .ok();
     }
 }
 
@@ -283,10 +298,12 @@ pub(crate) struct Surroundings {
     tray_icon: bool,
 }
 
-/// See `Surroundings`.
+/// See `Surroundings`. Waits until it is known.
 #[tauri::command]
-fn surroundings(host: State<'_, TrayHost>) -> Surroundings {
-    Surroundings { tray_icon: host.0.get().copied().unwrap_or(true) }
+async fn surroundings(host: State<'_, TrayHost>) -> Result<Surroundings, Refusal> {
+    let mut known = host.0.subscribe();
+    let there = known.wait_for(Option::is_some).await.ok().and_then(|known| *known);
+    Ok(Surroundings { tray_icon: there.unwrap_or(true) })
 }
 
 /// As "Quit" in the menu, for a desktop that shows no menu.

@@ -95,6 +95,17 @@ pub(crate) fn installed() -> Vec<(String, String)> {
     found.map(|(profile, _)| (profile.name, profile.title)).collect()
 }
 
+/// Where `again` launches, as people write it.
+pub(crate) fn folder_in_words(paths: &Paths) -> Option<String> {
+    let home = wrap::with_own(|around| around.home.clone());
+    let folder = recent(paths).into_iter().next().or_else(|| home.clone())?;
+    Some(match home.as_ref().and_then(|home| folder.strip_prefix(home).ok()) {
+        Some(rest) if rest.as_os_str().is_empty() => "~".into(),
+        Some(rest) => Path::new("~").join(rest).display().to_string(),
+        None => folder.display().to_string(),
+    })
+}
+
 /// Folders in which agents were launched; those that are gone are left out.
 #[tauri::command]
 pub(crate) fn folders(paths: State<'_, Paths>) -> Vec<PathBuf> {
@@ -157,7 +168,8 @@ async fn open(
     core_limit: &CoreLimit,
 ) -> Result<Launched, Refusal> {
     let words = checked(agent, folder, mode, args)?;
-    let found = wrap::with_own(|around| wrap::terminal(&words, folder, around));
+    let leeward = leeward()?;
+    let found = wrap::with_own(|around| wrap::terminal(&leeward, &words, folder, around));
     let terminal = found.map_err(|why| Refusal::new("no-terminal", sentence(&why)))?;
     let name = terminal.name;
     let mut command = Command::from(terminal.command);
@@ -177,7 +189,7 @@ async fn open(
     Ok(Launched { terminal: name })
 }
 
-/// The words for the terminal, once everything about them is known to be good.
+/// The words after `leeward wrap`, once everything about them is known to be good.
 fn checked(agent: &str, folder: &Path, mode: &str, args: &[String]) -> Result<Vec<OsString>, Refusal> {
     let known = located()?.into_iter().find(|(profile, _)| profile.name == agent);
     let (profile, found) = known.ok_or_else(|| Refusal::new("no-agent", format!("There is no agent called `{agent}`.")))?;
@@ -196,7 +208,7 @@ fn checked(agent: &str, folder: &Path, mode: &str, args: &[String]) -> Result<Ve
     if args.len() > MOST_WORDS || args.iter().any(|word| word.contains('\0') || word.len() > 32_000) {
         return Err(Refusal::new("bad-arguments", "These arguments are too many, too long, or hold a NUL character."));
     }
-    let mut words = vec![leeward()?.into_os_string(), "wrap".into(), agent.into()];
+    let mut words = vec![agent.into()];
     if known.is_some() {
         words.extend(["--mode".into(), mode.into()]);
     }

@@ -8,6 +8,8 @@ mod desktop;
 mod engine;
 mod failure;
 mod feed;
+mod first_start;
+mod how_to;
 mod launch;
 mod paint;
 mod painter;

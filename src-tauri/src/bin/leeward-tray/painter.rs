@@ -2,11 +2,12 @@
 //! nothing changes.
 
 use crate::{
+    launch,
     paint::Painting,
     state::{PANEL, Wanted},
 };
 use leeward::{
-    config::Settings,
+    config::{Paths, Settings},
     health::unix_ms,
     status::Status,
     telemetry::Traffic,
@@ -21,6 +22,7 @@ use tauri::{AppHandle, Emitter};
 use tauri_plugin_notification::NotificationExt;
 use tokio::{
     sync::watch,
+    task::spawn_blocking,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -28,6 +30,8 @@ use tokio::{
 const LATELY: Duration = Duration::from_secs(60);
 /// Nothing is repainted more often, however much happens.
 const PACE: Duration = Duration::from_secs(1);
+/// Agents are looked for anew when the last look is this old; the engine's probe of itself wakes the painter more often.
+const SCAN: Duration = Duration::from_secs(10);
 /// How often requests that finish are counted while Leeward ends.
 const ENDING: Duration = Duration::from_millis(200);
 
@@ -37,8 +41,26 @@ pub(crate) struct Painter {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) wants: watch::Receiver<Wanted>,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) agents: Vec<(String, String)>,
+    pub(crate) paths: Paths,
+    pub(crate) agents: Launchable,
     pub(crate) recent: Recent,
+}
+
+/// What can be launched from the menu, as it was found last.
+#[derive(Debug)]
+pub(crate) struct Launchable {
+    /// Names and titles.
+    agents: Vec<(String, String)>,
+    /// Where they are launched.
+    folder: Option<String>,
+    at: Instant,
+}
+
+impl Launchable {
+    /// Looks at the disk.
+    pub(crate) fn find(paths: &Paths) -> Self {
+        Self { agents: launch::installed(), folder: launch::folder_in_words(paths), at: Instant::now() }
+    }
 }
 
 /// What is remembered between two looks.
@@ -70,6 +92,13 @@ impl Painter {
             if told.is_err() {
                 return;
             }
+            // No desktop says reliably that its menu is about to be opened, so it is never much older than the disk.
+            if self.agents.at.elapsed() >= SCAN {
+                let paths = self.paths.clone();
+                if let Ok(found) = spawn_blocking(move || Launchable::find(&paths)).await {
+                    self.agents = found;
+                }
+            }
             let mut status = self.picture.borrow_and_update().clone();
             status.headline = headline(&status, unix_ms());
             let next = self.look();
@@ -95,7 +124,8 @@ impl Painter {
         let wanted = *self.wants.borrow_and_update();
         let around = Around {
             retried_lately: self.recent.retried_at.is_some_and(|at| at.elapsed() < LATELY),
-            agents: self.agents.clone(),
+            agents: self.agents.agents.clone(),
+            folder: self.agents.folder.clone(),
             autostart: wanted.autostart,
             restarting: wanted.restarting,
             finishing: wanted.quitting.then(|| self.traffic.in_flight()),

@@ -119,6 +119,9 @@ pub(crate) struct Wrap {
     /// Print what would be set and run, and start nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// The window closes with the agent: keep an error to be read
+    #[arg(long, hide = true)]
+    pub(crate) hold: bool,
     /// Arguments for the agent; from the first one that is not Leeward's, all are the agent's
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) args: Vec<OsString>,

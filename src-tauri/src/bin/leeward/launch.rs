@@ -15,6 +15,7 @@ use leeward::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
+    io::{IsTerminal, stderr, stdout},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
@@ -180,7 +181,7 @@ async fn behind(target: &Target, program: &Path, core_limit: &CoreLimit) -> Outc
     let work = async {
         let connected = connect_anywhere(target, &way, &background, holding.as_ref());
         let (plan, session) = progress::while_waiting("starting Leeward", connected).await?;
-        Ok(beside(&plan, session, holding.as_ref(), core_limit).await)
+        Ok(beside(&plan, session, holding.as_ref(), core_limit, config.wrap.summary).await)
     };
     // From before the session to the agent's end, without a gap: who comes to the door in one would be sent away.
     let ended = match &holding {
@@ -217,7 +218,7 @@ async fn connect_anywhere(
 }
 
 /// The agent beside its session.
-async fn beside(plan: &Plan, session: Session, holding: Option<&Holding>, core_limit: &CoreLimit) -> Outcome {
+async fn beside(plan: &Plan, mut session: Session, holding: Option<&Holding>, core_limit: &CoreLimit, summary: bool) -> Outcome {
     for warning in &plan.warnings {
         say(format!("warning: {warning}"));
     }
@@ -230,6 +231,14 @@ async fn beside(plan: &Plan, session: Session, holding: Option<&Holding>, core_l
         status = agent.wait() => status,
         never = session.hold(holding) => match never {},
     };
+    // Whoever pipes what the agent prints reads it as a program does.
+    if summary
+        && stderr().is_terminal()
+        && stdout().is_terminal()
+        && let Some(line) = session.counted().await.and_then(|counted| counted.sentence())
+    {
+        say(line);
+    }
     ended(status, plan)
 }
 

@@ -10,6 +10,7 @@ mod doctor;
 mod env;
 mod exit;
 mod history;
+mod hold;
 mod launch;
 mod logs;
 mod man;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Outcome {
     let mut out = Out::stdout();
     match command {
         Command::Serve(args) => serve::run(args, &mut out),
+        Command::Wrap(args) if args.hold => hold::at_an_error(&args.agent.clone(), || launch::wrap(args, &mut out)),
         Command::Wrap(args) => launch::wrap(args, &mut out),
         Command::Run(args) => launch::run(args, &mut out),
         Command::Env(args) => env::run(args, &mut out),

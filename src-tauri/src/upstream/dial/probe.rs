@@ -1,7 +1,7 @@
 //! Single tries for whoever examines the way to an upstream: one address, one kind of hello, by the engine's own dial, trust and
-//! proxies. Races nothing, remembers nothing, and sends no request but a HEAD without credentials of an API.
+//! proxies. And whole dials, step by step. Sends no request but a HEAD without credentials of an API.
 
-use super::{Dial, DialContext, Io, Next, Try};
+use super::{Dial, DialContext, Io, Made, Next, Try};
 use crate::{
     config::{CompanyProxy, Config, ProxyKind},
     escape,
@@ -18,7 +18,7 @@ use crate::{
 };
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -36,7 +36,7 @@ const MOST_FIELDS: usize = 128;
 
 /// Makes single connections as the engine of a config makes them.
 pub(crate) struct Prober {
-    config: Config,
+    config: Arc<Config>,
     context: Arc<DialContext>,
     /// Nobody else draws on it.
     budget: Arc<Budget>,
@@ -45,6 +45,56 @@ pub(crate) struct Prober {
 impl std::fmt::Debug for Prober {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prober").finish_non_exhaustive()
+    }
+}
+
+/// How long the steps of a dial took; noted by the dial itself.
+#[derive(Debug)]
+pub(in crate::upstream) struct Steps {
+    began: Instant,
+    named: OnceLock<Duration>,
+    connected: OnceLock<Duration>,
+}
+
+impl Steps {
+    fn begin() -> Self {
+        Self { began: Instant::now(), named: OnceLock::new(), connected: OnceLock::new() }
+    }
+
+    /// There is an address.
+    pub(super) fn named(&self) {
+        self.named.set(self.began.elapsed()).ok();
+    }
+
+    /// There is a TCP connection, the first one.
+    pub(super) fn connected(&self) {
+        self.connected.set(self.began.elapsed()).ok(); // others lost the race, or followed one that broke
+    }
+}
+
+/// A dial in progress: how far it has come can be seen at any time.
+#[derive(Debug)]
+pub(crate) struct Walk(Steps);
+
+impl Walk {
+    /// It begins now.
+    pub(crate) fn begin() -> Self {
+        Self(Steps::begin())
+    }
+
+    /// Until the name had an address. `None`: it has none, or not yet; a dial may still go where it went before.
+    pub(crate) fn named(&self) -> Option<Duration> {
+        self.0.named.get().copied()
+    }
+
+    /// From then until there was a TCP connection, the first one.
+    pub(crate) fn connected(&self) -> Option<Duration> {
+        Some(self.0.connected.get()?.saturating_sub(self.named().unwrap_or_default()))
+    }
+
+    /// Since there is one.
+    pub(crate) fn since_connected(&self) -> Option<Duration> {
+        Some(self.0.began.elapsed().saturating_sub(*self.0.connected.get()?))
     }
 }
 
@@ -96,6 +146,11 @@ impl Prober {
     pub(crate) fn new(config: Config, own: SocketAddr) -> Self {
         let (_, network) = watch::channel(Network::default());
         let context = Arc::new(DialContext::new(&config, Arc::new(PathCache::new(network)), own));
+        Self::with(Arc::new(config), context)
+    }
+
+    /// With what an engine dials with.
+    pub(in crate::upstream) fn with(config: Arc<Config>, context: Arc<DialContext>) -> Self {
         let budget = Budgets::new(&config.retry).of(&Endpoint::of(&config.upstream));
         Self { budget, context, config }
     }
@@ -135,6 +190,17 @@ impl Prober {
         let share = if post_quantum { Share::PostQuantum } else { Share::Classical };
         let began = Instant::now();
         let (io, _, forwarded) = dial.reach(&next, Try { address, share, after: None }).await?;
+        Self::probed(&endpoint, io, forwarded, began)
+    }
+
+    /// A dial as for a request: addresses are raced, and what is known of the network counts. `walk` sees how it goes.
+    pub(crate) async fn dial_by_steps(&self, url: &Url, walk: &Walk) -> Result<Probed, Failure> {
+        let endpoint = Endpoint::of(url);
+        let Made { io, forwarded, .. } = Dial { steps: Some(&walk.0), ..self.dial(&endpoint) }.run().await?;
+        Self::probed(&endpoint, io, forwarded, walk.0.began)
+    }
+
+    fn probed(endpoint: &Endpoint, io: Io, forwarded: Option<Forwarded>, began: Instant) -> Result<Probed, Failure> {
         let took = began.elapsed();
         let authority = endpoint.authority().ok_or_else(|| Failure::new(Cause::Connect, format!("{endpoint} is no host")))?;
         let handshake = endpoint.tls.then(|| agreed(&io));

@@ -1,5 +1,6 @@
 //! What a known terminal is, and what is said to every one of them. Starts none.
 
+use super::HOLD;
 use crate::wrap::{context::AgentContext, shell::Shell};
 use std::{
     ffi::{OsStr, OsString},
@@ -14,6 +15,22 @@ pub struct Terminal {
     pub name: String,
     /// What to start, in the folder.
     pub command: Command,
+}
+
+/// `leeward wrap` and what it is to start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wrapped<'a> {
+    pub(super) leeward: &'a Path,
+    /// After `wrap`.
+    pub(super) args: &'a [OsString],
+}
+
+impl Wrapped<'_> {
+    /// The command. `closes`: the window closes with it, so that it has to wait at an error.
+    pub(super) fn words(&self, closes: bool) -> Vec<OsString> {
+        let hold = closes.then(|| HOLD.into());
+        [self.leeward.into(), "wrap".into()].into_iter().chain(hold).chain(self.args.iter().cloned()).collect()
+    }
 }
 
 /// A known terminal: its program, and the words between that and the command.

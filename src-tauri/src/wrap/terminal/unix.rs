@@ -1,6 +1,6 @@
 //! Unix half of `terminal`: terminals of Linux and the BSDs by their options, those of macOS through AppleScript.
 
-use super::known::{Known, Terminal, find, line};
+use super::known::{Known, Terminal, Wrapped, find, line};
 use crate::wrap::{context::AgentContext, shell::Shell};
 use std::{ffi::OsString, path::Path, process::Command};
 
@@ -28,12 +28,13 @@ pub(super) const TERMINALS: &[Known] = if cfg!(target_os = "macos") {
 };
 
 /// The user's terminal with a command in it. macOS' take a line from AppleScript, which gets it as an argument.
-pub(super) fn terminal(words: &[OsString], folder: &Path, context: &AgentContext<'_>) -> Option<Terminal> {
+pub(super) fn terminal(wrapped: &Wrapped<'_>, folder: &Path, context: &AgentContext<'_>) -> Option<Terminal> {
     if !cfg!(target_os = "macos") {
-        return first(TERMINALS, words, folder, context);
+        return first(TERMINALS, &wrapped.words(true), folder, context);
     }
-    let line = line(words, folder);
     let iterm = Path::new("/Applications/iTerm.app").exists();
+    // Terminal types the line into a shell of its own, which stays after it.
+    let line = line(&wrapped.words(iterm), folder);
     let (name, script, line) = if iterm {
         // It starts a program and no line, so a shell reads the line.
         let line = format!("/bin/sh -c {}", Shell::Sh.quote(&line));
@@ -94,13 +95,24 @@ mod tests {
         }
     }
 
+    /// The window of the first one closes with its program; that of the second one stays.
+    #[test]
+    fn an_error_is_kept_to_be_read_where_the_window_would_close() {
+        let args: Vec<OsString> = ["claude", "--mode", "tunnel", "--", "--hold"].map(OsString::from).to_vec();
+        let wrapped = Wrapped { leeward: Path::new("/opt/leeward"), args: &args };
+        let words = |closes| wrapped.words(closes).iter().map(|word| word.display().to_string()).collect::<Vec<_>>();
+        assert_eq!(words(true), ["/opt/leeward", "wrap", "--hold", "claude", "--mode", "tunnel", "--", "--hold"]);
+        assert_eq!(words(false), ["/opt/leeward", "wrap", "claude", "--mode", "tunnel", "--", "--hold"]);
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn without_a_terminal_the_line_to_run_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let nothing = |_: &str| Some(folder.path().join("none").display().to_string());
-        let words: Vec<OsString> = ["leeward", "wrap", "claude", "--", "two words"].map(OsString::from).to_vec();
-        let why = super::super::terminal(&words, Path::new("/a b"), &context(&nothing)).unwrap_err().to_string();
+        let args: Vec<OsString> = ["claude", "--", "two words"].map(OsString::from).to_vec();
+        let found = super::super::terminal(Path::new("leeward"), &args, Path::new("/a b"), &context(&nothing));
+        let why = found.unwrap_err().to_string();
         assert!(why.contains("xdg-terminal-exec") && why.contains("xterm"), "{why}");
         assert!(why.ends_with("cd '/a b' && leeward wrap claude -- 'two words'"), "{why}");
     }

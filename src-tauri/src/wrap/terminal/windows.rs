@@ -1,6 +1,6 @@
 //! Windows half of `terminal`: Windows Terminal, else the console.
 
-use super::known::{Known, Terminal, find};
+use super::known::{Known, Terminal, Wrapped, find};
 use crate::wrap::context::AgentContext;
 use std::{
     ffi::{OsStr, OsString},
@@ -15,7 +15,8 @@ const CREATE_NEW_CONSOLE: u32 = 0x0000_0010;
 pub(super) const TERMINALS: &[Known] = &[("wt.exe", &[])];
 
 /// The user's terminal with a command in it.
-pub(super) fn terminal(words: &[OsString], folder: &Path, context: &AgentContext<'_>) -> Option<Terminal> {
+pub(super) fn terminal(wrapped: &Wrapped<'_>, folder: &Path, context: &AgentContext<'_>) -> Option<Terminal> {
+    let words = wrapped.words(true);
     let (program, arguments) = words.split_first()?;
     if let Some(wt) = find("wt.exe", context) {
         let mut start = Command::new(wt);
