@@ -61,6 +61,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Authority(Authority),
     Doctor(Doctor),
+    #[command(subcommand)]
+    Service(Service),
     Demo(Demo),
     Completions(Completions),
     Man(Man),
@@ -93,6 +95,9 @@ pub(crate) struct Serve {
     /// End after this long without a wrapped agent and without requests, such as 15m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) exit_when_idle: Option<Duration>,
+    /// If another Leeward serves here, wait until it ends and then serve, instead of exit code 75
+    #[arg(long)]
+    pub(crate) stand_by: bool,
     /// Leave the terminal and log to the file alone
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
@@ -281,6 +286,34 @@ pub(crate) struct Doctor {
     /// Only these checks
     #[arg(value_name = "CHECK", value_parser = PossibleValuesParser::new(Check::ALL.iter().map(|check| check.id())))]
     pub(crate) checks: Vec<String>,
+}
+
+/// Serve at login without a desktop, by the system's service manager
+///
+/// systemd's user manager and launchd hold the port and bring Leeward back; on Windows a task does, and holds no port. No
+/// administrator is needed. Beside the tray, the service stands by and serves when the tray ends. Exit code 69 when there is no
+/// such manager; then nothing is written.
+#[derive(Clone, Copy, Debug, Subcommand)]
+#[command(after_help = "Examples:\n  leeward service install\n  leeward service status\n  leeward service uninstall")]
+pub(crate) enum Service {
+    /// Write its files, start it now and at each login; again after a new port or program
+    Install {
+        /// Print JSON; its form is stable, see docs/json.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// End it and remove exactly what `install` wrote
+    Uninstall {
+        /// Print JSON; its form is stable, see docs/json.md
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show whether it is installed, active and listening, who has the port, and what differs; exit code 69 if it is not active
+    Status {
+        /// Print JSON; its form is stable, see docs/json.md
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// See it work, on this machine and without an account
