@@ -241,7 +241,7 @@ fn what_is_installed_is_served_held_and_removed() {
     assert_eq!(manager.property("leeward.service", "MainPID"), pid);
     let status = manager.status();
     for (name, value) in
-        [("installed", "yes".into()), ("active", true.into()), ("enabled", true.into()), ("listening", true.into())]
+        [("installed", Value::from("yes")), ("active", true.into()), ("enabled", true.into()), ("listening", true.into())]
     {
         assert_eq!(status[name], value, "{status:#}");
     }
@@ -251,6 +251,11 @@ fn what_is_installed_is_served_held_and_removed() {
     );
     let said = manager.property("leeward.service", "StatusText");
     assert_eq!(said, format!("accepting on http://{address}"));
+
+    // Its reload is a new generation in the same process.
+    assert_eq!(manager.run("systemctl --user reload leeward.service"), (0, String::new()));
+    assert_eq!(manager.property("leeward.service", "MainPID"), pid);
+    assert!(manager.good("status").contains("generation 2"));
 
     // Killed again and again, it is back, and nobody is refused meanwhile.
     let load = Load::on(address);
@@ -361,7 +366,11 @@ fn the_service_stands_by_beside_the_tray_and_comes_back() {
 fn a_watchdog_is_fed_and_replaces_what_hangs() {
     let Some(mut manager) = Manager::start("a_watchdog_is_fed_and_replaces_what_hangs") else { return };
     let address = manager.home.address;
-    manager.good("service install");
+    // One in the background that nobody uses makes room.
+    manager.good("run -- true");
+    assert!(answers(address));
+    let installed = manager.good("service install");
+    assert!(installed.contains(&format!("and holds {address}")), "{installed}");
     let folder = manager.home.path(".config/systemd/user/leeward.service.d");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("test.conf"), "[Service]\nWatchdogSec=1s\n").unwrap();

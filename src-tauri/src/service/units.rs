@@ -113,6 +113,7 @@ mod tests {
     #[test]
     fn the_units_are_as_they_were() {
         assert_eq!(socket(&wanted()).unwrap(), include_str!("tests/leeward.socket"));
+        assert!(service(&wanted(), 252).unwrap().contains(&format!("After={SOCKET}\n")) && SERVICE == "leeward.service");
         assert_eq!(service(&wanted(), 252).unwrap(), include_str!("tests/leeward.service"));
         let newer = service(&wanted(), 254).unwrap();
         assert!(newer.contains("RestartSec=100ms\nRestartSteps=8\nRestartMaxDelaySec=5s\n"), "{newer}");
