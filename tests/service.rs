@@ -351,7 +351,7 @@ fn the_service_stands_by_beside_the_tray_and_comes_back() {
         assert_eq!(manager.property("leeward.service", "NRestarts"), "0", "round {round}");
         leeward::instance::remove_record(&paths);
         let ended = Instant::now();
-        engine.stop(Duration::ZERO);
+        engine.stop(DRAIN);
         until("the service is back", || pid_at(address).is_some_and(|pid| pid != u64::from(std::process::id())));
         println!("round {round}: back after {:?}", ended.elapsed());
     }
@@ -382,7 +382,7 @@ fn a_watchdog_is_fed_and_replaces_what_hangs() {
     });
     assert_eq!(manager.property("leeward.service", "NRestarts"), "0");
     let pid = manager.property("leeward.service", "MainPID");
-    manager.run(&format!("kill -STOP {pid}"));
+    manager.run(&format!("kill -STOP {pid}; until grep -q '^State:.T' /proc/{pid}/status; do sleep 0.01; done"));
     assert_eq!(asked(address), Ok(true), "who connects meanwhile waits");
     assert_eq!(manager.property("leeward.service", "NRestarts"), "1");
 }
