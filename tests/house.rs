@@ -42,6 +42,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "who holds the port is a question about files and processes, not about the engine",
     ),
     (
+        "service",
+        &["config", "instance", "socket_owner"],
+        "a service manager is asked about files and units; what the service runs is a program like any other",
+    ),
+    (
         "authority",
         &["config", "files", "instance"],
         "what signs knows its own files, and neither the connection nor the session that it signs for",
@@ -171,6 +176,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
             "instance",
             "ledger",
             "logging",
+            "service",
             "status",
             "supervisor",
             "tasks",
@@ -191,6 +197,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
             "health",
             "instance",
             "logging",
+            "service",
             "status",
             "supervisor",
             "tasks",

@@ -18,6 +18,7 @@ mod machine;
 mod markdown;
 mod perform;
 mod proxies;
+mod remote;
 mod report;
 mod run;
 mod settings_of_agents;

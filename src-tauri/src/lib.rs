@@ -24,6 +24,7 @@ pub mod network;
 pub mod proof;
 mod proxy;
 mod second;
+pub mod service;
 mod shortage;
 pub mod socket_owner;
 pub mod status;

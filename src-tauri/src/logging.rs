@@ -2,12 +2,14 @@
 //!
 //! Knows no other room. Whoever calls `init` keeps the guard: dropping it writes what is still queued.
 
+mod journal;
 mod queue;
 mod redact;
 mod rotate;
 mod tail;
 mod trouble;
 
+pub use journal::Stderr;
 pub use redact::Redactor;
 pub use rotate::Rotating;
 pub use tail::{Line, Tail, tail};
@@ -106,15 +108,16 @@ impl Filter {
 ///
 /// # Errors
 /// `Error`, whose message says what to do.
-pub fn init(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<Guard, Error> {
-    let (subscriber, guard) = build(filter, file, also_stderr)?;
+pub fn init(filter: &str, file: Option<&Path>, stderr: impl Into<Stderr>) -> Result<Guard, Error> {
+    let stderr = stderr.into();
+    let (subscriber, guard) = build(filter, file, stderr)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Twice)?;
     if !guard.writers.is_empty() {
         let redactor = Redactor::new()?;
         std::panic::set_hook(Box::new(move |panic| {
             let thread = std::thread::current();
             tracing::error!(thread = thread.name().unwrap_or("unnamed"), "{panic}");
-            if !also_stderr {
+            if stderr == Stderr::Nothing {
                 // Nobody may be reading; the log has it as well.
                 writeln!(io::stderr(), "{}", escape::lines(&redactor.redact(&panic.to_string()))).ok();
             }
@@ -127,7 +130,7 @@ pub fn init(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<Guar
 ///
 /// # Errors
 /// As `init`, but never `Twice`.
-pub fn build(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<(impl Subscriber + Send + Sync, Guard), Error> {
+pub fn build(filter: &str, file: Option<&Path>, stderr: Stderr) -> Result<(impl Subscriber + Send + Sync, Guard), Error> {
     let parsed = EnvFilter::try_new(filter).map_err(|e| Error::Filter { filter: filter.to_owned(), why: e.to_string() })?;
     let mut guards = Vec::new();
     let mut layers = Vec::new();
@@ -139,10 +142,10 @@ pub fn build(filter: &str, file: Option<&Path>, also_stderr: bool) -> Result<(im
         guards.push(guard);
         layers.push(lines(writer));
     }
-    if also_stderr {
+    if stderr != Stderr::Nothing {
         let (writer, guard) = queued(io::stderr(), "leeward-stderr")?;
         guards.push(guard);
-        layers.push(lines(writer));
+        layers.push(if stderr == Stderr::Journal { journal::lines(writer) } else { lines(writer) });
     }
     let (parsed, handle) = reload::Layer::new(parsed);
     let filter = Filter(Arc::new(move |filter| handle.reload(filter)));
@@ -186,7 +189,7 @@ mod tests {
     fn the_file_has_the_line_without_its_secret() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("logs").join("leeward.log");
-        let (subscriber, guard) = build("info", Some(&path), false).unwrap();
+        let (subscriber, guard) = build("info", Some(&path), Stderr::Nothing).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(authorization = "Bearer planted-secret-1", "a request with x-api-key: planted-secret-2");
             tracing::debug!("below the filter");
@@ -201,7 +204,7 @@ mod tests {
     fn the_filter_changes_while_the_log_runs() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("leeward.log");
-        let (subscriber, guard) = build("info", Some(&path), false).unwrap();
+        let (subscriber, guard) = build("info", Some(&path), Stderr::Nothing).unwrap();
         let filter = guard.filter();
         tracing::subscriber::with_default(subscriber, || {
             let say = |filter_now: &str| tracing::debug!("said under {filter_now}");
@@ -221,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_named() {
-        let error = build("leeward=loud", None, true).err().unwrap().to_string();
+        let error = build("leeward=loud", None, Stderr::Lines).err().unwrap().to_string();
         assert!(error.starts_with("`leeward=loud` is not a log filter"), "{error}");
     }
 
@@ -229,7 +232,7 @@ mod tests {
     fn a_folder_that_cannot_be_made_is_named_and_keeps_nothing_from_starting() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("logs"), "a file where the folder should be").unwrap();
-        let (_, guard) = build("info", Some(&home.path().join("logs").join("leeward.log")), false).unwrap();
+        let (_, guard) = build("info", Some(&home.path().join("logs").join("leeward.log")), Stderr::Nothing).unwrap();
         let told = guard.trouble().sentence().unwrap();
         assert!(told.contains("leeward.log") && told.contains("mend the folder"), "{told}");
     }

@@ -60,6 +60,9 @@ checks! {
     /// Agents on this machine.
     Agents = "agents", First, "Installed agents",
         "Some builds lose connections by themselves, and a base URL that leads nowhere refuses every request.";
+    /// WSL, containers, remote sessions.
+    Remote = "remote", First, "WSL, containers and remote sessions",
+        "There 127.0.0.1 is not the machine in front of you, so a Leeward on the other side is not reached.";
     /// What went wrong lately.
     Faults = "faults", First, "Faults of the last hour",
         "They say whose fault it was: this network's, a proxy's, the API's, or Leeward's.";

@@ -1,6 +1,8 @@
 //! Which code does which check.
 
-use super::{agents, burst, check::Check, context::Context, finding::Finding, instance_check, long, machine, proxies, way};
+use super::{
+    agents, burst, check::Check, context::Context, finding::Finding, instance_check, long, machine, proxies, remote, way,
+};
 use std::sync::Arc;
 
 pub(super) async fn perform(check: Check, context: &Arc<Context>) -> Vec<Finding> {
@@ -21,6 +23,7 @@ pub(super) async fn perform(check: Check, context: &Arc<Context>) -> Vec<Finding
             let found = tokio::task::spawn_blocking(move || agents::agents(&context)).await;
             found.unwrap_or_else(|e| vec![Finding::not_known(format!("the check crashed ({e})"))])
         }
+        Check::Remote => blocking(context, remote::remote).await,
         Check::Faults => vec![instance_check::faults(context).await],
         Check::PortRanges | Check::SocketLayers => vec![machine::only_on_windows()],
         Check::BurstDirect => way::each(context, burst::direct).await,

@@ -145,7 +145,7 @@ mod tests {
     fn the_log_itself_is_of_this_form() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("leeward.log");
-        let (subscriber, guard) = crate::logging::build("info", Some(&path), false).unwrap();
+        let (subscriber, guard) = crate::logging::build("info", Some(&path), crate::logging::Stderr::Nothing).unwrap();
         tracing::subscriber::with_default(subscriber, || tracing::warn!(attempt = 2, "said"));
         drop(guard);
         let line = tail(&path, 9, None).unwrap().lines.remove(0);

@@ -9,10 +9,11 @@ use leeward::{
     config::{Config, Flags, Paths, Settings, environment, panel_folder},
     health::{Code, unix_ms},
     instance::{
-        Client, ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, not_recorded, remove_record,
+        Client, ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, not_recorded, remove_record, serves,
         take_over, write_record,
     },
     logging,
+    service::wake,
     supervisor::{Engine, EngineOptions, StartError},
 };
 use std::{
@@ -109,8 +110,18 @@ fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| Failure::new(UNAVAILABLE, format!("no runtime to ask another Leeward with: {why}")))?;
     let until = Instant::now() + ANSWERS_WITHIN;
+    let mut woken = false;
     loop {
         let held = match Lock::acquire(&config.paths) {
+            // The service's manager may hold the port for one that has not started: that one hands it over.
+            Ok(lock) if !woken && runtime.block_on(wake(config)) => {
+                drop(lock);
+                woken = true;
+                while !serves(&config.paths) && Instant::now() < until {
+                    std::thread::sleep(LOOK);
+                }
+                continue;
+            }
             Ok(lock) => return Ok(Some(Place { lock, listener: None, before: None })),
             Err(LockError::Held(record)) => record,
             Err(why @ LockError::Unwritable { .. }) => return Err(Failure::new(CANNOT_WRITE, why)),

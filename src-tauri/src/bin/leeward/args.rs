@@ -1,5 +1,9 @@
 //! The command line as it is typed. Says what was asked, decides nothing.
 
+mod service;
+
+pub(crate) use service::Service;
+
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     Authority(Authority),
     Agents(Agents),
     Doctor(Doctor),
+    #[command(subcommand)]
+    Service(Service),
     Demo(Demo),
     Completions(Completions),
     Man(Man),
@@ -94,6 +100,9 @@ pub(crate) struct Serve {
     /// End after this long without a wrapped agent and without requests, such as 15m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) exit_when_idle: Option<Duration>,
+    /// If another Leeward serves here, wait until it ends and then serve, instead of exit code 75
+    #[arg(long)]
+    pub(crate) stand_by: bool,
     /// Leave the terminal and log to the file alone
     #[arg(long, hide = true)]
     pub(crate) detached: bool,

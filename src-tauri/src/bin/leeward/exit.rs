@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Broken = 2,
     /// The command line makes no sense.
     Usage = 64,
-    /// No Leeward runs, an upstream cannot be reached, or a certificate authority cannot be used.
+    /// No Leeward runs, an upstream cannot be reached, a certificate authority cannot be used, or there is no service manager.
     Unavailable = 69,
     /// A file or folder cannot be written.
     CannotWrite = 73,
@@ -36,7 +36,7 @@ Exit codes:
   1    doctor: warnings; agents: a running session bypasses Leeward
   2    broken: doctor found it, or in the demo a fault that can be repaired reached a client
   64   the command line makes no sense
-  69   no Leeward runs, an upstream cannot be reached, or a certificate authority cannot be used
+  69   no Leeward runs, an upstream cannot be reached, a certificate authority cannot be used, or there is no service manager
   73   a file or folder cannot be written
   75   try again: the port is taken, another Leeward serves, or the engine has failed
   78   the config is invalid

@@ -20,6 +20,7 @@ mod progress;
 #[cfg(any(windows, test))]
 mod search_path;
 mod serve;
+mod service;
 mod stats;
 mod status;
 mod stop;
@@ -75,6 +76,7 @@ fn run(command: Command) -> Outcome {
         Command::Authority(asked) => authority::run(&asked, &mut out),
         Command::Agents(args) => agents::run(&args, &mut out),
         Command::Doctor(args) => doctor::run(&args, &mut out),
+        Command::Service(asked) => service::run(asked, &mut out),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
         Command::Man(args) => man::run(&args),

@@ -11,6 +11,7 @@ use leeward::{
     control::Command,
     instance::{self, Lock, LockError},
     logging,
+    service::{self, Notifier},
     status::Status,
     supervisor::{Engine, EngineOptions, StartError},
 };
@@ -30,6 +31,7 @@ mod platform;
 #[path = "serve/windows.rs"]
 mod platform;
 mod record;
+mod stand_by;
 
 /// What is asked of a process that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     if args.detached {
         instance::close_inherited();
     }
-    // It starts no programs.
+    // It starts no programs but, before it serves, the service manager's own.
     let _core_limit = instance::no_core_files();
     instance::hide_memory();
     if args.detached {
@@ -53,24 +55,42 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     }
     let (listen, upstream, config_file) = (args.listen.clone(), args.upstream.clone(), args.config.clone());
     let flags = Flags { listen, upstream, config_file, ..Flags::default() };
-    let (settings, config) = crate::config::settings(flags, args.state.clone())?;
+    let (mut settings, mut config) = crate::config::settings(flags.clone(), args.state.clone())?;
     if !args.detached {
         crate::config::tell(&config);
     }
+    let notifier = Notifier::of_environment();
     let (lock, unlocked) = match Lock::acquire(&config.paths) {
         Ok(lock) => (Some(lock), None),
+        Err(LockError::Held(other)) if args.stand_by => {
+            let Some(lock) = stand_by::wait(&config, other, &notifier)? else { return Ok(Exit::Ok as i32) };
+            // It may have been changed meanwhile.
+            (settings, config) = crate::config::settings(flags, args.state.clone())?;
+            (Some(lock), None)
+        }
         Err(why @ LockError::Unwritable { .. }) => (None, Some(why)),
         Err(why) => return Err(why.into()),
     };
-    let log = logging::init(&config.log, Some(&config.paths.log_file()), !args.detached).map_err(|e| match e {
+    let stderr = match args.detached {
+        true => logging::Stderr::Nothing,
+        false if platform::is_journal() => logging::Stderr::Journal,
+        false => logging::Stderr::Lines,
+    };
+    let log = logging::init(&config.log, Some(&config.paths.log_file()), stderr).map_err(|e| match e {
         logging::Error::Filter { .. } => Failure::new(Exit::ConfigInvalid, format!("log: {e}")),
         _ => Failure::new(Exit::CannotWrite, e),
     })?;
     let (filter, trouble) = (log.filter(), log.trouble());
-    let socket = match platform::passed_socket()? {
+    let passed = platform::passed_socket()?;
+    let is_passed = passed.is_some();
+    let socket = match passed {
         Some(passed) => Some(passed),
         None => held(&config)?,
     };
+    if socket.is_none() && block_on(service::wake(&config))? {
+        let sentence = format!("the service holds {} and serves there; `leeward service status` says more", config.listen);
+        return Err(Failure::new(Exit::TryAgain, sentence));
+    }
     // Where nothing can be written, nobody finds a Leeward that was started to be found. Where clients wait, they are served.
     if let Some(why) = unlocked.filter(|_| args.detached && socket.is_none()) {
         return Err(why.into());
@@ -87,7 +107,11 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         None => host,
     };
     let engine = Engine::start(config.clone(), host).map_err(refused)?;
-    block_on(serve(engine, &config, &args, out))?
+    if is_passed && engine.address() != config.listen {
+        let (passed, wanted) = (engine.address(), config.listen);
+        tracing::warn!("the service's port is {passed}, and the config says {wanted}; `leeward service install` changes it");
+    }
+    block_on(serve(engine, &config, &args, &notifier, out))?
 }
 
 /// The socket that sessions of a Leeward before this one hold. Their agents know its address, so it is served wherever it is;
@@ -109,23 +133,34 @@ fn refused(e: StartError) -> Failure {
     Failure::new(exit, e)
 }
 
-async fn serve(engine: Engine, config: &Config, args: &args::Serve, out: &mut Out) -> Outcome {
+async fn serve(engine: Engine, config: &Config, args: &args::Serve, notifier: &Notifier, out: &mut Out) -> Outcome {
     let mut requests =
         Requests::register().map_err(|e| Failure::new(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
-    let ended = attend(engine, config, args, &mut requests, out).await;
+    let ended = tokio::select! {
+        ended = attend(engine, config, args, notifier, &mut requests, out) => ended,
+        never = stand_by::beats(notifier) => match never {},
+    };
     // Who asks once more while the process ends does not change how.
     requests.outlive();
     ended
 }
 
 /// Serves until it is asked to end, and does what else is asked.
-async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &mut Requests, out: &mut Out) -> Outcome {
+async fn attend(
+    engine: Engine,
+    config: &Config,
+    args: &args::Serve,
+    notifier: &Notifier,
+    requests: &mut Requests,
+    out: &mut Out,
+) -> Outcome {
     let mut status = engine.status();
     let mut address = engine.address();
     // Before anybody can find this instance and ask it to stay.
     let mut idle = args.exit_when_idle.map(|limit| Idle::new(limit, &engine, config.paths.clone()));
     let mut recorder = Recorder::new(config.paths.clone(), engine.health(), address);
     recorder.write(address);
+    notifier.ready(&format!("accepting on {}", instance::base_url(address)));
     // That nobody reads the line does not keep anybody from being served.
     out.line(format!("leeward is accepting on {}", instance::base_url(address))).ok();
     if !args.detached && address.port() != config.listen.port() && config.listen.port() != 0 {
@@ -147,6 +182,7 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
                 if now != address {
                     address = now;
                     recorder.write(address);
+                    notifier.ready(&format!("accepting on {}", instance::base_url(address)));
                 }
             }
             () = recorder.due() => recorder.write(address),
@@ -162,6 +198,7 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
             }
         }
     };
+    notifier.stopping();
     tracing::info!("ending: requests in flight may finish within {drain:?}");
     // From here on somebody else may serve: the engine closes the socket and lets go of the lock first thing.
     recorder.remove();
@@ -226,7 +263,15 @@ mod tests {
     };
 
     fn args() -> args::Serve {
-        args::Serve { listen: None, upstream: None, config: None, exit_when_idle: None, detached: true, state: None }
+        args::Serve {
+            listen: None,
+            upstream: None,
+            config: None,
+            exit_when_idle: None,
+            stand_by: false,
+            detached: true,
+            state: None,
+        }
     }
 
     /// An engine on a free port whose supervisor panics on request.
@@ -249,7 +294,8 @@ mod tests {
         let config = config(home.path());
         let (engine, panics) = fragile(&config);
         panics.store(true, SeqCst);
-        let failure = serve(engine, &config, &args(), &mut Out::stdout()).await.unwrap_err();
+        let notifier = Notifier::of_environment();
+        let failure = serve(engine, &config, &args(), &notifier, &mut Out::stdout()).await.unwrap_err();
         assert_eq!(failure.exit, Exit::TryAgain);
         assert!(failure.message.contains("start Leeward again"), "{}", failure.message);
         assert_eq!(instance::read_record(&config.paths), None, "nobody is sent to an engine that is gone");
@@ -261,6 +307,7 @@ mod tests {
         let config = config(home.path());
         let (engine, _) = fragile(&config);
         engine.commands().send(Command::Stop { drain: Duration::ZERO }).await.unwrap();
-        assert_eq!(serve(engine, &config, &args(), &mut Out::stdout()).await.unwrap(), Exit::Ok as i32);
+        let notifier = Notifier::of_environment();
+        assert_eq!(serve(engine, &config, &args(), &notifier, &mut Out::stdout()).await.unwrap(), Exit::Ok as i32);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Request;
 use crate::exit::{Exit, Failure, Outcome};
+use leeward::config::environment;
 use listenfd::ListenFd;
 use rustix::{
     io::Errno,
@@ -34,6 +35,13 @@ pub(super) fn passed_socket() -> Outcome<Option<TcpListener>> {
         return Ok(None);
     }
     Ok(Some(stdin.as_fd().try_clone_to_owned().map_err(|e| unusable(&e))?.into()))
+}
+
+/// Whether standard error is systemd's journal: the variable names the very file (systemd.exec(5)).
+pub(super) fn is_journal() -> bool {
+    let named = environment("JOURNAL_STREAM");
+    let is_it = |stat: rustix::fs::Stat| named == Some(format!("{}:{}", stat.st_dev, stat.st_ino));
+    rustix::fs::fstat(io::stderr()).is_ok_and(is_it)
 }
 
 /// The signals that are listened to.

@@ -10,6 +10,11 @@ pub(super) fn passed_socket() -> Outcome<Option<TcpListener>> {
     Ok(None)
 }
 
+/// There is none.
+pub(super) fn is_journal() -> bool {
+    false
+}
+
 /// The events that are listened to.
 #[derive(Debug)]
 pub(super) struct Requests {
