@@ -147,6 +147,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "it examines the machine by the engine's own dial and asks a running engine over the socket; it starts neither",
     ),
     ("wrap", &["authority", "config", "escape", "instance"], "it talks to a running engine over the socket, like a stranger"),
+    (
+        "setup",
+        &["config", "escape", "files", "instance", "logging", "wrap"],
+        "it edits the user's files by `wrap`'s plan; who serves and what was seen is not its business",
+    ),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
 
@@ -165,6 +170,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
             "instance",
             "ledger",
             "logging",
+            "setup",
             "status",
             "supervisor",
             "tasks",

@@ -49,6 +49,8 @@ mod request;
 mod restart;
 mod room;
 mod routes;
+mod setup;
+mod setup_agents;
 mod signals;
 mod storm;
 mod strangers;

@@ -23,6 +23,7 @@ pub mod network;
 pub mod proof;
 mod proxy;
 mod second;
+pub mod setup;
 mod shortage;
 pub mod socket_owner;
 pub mod status;

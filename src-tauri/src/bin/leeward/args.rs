@@ -1,5 +1,9 @@
 //! The command line as it is typed. Says what was asked, decides nothing.
 
+pub(crate) mod setup;
+
+pub(crate) use setup::Setup;
+
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -61,6 +65,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Authority(Authority),
     Doctor(Doctor),
+    Setup(Setup),
     Demo(Demo),
     Completions(Completions),
     Man(Man),

@@ -18,6 +18,7 @@ mod progress;
 #[cfg(any(windows, test))]
 mod search_path;
 mod serve;
+mod setup;
 mod stats;
 mod status;
 mod stop;
@@ -71,6 +72,7 @@ fn run(command: Command) -> Outcome {
         Command::Config(args) => config::run(args, &mut out),
         Command::Authority(asked) => authority::run(&asked, &mut out),
         Command::Doctor(args) => doctor::run(&args, &mut out),
+        Command::Setup(args) => setup::run(&args, &mut out),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
         Command::Man(args) => man::run(&args),
