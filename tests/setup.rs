@@ -61,21 +61,29 @@ fn it_shows_asks_writes_and_takes_back_to_the_byte() {
     let before = files(&home);
     let shown = setup(&home, &["all", "--dry-run"]);
     assert_eq!(shown.code, Some(0), "{shown:?}");
-    for line in
-        [format!("+    \"ANTHROPIC_BASE_URL\": \"http://{}\",", home.address), format!("+openai_base_url = \"http://{}/@openai/v1\"", home.address)]
-    {
+    for line in [
+        format!("+    \"ANTHROPIC_BASE_URL\": \"http://{}\",", home.address),
+        format!("+openai_base_url = \"http://{}/@openai/v1\"", home.address),
+    ] {
         assert!(shown.stdout.contains(&line), "{line}: {shown:?}");
     }
     assert!(shown.stdout.contains("[redacted]") && !shown.stdout.contains("hush"), "no secret is shown: {shown:?}");
     assert!(!home.paths().setup_dir().exists(), "a dry run writes nothing");
     let unasked = setup(&home, &["all"]);
-    assert!(unasked.code == Some(64) && unasked.stderr.contains("2 files would change") && unasked.stderr.contains("--yes"), "{unasked:?}");
+    assert!(
+        unasked.code == Some(64) && unasked.stderr.contains("2 files would change") && unasked.stderr.contains("--yes"),
+        "{unasked:?}"
+    );
     assert_eq!(files(&home), before);
     let done = setup(&home, &["all", "--yes"]);
     assert!(done.code == Some(0) && done.stderr.contains("no Leeward runs now"), "{done:?}");
     let after = files(&home);
     let again = setup(&home, &["all", "--yes"]);
-    assert_eq!((again.code, again.stdout.as_str()), (Some(0), "claude is set up already\ncodex is set up already\n"), "{again:?}");
+    assert_eq!(
+        (again.code, again.stdout.as_str()),
+        (Some(0), "claude is set up already\ncodex is set up already\n"),
+        "{again:?}"
+    );
     assert_eq!(files(&home), after);
     let text = home.read(SETTINGS);
     assert!(text.contains("// mine") && text.contains("ENABLE_TOOL_SEARCH"), "{text}");
@@ -112,12 +120,18 @@ fn one_agent_that_cannot_be_set_up_keeps_no_other_from_it() {
     let home = lasting();
     write(&home, SETTINGS, "{\n  \"model\": \"opus\"\n  \"env\": {}\n}\n");
     write(&home, ".gemini/settings.json", "{}");
-    write(&home, ".config/opencode/opencode.json", "{\"provider\": {\"anthropic\": {\"options\": {\"baseURL\": \"https://gate.corp\"}}}}");
+    write(
+        &home,
+        ".config/opencode/opencode.json",
+        "{\"provider\": {\"anthropic\": {\"options\": {\"baseURL\": \"https://gate.corp\"}}}}",
+    );
     let done = setup(&home, &["all", "--yes"]);
     assert_eq!(done.code, Some(73), "{done:?}");
-    for words in
-        ["settings.json:2: it is not valid JSON", "opencode.json: provider.anthropic.options.baseURL is https://gate.corp", "--replace"]
-    {
+    for words in [
+        "settings.json:2: it is not valid JSON",
+        "opencode.json: provider.anthropic.options.baseURL is https://gate.corp",
+        "--replace",
+    ] {
         assert!(done.stderr.contains(words), "{words}: {done:?}");
     }
     assert!(home.read(".gemini/.env").starts_with("CODE_ASSIST_ENDPOINT=http://127.0.0.1"), "{done:?}");
@@ -133,10 +147,16 @@ fn what_its_user_has_changed_since_stays_and_is_told() {
     let home = lasting();
     write(&home, SETTINGS, "{\"model\":\"opus\"}");
     setup(&home, &["claude", "--yes"]);
-    let text = home.read(SETTINGS).replace("opus", "sonnet").replace("\"ENABLE_TOOL_SEARCH\":\"true\"", "\"ENABLE_TOOL_SEARCH\":\"auto\"");
+    let text = home
+        .read(SETTINGS)
+        .replace("opus", "sonnet")
+        .replace("\"ENABLE_TOOL_SEARCH\":\"true\"", "\"ENABLE_TOOL_SEARCH\":\"auto\"");
     write(&home, SETTINGS, &text);
     let undone = setup(&home, &["claude", "--undo", "--yes"]);
-    assert!(undone.code == Some(0) && undone.stderr.contains("env.ENABLE_TOOL_SEARCH was changed since and is auto"), "{undone:?}");
+    assert!(
+        undone.code == Some(0) && undone.stderr.contains("env.ENABLE_TOOL_SEARCH was changed since and is auto"),
+        "{undone:?}"
+    );
     assert_eq!(home.read(SETTINGS), "{\"model\":\"sonnet\",\"env\":{\"ENABLE_TOOL_SEARCH\":\"auto\"}}");
 }
 
@@ -163,7 +183,10 @@ fn a_shell_that_starts_has_the_variables() {
     let done = setup(&home, &["shell", "--yes"]);
     assert!(done.code == Some(0), "{done:?}");
     let mut sh = Command::new("sh");
-    sh.args(["-c", ". ./.bashrc && echo $BEFORE $ANTHROPIC_BASE_URL"]).env_clear().current_dir(home.path("")).stdin(Stdio::null());
+    sh.args(["-c", ". ./.bashrc && echo $BEFORE $ANTHROPIC_BASE_URL"])
+        .env_clear()
+        .current_dir(home.path(""))
+        .stdin(Stdio::null());
     let said = Ran::from(sh.output().unwrap());
     assert_eq!(said.stdout, format!("1 http://{}\n", home.address), "{said:?}");
     // What `all` sets up has no shell in it, and what it undoes has.

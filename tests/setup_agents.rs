@@ -22,7 +22,8 @@ use std::{
 
 /// Limit of one start.
 const LIMIT: Duration = Duration::from_secs(120);
-const HOSTS: &[&str] = &["api.anthropic.com", "platform.claude.com", "mcp-proxy.anthropic.com", "api.openai.com", "chatgpt.com", "auth.openai.com"];
+const HOSTS: &[&str] =
+    &["api.anthropic.com", "platform.claude.com", "mcp-proxy.anthropic.com", "api.openai.com", "chatgpt.com", "auth.openai.com"];
 
 fn is_asked_for(test: &str) -> bool {
     if std::env::var_os("LEEWARD_CLIENTS").is_none() {

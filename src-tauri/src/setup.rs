@@ -23,6 +23,8 @@ mod wanted;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wanted_tests;
 
 pub use change::{FileChange, Refusal};
 pub use inverse::Drift;

@@ -141,7 +141,8 @@ impl FileChange {
         };
         let is_left = hash(bytes) == entry.after;
         if is_left && is_last {
-            let exact = if entry.existed { entry.before.as_deref().and_then(|name| store.kept(name)).map(Some) } else { Some(None) };
+            let exact =
+                if entry.existed { entry.before.as_deref().and_then(|name| store.kept(name)).map(Some) } else { Some(None) };
             if let Some(exact) = exact {
                 return Ok(Some((change(exact, left, true), Vec::new())));
             }
@@ -174,7 +175,8 @@ impl FileChange {
         let unkept = |e: JournalError| Refusal { why: format!("what is there cannot be kept: {e}") };
         let is_same = self.found.bytes == self.after;
         let target = self.found.target.clone();
-        let write = |change: &Self| disk::replace(&change.found, change.after.as_deref()).map_err(|why| Refusal::of(&target, &why));
+        let write =
+            |change: &Self| disk::replace(&change.found, change.after.as_deref()).map_err(|why| Refusal::of(&target, &why));
         if self.is_undo {
             if !is_same {
                 write(&self)?;
@@ -251,12 +253,7 @@ fn edit(form: Form, text: &str, entry: Option<&Entry>, agent: &str, wanted: &[(K
         let change = text::set(form, &edited.text, key, wanted)?;
         edited.text = change.text;
         edited.made.extend(change.made);
-        edited.values.push(Value {
-            agent: agent.to_owned(),
-            key: key.clone(),
-            value: wanted.clone(),
-            former: change.former,
-        });
+        edited.values.push(Value { agent: agent.to_owned(), key: key.clone(), value: wanted.clone(), former: change.former });
     }
     edited.text = text::clear(form, edited.text, &edited.made)?;
     Ok(edited)

@@ -14,7 +14,7 @@ struct Piece {
     same: bool,
 }
 
-/// The diff; empty where the texts are the same. `hide` takes secrets out of a line, and is told whether the line stays.
+/// The diff; empty where the texts are the same. `hide` takes secrets out of a line; its second argument says whether the line stays.
 pub(super) fn unified(name: &str, old: Option<&str>, new: Option<&str>, hide: &dyn Fn(&str, bool) -> String) -> String {
     if old == new {
         return String::new();
@@ -84,8 +84,7 @@ fn common(a: &[&str], b: &[&str]) -> Vec<(usize, usize)> {
     let mut lengths = vec![vec![0_u32; b.len() + 1]; a.len() + 1];
     for x in (0..a.len()).rev() {
         for y in (0..b.len()).rev() {
-            lengths[x][y] =
-                if a[x] == b[y] { lengths[x + 1][y + 1] + 1 } else { lengths[x + 1][y].max(lengths[x][y + 1]) };
+            lengths[x][y] = if a[x] == b[y] { lengths[x + 1][y + 1] + 1 } else { lengths[x + 1][y].max(lengths[x][y + 1]) };
         }
     }
     let (mut x, mut y, mut pairs) = (0, 0, Vec::new());
@@ -107,7 +106,8 @@ fn hunks(pieces: &[Piece]) -> Vec<Vec<Piece>> {
     let cut = |piece: &Piece, head: usize, tail: usize| {
         let keep = piece.old.len();
         let (head, tail) = (head.min(keep), tail.min(keep));
-        let first = Piece { old: piece.old.start..piece.old.start + head, new: piece.new.start..piece.new.start + head, same: true };
+        let first =
+            Piece { old: piece.old.start..piece.old.start + head, new: piece.new.start..piece.new.start + head, same: true };
         let last = Piece { old: piece.old.end - tail..piece.old.end, new: piece.new.end - tail..piece.new.end, same: true };
         (first, last)
     };

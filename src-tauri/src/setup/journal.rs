@@ -84,13 +84,13 @@ pub enum JournalError {
     },
     /// A later version has written it.
     #[error("{} was written by a later version of Leeward; use that one", path.display())]
-    Later {
+    Newer {
         /// The journal.
         path: PathBuf,
     },
     /// Another process works on it.
     #[error("another `leeward setup` is at work")]
-    Busy,
+    InUse,
 }
 
 /// The journal, while no other process writes it.
@@ -121,7 +121,7 @@ fn read(path: &Path) -> Result<Journal, JournalError> {
     let damaged = |e: serde_json::Error| JournalError::Damaged { path: path.to_owned(), why: e.to_string() };
     let any: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
     match any.get("version").and_then(serde_json::Value::as_u64) {
-        Some(version) if version > u64::from(VERSION) => Err(JournalError::Later { path: path.to_owned() }),
+        Some(version) if version > u64::from(VERSION) => Err(JournalError::Newer { path: path.to_owned() }),
         _ => serde_json::from_value(any).map_err(damaged),
     }
 }
@@ -142,7 +142,7 @@ impl Store {
         let held = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(file(&lock))?;
         match held.try_lock() {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(JournalError::Busy),
+            Err(fs::TryLockError::WouldBlock) => return Err(JournalError::InUse),
             Err(fs::TryLockError::Error(e)) => return Err(file(&lock)(e)),
         }
         let journal = read(&folder.join("journal.json"))?;
@@ -215,7 +215,7 @@ mod tests {
         let paths = Config::under(home.path()).unwrap().paths;
         assert!(read_journal(&paths).unwrap().entries.is_empty());
         let mut store = Store::open(&paths).unwrap();
-        assert!(matches!(Store::open(&paths), Err(JournalError::Busy)));
+        assert!(matches!(Store::open(&paths), Err(JournalError::InUse)));
         let entry = Entry {
             path: "/home/me/.claude/settings.json".into(),
             form: Form::Json,
@@ -242,7 +242,7 @@ mod tests {
         fs::write(&file, more).unwrap();
         assert_eq!(read_journal(&paths).unwrap(), store.journal);
         fs::write(&file, "{\"version\": 2, \"entries\": {}}").unwrap();
-        assert!(matches!(read_journal(&paths), Err(JournalError::Later { .. })));
+        assert!(matches!(read_journal(&paths), Err(JournalError::Newer { .. })));
         fs::write(&file, "{").unwrap();
         assert!(matches!(read_journal(&paths), Err(JournalError::Damaged { .. })));
         store.put(&entry.path, None).unwrap();

@@ -125,5 +125,7 @@ fn a_way_that_is_not_unique_is_refused_with_its_lines() {
     }
     let elsewhere = "{\"a\": 1, \"a\": 2, \"env\": {}}";
     assert!(set(elsewhere, &env(), URL).is_ok(), "what is not on the way is nobody's business");
-    assert!(text::value(crate::setup::Form::Json, "{\"env\": {\"ANTHROPIC_BASE_URL\": 7}}", &env()).unwrap().as_deref() == Some("7"));
+    assert!(
+        text::value(crate::setup::Form::Json, "{\"env\": {\"ANTHROPIC_BASE_URL\": 7}}", &env()).unwrap().as_deref() == Some("7")
+    );
 }

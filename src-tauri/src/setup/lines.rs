@@ -71,7 +71,11 @@ fn find(text: &str, key: &Key) -> Result<Option<Range<usize>>, Trouble> {
         let value = at + left.len() + 1..at + bare.len();
         if let Some(Range { start: first, .. }) = found.replace(value) {
             let first = super::key::line_of(text, first);
-            return Err(Trouble::at(text, at, format!("`{name}` stands there twice, the first time in line {first}; leave one of them")));
+            return Err(Trouble::at(
+                text,
+                at,
+                format!("`{name}` stands there twice, the first time in line {first}; leave one of them"),
+            ));
         }
     }
     Ok(found)

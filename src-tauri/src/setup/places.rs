@@ -114,7 +114,9 @@ pub(super) fn profiles(context: &AgentContext<'_>) -> Vec<(Profile, Place)> {
         found.extend(path.filter(|path| own == name || is_file(context, path)).map(|path| (Profile::Sh, path)));
     }
     // Login shells of bash read one of these alone, and `.bashrc` only where it says so.
-    if let Some(login) = ["~/.bash_profile", "~/.bash_login"].iter().find_map(|file| context.path(file).filter(|p| is_file(context, p))) {
+    if let Some(login) =
+        ["~/.bash_profile", "~/.bash_login"].iter().find_map(|file| context.path(file).filter(|p| is_file(context, p)))
+    {
         found.push((Profile::Sh, login));
     }
     if let Some(fish) = fish.filter(|fish| own == "fish" || !(context.list)(fish).is_empty()) {

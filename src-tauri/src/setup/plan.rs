@@ -1,4 +1,4 @@
-//! Plans set-up and its undo for several agents: what is to become of which file, what is told, and whom it refuses. Writes
+//! Plans set-up and its undo for several agents: what is to become of which file, what is to be said, and whom it refuses. Writes
 //! nothing.
 
 use super::{
@@ -98,9 +98,8 @@ fn one(
     changes: &mut Vec<FileChange>,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
-    let Wanted { files, notes, warnings } = as_before(agent, replace, store, context, |context| {
-        wanted::wanted(agent, config, replace, context)
-    })?;
+    let Wanted { files, notes, warnings } =
+        as_before(agent, replace, store, context, |context| wanted::wanted(agent, config, replace, context))?;
     outcome.notes.extend(notes);
     outcome.warnings.extend(warnings);
     for (place, values) in &files {
@@ -183,7 +182,9 @@ fn as_before<T>(
     look: impl FnOnce(&AgentContext<'_>) -> T,
 ) -> T {
     let profiles = wrap::profiles().unwrap_or_default();
-    let profile = profiles.into_iter().find(|profile| profile.name == agent);
+    // A shell's variables are what its profile has set already.
+    let name = if agent == SHELL && replace { wrap::ANYTHING } else { agent };
+    let profile = profiles.into_iter().find(|profile| profile.name == name);
     let endpoints = profile.iter().flat_map(|profile| &profile.base);
     let mut hidden: Vec<String> =
         endpoints.flat_map(|base| base.over.iter().chain(&base.also).chain([&base.variable]).cloned()).collect();
@@ -222,7 +223,8 @@ fn as_before<T>(
 
 fn without_endpoints(agent: &str, path: &Path, text: &str, context: &AgentContext<'_>) -> String {
     let own = places::main(agent, context).filter(|place| place.path == path).map(|place| place.form);
-    let env = || (agent == "qwen" && places::qwens_env_files(context).iter().any(|file| file == path)).then_some(super::Form::Env);
+    let env =
+        || (agent == "qwen" && places::qwens_env_files(context).iter().any(|file| file == path)).then_some(super::Form::Env);
     let Some(form) = own.or_else(env) else { return text.to_owned() };
     wanted::endpoints(agent, form, text)
         .iter()

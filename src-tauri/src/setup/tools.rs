@@ -21,7 +21,8 @@ pub(super) fn in_text(text: &str) -> Vec<&'static str> {
 pub(super) fn of_url(url: &str) -> Option<&'static str> {
     let url = Url::parse(url).ok()?;
     let host = url.host_str()?;
-    let is_local = host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+    let is_local =
+        host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
     let port = url.port()?;
     TOOLS.iter().find(|(_, usual, _)| is_local && *usual == port).map(|(name, ..)| *name)
 }

@@ -120,7 +120,8 @@ fn foreign(agent: &str, url: &str, context: &AgentContext<'_>) -> String {
         let key = endpoints(agent, place.form, &text).into_iter().find(is)?;
         Some(format!("{}: {key} is", place.path.display()))
     });
-    let place = place.unwrap_or_else(|| "its endpoint is".into());
+    let elsewhere = if agent == SHELL { "this terminal's environment names" } else { "its endpoint is" };
+    let place = place.unwrap_or_else(|| elsewhere.into());
     let whose = tools::of_url(url).map_or_else(String::new, |tool| format!(", where {tool} usually is"));
     format!(
         "{place} {}{whose}, which Leeward does not know; add it to [upstreams] in Leeward's config, so that requests go through \
@@ -133,9 +134,11 @@ fn foreign(agent: &str, url: &str, context: &AgentContext<'_>) -> String {
 fn check_login(plan: &Plan) -> Result<(), String> {
     let own_provider = options(plan).any(|(key, _)| key == "model_provider");
     if own_provider {
-        return Err("with a ChatGPT login Codex takes a base URL only for another provider, to which your sessions would belong, \
+        return Err(
+            "with a ChatGPT login Codex takes a base URL only for another provider, to which your sessions would belong, \
                     so that --undo would lose them; `leeward wrap codex` uses a tunnel instead"
-            .into());
+                .into(),
+        );
     }
     Ok(())
 }
@@ -190,13 +193,7 @@ fn opencode(plan: &Plan) -> Vec<(Key, String)> {
 }
 
 /// Qwen Code's settings, or the `.env` file that outranks them.
-fn qwen<'a>(
-    plan: &Plan,
-    variables: impl Iterator<Item = &'a str>,
-    main: Place,
-    context: &AgentContext<'_>,
-    wanted: &mut Wanted,
-) {
+fn qwen<'a>(plan: &Plan, variables: impl Iterator<Item = &'a str>, main: Place, context: &AgentContext<'_>, wanted: &mut Wanted) {
     let files = places::qwens_env_files(context);
     for name in variables {
         let Some(url) = plan.set.get(name) else { continue };

@@ -139,5 +139,5 @@ fn kept(paths: &Paths) -> Paths {
 }
 
 fn unusable(e: JournalError) -> Failure {
-    Failure::new(if matches!(e, JournalError::Busy) { Exit::TryAgain } else { Exit::CannotWrite }, e)
+    Failure::new(if matches!(e, JournalError::InUse) { Exit::TryAgain } else { Exit::CannotWrite }, e)
 }
