@@ -157,7 +157,7 @@ function Uninstall-Leeward {
     if (-not (Test-Path (Join-Path $Prefix 'receipt.txt'))) { throw "Nothing is installed in $Prefix by this script." }
     $leeward = Join-Path $Prefix 'bin\leeward.exe'
     if (Test-Path $leeward) {
-        foreach ($undo in @(@('setup', 'all', '--undo'), @('service', 'uninstall'))) {
+        foreach ($undo in @(@('setup', 'all', '--undo', '--yes'), @('service', 'uninstall'))) {
             # Not every release has them.
             & $leeward help $undo[0] *> $null
             if ($LASTEXITCODE -eq 0) {

@@ -248,7 +248,7 @@ uninstall() {
     trap 'rm -rf "$work"' EXIT
     leeward=$prefix/bin/leeward
     if [ -x "$leeward" ]; then
-        for undo in 'setup all --undo' 'service uninstall'; do
+        for undo in 'setup all --undo --yes' 'service uninstall'; do
             # Not every release has them.
             if "$leeward" help "${undo%% *}" >/dev/null 2>&1; then
                 # shellcheck disable=SC2086 # words

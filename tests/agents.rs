@@ -62,7 +62,7 @@ const WAYS: [Way; 4] = [
 ];
 
 /// The program of a version of Claude Code; npm has one for each system.
-fn claude(version: &str) -> PathBuf {
+pub fn claude(version: &str) -> PathBuf {
     let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/agents/node_modules");
     let own = agents.join(format!("claude-code-{version}")).join("node_modules");
     let packages = if own.is_dir() { own } else { agents }.join("@anthropic-ai");

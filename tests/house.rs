@@ -157,6 +157,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["config", "control", "doctor", "health", "status", "wrap"],
         "it looks at programs, settings and processes of this user; the program lends it to the engine, which knows no agent",
     ),
+    (
+        "setup",
+        &["config", "escape", "files", "instance", "logging", "wrap"],
+        "it edits the user's files by `wrap`'s plan; who serves and what was seen is not its business",
+    ),
     ("demo", &["config", "control", "status", "supervisor", "tasks"], "it drives the engine from outside"),
 ];
 
@@ -177,6 +182,7 @@ const PROGRAMS: &[(&str, &[&str], &str)] = &[
             "ledger",
             "logging",
             "service",
+            "setup",
             "status",
             "supervisor",
             "tasks",

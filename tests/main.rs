@@ -53,6 +53,8 @@ mod restart;
 mod room;
 mod routes;
 mod service;
+mod setup;
+mod setup_agents;
 mod signals;
 mod storm;
 mod strangers;

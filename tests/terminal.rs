@@ -246,3 +246,20 @@ fn colours_are_for_terminals_that_want_them() {
         assert!(text.contains("Ready on "), "{text:?}");
     }
 }
+
+#[test]
+fn setup_asks_and_does_what_is_answered() {
+    let settings = ".claude/settings.json";
+    for (answer, is_written) in [("y\n", true), ("\n", false), ("no\n", false)] {
+        let home = Home::new();
+        std::fs::create_dir_all(home.path(".claude")).unwrap();
+        std::fs::write(home.path(settings), "{}").unwrap();
+        let mut terminal = Terminal::start(&home, LEEWARD, &["setup", "claude", "--without-service"], &[]);
+        terminal.wait_for("+    \"ANTHROPIC_BASE_URL\"");
+        terminal.wait_for("change 1 file? [y/N] ");
+        terminal.type_in(answer);
+        let (code, said) = terminal.ended();
+        assert_eq!((code, home.read(settings) != "{}"), (0, is_written), "{answer:?}: {said}");
+        assert_eq!(said.contains("nothing was written"), !is_written, "{answer:?}: {said}");
+    }
+}

@@ -25,6 +25,7 @@ pub mod proof;
 mod proxy;
 mod second;
 pub mod service;
+pub mod setup;
 mod shortage;
 pub mod socket_owner;
 pub mod status;

@@ -106,6 +106,11 @@ impl Paths {
         self.state_dir.join("authority")
     }
 
+    /// What `leeward setup` has written, and copies of what was there before.
+    pub fn setup_dir(&self) -> PathBuf {
+        self.state_dir.join("setup")
+    }
+
     /// The history of faults.
     pub fn ledger_file(&self) -> PathBuf {
         self.state_dir.join("ledger.sqlite")

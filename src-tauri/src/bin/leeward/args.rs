@@ -1,8 +1,10 @@
 //! The command line as it is typed. Says what was asked, decides nothing.
 
 mod service;
+pub(crate) mod setup;
 
 pub(crate) use service::Service;
+pub(crate) use setup::Setup;
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
@@ -68,6 +70,7 @@ pub(crate) enum Command {
     Doctor(Doctor),
     #[command(subcommand)]
     Service(Service),
+    Setup(Setup),
     Demo(Demo),
     Completions(Completions),
     Man(Man),

@@ -15,7 +15,8 @@ pub(crate) enum Exit {
     Broken = 2,
     /// The command line makes no sense.
     Usage = 64,
-    /// No Leeward runs, an upstream cannot be reached, a certificate authority cannot be used, or there is no service manager.
+    /// No Leeward runs, none starts at login, an upstream cannot be reached, a certificate authority cannot be used, or there is
+    /// no service manager.
     Unavailable = 69,
     /// A file or folder cannot be written.
     CannotWrite = 73,
@@ -35,9 +36,10 @@ Exit codes:
   0    done
   1    doctor: warnings; agents: a running session bypasses Leeward
   2    broken: doctor found it, or in the demo a fault that can be repaired reached a client
-  64   the command line makes no sense
-  69   no Leeward runs, an upstream cannot be reached, a certificate authority cannot be used, or there is no service manager
-  73   a file or folder cannot be written
+  64   the command line makes no sense, or nobody can be asked (setup without --yes)
+  69   no Leeward runs, none starts at login (setup), an upstream cannot be reached, a certificate authority cannot be used, or
+       there is no service manager
+  73   a file or folder cannot be written, or setup left an agent as it is
   75   try again: the port is taken, another Leeward serves, or the engine has failed
   78   the config is invalid
   126  the agent cannot be executed

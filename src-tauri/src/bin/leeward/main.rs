@@ -21,6 +21,7 @@ mod progress;
 mod search_path;
 mod serve;
 mod service;
+mod setup;
 mod stats;
 mod status;
 mod stop;
@@ -77,6 +78,7 @@ fn run(command: Command) -> Outcome {
         Command::Agents(args) => agents::run(&args, &mut out),
         Command::Doctor(args) => doctor::run(&args, &mut out),
         Command::Service(asked) => service::run(asked, &mut out),
+        Command::Setup(args) => setup::run(&args, &mut out),
         Command::Demo(args) => demo::run(&args, &mut out),
         Command::Completions(args) => completions(&args, &mut out),
         Command::Man(args) => man::run(&args),

@@ -114,6 +114,17 @@ pub(crate) fn say(text: impl AsRef<str>) {
     writeln!(io::stderr(), "leeward: {}", escape::lines(text.as_ref())).ok();
 }
 
+/// Asks on the terminal; `None` where nobody sits at one.
+pub(crate) fn ask(question: &str) -> Option<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    write!(io::stderr(), "leeward: {} [y/N] ", escape::line(question)).ok()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).ok()?;
+    Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
