@@ -9,6 +9,7 @@ mod bundle;
 mod burst;
 mod check;
 mod context;
+mod examiner;
 mod finding;
 mod hypotheses;
 mod instance_check;
@@ -26,7 +27,9 @@ mod way;
 
 pub use bundle::{Bundle, Entry};
 pub use check::Check;
-pub use context::Options;
+pub use bundle::status;
+pub use context::{Options, Place};
+pub use examiner::{Doctor, Listed, Listing, Planned, Step};
 pub use finding::{Finding, Row, Verdict};
 pub use hypotheses::Hypothesis;
 pub use report::Report;

@@ -11,6 +11,7 @@ pub mod control;
 pub mod demo;
 pub mod doctor;
 pub mod escape;
+pub mod examination;
 pub mod exchange;
 pub mod files;
 pub mod health;

@@ -29,7 +29,7 @@ checks! {
         "Agents behind Leeward are refused when nobody, or somebody else, has its port.";
     /// File, environment and flags.
     Config = "config", First, "The config",
-        "An invalid config keeps Leeward from starting; a running one goes on with the previous config.";
+        "What is invalid is not in force: Leeward goes on with the last config that was good, or with the defaults.";
     /// The state folder and what is secret in it.
     State = "state", First, "The state folder and the control token",
         "Commands find the running Leeward by it, and whoever reads the token controls Leeward.";

@@ -121,19 +121,27 @@ impl Serialize for Row {
     }
 }
 
+/// What one check found of one subject.
 #[derive(Serialize)]
-struct Shown<'a> {
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "DoctorRow"))]
+pub(super) struct Shown<'a> {
+    #[cfg_attr(test, ts(type = "string"))]
     id: Check,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     subject: Option<&'a str>,
     title: &'a str,
     why: &'a str,
+    #[cfg_attr(test, ts(type = "\"ok\" | \"warning\" | \"broken\" | \"not-run\" | \"not-known\""))]
     verdict: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     reason: Option<&'a str>,
     measured: &'a str,
+    #[cfg_attr(test, ts(type = "Record<string, unknown>"))]
     facts: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     advice: Option<&'a str>,
     took_ms: u64,
 }

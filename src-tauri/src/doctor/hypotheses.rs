@@ -11,16 +11,19 @@ use serde_json::Value;
 
 /// One suspicion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Hypothesis {
     /// What may be the cause.
     pub hypothesis: &'static str,
     /// How it was tested.
     pub test: &'static str,
     /// `ruled-out`, `suspect`, `cause` or `not-known`.
+    #[cfg_attr(test, ts(type = "\"ruled-out\" | \"suspect\" | \"cause\" | \"not-known\""))]
     pub result: &'static str,
     /// What was seen.
     pub seen: String,
     /// The checks behind it.
+    #[cfg_attr(test, ts(type = "Array<string>"))]
     pub checks: Vec<Check>,
 }
 

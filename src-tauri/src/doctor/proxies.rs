@@ -65,6 +65,7 @@ fn passes(way: Way) -> BoxFuture<'static, Finding> {
 
 /// What agents read of proxies, and where it keeps them from Leeward.
 fn environment(context: &Context) -> Finding {
+    let whose = context.place.whose();
     let both = |name: &str| [context.var(name), context.var(&name.to_ascii_lowercase())];
     let is_set = |name: &str| both(name).iter().any(Option::is_some);
     let set: Vec<&str> = VARIABLES.into_iter().filter(|name| is_set(name)).collect();
@@ -112,13 +113,13 @@ fn environment(context: &Context) -> Finding {
     }
     if traps.is_empty() {
         let said = if set.is_empty() {
-            "No proxy variable is set in this terminal."
+            format!("No proxy variable is set {whose}.")
         } else {
-            "The proxy variables agree and spare Leeward."
+            "The proxy variables agree and spare Leeward.".to_owned()
         };
         return Finding::new(Verdict::Ok, said, facts);
     }
-    let finding = Finding::new(Verdict::Warning, format!("In this terminal: {}.", traps.join("; ")), facts);
+    let finding = Finding::new(Verdict::Warning, format!("What is set {whose}: {}.", traps.join("; ")), facts);
     if hides {
         finding.advise("set NO_PROXY=localhost,127.0.0.1,::1 in both spellings; `leeward wrap` does that for its agent")
     } else {

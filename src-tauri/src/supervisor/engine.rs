@@ -74,6 +74,7 @@ impl Engine {
             log_trouble,
             panel,
             window,
+            examiner,
             words,
             lock,
             inherited,
@@ -104,6 +105,7 @@ impl Engine {
             settings,
             panel,
             window,
+            examiner,
             words,
         };
         let shared = Shared::new(&config, token, channels, known_upstreams(&config.paths), remember(config.paths.clone()));

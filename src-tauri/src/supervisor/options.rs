@@ -3,6 +3,7 @@
 
 use crate::{
     config::{self, Config, Settings},
+    examination::Examiner,
     instance::Lock,
     shortage::is_shortage,
     status::recent::{Headline, Words},
@@ -41,6 +42,7 @@ pub struct EngineOptions {
     pub(super) log_trouble: Option<LogTrouble>,
     pub(super) panel: Option<PathBuf>,
     pub(super) window: Option<Window>,
+    pub(super) examiner: Option<Examiner>,
     pub(super) words: Words,
     pub(super) lock: Option<Lock>,
     pub(super) inherited: Option<TcpListener>,
@@ -70,6 +72,7 @@ impl EngineOptions {
             log_trouble: None,
             panel: None,
             window: None,
+            examiner: None,
             words: |_, _| Headline::default(),
             lock: None,
             inherited: None,
@@ -100,6 +103,12 @@ impl EngineOptions {
     #[must_use]
     pub fn with_window(self, show: impl Fn() + Send + Sync + 'static) -> Self {
         Self { window: Some(Window::new(show)), ..self }
+    }
+
+    /// Who examines this machine for the panel.
+    #[must_use]
+    pub fn examined_by(self, examiner: Examiner) -> Self {
+        Self { examiner: Some(examiner), ..self }
     }
 
     /// How the first line of a status is worded.
