@@ -154,7 +154,7 @@ fn a_broken_config_is_told_whole_and_the_rest_is_still_examined() {
     assert!(errors.len() == 2 && errors.iter().any(|e| e.as_str().unwrap().contains("toml:2: workers")), "{errors:?}");
     examined.assert("state", "ok", "");
     examined.assert("disk", "ok", "");
-    examined.assert("instance", "warning", "none can start with this config");
+    examined.assert("instance", "warning", "No Leeward is running");
     assert_eq!(examined.code, Some(2));
 }
 

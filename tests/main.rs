@@ -21,6 +21,7 @@ mod company_proxy;
 mod demo;
 mod disk;
 mod doctor;
+mod doctor_panel;
 mod egress;
 mod faults;
 mod framing;

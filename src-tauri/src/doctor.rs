@@ -5,18 +5,23 @@
 //! proxies, so that its verdict is about the engine's real way.
 
 mod agents;
+mod ask;
 mod bundle;
 mod burst;
 mod check;
+mod connectors;
 mod context;
 mod examiner;
 mod finding;
 mod hypotheses;
+mod ide;
 mod instance_check;
+mod intercept;
 mod known;
 mod long;
 mod machine;
 mod markdown;
+mod pac;
 mod perform;
 mod proxies;
 mod report;
@@ -24,6 +29,7 @@ mod run;
 mod settings_of_agents;
 mod version;
 mod way;
+mod windows_sockets;
 
 pub use bundle::{Bundle, Entry};
 pub use check::Check;

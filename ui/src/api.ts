@@ -6,7 +6,8 @@ export type {
   Activity, Attempt, Bucket, ConfigKey, ConfigView, Fault, FaultCount, History, KeyError, LogLine, Logs, Origin,
   Percentiles, RequestPhase, Restarted, Stats,
 } from "./generated";
-export type { Agent, Autostart, Launched, Surroundings } from "./generated-tray";
+export type { DoctorReport, DoctorRow, Hypothesis, Listing, Planned, Step } from "./generated-doctor";
+export type { Agent, Autostart, Launched, SavedBundle, Surroundings } from "./generated-tray";
 
 export type Counts = Stats["agents"];
 export type KeyKind = ConfigView["keys"][number]["kind"];

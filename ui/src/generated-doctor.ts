@@ -23,7 +23,27 @@ export type DoctorReport = {
 };
 
 /** What one check found of one subject. */
-export type DoctorRow = { id: string, subject?: string, title: string, why: string, verdict: "ok" | "warning" | "broken" | "not-run" | "not-known", reason?: string, measured: string, facts: Record<string, unknown>, advice?: string, took_ms: number;
+export type DoctorRow = {
+  /** The check; public and stable. */
+  id: string;
+  /** What it concerns, where there are several. */
+  subject?: string;
+  /** What is looked at. */
+  title: string;
+  /** Why it matters. */
+  why: string;
+  /** What is said of it. */
+  verdict: "ok" | "warning" | "broken" | "not-run" | "not-known";
+  /** Why it was not run, or is not known. */
+  reason?: string;
+  /** What was measured, as a sentence. */
+  measured: string;
+  /** The same as data. */
+  facts: Record<string, unknown>;
+  /** What to do, where it follows. */
+  advice?: string;
+  /** How long the check took. */
+  took_ms: number;
 };
 
 /** One suspicion. */

@@ -1,10 +1,11 @@
 // Every page on the fixture: what it shows and does, by keyboard, in the dark, at 380 px, and for screen readers.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { examined } from "./doctor.mjs";
 import { fixture, TOKEN } from "./fixture/server.mjs";
 import { tray } from "./fixture/tray.mjs";
 
-const PAGES = ["status", "activity", "history", "launch", "settings", "logs", "start"];
+const PAGES = ["status", "activity", "history", "launch", "settings", "logs", "doctor", "start"];
 const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 /** Findings that are more than minor, with what they are about. */
@@ -38,6 +39,7 @@ export async function onTheFixture(open, screenshots) {
     await activity(server, start);
     await settings(server, start);
     await historyAndLogs(server, start);
+    await examined(server, start, findings, screenshots);
     await launch(server, start);
     await firstStart(start);
     await keyboard(start);

@@ -57,9 +57,21 @@ checks! {
     /// Proxies and the variables that name them.
     Proxy = "proxy", First, "Company proxies and NO_PROXY",
         "A proxy that is asked for 127.0.0.1 hides Leeward from agents; one that fails hides the API from Leeward.";
+    /// Scripts that name proxies.
+    Pac = "pac", First, "Proxy scripts (PAC) of the system",
+        "A script that names the only way out is run by browsers, and by no agent: everything else looks offline.";
     /// Agents on this machine.
     Agents = "agents", First, "Installed agents",
         "Some builds lose connections by themselves, and a base URL that leads nowhere refuses every request.";
+    /// What IDEs give to their extensions.
+    Ide = "ide", First, "Settings of VS Code and JetBrains IDEs",
+        "Extensions start agents with the IDE's own variables and proxy, whatever a terminal says.";
+    /// Claude Code's claude.ai connectors.
+    Connectors = "connectors", First, "Connectors of Claude Code",
+        "Each connector that is not linked costs a 401 and a refresh of the login at every start.";
+    /// Intercept mode's certificate authority.
+    Authority = "authority", First, "The certificate authority of intercept mode",
+        "Agents in intercept mode trust it alone; where it cannot be used, their start-up is not repaired.";
     /// What went wrong lately.
     Faults = "faults", First, "Faults of the last hour",
         "They say whose fault it was: this network's, a proxy's, the API's, or Leeward's.";

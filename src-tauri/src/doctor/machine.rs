@@ -113,17 +113,6 @@ fn judge_descriptors(limit: Option<u64>) -> Finding {
     }
 }
 
-/// What only Windows has.
-pub(super) fn only_on_windows() -> Finding {
-    if cfg!(windows) {
-        Finding::not_known(
-            "this version does not ask Windows for it; `netsh int ipv4 show excludedportrange tcp` and `netsh winsock show catalog` show it",
-        )
-    } else {
-        Finding::not_run("only on Windows")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

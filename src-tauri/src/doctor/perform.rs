@@ -1,6 +1,9 @@
 //! Which code does which check.
 
-use super::{agents, burst, check::Check, context::Context, finding::Finding, instance_check, long, machine, proxies, way};
+use super::{
+    agents, burst, check::Check, connectors, context::Context, finding::Finding, ide, instance_check, intercept, long, machine, pac,
+    proxies, way, windows_sockets,
+};
 use std::sync::Arc;
 
 pub(super) async fn perform(check: Check, context: &Arc<Context>) -> Vec<Finding> {
@@ -16,13 +19,14 @@ pub(super) async fn perform(check: Check, context: &Arc<Context>) -> Vec<Finding
         Check::Clock => way::each(context, way::clock).await,
         Check::KeyShare => way::each(context, way::key_share).await,
         Check::Proxy => proxies::proxy(context).await,
-        Check::Agents => {
-            let context = context.clone();
-            let found = tokio::task::spawn_blocking(move || agents::agents(&context)).await;
-            found.unwrap_or_else(|e| vec![Finding::not_known(format!("the check crashed ({e})"))])
-        }
+        Check::Pac => vec![pac::pac(context).await],
+        Check::Agents => blocking_each(context, agents::agents).await,
+        Check::Ide => blocking_each(context, ide::ides).await,
+        Check::Connectors => blocking(context, connectors::connectors).await,
+        Check::Authority => blocking(context, intercept::authority).await,
         Check::Faults => vec![instance_check::faults(context).await],
-        Check::PortRanges | Check::SocketLayers => vec![machine::only_on_windows()],
+        Check::PortRanges => vec![windows_sockets::port_ranges(context).await],
+        Check::SocketLayers => vec![windows_sockets::layers().await],
         Check::BurstDirect => way::each(context, burst::direct).await,
         Check::BurstLeeward => vec![burst::through(context).await],
         Check::Heads => way::each(context, long::heads).await,
@@ -33,6 +37,15 @@ pub(super) async fn perform(check: Check, context: &Arc<Context>) -> Vec<Finding
 /// Files may be on a disk that does not answer.
 async fn blocking(context: &Arc<Context>, look: fn(&Context) -> Finding) -> Vec<Finding> {
     let context = context.clone();
-    let found = tokio::task::spawn_blocking(move || look(&context)).await;
-    vec![found.unwrap_or_else(|e| Finding::not_known(format!("the check crashed ({e})")))]
+    found(tokio::task::spawn_blocking(move || vec![look(&context)]).await)
+}
+
+/// The same, of several subjects.
+async fn blocking_each(context: &Arc<Context>, look: fn(&Context) -> Vec<Finding>) -> Vec<Finding> {
+    let context = context.clone();
+    found(tokio::task::spawn_blocking(move || look(&context)).await)
+}
+
+fn found(looked: Result<Vec<Finding>, tokio::task::JoinError>) -> Vec<Finding> {
+    looked.unwrap_or_else(|e| vec![Finding::not_known(format!("the check crashed ({e})"))])
 }

@@ -10,7 +10,7 @@ use crate::{
     status::faults::Cause,
     upstream::{Probed, Prober},
 };
-use futures_util::future::{BoxFuture, join, join_all};
+use futures_util::future::{BoxFuture, join, join3, join_all};
 use serde_json::{Value, json};
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -325,21 +325,37 @@ pub(super) fn key_share(way: Way) -> BoxFuture<'static, Finding> {
             return Finding::not_run("there is no route to the upstream");
         };
         let connect = |post_quantum| way.prober.connect(&way.url, address, post_quantum);
-        let (large, small) = join(connect(true), connect(false)).await;
-        judge_shares(&way.host(), large, small)
+        let (large, small, padded) = join3(connect(true), connect(false), way.prober.padded(&way.url, address)).await;
+        judge_shares(&way.host(), large, small, padded)
     })
 }
 
-fn judge_shares(host: &str, large: Result<Probed, Failure>, small: Result<Probed, Failure>) -> Finding {
+/// `padded`: a classical hello as large as the post-quantum one. It tells whether the size or the share is what breaks.
+fn judge_shares(
+    host: &str,
+    large: Result<Probed, Failure>,
+    small: Result<Probed, Failure>,
+    padded: Result<(), Failure>,
+) -> Finding {
     let row = |tried: &Result<Probed, Failure>| match tried {
         Ok(probed) => {
             json!({ "ok": true, "took_ms": ms(probed.took), "key_exchange": probed.handshake.as_ref().and_then(|h| h.key_exchange.clone()) })
         }
         Err(failure) => json!({ "ok": false, "error": error(failure) }),
     };
-    let facts = json!({ "host": host, "post_quantum": row(&large), "classical": row(&small) });
+    let full_size = match &padded {
+        Ok(()) => json!({ "ok": true }),
+        Err(failure) => json!({ "ok": false, "error": error(failure) }),
+    };
+    let facts = json!({ "host": host, "post_quantum": row(&large), "classical": row(&small), "classical_full_size": full_size });
     match (large, small) {
         (Ok(_), Ok(_)) => Finding::new(Verdict::Ok, format!("{host} and the way to it take both."), facts),
+        (Err(failure), Ok(_)) if padded.is_err() => Finding::new(
+            Verdict::Warning,
+            format!("Hellos larger than one packet break on the way to {host}, whatever is in them ({}); a small one passes.", failure.detail),
+            facts,
+        )
+        .advise("Leeward goes on with a small one by itself; agents that connect directly may fail. Packets of full size are lost or refused: lower the MTU of the VPN, such as to 1280, or have the firewall mended"),
         (Err(failure), Ok(_)) => Finding::new(
             Verdict::Warning,
             format!("The large post-quantum hello breaks on the way to {host} ({}); the small classical one passes.", failure.detail),

@@ -1,7 +1,7 @@
 //! Tauri's life cycle: builds the program, keeps the painting true, acts on what is chosen, and ends in order.
 
 use crate::{
-    autostart, commands,
+    autostart, commands, doctor,
     engine::Running,
     failure::{Failure, UNAVAILABLE},
     launch,
@@ -72,6 +72,7 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
         .manage(wanted)
         .manage(Clipboard::default())
         .manage(TrayHost::default())
+        .manage(doctor::Examining::default())
         .invoke_handler(tauri::generate_handler![
             commands::status,
             commands::restart,
@@ -82,6 +83,11 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
             commands::config_check,
             commands::config_set,
             commands::logs,
+            doctor::doctor_begin,
+            doctor::doctor_next,
+            doctor::doctor_stop,
+            doctor::doctor_bundle,
+            doctor::doctor_save,
             autostart::autostart_get,
             autostart::autostart_set,
             launch::agents,
