@@ -40,7 +40,10 @@ impl Panel {
 
 /// The steps that a stream holds, to its end.
 async fn steps(response: reqwest::Response) -> Vec<Value> {
-    assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &"application/x-ndjson".parse().unwrap()));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (200, &"application/x-ndjson".parse().unwrap())
+    );
     let text = timeout(LIMIT * 3, response.text()).await.unwrap().unwrap();
     text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -69,7 +72,7 @@ async fn checks_appear_as_they_end_and_the_report_is_the_commands() {
         ("instance", "ok", "proved by its token"),
         ("reach", "ok", "ipv4"),
         ("burst-leeward", "ok", "All 10"),
-        ("idle", "not-run", "only with --long"),
+        ("idle", "not-run", "was not asked for"),
     ] {
         assert!(row(id)["verdict"] == verdict && row(id).to_string().contains(word), "{id}: {:#}", row(id));
     }
@@ -108,7 +111,10 @@ async fn one_runs_at_a_time_and_ends_with_its_reader() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_is_listed_before_it_is_packed_and_holds_what_was_listed() {
     let upstream = Upstream::plain(Plan::none()).unwrap();
-    let panel = Panel::new(&format!("upstream = '{}'\n[proxy]\nurl = 'http://planted-user:planted-word@127.0.0.1:1'\nno_proxy = ['127.0.0.1']\n", upstream.url()));
+    let panel = Panel::new(&format!(
+        "upstream = '{}'\n[proxy]\nurl = 'http://planted-user:planted-word@127.0.0.1:1'\nno_proxy = ['127.0.0.1']\n",
+        upstream.url()
+    ));
     assert_eq!(code(panel.get("/bundle").await).await, (409, "not-yet".into()));
     assert_eq!(code(panel.get("/bundle.zip").await).await, (409, "not-yet".into()));
     steps(panel.begin(json!({ "checks": ["instance", "config"] })).await).await;

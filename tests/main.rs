@@ -21,6 +21,8 @@ mod company_proxy;
 mod demo;
 mod disk;
 mod doctor;
+mod doctor_causes;
+mod doctor_checks;
 mod doctor_panel;
 mod egress;
 mod faults;

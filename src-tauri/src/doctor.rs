@@ -31,9 +31,9 @@ mod version;
 mod way;
 mod windows_sockets;
 
+pub use bundle::status;
 pub use bundle::{Bundle, Entry};
 pub use check::Check;
-pub use bundle::status;
 pub use context::{Options, Place};
 pub use examiner::{Doctor, Listed, Listing, Planned, Step};
 pub use finding::{Finding, Row, Verdict};

@@ -44,7 +44,9 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NoSuchPath | Self::NoPanel | Self::NoWindow | Self::NoDoctor | Self::UnknownUpstream(_) => StatusCode::NOT_FOUND,
+            Self::NoSuchPath | Self::NoPanel | Self::NoWindow | Self::NoDoctor | Self::UnknownUpstream(_) => {
+                StatusCode::NOT_FOUND
+            }
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Taken(_) | Self::Busy(_) | Self::NotYet(_) => StatusCode::CONFLICT,

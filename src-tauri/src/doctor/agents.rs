@@ -20,7 +20,11 @@ pub(super) fn agents(context: &Context) -> Vec<Finding> {
     let findings: Vec<Finding> = installed.map(|(agent, program)| look(agent, program, context).of(&agent.name)).collect();
     if findings.is_empty() {
         let names: Vec<&str> = known.agent.iter().map(|agent| agent.title.as_str()).collect();
-        return vec![Finding::not_run(format!("none of these is installed where PATH {} finds it: {}", context.place.whose(), names.join(", ")))];
+        return vec![Finding::not_run(format!(
+            "none of these is installed where PATH {} finds it: {}",
+            context.place.whose(),
+            names.join(", ")
+        ))];
     }
     findings
 }

@@ -50,6 +50,14 @@ pub enum Place {
 }
 
 impl Place {
+    /// Why a check of a minute did not run.
+    pub(super) fn unasked(self) -> &'static str {
+        match self {
+            Self::Terminal => "only with --long",
+            Self::Engine => "it takes a minute, and was not asked for",
+        }
+    }
+
     /// Whose environment was looked at.
     pub(super) fn whose(self) -> &'static str {
         match self {

@@ -224,12 +224,8 @@ fn say(said: &mpsc::Sender<Value>, step: &Step) {
 }
 
 fn listing(name: String, bundle: &Bundle) -> Listing {
-    let listed = |entry: &bundle::Entry| Listed {
-        name: entry.name,
-        what: entry.what,
-        bytes: entry.text.len(),
-        text: entry.text.clone(),
-    };
+    let listed =
+        |entry: &bundle::Entry| Listed { name: entry.name, what: entry.what, bytes: entry.text.len(), text: entry.text.clone() };
     Listing { name, entries: bundle.entries.iter().map(listed).collect(), left_out: bundle.left_out.clone() }
 }
 

@@ -154,9 +154,7 @@ fn judge(file: &Path, said: &Said, own: Option<SocketAddr>, is_held: impl Fn(Soc
         Target::Elsewhere | Target::Unreadable => false,
     };
     let spared = own.is_some_and(|a| NoProxy::parse(&said.spares).contains(&a.ip().to_string(), a.port()));
-    let row = |endpoint: &Endpoint| {
-        json!({ "name": endpoint.name, "url": endpoint.url, "leads_to": endpoint.at.as_str(), "is_dead": dead(&endpoint) })
-    };
+    let row = |endpoint: &Endpoint| json!({ "name": endpoint.name, "url": endpoint.url, "leads_to": endpoint.at.as_str(), "is_dead": dead(&endpoint) });
     let facts = json!({
         "file": file, "base_urls": urls.iter().map(row).collect::<Vec<_>>(), "proxy": proxy.as_ref().map(row),
         "loopback_is_spared": spared, "asks_a_script": said.script,

@@ -74,9 +74,13 @@ fn judge(folder: &Path, found: Result<Vec<Result<Shown, Trouble>>, Trouble>, now
         "hosts_are_the_tables": table == signs, "bundles_without_it": strange, "older_unusable": older.len(),
     });
     let said = format!("{} is valid for {days} more days and can sign for {} hosts alone.", newest.name, newest.hosts.len());
-    let finding = |verdict, more: String, advice: &str| Finding::new(verdict, format!("{said} {more}"), facts.clone()).advise(advice);
+    let finding =
+        |verdict, more: String, advice: &str| Finding::new(verdict, format!("{said} {more}"), facts.clone()).advise(advice);
     if let Some(file) = strange.first() {
-        let more = format!("{} does not hold its certificate, so agents that read that file refuse decrypted connections.", file.display());
+        let more = format!(
+            "{} does not hold its certificate, so agents that read that file refuse decrypted connections.",
+            file.display()
+        );
         return finding(Verdict::Broken, more, "remove that file and start the agents again");
     }
     if newest.valid.0 > now {

@@ -2,7 +2,6 @@
 //! is neither fetched nor run.
 
 use super::{
-    ask::{Unanswered, ask},
     context::Context,
     finding::{Finding, Verdict},
     way::Way,
@@ -90,7 +89,8 @@ fn shown(script: &str) -> String {
 
 #[cfg(not(any(windows, target_os = "macos")))]
 mod platform {
-    use super::{Context, Read, Settings, Unanswered, ask, of_gnome, of_kde};
+    use super::{Context, Read, Settings, of_gnome, of_kde};
+    use crate::doctor::ask::{Unanswered, ask};
     use std::path::Path;
 
     const SCHEMA: &str = "org.gnome.system.proxy";
@@ -121,7 +121,8 @@ mod platform {
 
 #[cfg(target_os = "macos")]
 mod platform {
-    use super::{Context, Read, Unanswered, ask, of_scutil};
+    use super::{Context, Read, of_scutil};
+    use crate::doctor::ask::{Unanswered, ask};
 
     pub(super) async fn read(_context: &Context) -> Read {
         match ask("/usr/sbin/scutil", &["--proxy"]).await {

@@ -1,8 +1,8 @@
 //! Which code does which check.
 
 use super::{
-    agents, burst, check::Check, connectors, context::Context, finding::Finding, ide, instance_check, intercept, long, machine, pac,
-    proxies, way, windows_sockets,
+    agents, burst, check::Check, connectors, context::Context, finding::Finding, ide, instance_check, intercept, long, machine,
+    pac, proxies, way, windows_sockets,
 };
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(super) async fn perform(check: Check, context: &Arc<Context>) -> Vec<Finding
         Check::Config => instance_check::config(context),
         Check::State => blocking(context, machine::state).await,
         Check::Disk => blocking(context, machine::disk).await,
-        Check::Descriptors => vec![machine::descriptors()],
+        Check::Descriptors => blocking_each(context, machine::descriptors).await,
         Check::Dns => way::each(context, way::dns).await,
         Check::Reach => way::each(context, way::reach).await,
         Check::Certificate => way::each(context, way::certificate).await,

@@ -31,7 +31,7 @@ pub struct Progress<'a> {
 /// Examines, and reports each step.
 pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Report {
     let began = Instant::now();
-    let long = options.long;
+    let (long, unasked) = (options.long, options.place.unasked());
     let chosen: Vec<Check> = options.chosen().collect();
     let total = chosen.len() as u64;
     let mut done = 0;
@@ -45,9 +45,9 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress<'_>) + Sen
         let of_stage: Vec<Check> = chosen.iter().copied().filter(|check| check.stage() == stage).collect();
         if stage == Stage::Long && !long {
             for check in of_stage {
-                let unasked = [row(check, Finding::not_run("only with --long"), Duration::ZERO)];
-                ended(check, &unasked);
-                rows.extend(unasked);
+                let not_run = [row(check, Finding::not_run(unasked), Duration::ZERO)];
+                ended(check, &not_run);
+                rows.extend(not_run);
             }
             continue;
         }

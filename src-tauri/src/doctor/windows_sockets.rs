@@ -143,7 +143,8 @@ mod tests {
 
     /// As Windows prints it in three languages.
     const ENGLISH: &str = "\r\nProtocol tcp Port Exclusion Ranges\r\n\r\nStart Port    End Port      \r\n----------    --------      \r\n        80          80      \r\n      5357        5357      \r\n      8684        8783      \r\n      8784        8883      \r\n     50000       50059     *\r\n\r\n* - Administered port exclusions.\r\n\r\n";
-    const SPANISH: &str = "\nPuerto de inicio    Puerto final\n----------          --------\n      1025        1124\n     24266       24365\n";
+    const SPANISH: &str =
+        "\nPuerto de inicio    Puerto final\n----------          --------\n      1025        1124\n     24266       24365\n";
     const CHINESE: &str = "\n协议 tcp 端口排除范围\n\n开始端口    结束端口\n----------    --------\n      8780        8880\n     50000       50059     *\n\n* - 管理的端口排除。\n";
 
     #[test]
