@@ -16,10 +16,10 @@ use std::{
 };
 
 /// What all but `--long` may take, and some time for a busy machine to start a program.
-const BOUND: Duration = Duration::from_secs(25);
+pub const BOUND: Duration = Duration::from_secs(25);
 
 /// A home whose upstream is this one, with its authority trusted.
-fn home(upstream: &Upstream, more: &str) -> Home {
+pub fn home(upstream: &Upstream, more: &str) -> Home {
     let home = Home::new();
     let trust = upstream.authority_pem().map_or_else(String::new, |pem| {
         std::fs::write(home.path("ca.pem"), pem).unwrap();
@@ -30,19 +30,19 @@ fn home(upstream: &Upstream, more: &str) -> Home {
 }
 
 /// `leeward doctor` where only the test's own agents are installed.
-fn command(home: &Home, args: &[&str]) -> Command {
+pub fn command(home: &Home, args: &[&str]) -> Command {
     let mut command = home.command(&["doctor"]);
     command.args(args).env("PATH", home.path("bin"));
     command
 }
 
-struct Examined {
-    code: Option<i32>,
-    json: Value,
+pub struct Examined {
+    pub code: Option<i32>,
+    pub json: Value,
 }
 
 impl Examined {
-    fn by(mut command: Command) -> Self {
+    pub fn by(mut command: Command) -> Self {
         let began = Instant::now();
         let ran = Ran::from(command.output().unwrap());
         assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
@@ -50,23 +50,23 @@ impl Examined {
         Self { code: ran.code, json }
     }
 
-    fn of(home: &Home, checks: &[&str]) -> Self {
+    pub fn of(home: &Home, checks: &[&str]) -> Self {
         Self::by(command(home, &[&["--json"], checks].concat()))
     }
 
-    fn rows(&self, id: &str) -> Vec<&Value> {
+    pub fn rows(&self, id: &str) -> Vec<&Value> {
         self.json["checks"].as_array().unwrap().iter().filter(|row| row["id"] == id).collect()
     }
 
     /// The only row of a check.
-    fn row(&self, id: &str) -> &Value {
+    pub fn row(&self, id: &str) -> &Value {
         let rows = self.rows(id);
         assert_eq!(rows.len(), 1, "{id}: {:#}", self.json);
         rows[0]
     }
 
     #[track_caller]
-    fn assert(&self, id: &str, verdict: &str, word: &str) {
+    pub fn assert(&self, id: &str, verdict: &str, word: &str) {
         let row = self.row(id);
         assert!(row["verdict"] == verdict && row.to_string().contains(word), "{id}, wanted {verdict} {word}: {row:#}");
     }
@@ -154,7 +154,7 @@ fn a_broken_config_is_told_whole_and_the_rest_is_still_examined() {
     assert!(errors.len() == 2 && errors.iter().any(|e| e.as_str().unwrap().contains("toml:2: workers")), "{errors:?}");
     examined.assert("state", "ok", "");
     examined.assert("disk", "ok", "");
-    examined.assert("instance", "warning", "none can start with this config");
+    examined.assert("instance", "warning", "No Leeward is running");
     assert_eq!(examined.code, Some(2));
 }
 
@@ -221,7 +221,7 @@ async fn a_certificate_is_judged_by_trust_and_issuer() {
     // What a refused certificate keeps from being asked is not called wrong.
     examined.assert("clock", "not-run", "is not trusted");
     examined.assert("key-share", "not-run", "is not trusted");
-    let (address, pem) = inspected();
+    let (address, pem) = issued_by("Zscaler Intermediate Root CA", (1975, 4096));
     std::fs::write(home.path("company.pem"), pem).unwrap();
     home.configure(&format!("upstream = 'https://{address}'\n"));
     Examined::of(&home, &["certificate"]).assert("certificate", "broken", "Zscaler inspects TLS, and Leeward does not trust it");
@@ -229,16 +229,17 @@ async fn a_certificate_is_judged_by_trust_and_issuer() {
     Examined::of(&home, &["certificate"]).assert("certificate", "warning", "Zscaler inspects TLS");
 }
 
-/// A server whose certificate a company's box has issued, and the box's own.
-fn inspected() -> (std::net::SocketAddr, String) {
+/// A server whose certificate this authority has issued for the time from one year to another, and the authority's own.
+pub fn issued_by(name: &str, years: (i32, i32)) -> (std::net::SocketAddr, String) {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(DnType::CommonName, "Zscaler Intermediate Root CA");
+    authority.distinguished_name.push(DnType::CommonName, name);
     let key = KeyPair::generate().unwrap();
     let root = authority.self_signed(&key).unwrap();
     let issuer = Issuer::new(authority, key);
     let mut leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    (leaf.not_before, leaf.not_after) = (rcgen::date_time_ymd(years.0, 1, 1), rcgen::date_time_ymd(years.1, 1, 1));
     leaf.use_authority_key_identifier_extension = true;
     leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate().unwrap();
@@ -284,7 +285,7 @@ async fn a_path_that_breaks_large_hellos_is_found_and_is_no_broken_upstream() {
     let upstream = Upstream::tls(Plan::always(Fault::ResetHelloOver(1200))).unwrap();
     let home = home(&upstream, "");
     let examined = Examined::of(&home, &["key-share", "reach", "certificate", "burst-direct"]);
-    examined.assert("key-share", "warning", "The large post-quantum hello breaks");
+    examined.assert("key-share", "warning", "Hellos larger than one packet break");
     examined.assert("reach", "ok", "X25519");
     examined.assert("certificate", "ok", "");
     examined.assert("burst-direct", "warning", "10 of 10 post-quantum");
@@ -353,6 +354,7 @@ async fn company_proxies_and_the_traps_of_no_proxy_are_found() {
         (&[][..], "ok", "No proxy variable"),
         (&[("HTTPS_PROXY", "http://gate.invalid:1"), ("NO_PROXY", "localhost,127.0.0.1")], "ok", "spare Leeward"),
         (&[("HTTPS_PROXY", "http://gate.invalid:1")], "warning", "agents ask the proxy for Leeward"),
+        (&[("HTTPS_PROXY", "http://gate.invalid:1"), ("NO_PROXY", "127.0.0.0/8")], "warning", "by a range or a pattern"),
         (&[("NO_PROXY", "a"), ("no_proxy", "b")], "warning", "lower-case"),
         (&[("NO_PROXY", "http://127.0.0.1")], "warning", "URLs"),
     ] {

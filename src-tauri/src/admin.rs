@@ -8,6 +8,7 @@ mod agents;
 mod commands;
 mod config;
 mod connection_test;
+mod doctor;
 mod error;
 mod events;
 mod extract;
@@ -103,6 +104,9 @@ fn with_token() -> Vec<Row> {
         ("/_leeward/v1/logs", "GET", get(logs::show)),
         ("/_leeward/v1/config", "GET, POST", get(config::show).post(config::set)),
         ("/_leeward/v1/config/check", "POST", post(config::check)),
+        ("/_leeward/v1/doctor", "POST", post(doctor::examine)),
+        ("/_leeward/v1/doctor/bundle", "GET", get(doctor::list)),
+        ("/_leeward/v1/doctor/bundle.zip", "GET", get(doctor::pack)),
         ("/_leeward/v1/restart", "POST", post(commands::restart)),
         ("/_leeward/v1/stop", "POST", post(commands::stop)),
         ("/_leeward/v1/handover", "POST", post(commands::hand_over)),

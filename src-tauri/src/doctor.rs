@@ -5,17 +5,23 @@
 //! proxies, so that its verdict is about the engine's real way.
 
 mod agents;
+mod ask;
 mod bundle;
 mod burst;
 mod check;
+mod connectors;
 mod context;
+mod examiner;
 mod finding;
 mod hypotheses;
+mod ide;
 mod instance_check;
+mod intercept;
 mod known;
 mod long;
 mod machine;
 mod markdown;
+mod pac;
 mod perform;
 mod proxies;
 mod remote;
@@ -24,10 +30,13 @@ mod run;
 mod settings_of_agents;
 mod version;
 mod way;
+mod windows_sockets;
 
+pub use bundle::status;
 pub use bundle::{Bundle, Entry};
 pub use check::Check;
-pub use context::Options;
+pub use context::{Options, Place};
+pub use examiner::{Doctor, Listed, Listing, Planned, Step};
 pub use finding::{Finding, Row, Verdict};
 pub use hypotheses::Hypothesis;
 pub use report::Report;

@@ -12,6 +12,7 @@ pub mod coverage;
 pub mod demo;
 pub mod doctor;
 pub mod escape;
+pub mod examination;
 pub mod exchange;
 pub mod files;
 pub mod health;

@@ -8,6 +8,7 @@ use crate::{
     authority::Authority,
     config::{Config, Secret, Settings},
     control::{Commands, Mode, Sessions},
+    examination::Examiner,
     exchange::{self, Exchange},
     health::Tracker,
     inbound::Inbound,
@@ -67,6 +68,8 @@ pub(crate) struct Channels {
     pub(crate) panel: Option<PathBuf>,
     /// The window with the panel, where there can be one.
     pub(crate) window: Option<Window>,
+    /// Who examines this machine, where the program can.
+    pub(crate) examiner: Option<Examiner>,
     /// How the first line of a status is worded.
     pub(crate) words: Words,
     /// How this machine's agents are looked for, where the program can.
@@ -147,6 +150,7 @@ impl Proxy {
             settings: channels.settings,
             panel: channels.panel,
             window: channels.window,
+            examiner: channels.examiner,
             words: channels.words,
             token: shared.token.clone(),
             counters: shared.counters.clone(),

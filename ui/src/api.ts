@@ -6,7 +6,8 @@ export type {
   Activity, AgentCoverage, Attempt, Bucket, ConfigKey, ConfigView, ConnectionTest, Coverage, Fault, FaultCount, History, KeyError, LastRequest, LogLine, Logs,
   Origin, Percentiles, Protection, RequestPhase, Restarted, RunningAgent, Stats, TestStep,
 } from "./generated";
-export type { Agent, Autostart, Launched, Surroundings } from "./generated-tray";
+export type { DoctorReport, DoctorRow, Hypothesis, Listing, Planned, Step } from "./generated-doctor";
+export type { Agent, Autostart, Launched, SavedBundle, Surroundings } from "./generated-tray";
 
 export type Counts = Stats["agents"];
 export type KeyKind = ConfigView["keys"][number]["kind"];

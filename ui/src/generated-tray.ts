@@ -42,6 +42,12 @@ export type Refusal = {
   errors?: unknown;
 };
 
+/** Where a bundle was written. */
+export type SavedBundle = {
+  /** The file. */
+  path: string;
+};
+
 /** What the panel should know of the desktop around it. */
 export type Surroundings = {
   /** False where no icon is shown, so that the panel is all there is. */

@@ -1,6 +1,7 @@
 // What the panel knows of the engine right now: the newest status, stats and requests, and whether they are still true.
 import type { Activity, Stats } from "./api";
 import { Draft } from "./draft.svelte";
+import { Examination } from "./examination.svelte";
 import { merge } from "./requests";
 import type { Status } from "./status";
 import { connect, type Transport } from "./transport";
@@ -25,6 +26,8 @@ export class Live {
   unfolded = $state(false);
   /** Changes to the config that are not saved: they outlive their page. */
   readonly draft = new Draft();
+  /** What the Doctor page shows: it outlives the page, too. */
+  readonly examination = new Examination();
 
   /** Runs until the returned function is called. */
   start(): () => void {
@@ -54,6 +57,7 @@ export class Live {
     begin().catch((thrown: unknown) => (this.trouble = Trouble.of(thrown, String(thrown))));
     return () => {
       gone = true;
+      this.examination.end();
       clearInterval(clock);
       stop?.();
     };

@@ -23,6 +23,16 @@ export function reader(): (piece: string) => ServerEvent[] {
   };
 }
 
+/** Reads text in arbitrary pieces and gives each whole line of JSON. Empty ones are signs of life. */
+export function lines<T>(): (piece: string) => T[] {
+  let rest = "";
+  return (piece) => {
+    const all = (rest + piece).split("\n");
+    rest = all.pop() ?? "";
+    return all.filter((line) => line.trim() !== "").map((line) => JSON.parse(line) as T);
+  };
+}
+
 /** Milliseconds before try number `failures` + 1: soon at first, never more than 5 s. */
 export function pause(failures: number): number {
   return Math.min(5000, 250 * 2 ** Math.min(failures, 10));

@@ -1,12 +1,13 @@
 // How the panel reaches the engine: Tauri's commands and events in the tray, `/_leeward/v1` in a browser.
 // The only file that knows; tests/house.rs holds the others to it.
 import type {
-  Activity, Agent, Autostart, ConfigChange, ConfigView, ConnectionTest, Coverage, History, KeyError, Launch, Launched, Logs, Restarted, Stats,
-  Surroundings,
+  Activity, Agent, Autostart, ConfigChange, ConfigView, ConnectionTest, Coverage, History, KeyError, Launch, Launched, Listing, Logs, Restarted,
+  SavedBundle, Stats, Step, Surroundings,
 } from "./api";
 import { texts } from "./texts";
 import type { Status } from "./status";
-import { pause, reader } from "./stream";
+import { save } from "./save";
+import { lines, pause, reader } from "./stream";
 import { Trouble } from "./trouble";
 
 /** What comes by itself. */
@@ -52,6 +53,12 @@ export interface Transport {
   logs(lines: number, level: string): Promise<Logs>;
   /** The way to the default upstream, step by step; takes ten seconds at most. */
   testConnection(): Promise<ConnectionTest>;
+  /** Examines this machine; resolves at the end, and when `stop` ends it before. */
+  examine(long: boolean, step: (step: Step) => void, stop: AbortSignal): Promise<void>;
+  /** What the bundle of the last examination will hold. */
+  bundle(): Promise<Listing>;
+  /** Writes what was listed; gives the file's path, or nothing where a browser takes it by this name. */
+  saveBundle(name: string): Promise<string>;
 }
 
 /** Pause between two questions where nothing comes by itself, in milliseconds. */
@@ -122,6 +129,23 @@ async function tray(): Promise<Transport> {
     setConfig: (set) => told(invoke<ConfigView>("config_set", { set })),
     logs: (lines, level) => told(invoke<Logs>("logs", { lines, level })),
     testConnection: () => told(invoke<ConnectionTest>("test_connection", {})),
+    async examine(long, tell, stop) {
+      const end = (): void => void invoke("doctor_stop").catch(() => undefined);
+      stop.addEventListener("abort", end);
+      try {
+        await told(invoke<void>("doctor_begin", { long }));
+        for (;;) {
+          if (stop.aborted) return end();
+          const step = await told(invoke<Step | null>("doctor_next"));
+          if (step === null) return;
+          tell(step);
+        }
+      } finally {
+        stop.removeEventListener("abort", end);
+      }
+    },
+    bundle: () => told(invoke<Listing>("doctor_bundle")),
+    saveBundle: async () => (await told(invoke<SavedBundle>("doctor_save"))).path,
   };
 }
 
@@ -177,6 +201,24 @@ function browser(origin: string, token: string): Transport {
     setConfig: (set) => ask<ConfigView>("POST", "config", { set }),
     testConnection: () => ask<ConnectionTest>("POST", "test", {}),
     logs: (lines, level) => get<Logs>(`logs?${new URLSearchParams({ lines: `${lines}`, level })}`),
+    async examine(long, tell, stop) {
+      const response = await open("POST", "doctor", { long }, stop);
+      const pieces = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+      const read = lines<Step>();
+      for (;;) {
+        const piece = await pieces?.read().catch(() => {
+          throw new Trouble("broke", texts.trouble.broke);
+        });
+        if (!piece || piece.done) return;
+        for (const step of read(piece.value)) tell(step);
+      }
+    },
+    bundle: () => get<Listing>("doctor/bundle"),
+    async saveBundle(name) {
+      const response = await open("GET", "doctor/bundle.zip", undefined, AbortSignal.timeout(LIMIT));
+      save(await response.blob(), name);
+      return "";
+    },
   };
 }
 

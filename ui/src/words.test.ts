@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { after, matching, plain, stamp, tone } from "./log";
 import { page } from "./route";
 import { envCommand, quoted, shells, split, wrapCommand } from "./shell";
-import { pause, reader } from "./stream";
+import { lines, pause, reader } from "./stream";
 import { Trouble } from "./trouble";
 
 describe("split", () => {
@@ -33,6 +33,10 @@ describe("server-sent events", () => {
     expect(whole).toEqual([{ event: "status", data: '{"a":\n1}' }, { event: "message", data: "é" }]);
     const read = reader();
     expect([...text].flatMap((piece) => read(piece))).toEqual(whole);
+  });
+  it("are told from lines of JSON", () => {
+    const read = lines<{ a: number }>();
+    expect(['{"a"', ":1}\n\n", '{"a":2}\n{"a":', "3}\n"].flatMap(read)).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
   });
   it("are asked for again soon, then seldom", () => expect([0, 1, 3, 99].map(pause)).toEqual([250, 500, 2000, 5000]));
 });

@@ -95,6 +95,7 @@ export async function onTheEngine(open, screenshots) {
     await history(page);
     await settings(page, home);
     await logs(page);
+    await doctor(page);
     await page.getByRole("link", { name: "Status" }).click();
     await shown("headline", "Ready on");
     await page.screenshot({ path: new URL("engine-status.png", screenshots).pathname });
@@ -226,6 +227,23 @@ async function settings(page, home) {
   await page.getByText("Saved and in force.").waitFor();
   assert.doesNotMatch(await readFile(path, "utf8"), /33s/);
   console.log("engine: settings are checked while typing, written to the file, and reset");
+}
+
+/** The engine examines its own machine: what it finds of itself is right, and its bundle holds what it lists. */
+async function doctor(page) {
+  await page.getByRole("link", { name: "Doctor" }).click();
+  await page.getByRole("button", { name: "Examine this machine" }).click();
+  await page.getByTestId("doctor-checks").getByTestId("finding-instance").filter({ hasText: "proved by its token" }).waitFor();
+  await page.getByRole("button", { name: "Examine again" }).waitFor();
+  await page.getByTestId("finding-burst-leeward").filter({ hasText: "All 10 requests" }).waitFor();
+  await page.getByTestId("hypotheses").getByText("The clock").waitFor();
+  assert.match(await copied(page, page.getByRole("button", { name: "Copy as Markdown" })), /^# leeward doctor: /);
+  await page.getByRole("button", { name: "Show what it would hold" }).click();
+  await page.getByTestId("bundle-entries").getByText("doctor.md").waitFor();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download", exact: true }).click()]);
+  assert.match(download.suggestedFilename(), /^leeward-doctor-\d+\.zip$/);
+  assert.equal((await readFile(await download.path())).subarray(0, 2).toString(), "PK");
+  console.log("engine: examines its machine and gives the bundle that it listed");
 }
 
 async function logs(page) {

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { copied } from "./copied.mjs";
+import { examined } from "./doctor.mjs";
 import { fixture, TOKEN } from "./fixture/server.mjs";
 import { tray } from "./fixture/tray.mjs";
 
-const PAGES = ["status", "agents", "activity", "history", "launch", "settings", "logs", "start"];
+const PAGES = ["status", "agents", "activity", "history", "launch", "settings", "logs", "doctor", "start"];
 const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 /** Findings that are more than minor, with what they are about. */
@@ -40,6 +41,7 @@ export async function onTheFixture(open, screenshots) {
     await settings(server, start);
     await historyAndLogs(server, start);
     await agents(server, start);
+    await examined(server, start, findings, screenshots);
     await launch(server, start);
     await firstStart(server, start);
     await keyboard(start);

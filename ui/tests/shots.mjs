@@ -32,6 +32,15 @@ const SHOTS = [
     await page.locator("#key-retry-base").fill("soon");
     await page.locator("#key-retry-base-error").waitFor();
   }],
+  ["doctor", "doctor", "good"], ["doctor-result", "doctor", "good", false, async (page) => {
+    await page.getByRole("button", { name: "Examine this machine" }).click();
+    await page.getByRole("button", { name: "Examine again" }).waitFor();
+    await page.getByRole("button", { name: "Show what it would hold" }).click();
+    await page.getByTestId("bundle-entries").waitFor();
+  }], ["doctor-runs", "doctor", "good", false, async (page) => {
+    await page.getByRole("button", { name: "Examine this machine" }).click();
+    await page.getByTestId("finding-idle").waitFor();
+  }],
   ["logs", "logs", "good"], ["start", "start", "good", true, test], ["start-offline", "start", "offline", true, test], ["start-browser", "start", "good"], ["shortcuts", "status", "good", false, (page) => page.keyboard.press("?")], ["token", "status", "none"], ["gone", "status", "gone"],
 ];
 const CHOSEN = ["status", "status-empty", "status-broken", "status-offline", "status-config", "status-taken", "activity", "request", "history", "launch", "settings", "logs", "start", "start-offline"];

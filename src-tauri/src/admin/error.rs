@@ -22,6 +22,8 @@ pub(super) enum Error {
     NoPanel,
     /// This program shows no window.
     NoWindow,
+    /// This program examines nothing.
+    NoDoctor,
     /// No upstream of that name.
     UnknownUpstream(String),
     /// The path exists for these methods, as `Allow` lists them.
@@ -30,8 +32,10 @@ pub(super) enum Error {
     BadRequest(String),
     /// Somebody else has what was asked for; the sentence says what.
     Taken(String),
-    /// The same is under way already; the sentence says what.
-    UnderWay(&'static str),
+    /// What was asked for is under way; the sentence says what.
+    Busy(String),
+    /// What was asked for needs something else first; the sentence says what.
+    NotYet(String),
     /// A command was not carried out; the sentence says why.
     Undone(String),
 }
@@ -40,10 +44,12 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NoSuchPath | Self::NoPanel | Self::NoWindow | Self::UnknownUpstream(_) => StatusCode::NOT_FOUND,
+            Self::NoSuchPath | Self::NoPanel | Self::NoWindow | Self::NoDoctor | Self::UnknownUpstream(_) => {
+                StatusCode::NOT_FOUND
+            }
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Taken(_) | Self::UnderWay(_) => StatusCode::CONFLICT,
+            Self::Taken(_) | Self::Busy(_) | Self::NotYet(_) => StatusCode::CONFLICT,
             Self::Undone(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -54,11 +60,13 @@ impl Error {
             Self::NoSuchPath => "no-such-path",
             Self::NoPanel => "no-panel",
             Self::NoWindow => "no-window",
+            Self::NoDoctor => "no-doctor",
             Self::UnknownUpstream(_) => "unknown-upstream",
             Self::WrongMethod(_) => "wrong-method",
             Self::BadRequest(_) => "bad-request",
             Self::Taken(_) => "name-taken",
-            Self::UnderWay(_) => "busy",
+            Self::Busy(_) => "busy",
+            Self::NotYet(_) => "not-yet",
             Self::Undone(_) => "not-done",
         }
     }
@@ -71,13 +79,13 @@ impl Error {
             Self::NoSuchPath => "Leeward has no such control path.".into(),
             Self::NoPanel => "The panel's files are not installed beside this program; install Leeward's package, or build them (npm --prefix ui run build).".into(),
             Self::NoWindow => "This Leeward has no window: it serves from a terminal or in the background; `leeward panel` opens the panel in a browser.".into(),
+            Self::NoDoctor => "This Leeward examines nothing; run `leeward doctor` in a terminal.".into(),
             Self::UnknownUpstream(name) => exchange::Error::UnknownUpstream(name.clone()).meaning().sentence,
             Self::WrongMethod(methods) => {
                 let methods: Vec<&str> = methods.split(", ").filter(|method| *method != "HEAD").collect();
                 format!("This control path is for {}.", methods.join(" or "))
             }
-            Self::UnderWay(why) => (*why).into(),
-            Self::BadRequest(why) | Self::Taken(why) | Self::Undone(why) => why.clone(),
+            Self::BadRequest(why) | Self::Taken(why) | Self::Busy(why) | Self::NotYet(why) | Self::Undone(why) => why.clone(),
         }
     }
 }
@@ -103,7 +111,7 @@ impl IntoResponse for Error {
                 headers.insert(ALLOW, HeaderValue::from_static(methods));
             }
             // Trying again can help.
-            Self::Undone(_) | Self::UnderWay(_) => {
+            Self::Undone(_) | Self::Busy(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

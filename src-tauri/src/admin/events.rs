@@ -42,7 +42,7 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>) -> Response {
     let draining = admin.draining();
     let events = stream::unfold(Teller::new(admin), async |mut teller| Some((Ok::<_, Infallible>(teller.next().await), teller)));
     let sse = Sse::new(events.take_until(draining)).keep_alive(KeepAlive::new().interval(BEAT));
-    let mut response = sse.into_response().map(|body| Body::new(Patient { body, given_at: None }));
+    let mut response = sse.into_response().map(|body| Body::new(Patient::new(body)));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -114,9 +114,15 @@ fn event(name: &str, json: String) -> Event {
 ///
 /// A connection asks for the next piece as soon as it has room for it, so the time from one piece to the next question is
 /// how long the reader has taken nothing.
-struct Patient {
+pub(super) struct Patient {
     body: Body,
     given_at: Option<Instant>,
+}
+
+impl Patient {
+    pub(super) fn new(body: Body) -> Self {
+        Self { body, given_at: None }
+    }
 }
 
 impl HttpBody for Patient {

@@ -5,6 +5,7 @@ use crate::{
     authority::Authority,
     config::{Config, Secret, Settings},
     control::{Commands, Mode, Sessions},
+    examination::Examiner,
     health::{Tracker, unix_ms},
     status::{Status, history::Questions, recent::Words, stats::Stats},
     telemetry::{Counters, Traffic},
@@ -34,6 +35,8 @@ pub(crate) struct Admin {
     pub(crate) panel: Option<PathBuf>,
     /// The window with the panel, where there can be one.
     pub(crate) window: Option<Window>,
+    /// Who examines this machine, where the program can.
+    pub(crate) examiner: Option<Examiner>,
     /// How the first line of a status is worded.
     pub(crate) words: Words,
     pub(crate) token: Secret,

@@ -5,6 +5,7 @@ use crate::{
     authority::Authority,
     config::{Flags, Secret, Settings},
     control::{Command, Mode, Restarted, Sessions},
+    examination::{Asked, Examine, Examiner, Lines, Refusal},
     health::{Code, Tracker, unix_ms},
     network::Network,
     status::{
@@ -17,6 +18,7 @@ use crate::{
     window::Window,
 };
 use axum::body::{Body, Bytes};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
@@ -65,6 +67,9 @@ const CASES: &[Case] = &[
     Case { asked: "/_leeward/v1/logs?lines=7&level=warn", ..case("/_leeward/v1/logs", &[("GET", "", 200)]) },
     case("/_leeward/v1/config", &[("GET", "", 200), ("POST", r#"{"set":{"drain":"7m"}}"#, 200)]),
     case("/_leeward/v1/config/check", &[("POST", r#"{"set":{"drain":"soon"}}"#, 200)]),
+    Case { stream: true, ..case("/_leeward/v1/doctor", &[("POST", "{}", 200)]) },
+    case("/_leeward/v1/doctor/bundle", &[("GET", "", 200)]),
+    case("/_leeward/v1/doctor/bundle.zip", &[("GET", "", 200)]),
     case("/_leeward/v1/restart", &[("POST", "", 200)]),
     case("/_leeward/v1/stop", &[("POST", r#"{"drain_ms":5}"#, 202)]),
     case("/_leeward/v1/handover", &[("POST", r#"{"to":"/x"}"#, 200)]),
@@ -79,6 +84,27 @@ const CASES: &[Case] = &[
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 const TOKEN: &str = "Bearer right";
+
+/// An examination that is over at once.
+struct Examined;
+
+impl Examine for Examined {
+    fn examine(&self, asked: Asked) -> Result<Lines, Refusal> {
+        match asked.checks.first().map(String::as_str) {
+            Some("busy") => Err(Refusal::Busy),
+            Some(other) => Err(Refusal::UnknownCheck(other.to_owned())),
+            None => Ok(Box::pin(futures_util::stream::iter([serde_json::json!({ "event": "begun" })]))),
+        }
+    }
+
+    fn list(&self) -> BoxFuture<'static, Result<serde_json::Value, Refusal>> {
+        Box::pin(std::future::ready(Ok(serde_json::json!({ "entries": [] }))))
+    }
+
+    fn pack(&self) -> BoxFuture<'static, Result<Vec<u8>, Refusal>> {
+        Box::pin(std::future::ready(Ok(b"PK".to_vec())))
+    }
+}
 
 /// Own paths, and who answers their commands.
 struct Fixture {
@@ -158,6 +184,7 @@ impl Fixture {
             settings: Some(settings),
             panel: Some(panel),
             window: Some(Window::new(|| {})),
+            examiner: Some(Examiner::new(Examined)),
             token: Secret::new("right".into()),
             counters: Arc::default(),
             upstreams: Arc::new(Upstreams::new(parts, local)),
@@ -299,6 +326,10 @@ async fn a_body_is_read_to_its_limit_or_refused_with_the_reason() {
     let broken = Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(io::Error::other("the client left"))]));
     let (_, sentence) = engine.ask("POST", "/_leeward/v1/stop", TOKEN, broken).await.error().await;
     assert_eq!(sentence, "The body could not be read: the client left.");
+    for (check, status, code) in [("busy", 409, "busy"), ("nonsense", 400, "bad-request")] {
+        let refused = engine.ask("POST", "/_leeward/v1/doctor", TOKEN, format!(r#"{{"checks":["{check}"]}}"#)).await;
+        assert_eq!((refused.status.as_u16(), refused.error().await.0.as_str()), (status, code));
+    }
     let nobody = engine.ask("POST", "/_leeward/v1/warm", TOKEN, r#"{"upstream":"nobody"}"#).await;
     assert_eq!((nobody.status.as_u16(), nobody.error().await.0.as_str()), (404, "unknown-upstream"));
     let nobody = engine.ask("POST", "/_leeward/v1/test", TOKEN, r#"{"upstream":"nobody"}"#).await;

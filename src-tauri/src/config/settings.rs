@@ -6,6 +6,7 @@ use super::{
     definition::{self, RENAMED, Raw},
     edit::{self, Changes},
     error::Error,
+    errors::errors,
     fallback::load_or_last_good,
     key::Type,
     keys::{self, View},
@@ -81,6 +82,16 @@ impl Settings {
     /// As `config::load`.
     pub fn load(&self) -> Result<Config, Error> {
         load::load(&self.sources())
+    }
+
+    /// Everything that is wrong with it.
+    pub fn errors(&self) -> Vec<Error> {
+        errors(&self.sources())
+    }
+
+    /// Where the files are, as far as that can be found.
+    pub fn paths(&self) -> Option<Paths> {
+        load::paths(&self.sources())
     }
 
     /// The same, for whoever starts: what cannot be in force is replaced by the next best.

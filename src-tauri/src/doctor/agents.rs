@@ -20,7 +20,11 @@ pub(super) fn agents(context: &Context) -> Vec<Finding> {
     let findings: Vec<Finding> = installed.map(|(agent, program)| look(agent, program, context).of(&agent.name)).collect();
     if findings.is_empty() {
         let names: Vec<&str> = known.agent.iter().map(|agent| agent.title.as_str()).collect();
-        return vec![Finding::not_run(format!("none of these is installed where this terminal finds it: {}", names.join(", ")))];
+        return vec![Finding::not_run(format!(
+            "none of these is installed where PATH {} finds it: {}",
+            context.place.whose(),
+            names.join(", ")
+        ))];
     }
     findings
 }
@@ -59,6 +63,7 @@ fn look(agent: &Agent, program: PathBuf, context: &Context) -> Finding {
         dead: dead.iter().map(|(endpoint, _)| *endpoint).collect(),
         unread,
         sessions,
+        whose: context.place.whose(),
     };
     let facts = found.facts(&program);
     found.judge(facts)
@@ -79,6 +84,8 @@ struct Found<'a> {
     dead: Vec<&'a Endpoint>,
     unread: Vec<String>,
     sessions: Option<usize>,
+    /// Whose environment was looked at.
+    whose: &'static str,
 }
 
 impl Found<'_> {
@@ -114,7 +121,7 @@ impl Found<'_> {
             None => {}
         }
         for endpoint in self.endpoints {
-            let place = place(endpoint);
+            let place = place(endpoint, self.whose);
             said.push(match endpoint.at {
                 Target::Leeward => format!("{place} points at Leeward."),
                 Target::Local(_) | Target::Elsewhere => {
@@ -131,7 +138,7 @@ impl Found<'_> {
             } else {
                 "take it out of".to_owned()
             };
-            return Finding::new(Verdict::Broken, said.join(" "), facts).advise(format!("{advice} {}", place(first)));
+            return Finding::new(Verdict::Broken, said.join(" "), facts).advise(format!("{advice} {}", place(first, self.whose)));
         }
         if let Some(bad) = self.bad() {
             said.push(format!("Known to be bad: {} ({}).", bad.what, bad.source));
@@ -139,13 +146,13 @@ impl Found<'_> {
         }
         if let Some(unusable) = self.endpoints.iter().find(|e| e.at == Target::Unreadable) {
             return Finding::new(Verdict::Warning, said.join(" "), facts)
-                .advise(format!("write a URL into {}, or take it out", place(unusable)));
+                .advise(format!("write a URL into {}, or take it out", place(unusable, self.whose)));
         }
         if let Some(managed) = self.endpoints.iter().find(|e| e.scope == "managed" && e.at != Target::Leeward) {
             said.push("Your organisation manages that setting, and nothing overrules it: its requests bypass Leeward.".into());
             return Finding::new(Verdict::Warning, said.join(" "), facts).advise(format!(
                 "set `upstream` in Leeward's config to that gateway, and ask for {} to be changed",
-                place(managed)
+                place(managed, self.whose)
             ));
         }
         if !self.unread.is_empty() {
@@ -155,9 +162,9 @@ impl Found<'_> {
     }
 }
 
-fn place(endpoint: &Endpoint) -> String {
+fn place(endpoint: &Endpoint, whose: &str) -> String {
     match &endpoint.file {
         Some(file) => format!("{} in {}", endpoint.name, file.display()),
-        None => format!("{} in this terminal", endpoint.name),
+        None => format!("{} {}", endpoint.name, whose),
     }
 }

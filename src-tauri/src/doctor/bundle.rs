@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::{
     io::{Cursor, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -65,6 +66,18 @@ pub struct Bundle {
     pub entries: Vec<Entry>,
     /// What is left out, and why.
     pub left_out: Vec<String>,
+}
+
+/// To ask for what goes into a bundle.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What the running Leeward says of itself; `None` where none is running that answers.
+pub async fn status(config: &Config) -> Option<Value> {
+    if !instance::serves(&config.paths) {
+        return None;
+    }
+    let client = instance::running(config).await.ok()??;
+    client.get("/_leeward/v1/status", ANSWER_WITHIN).await.ok()
 }
 
 /// Takes secrets out of what is shared.

@@ -29,7 +29,7 @@ checks! {
         "Agents behind Leeward are refused when nobody, or somebody else, has its port.";
     /// File, environment and flags.
     Config = "config", First, "The config",
-        "An invalid config keeps Leeward from starting; a running one goes on with the previous config.";
+        "What is invalid is not in force: Leeward goes on with the last config that was good, or with the defaults.";
     /// The state folder and what is secret in it.
     State = "state", First, "The state folder and the control token",
         "Commands find the running Leeward by it, and whoever reads the token controls Leeward.";
@@ -57,12 +57,24 @@ checks! {
     /// Proxies and the variables that name them.
     Proxy = "proxy", First, "Company proxies and NO_PROXY",
         "A proxy that is asked for 127.0.0.1 hides Leeward from agents; one that fails hides the API from Leeward.";
+    /// Scripts that name proxies.
+    Pac = "pac", First, "Proxy scripts (PAC) of the system",
+        "A script that names the only way out is run by browsers, and by no agent: everything else looks offline.";
     /// Agents on this machine.
     Agents = "agents", First, "Installed agents",
         "Some builds lose connections by themselves, and a base URL that leads nowhere refuses every request.";
     /// WSL, containers, remote sessions.
     Remote = "remote", First, "WSL, containers and remote sessions",
         "There 127.0.0.1 is not the machine in front of you, so a Leeward on the other side is not reached.";
+    /// What IDEs give to their extensions.
+    Ide = "ide", First, "Settings of VS Code and JetBrains IDEs",
+        "Extensions start agents with the IDE's own variables and proxy, whatever a terminal says.";
+    /// Claude Code's claude.ai connectors.
+    Connectors = "connectors", First, "Connectors of Claude Code",
+        "Each connector that is not linked costs a 401 and a refresh of the login at every start.";
+    /// Intercept mode's certificate authority.
+    Authority = "authority", First, "The certificate authority of intercept mode",
+        "Agents in intercept mode trust it alone; where it cannot be used, their start-up is not repaired.";
     /// What went wrong lately.
     Faults = "faults", First, "Faults of the last hour",
         "They say whose fault it was: this network's, a proxy's, the API's, or Leeward's.";

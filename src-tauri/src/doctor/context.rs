@@ -2,7 +2,7 @@
 
 use super::check::{Check, FIND_LIMIT};
 use crate::{
-    config::{self, Config, Flags, Paths, Sources},
+    config::{self, Config, Flags, Paths, Settings, Sources},
     instance::{self, Client, ClientError, Holder, Record, holder_of, read_record},
     socket_owner::{self, Owner},
     upstream::Prober,
@@ -20,6 +20,8 @@ pub(super) type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 pub struct Options {
     /// The config in force, or why there is none.
     pub config: Result<Config, config::Error>,
+    /// What Leeward goes on with where the config is invalid.
+    pub last_good: Option<Config>,
     /// Everything that is wrong with the config, one sentence each.
     pub complaints: Vec<String>,
     /// Leeward's files, found also where the config is invalid.
@@ -30,10 +32,64 @@ pub struct Options {
     pub home: Option<PathBuf>,
     /// The folder whose project files count.
     pub cwd: PathBuf,
+    /// Whose environment that is.
+    pub place: Place,
     /// Which checks; empty: all.
     pub checks: Vec<Check>,
     /// Also those that take a minute.
     pub long: bool,
+}
+
+/// Where the examination runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The user's terminal, where agents are started, too.
+    Terminal,
+    /// The running Leeward, whose environment is not that of a terminal.
+    Engine,
+}
+
+impl Place {
+    /// Why a check of a minute did not run.
+    pub(super) fn unasked(self) -> &'static str {
+        match self {
+            Self::Terminal => "only with --long",
+            Self::Engine => "it takes a minute, and was not asked for",
+        }
+    }
+
+    /// Whose environment was looked at.
+    pub(super) fn whose(self) -> &'static str {
+        match self {
+            Self::Terminal => "in this terminal",
+            Self::Engine => "in Leeward's own environment",
+        }
+    }
+}
+
+impl Options {
+    /// What an engine with these settings is examined for; the checks are chosen later.
+    pub fn of(settings: &Settings, home: Option<PathBuf>) -> Self {
+        let config = settings.load();
+        let paths = config.as_ref().map(|config| config.paths.clone()).ok().or_else(|| settings.paths());
+        Self {
+            last_good: if config.is_err() { settings.load_to_start().ok() } else { None },
+            complaints: settings.errors().iter().map(ToString::to_string).collect(),
+            config,
+            paths,
+            env: Arc::new(config::environment),
+            home,
+            cwd: std::env::current_dir().unwrap_or_default(),
+            place: Place::Engine,
+            checks: Vec::new(),
+            long: false,
+        }
+    }
+
+    /// The checks that are asked for, in the order of the report.
+    pub(super) fn chosen(&self) -> impl Iterator<Item = Check> + use<'_> {
+        Check::ALL.iter().copied().filter(|check| self.checks.is_empty() || self.checks.contains(check))
+    }
 }
 
 impl std::fmt::Debug for Options {
@@ -85,15 +141,16 @@ pub(super) enum PortHolder {
 }
 
 pub(super) struct Context {
-    /// The config in force; the defaults where it is invalid.
+    /// The config in force; what Leeward goes on with where it is invalid.
     pub(super) config: Option<Config>,
-    /// The config is invalid, so `config` holds the defaults.
-    pub(super) is_default: bool,
+    /// The config is invalid, so `config` holds the next best one.
+    pub(super) is_invalid: bool,
     pub(super) complaints: Vec<String>,
     pub(super) paths: Option<Paths>,
     pub(super) env: Env,
     pub(super) home: Option<PathBuf>,
     pub(super) cwd: PathBuf,
+    pub(super) place: Place,
     pub(super) serving: Serving,
     /// By name: the default upstream, and those that the running engine has had requests for.
     pub(super) upstreams: BTreeMap<String, Url>,
@@ -102,9 +159,9 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) async fn new(options: Options) -> Self {
-        let Options { config, complaints, paths, env, home, cwd, .. } = options;
-        let is_default = config.is_err();
-        let config = config.ok().or_else(|| defaults(paths.as_ref()?, &env));
+        let Options { config, last_good, complaints, paths, env, home, cwd, place, .. } = options;
+        let is_invalid = config.is_err();
+        let config = config.ok().or(last_good).or_else(|| defaults(paths.as_ref()?, &env));
         let serving = match &config {
             Some(config) => timeout(FIND_LIMIT, who_serves(config)).await.unwrap_or(Serving::Unanswered),
             None => Serving::NotAsked,
@@ -115,7 +172,7 @@ impl Context {
             _ => config.listen,
         };
         let prober = config.as_ref().map(|config| Arc::new(Prober::new(limited(config.clone()), own(config))));
-        Self { config, is_default, complaints, paths, env, home, cwd, serving, upstreams, prober }
+        Self { config, is_invalid, complaints, paths, env, home, cwd, place, serving, upstreams, prober }
     }
 
     pub(super) fn var(&self, name: &str) -> Option<String> {

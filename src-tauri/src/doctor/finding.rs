@@ -121,19 +121,37 @@ impl Serialize for Row {
     }
 }
 
+/// What one check found of one subject.
 #[derive(Serialize)]
-struct Shown<'a> {
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "DoctorRow"))]
+pub(super) struct Shown<'a> {
+    /// The check; public and stable.
+    #[cfg_attr(test, ts(type = "string"))]
     id: Check,
+    /// What it concerns, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     subject: Option<&'a str>,
+    /// What is looked at.
     title: &'a str,
+    /// Why it matters.
     why: &'a str,
+    /// What is said of it.
+    #[cfg_attr(test, ts(type = "\"ok\" | \"warning\" | \"broken\" | \"not-run\" | \"not-known\""))]
     verdict: &'a str,
+    /// Why it was not run, or is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     reason: Option<&'a str>,
+    /// What was measured, as a sentence.
     measured: &'a str,
+    /// The same as data.
+    #[cfg_attr(test, ts(type = "Record<string, unknown>"))]
     facts: &'a Value,
+    /// What to do, where it follows.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
     advice: Option<&'a str>,
+    /// How long the check took.
     took_ms: u64,
 }

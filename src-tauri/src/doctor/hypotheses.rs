@@ -11,16 +11,19 @@ use serde_json::Value;
 
 /// One suspicion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Hypothesis {
     /// What may be the cause.
     pub hypothesis: &'static str,
     /// How it was tested.
     pub test: &'static str,
     /// `ruled-out`, `suspect`, `cause` or `not-known`.
+    #[cfg_attr(test, ts(type = "\"ruled-out\" | \"suspect\" | \"cause\" | \"not-known\""))]
     pub result: &'static str,
     /// What was seen.
     pub seen: String,
     /// The checks behind it.
+    #[cfg_attr(test, ts(type = "Array<string>"))]
     pub checks: Vec<Check>,
 }
 
@@ -84,6 +87,18 @@ const ALL: &[Suspicion] = &[
         says: by_verdict,
     },
     Suspicion {
+        hypothesis: "Packets of full size that vanish (the MTU of a VPN)",
+        test: "a classical handshake whose hello is as large as the post-quantum one",
+        checks: &[Check::KeyShare],
+        says: by_size,
+    },
+    Suspicion {
+        hypothesis: "A proxy script (PAC) that names the only way out",
+        test: "the system's proxy settings, and a direct connection",
+        checks: &[Check::Pac],
+        says: by_verdict,
+    },
+    Suspicion {
         hypothesis: "The burst of parallel connections when an agent starts",
         test: "ten handshakes at once, direct, with and without the post-quantum share",
         checks: &[Check::BurstDirect],
@@ -102,6 +117,12 @@ const ALL: &[Suspicion] = &[
         says: by_verdict,
     },
     Suspicion {
+        hypothesis: "Connectors that are not linked",
+        test: "what Claude Code remembers of its claude.ai connectors",
+        checks: &[Check::Connectors],
+        says: by_verdict,
+    },
+    Suspicion {
         hypothesis: "A build of the agent that loses connections",
         test: "each installed agent's version against the table of known bad builds",
         checks: &[Check::Agents],
@@ -112,6 +133,12 @@ const ALL: &[Suspicion] = &[
         test: "each agent's variables and settings files",
         checks: &[Check::Agents],
         says: by_endpoint,
+    },
+    Suspicion {
+        hypothesis: "An IDE that gives its agent another endpoint or proxy",
+        test: "the settings of VS Code, its relatives and JetBrains IDEs",
+        checks: &[Check::Ide],
+        says: by_verdict,
     },
     Suspicion {
         hypothesis: "The clock",
@@ -150,6 +177,16 @@ fn by_ipv6(row: &Row) -> Option<Answer> {
         Verdict::Warning if breaks => Some(Answer::Suspect),
         Verdict::Ok => Some(Answer::RuledOut),
         _ => None,
+    }
+}
+
+fn by_size(row: &Row) -> Option<Answer> {
+    let facts = &row.finding.facts;
+    let is_ok = |hello: &str| facts[hello]["ok"].as_bool();
+    match (is_ok("classical_full_size")?, is_ok("classical")?) {
+        (true, _) => Some(Answer::RuledOut),
+        (false, true) => Some(Answer::Suspect),
+        (false, false) => None,
     }
 }
 

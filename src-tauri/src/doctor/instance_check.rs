@@ -26,11 +26,6 @@ pub(super) fn instance(context: &Context) -> Finding {
     let own = env!("CARGO_PKG_VERSION");
     match &context.serving {
         Serving::Unanswered => Finding::not_known("this machine did not say in time who serves here"),
-        Serving::Nobody { .. } if context.is_default => {
-            let facts = json!({ "running": false, "version": own });
-            Finding::new(Verdict::Warning, "No Leeward is running, and none can start with this config.", facts)
-                .advise("mend the config first")
-        }
         Serving::NotAsked => Finding::not_known("there is no config to find it by"),
         Serving::Unusable(e) => {
             let (kind, advice) = match e {
@@ -130,14 +125,14 @@ pub(super) fn config(context: &Context) -> Vec<Finding> {
             n => format!(" And {} more.", n - 1),
         };
         let running = if matches!(context.serving, Serving::Ours { .. }) {
-            " The running Leeward goes on with the config that it read before."
+            " The running Leeward goes on with the last config that was good."
         } else {
             ""
         };
         let finding = Finding::new(Verdict::Broken, format!("{}{more}{running}", sentence(first)), facts);
         return vec![finding.advise("mend what is named; `leeward config check` looks again")];
     }
-    if context.is_default {
+    if context.is_invalid {
         return vec![Finding::not_known("the config could not be read")];
     }
     if let Some(told) = context.config.as_ref().and_then(crate::config::exposed) {

@@ -9,6 +9,38 @@ use serde::Deserialize;
 pub(super) struct Known {
     pub(super) agent: Vec<Agent>,
     pub(super) inspector: Vec<Inspector>,
+    pub(super) ide: Vec<Ide>,
+    pub(super) protection: Vec<Protection>,
+}
+
+/// An IDE and where its settings are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ide {
+    /// As its makers call it.
+    pub(super) title: String,
+    pub(super) kind: Kind,
+    /// Below the folder in which programs keep what belongs to a user.
+    pub(super) folder: String,
+}
+
+/// How an IDE keeps its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    /// `User/settings.json`.
+    VsCode,
+    /// `PRODUCT/options/proxy.settings.xml`.
+    JetBrains,
+}
+
+/// Who looks at connections on Windows.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Protection {
+    pub(super) name: String,
+    /// Any of them.
+    pub(super) services: Vec<String>,
 }
 
 /// An agent and where its facts are.

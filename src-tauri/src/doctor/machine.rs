@@ -8,11 +8,11 @@ mod platform;
 mod platform;
 
 use super::{
-    context::Context,
+    context::{Context, Serving},
     finding::{Finding, Verdict},
 };
 use crate::instance::{TokenError, read_token};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Less than this and the next log file does not fit.
@@ -93,10 +93,29 @@ fn judge_disk(free: u64, folder: &Path) -> Finding {
     }
 }
 
-pub(super) fn descriptors() -> Finding {
-    match platform::open_files() {
+/// Of a program that is started here; and of the running Leeward, where the system says it.
+pub(super) fn descriptors(context: &Context) -> Vec<Finding> {
+    let here = match platform::open_files() {
         Ok(limit) => judge_descriptors(limit),
         Err(why) => Finding::not_run(why),
+    };
+    let pid = match &context.serving {
+        Serving::Ours { status: Ok(status), .. } => status.get("pid").and_then(Value::as_u64),
+        _ => None,
+    };
+    let running = pid.and_then(platform::open_by).map(|(open, limit)| judge_open(open, limit).of("running Leeward"));
+    std::iter::once(here).chain(running).collect()
+}
+
+/// How many a process has open of those that it may.
+fn judge_open(open: u64, limit: u64) -> Finding {
+    let facts = json!({ "open": open, "limit": limit });
+    let said = format!("The running Leeward has {open} of {limit} files and connections open.");
+    let advice = "raise its limit, such as by `ulimit -n 4096` in the shell that starts it, then restart it";
+    match open.saturating_mul(100) / limit.max(1) {
+        0..80 => Finding::new(Verdict::Ok, said, facts),
+        80..98 => Finding::new(Verdict::Warning, said, facts).advise(advice),
+        _ => Finding::new(Verdict::Broken, said, facts).advise(advice),
     }
 }
 
@@ -113,17 +132,6 @@ fn judge_descriptors(limit: Option<u64>) -> Finding {
     }
 }
 
-/// What only Windows has.
-pub(super) fn only_on_windows() -> Finding {
-    if cfg!(windows) {
-        Finding::not_known(
-            "this version does not ask Windows for it; `netsh int ipv4 show excludedportrange tcp` and `netsh winsock show catalog` show it",
-        )
-    } else {
-        Finding::not_run("only on Windows")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +142,10 @@ mod tests {
             [(0, Verdict::Broken), (FULL, Verdict::Warning), (TIGHT - 1, Verdict::Warning), (TIGHT, Verdict::Ok)]
         {
             assert_eq!(judge_disk(free, Path::new("/x")).verdict, verdict, "{free}");
+        }
+        for (open, verdict) in [(79, Verdict::Ok), (80, Verdict::Warning), (97, Verdict::Warning), (98, Verdict::Broken)] {
+            let finding = judge_open(open, 100);
+            assert!(finding.verdict == verdict && finding.advice.is_some() == (verdict != Verdict::Ok), "{finding:?}");
         }
         for (limit, verdict) in
             [(Some(8), Verdict::Broken), (Some(256), Verdict::Warning), (Some(1024), Verdict::Ok), (None, Verdict::Ok)]

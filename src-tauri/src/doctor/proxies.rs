@@ -65,6 +65,7 @@ fn passes(way: Way) -> BoxFuture<'static, Finding> {
 
 /// What agents read of proxies, and where it keeps them from Leeward.
 fn environment(context: &Context) -> Finding {
+    let whose = context.place.whose();
     let both = |name: &str| [context.var(name), context.var(&name.to_ascii_lowercase())];
     let is_set = |name: &str| both(name).iter().any(Option::is_some);
     let set: Vec<&str> = VARIABLES.into_iter().filter(|name| is_set(name)).collect();
@@ -78,6 +79,13 @@ fn environment(context: &Context) -> Finding {
     };
     // Of two lists an agent reads one, and nobody knows which.
     let hides = proxied && (lists.is_empty() || !lists.iter().all(spared));
+    // Ranges and patterns are read by some programs only.
+    let is_plain = |entry: &str| {
+        let spelled = address.map(|a| a.ip().to_string()).unwrap_or_default();
+        entry == "*" || entry.eq_ignore_ascii_case("localhost") || entry.trim_matches(['[', ']']) == spelled
+    };
+    let in_pattern = |list: &String| !list.split([',', ' ']).map(str::trim).any(is_plain);
+    let half = proxied && !hides && lists.iter().any(in_pattern);
     let odd: Vec<&str> =
         lists.iter().flat_map(|list| list.split([',', ' ', ';'])).filter(|entry| entry.contains("://")).collect();
     let config = context.config.as_ref().map(|config| &config.proxy);
@@ -91,7 +99,7 @@ fn environment(context: &Context) -> Finding {
         ProxyChoice::Named(proxy) => proxy.shown(),
     });
     let facts = json!({
-        "variables": set, "spellings_differ": differ, "loopback_is_spared": !hides, "urls_in_no_proxy": odd.len(),
+        "variables": set, "spellings_differ": differ, "loopback_is_spared": !hides, "by_a_pattern": half, "urls_in_no_proxy": odd.len(),
         "leeward_itself": own, "proxy_url": from_config,
     });
     let mut traps = Vec::new();
@@ -100,6 +108,9 @@ fn environment(context: &Context) -> Finding {
             "a proxy variable is set and NO_PROXY does not spare {}, so agents ask the proxy for Leeward",
             address.map_or_else(|| "127.0.0.1".into(), |a| a.ip().to_string())
         ));
+    }
+    if half {
+        traps.push("NO_PROXY spares this machine by a range or a pattern, which not every program understands".into());
     }
     if !differ.is_empty() {
         traps.push(format!("{} and its lower-case spelling differ, and programs read either", differ.join(", ")));
@@ -112,14 +123,14 @@ fn environment(context: &Context) -> Finding {
     }
     if traps.is_empty() {
         let said = if set.is_empty() {
-            "No proxy variable is set in this terminal."
+            format!("No proxy variable is set {whose}.")
         } else {
-            "The proxy variables agree and spare Leeward."
+            "The proxy variables agree and spare Leeward.".to_owned()
         };
         return Finding::new(Verdict::Ok, said, facts);
     }
-    let finding = Finding::new(Verdict::Warning, format!("In this terminal: {}.", traps.join("; ")), facts);
-    if hides {
+    let finding = Finding::new(Verdict::Warning, format!("What is set {whose}: {}.", traps.join("; ")), facts);
+    if hides || half {
         finding.advise("set NO_PROXY=localhost,127.0.0.1,::1 in both spellings; `leeward wrap` does that for its agent")
     } else {
         finding

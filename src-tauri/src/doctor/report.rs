@@ -12,6 +12,7 @@ const SCHEMA: u32 = 1;
 
 /// What was found on this machine.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "DoctorReport"))]
 pub struct Report {
     /// The form of this JSON.
     pub schema: u32,
@@ -22,12 +23,14 @@ pub struct Report {
     /// The processor, as Rust calls it.
     pub processor: &'static str,
     /// `ok`, `warning` or `broken`: the worst that was measured.
+    #[cfg_attr(test, ts(type = "\"ok\" | \"warning\" | \"broken\""))]
     pub verdict: &'static str,
     /// When it ended, in milliseconds since 1970.
     pub at_unix_ms: u64,
     /// How long all of it took.
     pub took_ms: u64,
     /// One row a check and subject.
+    #[cfg_attr(test, ts(type = "Array<DoctorRow>"))]
     pub checks: Vec<Row>,
     /// What may be suspected, and what this machine says to it.
     pub hypotheses: Vec<Hypothesis>,

@@ -17,9 +17,11 @@ use tokio::{
 
 /// How far it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
+pub struct Progress<'a> {
     /// What has ended.
-    pub title: &'static str,
+    pub check: Check,
+    /// What it found.
+    pub rows: &'a [Row],
     /// How many have.
     pub done: u64,
     /// How many there are.
@@ -27,24 +29,26 @@ pub struct Progress {
 }
 
 /// Examines, and reports each step.
-pub async fn run(options: Options, progress: &mut dyn FnMut(Progress)) -> Report {
+pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> Report {
     let began = Instant::now();
-    let named = options.checks.clone();
-    let wanted = move |check: Check| named.is_empty() || named.contains(&check);
-    let long = options.long;
-    let chosen: Vec<Check> = Check::ALL.iter().copied().filter(|check| wanted(*check)).collect();
+    let (long, unasked) = (options.long, options.place.unasked());
+    let chosen: Vec<Check> = options.chosen().collect();
     let total = chosen.len() as u64;
     let mut done = 0;
     let mut rows: Vec<Row> = Vec::new();
-    let mut ended = |check: Check| {
+    let mut ended = |check: Check, rows: &[Row]| {
         done += 1;
-        progress(Progress { title: check.title(), done, total });
+        progress(Progress { check, rows, done, total });
     };
     let context = Arc::new(Context::new(options).await);
     for stage in Stage::ALL {
         let of_stage: Vec<Check> = chosen.iter().copied().filter(|check| check.stage() == stage).collect();
         if stage == Stage::Long && !long {
-            rows.extend(of_stage.into_iter().map(|check| row(check, Finding::not_run("only with --long"), Duration::ZERO)));
+            for check in of_stage {
+                let not_run = [row(check, Finding::not_run(unasked), Duration::ZERO)];
+                ended(check, &not_run);
+                rows.extend(not_run);
+            }
             continue;
         }
         let work = |check| {
@@ -67,7 +71,7 @@ async fn together<W>(
     checks: Vec<Check>,
     limit: fn(Check) -> Duration,
     work: impl Fn(Check) -> W,
-    ended: &mut impl FnMut(Check),
+    ended: &mut (impl FnMut(Check, &[Row]) + Send),
 ) -> Vec<Row>
 where
     W: Future<Output = Vec<Finding>> + Send + 'static,
@@ -93,8 +97,9 @@ where
             Err(e) if e.is_panic() => vec![Finding::not_known("the check crashed; please report it, with `leeward logs`")],
             Err(_) => vec![Finding::not_known("the check was cancelled")],
         };
-        rows.extend(findings.into_iter().map(|finding| row(check, finding, began.elapsed())));
-        ended(check);
+        let found: Vec<Row> = findings.into_iter().map(|finding| row(check, finding, began.elapsed())).collect();
+        ended(check, &found);
+        rows.extend(found);
     }
     rows
 }
@@ -117,7 +122,7 @@ mod tests {
         let began = Instant::now();
         let mut seen = 0;
         let checks = vec![Check::Dns, Check::Clock, Check::Disk];
-        let rows = together(checks, Check::limit, work, &mut |_| seen += 1).await;
+        let rows = together(checks, Check::limit, work, &mut |_, rows| seen += rows.len()).await;
         let of = |check: Check| rows.iter().find(|row| row.check == check).unwrap().finding.verdict.clone();
         assert_eq!(of(Check::Disk), Verdict::Ok);
         assert!(of(Check::Clock).reason().unwrap().contains("crashed") && of(Check::Clock).as_str() == "not-known");

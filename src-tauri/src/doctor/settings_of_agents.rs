@@ -141,7 +141,13 @@ fn in_lines(text: &str, key: &str) -> Option<String> {
     })
 }
 
-fn endpoint(scope: &'static str, file: Option<PathBuf>, name: String, value: &str, own: Option<SocketAddr>) -> Endpoint {
+pub(super) fn endpoint(
+    scope: &'static str,
+    file: Option<PathBuf>,
+    name: String,
+    value: &str,
+    own: Option<SocketAddr>,
+) -> Endpoint {
     let url = Url::parse(value.trim()).ok().filter(Url::has_host);
     let at = url.as_ref().map_or(Target::Unreadable, |url| target(url, own));
     // A credential in an endpoint is nobody's business.

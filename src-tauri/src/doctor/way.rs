@@ -6,11 +6,11 @@ use super::{
     known::inspector,
 };
 use crate::{
-    message::Failure,
+    message::{Failure, Known},
     status::faults::Cause,
     upstream::{Probed, Prober},
 };
-use futures_util::future::{BoxFuture, join, join_all};
+use futures_util::future::{BoxFuture, join, join_all, join3};
 use serde_json::{Value, json};
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -178,7 +178,7 @@ fn judge_reach(way: &Way, tries: Vec<(SocketAddr, Option<Result<Probed, Failure>
         (true, Some((_, failure))) => {
             let measured = format!("Not connected: {}.{unrouted}", failures());
             let finding = Finding::new(Verdict::Broken, measured, facts);
-            match advice(failure.cause) {
+            match advice(failure) {
                 Some(advice) => finding.advise(advice),
                 None => finding,
             }
@@ -206,17 +206,23 @@ fn try_row(address: SocketAddr, tried: Option<&Result<Probed, Failure>>) -> Valu
     row
 }
 
-/// What helps, where the cause says it.
-fn advice(cause: Cause) -> Option<&'static str> {
-    Some(match cause {
-        Cause::Certificate => "see the row about certificates",
-        Cause::Clock => "set this machine's clock",
-        Cause::NotTls => "write the upstream's URL with http:// if it is a plain server",
-        Cause::CompanyProxy | Cause::ProxyLogin => "see the row about company proxies",
+/// What helps, where the failure or its cause says it.
+fn advice(failure: &Failure) -> Option<String> {
+    if let Some(Known::Fact { next, .. }) = &failure.known {
+        return Some(clause(next));
+    }
+    let by_cause = match failure.cause {
         Cause::Loop => "the upstream is Leeward itself: set `upstream` to the API",
         Cause::Connect | Cause::Tls => "a firewall, a VPN or the network is in the way; try another network",
         _ => return None,
-    })
+    };
+    Some(by_cause.to_owned())
+}
+
+/// A sentence's beginning as a clause.
+fn clause(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_lowercase(), letters.as_str()))
 }
 
 pub(super) fn certificate(way: Way) -> BoxFuture<'static, Finding> {
@@ -273,7 +279,8 @@ pub(super) fn clock(way: Way) -> BoxFuture<'static, Finding> {
             Ok(probed) => probed,
             Err(failure) if failure.cause == Cause::Clock => {
                 let facts = json!({ "host": way.host(), "error": error(&failure) });
-                return Finding::new(Verdict::Broken, format!("{}.", failure.detail), facts).advise("set this machine's clock");
+                return Finding::new(Verdict::Broken, format!("{}.", failure.detail), facts)
+                    .advise(advice(&failure).unwrap_or_else(|| "set this machine's clock".into()));
             }
             Err(failure) => return unreached(&failure),
         };
@@ -325,21 +332,37 @@ pub(super) fn key_share(way: Way) -> BoxFuture<'static, Finding> {
             return Finding::not_run("there is no route to the upstream");
         };
         let connect = |post_quantum| way.prober.connect(&way.url, address, post_quantum);
-        let (large, small) = join(connect(true), connect(false)).await;
-        judge_shares(&way.host(), large, small)
+        let (large, small, padded) = join3(connect(true), connect(false), way.prober.padded(&way.url, address)).await;
+        judge_shares(&way.host(), large, small, padded)
     })
 }
 
-fn judge_shares(host: &str, large: Result<Probed, Failure>, small: Result<Probed, Failure>) -> Finding {
+/// `padded`: a classical hello as large as the post-quantum one. It tells whether the size or the share is what breaks.
+fn judge_shares(
+    host: &str,
+    large: Result<Probed, Failure>,
+    small: Result<Probed, Failure>,
+    padded: Result<(), Failure>,
+) -> Finding {
     let row = |tried: &Result<Probed, Failure>| match tried {
         Ok(probed) => {
             json!({ "ok": true, "took_ms": ms(probed.took), "key_exchange": probed.handshake.as_ref().and_then(|h| h.key_exchange.clone()) })
         }
         Err(failure) => json!({ "ok": false, "error": error(failure) }),
     };
-    let facts = json!({ "host": host, "post_quantum": row(&large), "classical": row(&small) });
+    let full_size = match &padded {
+        Ok(()) => json!({ "ok": true }),
+        Err(failure) => json!({ "ok": false, "error": error(failure) }),
+    };
+    let facts = json!({ "host": host, "post_quantum": row(&large), "classical": row(&small), "classical_full_size": full_size });
     match (large, small) {
         (Ok(_), Ok(_)) => Finding::new(Verdict::Ok, format!("{host} and the way to it take both."), facts),
+        (Err(failure), Ok(_)) if padded.is_err() => Finding::new(
+            Verdict::Warning,
+            format!("Hellos larger than one packet break on the way to {host}, whatever is in them ({}); a small one passes.", failure.detail),
+            facts,
+        )
+        .advise("Leeward goes on with a small one by itself; agents that connect directly may fail. Packets of full size are lost or refused: lower the MTU of the VPN, such as to 1280, or have the firewall mended"),
         (Err(failure), Ok(_)) => Finding::new(
             Verdict::Warning,
             format!("The large post-quantum hello breaks on the way to {host} ({}); the small classical one passes.", failure.detail),

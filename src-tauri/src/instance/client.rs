@@ -151,6 +151,19 @@ impl Client {
         self.json(response).await
     }
 
+    /// GET of a path, as it is.
+    ///
+    /// # Errors
+    /// `ClientError`.
+    pub async fn bytes(&self, path: &str, limit: Duration) -> Result<Vec<u8>, ClientError> {
+        let response = self.send(reqwest::Method::GET, path, None, Some(limit)).await?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let broken = |e: reqwest::Error| ClientError::Broken { address: self.address, why: e.without_url().to_string() };
+        response.bytes().await.map(Into::into).map_err(broken)
+    }
+
     /// POST of a JSON body to a path, the response as JSON.
     ///
     /// # Errors

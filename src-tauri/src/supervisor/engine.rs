@@ -74,6 +74,7 @@ impl Engine {
             log_trouble,
             panel,
             window,
+            examiner,
             words,
             scan,
             lock,
@@ -105,6 +106,7 @@ impl Engine {
             settings,
             panel,
             window,
+            examiner,
             words,
             scan,
         };

@@ -3,6 +3,7 @@
 
 use crate::{
     config::{self, Config, Settings},
+    examination::Examiner,
     instance::Lock,
     shortage::is_shortage,
     status::{
@@ -44,6 +45,7 @@ pub struct EngineOptions {
     pub(super) log_trouble: Option<LogTrouble>,
     pub(super) panel: Option<PathBuf>,
     pub(super) window: Option<Window>,
+    pub(super) examiner: Option<Examiner>,
     pub(super) words: Words,
     pub(super) scan: Option<Scan>,
     pub(super) lock: Option<Lock>,
@@ -74,6 +76,7 @@ impl EngineOptions {
             log_trouble: None,
             panel: None,
             window: None,
+            examiner: None,
             words: |_, _| Headline::default(),
             scan: None,
             lock: None,
@@ -105,6 +108,12 @@ impl EngineOptions {
     #[must_use]
     pub fn with_window(self, show: impl Fn() + Send + Sync + 'static) -> Self {
         Self { window: Some(Window::new(show)), ..self }
+    }
+
+    /// Who examines this machine for the panel.
+    #[must_use]
+    pub fn examined_by(self, examiner: Examiner) -> Self {
+        Self { examiner: Some(examiner), ..self }
     }
 
     /// How the first line of a status is worded.

@@ -3,6 +3,7 @@
 use crate::{
     autostart,
     commands::{self, Refusal},
+    doctor,
     engine::Running,
     failure::{Failure, UNAVAILABLE},
     first_start, how_to, launch,
@@ -73,6 +74,7 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
         .manage(wanted)
         .manage(Clipboard::default())
         .manage(TrayHost(watch::Sender::new(None)))
+        .manage(doctor::Examining::default())
         .invoke_handler(tauri::generate_handler![
             commands::status,
             commands::restart,
@@ -85,6 +87,11 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
             commands::config_set,
             commands::logs,
             commands::test_connection,
+            doctor::doctor_begin,
+            doctor::doctor_next,
+            doctor::doctor_stop,
+            doctor::doctor_bundle,
+            doctor::doctor_save,
             autostart::autostart_get,
             autostart::autostart_set,
             how_to::how_to,

@@ -7,6 +7,8 @@ use crate::{
 };
 use leeward::{
     config::{Config, Flags, Paths, Settings, environment, panel_folder},
+    doctor::Doctor,
+    examination::Examiner,
     health::{Code, unix_ms},
     instance::{
         Client, ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, not_recorded, remove_record, serves,
@@ -15,6 +17,7 @@ use leeward::{
     logging,
     service::wake,
     supervisor::{Engine, EngineOptions, StartError},
+    wrap::with_own,
 };
 use std::{
     net::TcpListener,
@@ -72,12 +75,14 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
     })?;
     let (filter, trouble) = (log.filter(), log.trouble());
     let (calls, call) = Calls::new();
+    let examiner = Examiner::new(Doctor::of(settings.clone(), with_own(|context| context.home.clone())));
     let host = EngineOptions::of(settings.clone())
         .worded(leeward::view::headline)
         .looking_for_agents(leeward::coverage::of_engine)
         .refiltering(move |wanted| filter.set(wanted).map_err(|why| why.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(panel_folder())
+        .examined_by(examiner)
         .with_window(call)
         .on_any_port()
         .holding(place.lock)

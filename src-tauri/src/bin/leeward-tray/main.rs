@@ -5,6 +5,7 @@ mod args;
 mod autostart;
 mod commands;
 mod desktop;
+mod doctor;
 mod engine;
 mod failure;
 mod feed;

@@ -4,6 +4,7 @@ use crate::{
     autostart::Autostart,
     commands::Refusal,
     desktop::Surroundings,
+    doctor::SavedBundle,
     launch::{Agent, Launched},
 };
 use leeward_typescript::keep;
@@ -19,6 +20,7 @@ fn the_panels_types_are_those_of_the_tray() {
             all.visit::<Launched>();
             all.visit::<Autostart>();
             all.visit::<Surroundings>();
+            all.visit::<SavedBundle>();
             all.visit::<Refusal>();
         },
     );

@@ -7,18 +7,15 @@ use crate::{
     progress::Bar,
 };
 use leeward::{
-    config::{Config, environment},
-    doctor::{self, Bundle, Check, Options, Report, Row, Verdict},
+    config::environment,
+    doctor::{self, Bundle, Check, Options, Place, Report, Row, Verdict},
     instance,
     view::Level,
 };
-use serde_json::Value;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 /// Checks wait for the network; two threads keep a burst a burst.
 const THREADS: usize = 2;
-/// To ask for what goes into a bundle.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs `leeward doctor`.
 pub(crate) fn run(args: &args::Doctor, out: &mut Out) -> Outcome {
@@ -31,21 +28,23 @@ pub(crate) fn run(args: &args::Doctor, out: &mut Out) -> Outcome {
     let config_file = paths.as_ref().map(|paths| paths.config_file.clone());
     let home = leeward::wrap::with_own(|context| context.home.clone());
     let options = Options {
+        last_good: config::load_to_ask().ok().filter(|_| config.is_err()),
         config,
         complaints,
         paths,
         env: Arc::new(environment),
         home: home.clone(),
         cwd: std::env::current_dir().unwrap_or_default(),
+        place: Place::Terminal,
         long: args.long || checks.iter().any(|check| check.is_long()),
         checks,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start: {e}")))?;
     let mut bar = Bar::new();
-    let report = runtime.block_on(doctor::run(options, &mut |step| bar.show(step.title, step.done, step.total)));
+    let report = runtime.block_on(doctor::run(options, &mut |step| bar.show(step.check.title(), step.done, step.total)));
     drop(bar);
-    let status = args.bundle.as_ref().and_then(|_| runtime.block_on(status(in_force.as_ref()?)));
+    let status = args.bundle.as_ref().and_then(|_| runtime.block_on(doctor::status(in_force.as_ref()?)));
     // A name server that does not answer must not keep the command from ending.
     runtime.shutdown_background();
     if args.json {
@@ -64,14 +63,6 @@ pub(crate) fn run(args: &args::Doctor, out: &mut Out) -> Outcome {
         "warning" => Exit::Warnings,
         _ => Exit::Ok,
     } as i32)
-}
-
-async fn status(config: &Config) -> Option<Value> {
-    if !instance::serves(&config.paths) {
-        return None;
-    }
-    let client = instance::running(config).await.ok()??;
-    client.get("/_leeward/v1/status", ANSWER_WITHIN).await.ok()
 }
 
 /// The contents first, beside the report, then the file, for the user alone.

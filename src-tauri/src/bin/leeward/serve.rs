@@ -9,11 +9,14 @@ use idle::Idle;
 use leeward::{
     config::{self, Config, Flags},
     control::Command,
+    doctor::Doctor,
+    examination::Examiner,
     instance::{self, Lock, LockError},
     logging,
     service::{self, Notifier},
     status::Status,
     supervisor::{Engine, EngineOptions, StartError},
+    wrap::with_own,
 };
 use platform::Requests;
 use record::Recorder;
@@ -95,12 +98,14 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     if let Some(why) = unlocked.filter(|_| args.detached && socket.is_none()) {
         return Err(why.into());
     }
+    let examiner = Examiner::new(Doctor::of(settings.clone(), with_own(|context| context.home.clone())));
     let host = EngineOptions::of(settings)
         .worded(leeward::view::headline)
         .looking_for_agents(leeward::coverage::of_engine)
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(config::panel_folder())
+        .examined_by(examiner)
         .listening_on(socket);
     let host = match lock {
         Some(lock) => host.holding(lock),

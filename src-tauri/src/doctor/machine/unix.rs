@@ -25,3 +25,18 @@ pub(super) fn free_bytes(folder: &Path) -> Result<u64, String> {
 pub(super) fn open_files() -> Result<Option<u64>, String> {
     Ok(getrlimit(Resource::Nofile).current)
 }
+
+/// What a process has open, and may; only Linux says it of another one.
+#[cfg(target_os = "linux")]
+pub(super) fn open_by(pid: u64) -> Option<(u64, u64)> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let limit = line.split_whitespace().next()?.parse().ok()?;
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
+    Some((u64::try_from(open).ok()?, limit))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open_by(_pid: u64) -> Option<(u64, u64)> {
+    None
+}

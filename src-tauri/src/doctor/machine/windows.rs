@@ -16,3 +16,7 @@ pub(super) fn free_bytes(_folder: &Path) -> Result<u64, String> {
 pub(super) fn open_files() -> Result<Option<u64>, String> {
     Err("Windows has no limit of open files".into())
 }
+
+pub(super) fn open_by(_pid: u64) -> Option<(u64, u64)> {
+    None
+}

@@ -16,6 +16,7 @@ use crate::{
         tunnel::Forwarded,
     },
 };
+use rustls::pki_types::ServerName;
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
@@ -24,8 +25,9 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
-    time::Instant,
+    time::{Instant, timeout},
 };
+use tokio_rustls::TlsConnector;
 use url::Url;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -33,6 +35,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 const LONGEST_HEAD: usize = 64 << 10;
 /// Fields of such a head.
 const MOST_FIELDS: usize = 128;
+/// Names of 200 letters that make a classical hello larger than any packet.
+const PADDING: usize = 8;
 
 /// Makes single connections as the engine of a config makes them.
 pub(crate) struct Prober {
@@ -206,6 +210,33 @@ impl Prober {
         let handshake = endpoint.tls.then(|| agreed(&io));
         let io = Counted::new(io, Arc::new(Meter::default()));
         Ok(Probed { io, forwarded, authority: authority.to_string(), took, handshake })
+    }
+
+    /// A handshake whose hello is classical and as large as a post-quantum one: names of protocols that nobody speaks fill it.
+    /// What refuses this and not a small one refuses the size. A certificate is none of its business.
+    pub(crate) async fn padded(&self, url: &Url, address: SocketAddr) -> Result<(), Failure> {
+        let endpoint = Endpoint::of(url);
+        let proxy = self.proxy(url);
+        let (host, port) = proxy.as_ref().map_or((endpoint.host.clone(), endpoint.port), |p| (p.host.clone(), p.port));
+        let mut next = Next { proxy, host: &host, port, address: None };
+        let dial = Dial { blind: true, ..self.dial(&endpoint) };
+        if next.proxy.as_ref().is_some_and(|p| p.kind == ProxyKind::Socks5) {
+            next.address = dial.resolve(&endpoint.host, endpoint.port).await?.first().map(SocketAddr::ip);
+        }
+        let (io, ..) = dial.reach(&next, Try { address, share: Share::Classical, after: None }).await?;
+        let broke = |why: String| Failure::new(Cause::Tls, format!("the TLS handshake broke ({why})"));
+        let mut config = self.context.connectors.connector(Share::Classical)?.config().as_ref().clone();
+        let filling = (0..PADDING).map(|n| format!("x-leeward-padding-{n:0>200}").into_bytes());
+        config.alpn_protocols.extend(filling);
+        let name = ServerName::try_from(endpoint.host.clone()).map_err(|e| broke(e.to_string()))?;
+        let shaken = TlsConnector::from(Arc::new(config)).connect(name, Counted::new(io, Arc::new(Meter::default())));
+        match timeout(self.config.connect.tls_timeout, shaken).await {
+            Err(_) => Err(broke(format!("no response within {:?}", self.config.connect.tls_timeout))),
+            // Whoever sends a certificate or an alert has read all of the hello.
+            Ok(Err(e)) if e.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => Ok(()),
+            Ok(Err(e)) => Err(broke(e.to_string())),
+            Ok(Ok(_)) => Ok(()),
+        }
     }
 
     fn dial<'a>(&'a self, endpoint: &'a Endpoint) -> Dial<'a> {
