@@ -1,7 +1,7 @@
 //! The panel's API over real sockets: what passes, what changes, the config, the log, the panel's own files.
 
 use crate::{
-    home::{Home, LEEWARD, kill},
+    home::{Home, LEEWARD, Ran, kill},
     support::{LIMIT, TestEngine, client, eventually, message},
 };
 use leeward::{
@@ -375,6 +375,33 @@ fn the_command_tells_the_panels_address() {
     let token = std::fs::read_to_string(home.paths().token_file()).unwrap();
     let told = panel();
     assert_eq!(told.stdout, format!("http://{}/_leeward/ui/#token={token}\n", serving.address), "{told:?}");
+    assert_eq!(home.run(&["panel", "--print"]).stdout, told.stdout);
+    #[cfg(target_os = "linux")]
+    a_link_opens_the_panel_once(&home, serving.address, &token);
     assert!(!home.read("leeward/state/logs/leeward.log").contains(&token));
     assert!(crate::home::get(serving.address, "/_leeward/ui/").unwrap().contains("<title>Leeward"));
+}
+
+/// On a desktop: what is opened names no token, and leads to the panel with it, once.
+#[cfg(target_os = "linux")]
+fn a_link_opens_the_panel_once(home: &Home, address: std::net::SocketAddr, token: &str) {
+    home.agent("xdg-open", "echo \"$@\" > \"$OUT/opened\"");
+    let on_a_desktop = |command: &mut std::process::Command| Ran::from(command.env("DISPLAY", ":0").output().unwrap());
+    let ran = on_a_desktop(&mut home.command(&["panel"]));
+    assert!(ran.code == Some(0) && ran.stdout.is_empty() && ran.stderr.contains("opens in your browser"), "{ran:?}");
+    let opened = home.read("opened");
+    let path = opened.trim().strip_prefix(&format!("http://{address}")).unwrap_or_else(|| panic!("{opened}"));
+    assert!(!opened.contains(token), "every user can read a command line");
+    let leads = |path: &str| {
+        let answer = crate::home::get(address, path).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+        answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned()
+    };
+    assert_eq!(leads(path), format!("/_leeward/ui/#token={token}"));
+    assert_eq!(leads(path), "/_leeward/ui/", "used up");
+    let printed = on_a_desktop(&mut home.command(&["panel", "--print"]));
+    assert!(printed.stdout.contains(token), "{printed:?}");
+    home.agent("xdg-open", "exit 3");
+    let failed = on_a_desktop(&mut home.command(&["panel"]));
+    assert!(failed.code == Some(0) && failed.stdout.contains(token) && failed.stderr.contains("no browser"), "{failed:?}");
 }

@@ -42,6 +42,8 @@ pub enum Command {
     Lend {
         /// The door.
         to: PathBuf,
+        /// The port that its agent knows.
+        port: u16,
     },
     /// Have every holder let go of the listening socket: what follows is an end on purpose.
     LetGo {
@@ -87,6 +89,10 @@ pub struct Session {
     #[serde(skip)]
     #[cfg_attr(test, ts(skip))]
     pub door: Option<PathBuf>,
+    /// The port that its agent knows.
+    #[serde(skip)]
+    #[cfg_attr(test, ts(skip))]
+    pub port: u16,
 }
 
 #[derive(Debug)]
@@ -135,9 +141,19 @@ impl Sessions {
         self.1.use_authority(id)
     }
 
-    /// The doors of those that hold the listening socket.
+    /// The doors of those that hold a listening socket.
     pub fn doors(&self) -> Vec<PathBuf> {
         self.list().into_iter().filter_map(|session| session.door).collect()
+    }
+
+    /// The doors of those that hold the socket of this port.
+    pub fn doors_of(&self, port: u16) -> Vec<PathBuf> {
+        self.list().into_iter().filter(|session| session.port == port).filter_map(|session| session.door).collect()
+    }
+
+    /// Whether an agent of an open session knows this port.
+    pub fn use_port(&self, port: u16) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.values().any(|session| session.port == port)
     }
 
     /// How long no session has been open; zero while one is.

@@ -20,5 +20,5 @@ mod response;
 mod server;
 pub mod tunnel;
 
-pub use listen::{Accept, Adopt, Event, Kind, Listen, Order, Pulse};
+pub use listen::{Accept, Adopt, Also, Event, Kind, Listen, Order, Pulse, Served};
 pub use server::Inbound;

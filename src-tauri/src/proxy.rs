@@ -4,7 +4,7 @@
 //! the terminal, the environment or the process.
 
 use crate::{
-    admin::{Admin, OwnPaths},
+    admin::{Admin, Invitations, OwnPaths},
     authority::Authority,
     config::{Config, Secret, Settings},
     control::{Commands, Mode, Sessions},
@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     channels: Channels,
     token: Secret,
+    invitations: Arc<Invitations>,
     exchange: Arc<exchange::Shared>,
     upstream: Arc<upstream::Shared>,
     authority: Arc<Authority>,
@@ -87,6 +88,7 @@ impl Shared {
             sessions: channels.sessions.clone(),
             counters: Arc::default(),
             token,
+            invitations: Arc::default(),
             exchange: Arc::default(),
             authority: Arc::new(Authority::new(config.paths.authority_dir())),
             upstream: Arc::new(upstream::Shared::new(config, channels.network.clone(), known, remember)),
@@ -147,6 +149,7 @@ impl Proxy {
             window: channels.window,
             words: channels.words,
             token: shared.token.clone(),
+            invitations: shared.invitations.clone(),
             counters: shared.counters.clone(),
             upstreams: upstreams.clone(),
             authority: shared.authority.clone(),

@@ -159,6 +159,9 @@ fn listener_text(status: &Status) -> String {
         counted(listener.accepted, "connection", "connections"),
         thousands(listener.connections)
     );
+    if !listener.also.is_empty() {
+        text.push_str(&format!(", also {} for agents that know it", listener.also.join(" and ")));
+    }
     for (count, one, many) in [
         (listener.accept_errors, "accept error survived", "accept errors survived"),
         (listener.rebinds, "time bound again", "times bound again"),

@@ -37,6 +37,7 @@ fn the_panel_knows_the_status() {
             since_unix_ms: 1_700_000_002_000,
             covers: config::Covers { mode: config::Mode::Auto, inference: config::Door::BaseUrl, rest: config::Door::Tunnel },
             door: None,
+            port: 8787,
         }],
         network: status::Network { changes: 1, last_unix_ms: Some(1_700_000_003_000), last_why: Some(network::NetworkWhy::Woke) },
         tunnels: status::tunnels::TunnelCounts { open: 2, opened: 40, rescued: 3, failed: 1 },

@@ -127,8 +127,6 @@ export type ConfigKey = {
   secret: boolean;
   /** True when it is anything but the default. */
   set: boolean;
-  /** True when a change takes effect at the next start. */
-  restart: boolean;
 };
 
 /** `GET /_leeward/v1/config`. */
@@ -269,6 +267,8 @@ export type LatencyMs = {
 export type Listener = {
   /** `127.0.0.1:8787`; empty before the first bind. */
   address: string;
+  /** Addresses from before, which are served for as long as somebody uses them. */
+  also?: Array<string>;
   /** True while a generation accepts on it. */
   accepting: boolean;
   /** Connections accepted. */

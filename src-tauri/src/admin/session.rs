@@ -1,6 +1,6 @@
 //! `POST /_leeward/v1/sessions`: a `wrap` holds this stream open for as long as its agent runs. Counts, decides nothing.
 
-use super::{commands::send, config::on_disk, error::Error, extract::Json, state::Admin};
+use super::{commands::send, config::on_disk, error::Error, extract::{ArrivedAt, Json}, state::Admin};
 use crate::{
     authority,
     config::{self, Covers, Egress, Secret},
@@ -82,7 +82,12 @@ pub(super) async fn reread_authority(State(admin): State<Arc<Admin>>) -> Result<
 }
 
 /// A session lasts as long as its stream; the stream's end shows `wrap` that the engine is gone.
-pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
+pub(super) async fn open(
+    State(admin): State<Arc<Admin>>,
+    ArrivedAt(address): ArrivedAt,
+    Json(asked): Json<SessionRequest>,
+) -> Result<Response, Error> {
+    let port = address.port();
     if asked.tunnel_token.as_ref().is_some_and(|token| !is_tunnel_token(token)) {
         return Err(Error::BadRequest("A tunnel token has 32 to 128 letters, digits, `-` and `_`.".into()));
     }
@@ -107,7 +112,8 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
         admin.health.set(Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), covers: asked.covers, door: asked.door.clone() };
+    let (covers, door) = (asked.covers, asked.door.clone());
+    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), covers, door, port };
     let (interception, told) = if asked.intercept && asked.tunnel_token.is_some() {
         let (interception, told) = interception(&admin, &session, &asked.authority, asked.connectors, &named).await?;
         (Some(Arc::new(interception)), told)
@@ -118,7 +124,7 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
     let key = asked.tunnel_token.map(|token| TunnelKey::new(Secret::new(token), agent, egress).decrypted(interception));
     let lines = lines(&admin, session, hold, key, told).map(Ok::<_, Infallible>);
     if let Some(to) = asked.door {
-        send(&admin, Command::Lend { to }).await?;
+        send(&admin, Command::Lend { to, port }).await?;
     }
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }

@@ -264,7 +264,7 @@ mod tests {
         keys.add(key.clone());
         let sessions = Sessions::default();
         let mut guard =
-            sessions.open(Session { agent: "a".into(), pid: 1, since_unix_ms: 0, covers: Default::default(), door: None });
+            sessions.open(Session { agent: "a".into(), pid: 1, since_unix_ms: 0, covers: Default::default(), door: None, port: 0 });
         guard.opens_tunnels(key.clone(), watch::channel(Mode::Serving).1);
         let lingers = TunnelKeys::default();
         lingers.add(key.clone());

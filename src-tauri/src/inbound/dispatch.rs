@@ -10,6 +10,7 @@ use super::{
     server::Inbound,
 };
 use crate::{
+    admin::OPEN,
     exchange::{
         self, Dialect, Door, Error, Meaning, Operation, Place, forward,
         route::{self, Route},
@@ -40,7 +41,11 @@ pub(super) async fn dispatch(
         response.map(ResponseBody::from)
     };
     match guard::check(&inbound.config, client.local, request.method(), request.uri(), request.headers()) {
-        Ok(Admitted::Own) => return inbound.own_paths.answer(request).await.map(ResponseBody::from),
+        // The link stood in a command line, which every user can read.
+        Ok(Admitted::Own) if request.uri().path() == OPEN && !client.owner().await.is_own() => {
+            return refuse(&refusal::not_ours());
+        }
+        Ok(Admitted::Own) => return inbound.own_paths.answer(client.local, request).await.map(ResponseBody::from),
         Ok(Admitted::Upstream) => {}
         Ok(Admitted::Navigation) => return greeting::page().map(ResponseBody::from),
         Err(why) => return refusal::respond(why, refuse),

@@ -104,6 +104,12 @@ pub(super) fn not_own(shown: &str, owner: &Owner) -> Meaning {
     )
 }
 
+/// A link to the panel, opened by a program that is not known to be our own user's.
+pub(super) fn not_ours() -> Meaning {
+    let sentence = "This link is for programs of the user whose Leeward it is, and it is not known whose this one is. See `leeward panel --print`.";
+    Meaning::new(403, "another-user", false, sentence)
+}
+
 /// There are more connections than the config allows.
 pub(super) fn over_cap(cap: usize) -> Meaning {
     Meaning::new(
@@ -229,7 +235,7 @@ mod tests {
         let all = guard.into_iter().map(|(refusal, word)| (meaning(refusal), word));
         let all = all.chain(raw.map(|refusal| (raw_meaning(refusal), "")));
         let all = all.chain(owners.iter().map(|owner| (not_own(shown, owner), "client_token")));
-        for (Meaning { sentence, .. }, word) in all.chain([(over_cap(10_000), "limits.connections")]) {
+        for (Meaning { sentence, .. }, word) in all.chain([(over_cap(10_000), "limits.connections"), (not_ours(), "--print")]) {
             let length = "Leeward: ".len() + sentence.chars().count();
             assert!(length <= 160, "{length}: {sentence}");
             assert!(sentence.contains(word) && sentence.ends_with('.'), "{word}: {sentence}");

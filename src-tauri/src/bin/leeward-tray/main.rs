@@ -8,6 +8,7 @@ mod desktop;
 mod engine;
 mod failure;
 mod feed;
+mod here;
 mod launch;
 mod paint;
 mod painter;

@@ -12,10 +12,9 @@ use leeward::{
     instance::{self, Lock, LockError},
     logging,
     status::Status,
-    supervisor::{Engine, EngineOptions, StartError},
+    supervisor::{Engine, EngineOptions, Recorder, StartError},
 };
 use platform::Requests;
-use record::Recorder;
 use std::{
     net::{SocketAddr, TcpListener},
     time::Duration,
@@ -29,7 +28,6 @@ mod platform;
 #[cfg(windows)]
 #[path = "serve/windows.rs"]
 mod platform;
-mod record;
 
 /// What is asked of a process that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +65,12 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         _ => Failure::new(Exit::CannotWrite, e),
     })?;
     let (filter, trouble) = (log.filter(), log.trouble());
-    let socket = match platform::passed_socket()? {
-        Some(passed) => Some(passed),
-        None => held(&config)?,
+    let (socket, stays, former) = match platform::passed_socket()? {
+        Some(passed) => (Some(passed), true, Vec::new()),
+        None => {
+            let (socket, former) = held(&config)?;
+            (socket, false, former)
+        }
     };
     // Where nothing can be written, nobody finds a Leeward that was started to be found. Where clients wait, they are served.
     if let Some(why) = unlocked.filter(|_| args.detached && socket.is_none()) {
@@ -80,7 +81,8 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         .refiltering(move |wanted| filter.set(wanted).map_err(|e| e.to_string()))
         .watching_log(move || trouble.sentence())
         .showing(config::panel_folder())
-        .listening_on(socket);
+        .listening_on(socket, stays)
+        .serving_also(former);
     let host = match lock {
         Some(lock) => host.holding(lock),
         None => host,
@@ -89,14 +91,18 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     block_on(serve(engine, &config, &args, out))?
 }
 
-/// The socket that sessions of a Leeward before this one hold. Their agents know its address, so it is served wherever it is;
-/// unless the command line asks for another one.
-fn held(config: &Config) -> Outcome<Option<TcpListener>> {
+/// The sockets that sessions of a Leeward before this one hold: the one to serve on, and those of other addresses. Their agents
+/// know these addresses, so they are served wherever they are; an address that the command line asks for is bound beside them.
+fn held(config: &Config) -> Outcome<(Option<TcpListener>, Vec<TcpListener>)> {
     let (paths, wanted) = (config.paths.clone(), config.listen);
-    let asked = block_on(async { tokio::task::spawn_blocking(move || instance::held_socket(&paths, wanted)).await })?;
-    let held = asked.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot ask who holds the port: {e}")))?;
+    let asked = block_on(async { tokio::task::spawn_blocking(move || instance::held_sockets(&paths, wanted)).await })?;
+    let mut held = asked.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot ask who holds the port: {e}")))?;
     let is_other = |socket: &TcpListener| wanted.port() != 0 && socket.local_addr().is_ok_and(|at| at != wanted);
-    Ok(held.filter(|socket| !(config.listen_pinned && is_other(socket))))
+    let first = match held.first() {
+        Some(first) if !(config.listen_pinned && is_other(first)) => Some(held.remove(0)),
+        Some(_) | None => None,
+    };
+    Ok((first, held))
 }
 
 fn refused(e: StartError) -> Failure {
@@ -146,6 +152,9 @@ async fn attend(engine: Engine, config: &Config, args: &args::Serve, requests: &
                 if now != address {
                     address = now;
                     recorder.write(address);
+                    if !args.detached {
+                        say(format!("accepting on {} now", instance::base_url(address)));
+                    }
                 }
             }
             () = recorder.due() => recorder.write(address),
