@@ -22,6 +22,7 @@ mod tests;
 #[cfg(test)]
 mod typescript;
 
+pub(crate) use crate::proof::PATH as PROOF;
 pub(crate) use invitation::{Invitations, OPEN};
 pub(crate) use state::Admin;
 

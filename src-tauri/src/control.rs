@@ -76,6 +76,9 @@ pub type Commands = mpsc::Sender<Command>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Session {
+    /// Stays the same while the agent runs: `claude-4242`. Requests name their session by it.
+    #[serde(default)]
+    pub id: String,
     /// The agent's profile name.
     pub agent: String,
     /// The wrap's process.
@@ -85,6 +88,10 @@ pub struct Session {
     /// How the agent's requests reach Leeward.
     #[serde(default)]
     pub covers: Covers,
+    /// The folder in which the agent was started, where its wrap tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub folder: Option<String>,
     /// Where the wrap holds the listening socket. Nobody else's business.
     #[serde(skip)]
     #[cfg_attr(test, ts(skip))]
@@ -149,6 +156,15 @@ impl Sessions {
     /// The doors of those that hold the socket of this port.
     pub fn doors_of(&self, port: u16) -> Vec<PathBuf> {
         self.list().into_iter().filter(|session| session.port == port).filter_map(|session| session.door).collect()
+    }
+
+    /// The session whose agent calls itself so in a request that shows no token: the only one of that agent.
+    pub fn only_of(&self, program: &str) -> Option<String> {
+        let program = program.to_ascii_lowercase();
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = open.sessions.values().filter(|session| !session.agent.is_empty() && program.starts_with(&session.agent));
+        let first = all.next()?;
+        all.all(|other| other.id == first.id).then(|| first.id.clone())
     }
 
     /// Whether an agent of an open session knows this port.

@@ -80,7 +80,9 @@ impl Code {
             Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
-            Self::RetryBudgetSpent | Self::PoolFull | Self::ConnectionsFull | Self::NotDecrypted => (Severity::Degraded, Duration::ZERO),
+            Self::RetryBudgetSpent | Self::PoolFull | Self::ConnectionsFull | Self::NotDecrypted => {
+                (Severity::Degraded, Duration::ZERO)
+            }
             Self::ListenerLost | Self::EngineFailed => (Severity::Broken, Duration::ZERO),
             Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
             // Between two engines it is nobody's for a moment.

@@ -69,7 +69,10 @@ pub(super) struct OpenQuery {
 }
 
 /// The panel, with the token after the `#`, which no browser sends on; without it where the link is used up.
-pub(super) async fn open(State(admin): State<Arc<Admin>>, Query(OpenQuery { code }): Query<OpenQuery>) -> Result<Response, Error> {
+pub(super) async fn open(
+    State(admin): State<Arc<Admin>>,
+    Query(OpenQuery { code }): Query<OpenQuery>,
+) -> Result<Response, Error> {
     let to = if admin.invitations.take(&code) { format!("{UI}#token={}", admin.token.reveal()) } else { UI.to_owned() };
     let mut response = text("text/plain", "");
     *response.status_mut() = StatusCode::SEE_OTHER;

@@ -1,6 +1,12 @@
 //! `POST /_leeward/v1/sessions`: a `wrap` holds this stream open for as long as its agent runs. Counts, decides nothing.
 
-use super::{commands::send, config::on_disk, error::Error, extract::{ArrivedAt, Json}, state::Admin};
+use super::{
+    commands::send,
+    config::on_disk,
+    error::Error,
+    extract::{ArrivedAt, Json},
+    state::Admin,
+};
 use crate::{
     authority,
     config::{self, Covers, Egress, Secret},
@@ -30,12 +36,17 @@ use url::Url;
 
 /// An open stream says that it is alive this often.
 const STREAM_BEAT: Duration = Duration::from_secs(10);
+/// A longer one is not shown.
+const MAX_FOLDER: usize = 4096;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SessionRequest {
     agent: String,
     pid: u32,
+    /// Where it was started.
+    #[serde(default)]
+    folder: Option<String>,
     #[serde(default)]
     upstreams: BTreeMap<String, String>,
     /// The way to them, where it is not the engine's.
@@ -113,15 +124,16 @@ pub(super) async fn open(
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
     let (covers, door) = (asked.covers, asked.door.clone());
-    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), covers, door, port };
+    let (id, folder) = (format!("{agent}-{}", asked.pid), asked.folder.filter(|folder| folder.len() <= MAX_FOLDER));
+    let session = Session { id, agent, pid: asked.pid, since_unix_ms: unix_ms(), covers, folder, door, port };
     let (interception, told) = if asked.intercept && asked.tunnel_token.is_some() {
         let (interception, told) = interception(&admin, &session, &asked.authority, asked.connectors, &named).await?;
         (Some(Arc::new(interception)), told)
     } else {
         (None, json!({}))
     };
-    let (agent, egress) = (session.agent.clone(), asked.egress);
-    let key = asked.tunnel_token.map(|token| TunnelKey::new(Secret::new(token), agent, egress).decrypted(interception));
+    let (id, agent, egress) = (session.id.clone(), session.agent.clone(), asked.egress);
+    let key = asked.tunnel_token.map(|token| TunnelKey::new(Secret::new(token), id, agent, egress).decrypted(interception));
     let lines = lines(&admin, session, hold, key, told).map(Ok::<_, Infallible>);
     if let Some(to) = asked.door {
         send(&admin, Command::Lend { to, port }).await?;

@@ -15,6 +15,7 @@ use crate::{
         self, Dialect, Door, Error, Meaning, Operation, Place, forward,
         route::{self, Route},
     },
+    message::headers,
     status::faults::Outcome,
 };
 use http::{Method, Request, Response};
@@ -77,6 +78,9 @@ pub(super) async fn dispatch(
     }
     let mut ticket = inbound.traffic.begin();
     ticket.noted(request.method().as_str(), rest);
+    if let Some(session) = headers::agent_name(request.headers()).and_then(|agent| inbound.sessions.only_of(agent)) {
+        ticket.of_session(&session);
+    }
     forward(&inbound.exchange, upstream, rest, request, ticket, Door::Open).await.map(ResponseBody::from)
 }
 

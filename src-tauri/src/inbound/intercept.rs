@@ -36,6 +36,7 @@ pub(super) struct Candidate {
     host: String,
     shape: Shape,
     agent: String,
+    session: String,
 }
 
 /// What became of it.
@@ -65,7 +66,14 @@ pub(super) fn candidate(inbound: &Inbound, key: &TunnelKey, asked: &Connect, hea
         interception.tell(&host, &format!("Connections are tunnelled without decryption: {trouble}."));
         return None;
     }
-    Some(Candidate { interception: interception.clone(), authority, host, shape, agent: key.agent.clone() })
+    Some(Candidate {
+        interception: interception.clone(),
+        authority,
+        host,
+        shape,
+        agent: key.agent.clone(),
+        session: key.id.clone(),
+    })
 }
 
 /// Tells the client that the tunnel stands, looks at its hello, and ends its TLS here where that can be done.

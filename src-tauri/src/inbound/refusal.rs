@@ -70,13 +70,13 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             426,
             "upgrade-not-supported",
             false,
-            "Leeward does not carry WebSockets yet: use the agent's plain HTTP transport (`leeward wrap` sets it).",
+            "WebSockets are not carried yet: use the agent's plain HTTP transport (`leeward wrap` sets it).",
         ),
         Refusal::ForeignTarget => m(
             421,
             "foreign-target",
             false,
-            "Leeward is no HTTP_PROXY for other servers. Set it as base URL (`leeward wrap`), or add localhost,127.0.0.1,::1 to NO_PROXY.",
+            "This is no HTTP_PROXY for other servers. Set it as base URL (`leeward wrap`), or add localhost,127.0.0.1,::1 to NO_PROXY.",
         ),
         Refusal::DotSegments => m(
             400,
@@ -116,7 +116,7 @@ pub(super) fn over_cap(cap: usize) -> Meaning {
         503,
         "too-many-connections",
         true,
-        format!("Leeward holds its limit of {cap} connections (limits.connections); this one was not served."),
+        format!("The limit of {cap} connections is reached (limits.connections); this one was not served."),
     )
 }
 

@@ -167,8 +167,8 @@ impl Trace {
     }
 
     /// The session that it belongs to.
-    pub(super) fn session(&self, number: u64) {
-        self.tell(|told, _| told.activity.session = Some(number));
+    pub(super) fn session(&self, id: &str) {
+        self.tell(|told, _| told.activity.session = Some(id.to_owned()));
     }
 
     /// The model that is asked for.

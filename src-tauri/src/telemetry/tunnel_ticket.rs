@@ -27,7 +27,7 @@ impl TunnelTicket {
     }
 
     /// The session whose programs ask.
-    pub fn of_session(&self, agent: &str, session: u64) {
+    pub fn of_session(&self, agent: &str, session: &str) {
         self.trace.agent(agent);
         self.trace.session(session);
     }

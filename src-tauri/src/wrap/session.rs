@@ -107,6 +107,7 @@ impl Asked {
         if let Some(token) = &self.token {
             body["tunnel_token"] = token.reveal().into();
             body["covers"] = json!(self.covers);
+            body["folder"] = json!(std::env::current_dir().ok().map(|folder| folder.display().to_string()));
             if let Some(authority) = &self.authority {
                 body["intercept"] = true.into();
                 body["authority"] = json!(authority);

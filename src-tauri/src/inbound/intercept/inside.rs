@@ -30,13 +30,14 @@ pub(in crate::inbound) struct Inside {
     /// The one that all its requests are for.
     host: String,
     agent: String,
+    session: String,
     shape: Shape,
     interception: Arc<Interception>,
 }
 
 impl Inside {
-    pub(super) fn new(interception: Arc<Interception>, host: &str, agent: &str, shape: Shape) -> Self {
-        Self { host: host.to_owned(), agent: agent.to_owned(), shape, interception }
+    pub(super) fn new(interception: Arc<Interception>, host: &str, (agent, session): (&str, &str), shape: Shape) -> Self {
+        Self { host: host.to_owned(), agent: agent.to_owned(), session: session.to_owned(), shape, interception }
     }
 
     /// Answers a request.
@@ -46,6 +47,7 @@ impl Inside {
         let mut ticket = inbound.traffic.begin();
         ticket.noted(request.method().as_str(), &target);
         ticket.from_agent(&self.agent);
+        ticket.of_session(&self.session);
         let mut refuse = |meaning: &Meaning| {
             ticket.ends_as(Outcome::Refused);
             let response = exchange::respond(meaning, self.dialect(&request), 0);

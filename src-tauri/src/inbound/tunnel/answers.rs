@@ -19,7 +19,8 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 /// Some agents wait for ever on a response that comes in two segments: it is written at once.
 pub(super) const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection Established\r\n\r\n";
 /// For who set it as a proxy by hand.
-const NO_TOKEN: &str = "Leeward opens tunnels for its own sessions. Start the agent with `leeward wrap`, or take HTTPS_PROXY out of its environment.";
+const NO_TOKEN: &str =
+    "Tunnels are for sessions of `leeward wrap`: start the agent with it, or take HTTPS_PROXY out of its environment.";
 
 /// Asks for a token. The socket comes back when its client may ask again.
 pub(super) async fn ask_for_token(
@@ -100,9 +101,12 @@ pub(super) fn unreachable(target: &Target, failure: &Failure) -> Meaning {
     match failure.cause {
         Cause::Loop => not_allowed(&failure.detail),
         // Agents take 504 for a slow API and 4xx for a failed login: whatever the network did is 502.
-        cause => {
-            Meaning::new(502, cause.as_str(), true, format!("{host} could not be reached on port {port} ({}).", failure.plain_detail()))
-        }
+        cause => Meaning::new(
+            502,
+            cause.as_str(),
+            true,
+            format!("{host} could not be reached on port {port} ({}).", failure.plain_detail()),
+        ),
     }
 }
 

@@ -59,8 +59,22 @@ pub(in crate::supervisor) struct Parts {
 
 impl Run {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { config, reload, refilter, shared, socket, former, lock, publish, commanded, ledger, adopt, each_turn, ready, .. } =
-            parts;
+        let Parts {
+            config,
+            reload,
+            refilter,
+            shared,
+            socket,
+            former,
+            lock,
+            publish,
+            commanded,
+            ledger,
+            adopt,
+            each_turn,
+            ready,
+            ..
+        } = parts;
         let (tell, events) = mpsc::channel(EVENTS);
         Self {
             file: ConfigFile::new(reload, refilter, &config),
