@@ -11,6 +11,7 @@ mod events;
 mod extract;
 mod history;
 mod invitation;
+mod invitations;
 mod logs;
 mod metrics;
 mod panel;
@@ -23,7 +24,8 @@ mod tests;
 mod typescript;
 
 pub(crate) use crate::proof::PATH as PROOF;
-pub(crate) use invitation::{Invitations, OPEN};
+pub(crate) use invitation::OPEN;
+pub(crate) use invitations::Invitations;
 pub(crate) use state::Admin;
 
 use crate::proof;

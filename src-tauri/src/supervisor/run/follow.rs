@@ -111,7 +111,7 @@ impl Run {
             }
         }
         self.listener.former.retain(|former| {
-            let keeps = now.duration_since(former.used) < unused;
+            let keeps = now.duration_since(former.used) <= unused;
             if !keeps {
                 tracing::info!("nobody uses {} any more; it is given up", former.socket.address());
                 former.given_up.cancel();
