@@ -375,6 +375,62 @@ fn the_command_tells_the_panels_address() {
     let token = std::fs::read_to_string(home.paths().token_file()).unwrap();
     let told = panel();
     assert_eq!(told.stdout, format!("http://{}/_leeward/ui/#token={token}\n", serving.address), "{told:?}");
+    assert_eq!(home.run(&["panel", "--print"]).stdout, told.stdout);
+    #[cfg(target_os = "linux")]
+    a_link_opens_the_panel_once(&home, serving.address, &token);
     assert!(!home.read("leeward/state/logs/leeward.log").contains(&token));
     assert!(crate::home::get(serving.address, "/_leeward/ui/").unwrap().contains("<title>Leeward"));
+}
+
+/// On a desktop: what is opened names no token, and leads to the panel with it, once.
+#[cfg(target_os = "linux")]
+fn a_link_opens_the_panel_once(home: &Home, address: std::net::SocketAddr, token: &str) {
+    home.agent("xdg-open", "echo \"$@\" > \"$OUT/opened\"");
+    let on_a_desktop = |command: &mut std::process::Command| crate::home::Ran::from(command.env("DISPLAY", ":0").output().unwrap());
+    let ran = on_a_desktop(&mut home.command(&["panel"]));
+    assert!(ran.code == Some(0) && ran.stdout.is_empty() && ran.stderr.contains("opens in your browser"), "{ran:?}");
+    let opened = home.read("opened");
+    let path = opened.trim().strip_prefix(&format!("http://{address}")).unwrap_or_else(|| panic!("{opened}"));
+    assert!(!opened.contains(token), "every user can read a command line");
+    let leads = |path: &str| {
+        let answer = crate::home::get(address, path).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+        answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned()
+    };
+    assert_eq!(leads(path), format!("/_leeward/ui/#token={token}"));
+    assert_eq!(leads(path), "/_leeward/ui/", "used up");
+    let printed = on_a_desktop(&mut home.command(&["panel", "--print"]));
+    assert!(printed.stdout.contains(token), "{printed:?}");
+    home.agent("xdg-open", "exit 3");
+    let failed = on_a_desktop(&mut home.command(&["panel"]));
+    assert!(failed.code == Some(0) && failed.stdout.contains(token) && failed.stderr.contains("no browser"), "{failed:?}");
+}
+
+/// A request by a base URL shows no token: it is its agent's session's while there is one of that agent alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_names_its_session() {
+    let upstream = Upstream::plain(Plan::none()).unwrap();
+    let engine = TestEngine::start(&upstream);
+    let session = async |agent: &str, pid: u32| {
+        let body = json!({ "agent": agent, "pid": pid, "folder": "/home/me/project" });
+        let asked = client().post(engine.url("/_leeward/v1/sessions")).bearer_auth(engine.token()).json(&body);
+        asked.send().await.unwrap()
+    };
+    let asks = async |program: &str| {
+        let asked = client().post(engine.url("/v1/messages")).header("user-agent", program).json(&message(false));
+        assert_eq!(asked.send().await.unwrap().status(), 200);
+        newest(&engine).await["session"].clone()
+    };
+    let _codex = session("codex", 7).await;
+    let _claude = session("claude", 8).await;
+    let listed = engine.engine.status();
+    eventually("both are listed", async || listed.borrow().sessions.len() == 2).await;
+    let shown: Vec<_> = listed.borrow().sessions.iter().map(|session| (session.id.clone(), session.folder.clone())).collect();
+    let folder = Some("/home/me/project".to_owned());
+    assert_eq!(shown, [("codex-7".into(), folder.clone()), ("claude-8".into(), folder)]);
+    assert_eq!(asks("claude-cli/2.1 (external, cli)").await, "claude-8");
+    assert_eq!(asks("codex_cli_rs/0.1").await, "codex-7");
+    assert_eq!(asks("curl/8").await, Value::Null);
+    let _second = session("claude", 9).await;
+    assert_eq!(asks("claude-cli/2.1").await, Value::Null, "of which of the two nobody knows");
 }

@@ -71,7 +71,7 @@ async fn another_protocol_behind_https_is_told_at_once() {
 }
 
 /// A server whose certificate, of a root that is trusted, is valid in this span of seconds from now.
-async fn dated(from: i64, until: i64) -> (SocketAddr, Trust, JoinSet<()>) {
+pub async fn dated(from: i64, until: i64) -> (SocketAddr, Trust, JoinSet<()>) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let at = |offset: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now.checked_add_signed(offset).unwrap());
     let key = KeyPair::generate().unwrap();

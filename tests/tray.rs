@@ -144,6 +144,43 @@ fn it_serves_without_a_window_and_ends_on_sigterm() {
     assert!(!home.path().join("state").join("instance.json").exists(), "the record is gone");
 }
 
+/// Quit while an agent runs: its wrap has the port and starts a Leeward in the background; nobody is refused meanwhile.
+#[cfg(unix)]
+#[test]
+fn quitting_leaves_agents_a_leeward_in_the_background() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let leeward = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leeward"));
+        command.args(args).env("LEEWARD_HOME", home.path()).current_dir(home.path()).stdin(Stdio::null());
+        command
+    };
+    let mut tray = Tray::start(home.path());
+    let address = address(home.path());
+    let agent = home.path().join("agent");
+    let script = format!("#!/bin/sh\ncd {}; echo > ready; while [ ! -e done ]; do sleep 0.02; done\n", home.path().display());
+    std::fs::write(&agent, script).unwrap();
+    std::fs::set_permissions(&agent, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut wrap = leeward(&["run", "--", agent.to_str().unwrap()]).spawn().unwrap();
+    until("the agent runs", || home.path().join("ready").exists().then_some(()));
+    let log = home.path().join("state").join("logs").join("leeward.log");
+    until("the tray is shown", || std::fs::read_to_string(&log).ok()?.contains("the tray is shown").then_some(()));
+    let served_by = || -> Option<u64> {
+        let record = std::fs::read(home.path().join("state").join("instance.json")).ok()?;
+        serde_json::from_slice::<serde_json::Value>(&record).ok()?["pid"].as_u64()
+    };
+    let before = served_by().unwrap();
+    let pid = rustix::process::Pid::from_child(&tray.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(tray.ended().code(), Some(0), "{}", tray.said());
+    TcpStream::connect(address).expect("nobody is refused");
+    until("another Leeward serves", || served_by().filter(|pid| *pid != before));
+    assert!(livez(address).unwrap().starts_with("HTTP/1.1 200"));
+    std::fs::write(home.path().join("done"), "").unwrap();
+    assert_eq!(wrap.wait().unwrap().code(), Some(0));
+    assert!(leeward(&["stop"]).output().unwrap().status.success());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn without_a_display_it_says_so() {

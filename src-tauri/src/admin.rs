@@ -13,6 +13,8 @@ mod error;
 mod events;
 mod extract;
 mod history;
+mod invitation;
+mod invitations;
 mod logs;
 mod metrics;
 mod panel;
@@ -24,7 +26,10 @@ mod tests;
 #[cfg(test)]
 mod typescript;
 
+pub(crate) use crate::proof::PATH as PROOF;
 pub(crate) use agents::Agents;
+pub(crate) use invitation::OPEN;
+pub(crate) use invitations::Invitations;
 pub(crate) use state::Admin;
 
 use crate::proof;
@@ -37,7 +42,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use error::Error;
-use std::{future::ready, sync::Arc};
+use std::{future::ready, net::SocketAddr, sync::Arc};
 use tower::ServiceExt;
 
 /// A control request is a few names and numbers.
@@ -62,12 +67,14 @@ impl OwnPaths {
         Self(without_token().into_iter().fold(control, add).with_state(admin))
     }
 
-    pub(crate) async fn answer<B>(&self, request: http::Request<B>) -> Response
+    /// `at`: our end of the connection that the request came on.
+    pub(crate) async fn answer<B>(&self, at: SocketAddr, request: http::Request<B>) -> Response
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let request: Request = request.map(Body::new);
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(extract::ArrivedAt(at));
         match self.0.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -89,6 +96,7 @@ fn without_token() -> Vec<Row> {
         (proof::PATH, "GET", get(show::proof)),
         ("/_leeward/ui", SEEN, get(panel::moved)),
         ("/_leeward/ui/", SEEN, get(panel::serve)),
+        (OPEN, "GET", get(invitation::open)),
         ("/_leeward/ui/{*name}", SEEN, get(panel::serve)),
     ]
 }
@@ -111,6 +119,7 @@ fn with_token() -> Vec<Row> {
         ("/_leeward/v1/stop", "POST", post(commands::stop)),
         ("/_leeward/v1/handover", "POST", post(commands::hand_over)),
         ("/_leeward/v1/show", "POST", post(commands::show_window)),
+        ("/_leeward/v1/panel", "POST", post(invitation::give)),
         ("/_leeward/v1/authority", "POST", post(session::reread_authority)),
         ("/_leeward/v1/warm", "POST", post(commands::warm)),
         ("/_leeward/v1/test", "POST", post(connection_test::run)),

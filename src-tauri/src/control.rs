@@ -42,6 +42,8 @@ pub enum Command {
     Lend {
         /// The door.
         to: PathBuf,
+        /// The port that its agent knows.
+        port: u16,
     },
     /// Have every holder let go of the listening socket: what follows is an end on purpose.
     LetGo {
@@ -74,6 +76,9 @@ pub type Commands = mpsc::Sender<Command>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Session {
+    /// Stays the same while the agent runs: `claude-4242`. Requests name their session by it.
+    #[serde(default)]
+    pub id: String,
     /// The agent's profile name.
     pub agent: String,
     /// The wrap's process.
@@ -83,10 +88,18 @@ pub struct Session {
     /// How the agent's requests reach Leeward.
     #[serde(default)]
     pub covers: Covers,
+    /// The folder in which the agent was started, where its wrap tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub folder: Option<String>,
     /// Where the wrap holds the listening socket. Nobody else's business.
     #[serde(skip)]
     #[cfg_attr(test, ts(skip))]
     pub door: Option<PathBuf>,
+    /// The port that its agent knows.
+    #[serde(skip)]
+    #[cfg_attr(test, ts(skip))]
+    pub port: u16,
 }
 
 #[derive(Debug)]
@@ -135,9 +148,29 @@ impl Sessions {
         self.1.use_authority(id)
     }
 
-    /// The doors of those that hold the listening socket.
+    /// The doors of those that hold a listening socket.
     pub fn doors(&self) -> Vec<PathBuf> {
         self.list().into_iter().filter_map(|session| session.door).collect()
+    }
+
+    /// The doors of those that hold the socket of this port.
+    pub fn doors_of(&self, port: u16) -> Vec<PathBuf> {
+        self.list().into_iter().filter(|session| session.port == port).filter_map(|session| session.door).collect()
+    }
+
+    /// The session whose agent calls itself so in a request that shows no token: the only one of that agent.
+    pub fn only_of(&self, program: &str) -> Option<(u64, String)> {
+        let program = program.to_ascii_lowercase();
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_its = |session: &Session| !session.agent.is_empty() && program.starts_with(&session.agent);
+        let mut all = open.sessions.iter().filter(|(_, session)| is_its(session));
+        let (number, first) = all.next()?;
+        all.all(|(_, other)| other.id == first.id).then(|| (*number, first.id.clone()))
+    }
+
+    /// Whether an agent of an open session knows this port.
+    pub fn use_port(&self, port: u16) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).sessions.values().any(|session| session.port == port)
     }
 
     /// How long no session has been open; zero while one is.

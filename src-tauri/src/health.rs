@@ -57,6 +57,8 @@ pub enum Code {
     ResponsesBuffered,
     /// All connections that Leeward may have to an upstream are in use, and requests are refused for it.
     PoolFull,
+    /// Clients have as many connections as Leeward takes, and requests on further ones are refused.
+    ConnectionsFull,
     /// So much was sent again to an upstream that requests fail which would have been repaired.
     RetryBudgetSpent,
     /// The history of faults cannot be kept.
@@ -78,7 +80,9 @@ impl Code {
             Self::CertificateUntrusted | Self::StreamSilent | Self::ResponsesBuffered | Self::LedgerUnusable => {
                 (Severity::Degraded, Duration::ZERO)
             }
-            Self::RetryBudgetSpent | Self::PoolFull | Self::NotDecrypted => (Severity::Degraded, Duration::ZERO),
+            Self::RetryBudgetSpent | Self::PoolFull | Self::ConnectionsFull | Self::NotDecrypted => {
+                (Severity::Degraded, Duration::ZERO)
+            }
             Self::ListenerLost | Self::EngineFailed => (Severity::Broken, Duration::ZERO),
             Self::ProbeFailing => (Severity::Broken, Duration::ZERO),
             // Between two engines it is nobody's for a moment.
@@ -106,6 +110,7 @@ impl Code {
             Self::StreamSilent => "stream-silent",
             Self::ResponsesBuffered => "responses-buffered",
             Self::PoolFull => "pool-full",
+            Self::ConnectionsFull => "connections-full",
             Self::RetryBudgetSpent => "retry-budget-spent",
             Self::LedgerUnusable => "ledger-unusable",
             Self::LogUnwritable => "log-unwritable",
@@ -245,6 +250,7 @@ mod tests {
             Code::CompanyProxy,
             Code::StreamSilent,
             Code::ResponsesBuffered,
+            Code::ConnectionsFull,
             Code::LedgerUnusable,
             Code::LogUnwritable,
             Code::NotDecrypted,

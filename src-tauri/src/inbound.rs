@@ -22,5 +22,5 @@ mod splice;
 pub mod tunnel;
 mod websocket;
 
-pub use listen::{Accept, Adopt, Event, Kind, Listen, Order, Pulse};
+pub use listen::{Accept, Adopt, Also, Event, Kind, Listen, Order, Pulse, Served};
 pub use server::Inbound;

@@ -4,7 +4,7 @@
 //! the terminal, the environment or the process.
 
 use crate::{
-    admin::{Admin, Agents, OwnPaths},
+    admin::{Admin, Agents, Invitations, OwnPaths},
     authority::Authority,
     config::{Config, Secret, Settings},
     control::{Commands, Mode, Sessions},
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     channels: Channels,
     token: Secret,
+    invitations: Arc<Invitations>,
     exchange: Arc<exchange::Shared>,
     upstream: Arc<upstream::Shared>,
     authority: Arc<Authority>,
@@ -92,6 +93,7 @@ impl Shared {
             sessions: channels.sessions.clone(),
             counters: Arc::default(),
             token,
+            invitations: Arc::default(),
             exchange: Arc::default(),
             authority: Arc::new(Authority::new(config.paths.authority_dir())),
             upstream: Arc::new(upstream::Shared::new(config, channels.network.clone(), known, remember)),
@@ -153,6 +155,7 @@ impl Proxy {
             examiner: channels.examiner,
             words: channels.words,
             token: shared.token.clone(),
+            invitations: shared.invitations.clone(),
             counters: shared.counters.clone(),
             upstreams: upstreams.clone(),
             authority: shared.authority.clone(),

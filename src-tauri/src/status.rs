@@ -43,6 +43,10 @@ pub enum Phase {
 pub struct Listener {
     /// `127.0.0.1:8787`; empty before the first bind.
     pub address: String,
+    /// Addresses from before, which are served for as long as somebody uses them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
+    pub also: Vec<String>,
     /// True while a generation accepts on it.
     pub accepting: bool,
     /// Connections accepted.

@@ -93,12 +93,21 @@ fn tunnels_text(tunnels: &TunnelCounts) -> Option<String> {
 /// What the tray says when pointed at: what is the matter and what to do; else what Leeward did, and how old that is.
 pub fn tooltip(status: &Status, now_unix_ms: u64) -> String {
     let Headline { level, sentence, next } = headline(status, now_unix_ms);
-    let mut parts = vec![if next.is_empty() { sentence } else { format!("{sentence}. {next}") }];
+    let mut parts = vec![joined(&sentence, &next)];
     parts.extend(today_words(status));
     if let (Level::Ok, Some(probe)) = (level, &status.probe) {
         parts.push(format!("checked {} ago", age(now_unix_ms.saturating_sub(probe.at_unix_ms))));
     }
     parts.join(" - ")
+}
+
+/// What is the matter and what to do, in one line without a full stop at its end.
+pub(crate) fn joined(sentence: &str, next: &str) -> String {
+    match next {
+        "" => sentence.to_owned(),
+        _ if sentence.ends_with('?') => format!("{sentence} {next}"),
+        _ => format!("{sentence}. {next}"),
+    }
 }
 
 /// "9 rescued, 1 failed today"; nothing where nothing was the matter.
@@ -164,6 +173,9 @@ fn listener_text(status: &Status) -> String {
         counted(listener.accepted, "connection", "connections"),
         thousands(listener.connections)
     );
+    if !listener.also.is_empty() {
+        text.push_str(&format!(", also {} for agents that know it", listener.also.join(" and ")));
+    }
     for (count, one, many) in [
         (listener.accept_errors, "accept error survived", "accept errors survived"),
         (listener.rebinds, "time bound again", "times bound again"),

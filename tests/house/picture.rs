@@ -14,6 +14,7 @@ fn the_panel_knows_the_status() {
         generation: 2,
         listener: status::Listener {
             address: "127.0.0.1:8787".into(),
+            also: Vec::new(),
             accepting: true,
             accepted: 12,
             accept_errors: 1,
@@ -32,11 +33,14 @@ fn the_panel_knows_the_status() {
         probe: Some(status::Probe { at_unix_ms: 1_700_000_060_000, ok: true, took_us: 400, misses: 0, unasked: 0 }),
         upstream: "https://api.anthropic.com/".into(),
         sessions: vec![control::Session {
+            id: "claude-4712".into(),
             agent: "claude".into(),
             pid: 4712,
             since_unix_ms: 1_700_000_002_000,
             covers: config::Covers { mode: config::Mode::Auto, inference: config::Door::BaseUrl, rest: config::Door::Tunnel },
+            folder: Some("/home/me/project".into()),
             door: None,
+            port: 8787,
         }],
         network: status::Network { changes: 1, last_unix_ms: Some(1_700_000_003_000), last_why: Some(network::NetworkWhy::Woke) },
         tunnels: status::tunnels::TunnelCounts { open: 2, opened: 40, rescued: 3, failed: 1 },

@@ -67,12 +67,11 @@ export class Draft {
     this.edits += 1;
     this.busy = "saving";
     this.said = this.trouble = "";
-    const later = this.view?.keys.some(({ key, restart }) => restart && key in this.changes);
     try {
       this.view = await transport.setConfig(this.changes);
       this.changes = {};
       this.errors = [];
-      this.said = later ? texts.settings.savedRestart : texts.settings.saved;
+      this.said = texts.settings.saved;
     } catch (thrown) {
       const why = Trouble.of(thrown, String(thrown));
       this.errors = why.errors;

@@ -6,8 +6,8 @@ export type Activity = {
   id: number;
   /** The program that asks, as it names itself. */
   agent: string | null;
-  /** The number of its session, of a tunnel. */
-  session?: number;
+  /** Its session, by its `id`: of a tunnel and what was decrypted in it always; of what came by a base URL where one session of its agent is open. */
+  session?: string;
   /** The model that it asks for. */
   model: string | null;
   /** The request's method. */
@@ -110,7 +110,7 @@ export type Bucket = {
 export type By = "wrap" | "intercept" | "settings" | "environment";
 
 /** Every condition there is. Codes are public and never change. */
-export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "pool-full" | "retry-budget-spent" | "ledger-unusable" | "log-unwritable" | "not-decrypted" | "engine-failed";
+export type Code = "port-taken" | "other-loopback-taken" | "listener-lost" | "probe-failing" | "resources-exhausted" | "upstream-unreachable" | "certificate-untrusted" | "config-invalid" | "config-exposed" | "state-unwritable" | "state-not-kept" | "company-proxy" | "stream-silent" | "responses-buffered" | "pool-full" | "connections-full" | "retry-budget-spent" | "ledger-unusable" | "log-unwritable" | "not-decrypted" | "engine-failed";
 
 /** One thing that is wrong. */
 export type Condition = {
@@ -158,8 +158,6 @@ export type ConfigKey = {
   secret: boolean;
   /** True when it is anything but the default. */
   set: boolean;
-  /** True when a change takes effect at the next start. */
-  restart: boolean;
 };
 
 /** `GET /_leeward/v1/config`. */
@@ -351,6 +349,8 @@ export type LatencyMs = {
 export type Listener = {
   /** `127.0.0.1:8787`; empty before the first bind. */
   address: string;
+  /** Addresses from before, which are served for as long as somebody uses them. */
+  also?: Array<string>;
   /** True while a generation accepts on it. */
   accepting: boolean;
   /** Connections accepted. */
@@ -531,6 +531,8 @@ export type RunningAgent = {
 
 /** A `wrap` session as others see it. */
 export type Session = {
+  /** Stays the same while the agent runs: `claude-4242`. Requests name their session by it. */
+  id: string;
   /** The agent's profile name. */
   agent: string;
   /** The wrap's process. */
@@ -539,6 +541,8 @@ export type Session = {
   since_unix_ms: number;
   /** How the agent's requests reach Leeward. */
   covers: Covers;
+  /** The folder in which the agent was started, where its wrap tells it. */
+  folder?: string;
 };
 
 /** How bad a condition is. */

@@ -4,7 +4,7 @@ import { change, label, locked, range, read, sections, write, written } from "./
 
 const key = (name: string, more: Partial<ConfigKey> = {}): ConfigKey => ({
   key: name, section: name.includes(".") ? name.split(".")[0]! : "", kind: "duration", help: "", default: "45s", value: "45s", from: "default",
-  secret: false, set: false, restart: false, ...more,
+  secret: false, set: false, ...more,
 });
 
 it("groups keys by section, those at the top first, and finds words of help and title", () => {

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, header, request::Parts};
 use serde::{Serialize, de::DeserializeOwned};
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 /// Names Leeward to whoever asks what serves here.
 const LEEWARD: HeaderName = HeaderName::from_static("x-leeward");
@@ -58,6 +58,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let read = extract::Query::from_request_parts(parts, state).await;
         read.map(|extract::Query(value)| Self(value))
             .map_err(|e| Error::BadRequest(format!("The query is not what this path takes: {}.", reason(&e))))
+    }
+}
+
+/// Our end of the connection that a request came on: while one address follows another, two are served.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ArrivedAt(pub(super) SocketAddr);
+
+impl FromRequestParts<Arc<Admin>> for ArrivedAt {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Error> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self(admin.local)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tower_http::services::ServeDir;
 
 /// Where the files are.
-const UI: &str = "/_leeward/ui/";
+pub(super) const UI: &str = "/_leeward/ui/";
 
 /// What a page may do that has the user's token: run its own scripts and ask its own origin.
 const RULES: [(HeaderName, &str); 6] = [

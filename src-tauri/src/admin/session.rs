@@ -4,7 +4,7 @@ use super::{
     commands::send,
     config::on_disk,
     error::Error,
-    extract::{Json, Query},
+    extract::{ArrivedAt, Json, Query},
     state::Admin,
 };
 use crate::{
@@ -36,12 +36,17 @@ use url::Url;
 
 /// An open stream says that it is alive this often.
 const STREAM_BEAT: Duration = Duration::from_secs(10);
+/// A longer one is not shown.
+const MAX_FOLDER: usize = 4096;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SessionRequest {
     agent: String,
     pid: u32,
+    /// Where it was started.
+    #[serde(default)]
+    folder: Option<String>,
     #[serde(default)]
     upstreams: BTreeMap<String, String>,
     /// The way to them, where it is not the engine's.
@@ -88,7 +93,12 @@ pub(super) async fn reread_authority(State(admin): State<Arc<Admin>>) -> Result<
 }
 
 /// A session lasts as long as its stream; the stream's end shows `wrap` that the engine is gone.
-pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<SessionRequest>) -> Result<Response, Error> {
+pub(super) async fn open(
+    State(admin): State<Arc<Admin>>,
+    ArrivedAt(address): ArrivedAt,
+    Json(asked): Json<SessionRequest>,
+) -> Result<Response, Error> {
+    let port = address.port();
     if asked.tunnel_token.as_ref().is_some_and(|token| !is_tunnel_token(token)) {
         return Err(Error::BadRequest("A tunnel token has 32 to 128 letters, digits, `-` and `_`.".into()));
     }
@@ -113,18 +123,20 @@ pub(super) async fn open(State(admin): State<Arc<Admin>>, Json(asked): Json<Sess
         admin.health.set(Code::StateUnwritable, None, format!("The state folder cannot be written ({e}); after a restart, sessions' gateways would be unknown until they reconnect."));
     }
     let agent: String = asked.agent.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    let session = Session { agent, pid: asked.pid, since_unix_ms: unix_ms(), covers: asked.covers, door: asked.door.clone() };
+    let (covers, door) = (asked.covers, asked.door.clone());
+    let (id, folder) = (format!("{agent}-{}", asked.pid), asked.folder.filter(|folder| folder.len() <= MAX_FOLDER));
+    let session = Session { id, agent, pid: asked.pid, since_unix_ms: unix_ms(), covers, folder, door, port };
     let (interception, told) = if asked.intercept && asked.tunnel_token.is_some() {
         let (interception, told) = interception(&admin, &session, &asked.authority, asked.connectors, &named).await?;
         (Some(Arc::new(interception)), told)
     } else {
         (None, json!({}))
     };
-    let (agent, egress) = (session.agent.clone(), asked.egress);
-    let key = asked.tunnel_token.map(|token| TunnelKey::new(Secret::new(token), agent, egress).decrypted(interception));
+    let (id, agent, egress) = (session.id.clone(), session.agent.clone(), asked.egress);
+    let key = asked.tunnel_token.map(|token| TunnelKey::new(Secret::new(token), id, agent, egress).decrypted(interception));
     let lines = lines(&admin, session, hold, key, told).map(Ok::<_, Infallible>);
     if let Some(to) = asked.door {
-        send(&admin, Command::Lend { to }).await?;
+        send(&admin, Command::Lend { to, port }).await?;
     }
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     error::Error,
-    extract::{Json, Query, text},
+    extract::{ArrivedAt, Json, Query, text},
     metrics,
     state::Admin,
 };
@@ -26,11 +26,12 @@ pub(super) struct ProofQuery {
 /// For anybody: it says nothing of the token, and whoever wants to send one asks first.
 pub(super) async fn proof(
     State(admin): State<Arc<Admin>>,
+    ArrivedAt(address): ArrivedAt,
     Query(ProofQuery { challenge }): Query<ProofQuery>,
 ) -> Result<Json<Value>, Error> {
     let challenge = Challenge::parse(&challenge);
     let challenge = challenge.ok_or_else(|| Error::BadRequest("A challenge has 64 hexadecimal digits.".into()))?;
-    Ok(Json(json!({ "proof": challenge.answer(&admin.token, admin.local) })))
+    Ok(Json(json!({ "proof": challenge.answer(&admin.token, address) })))
 }
 
 pub(super) async fn livez() -> Response {

@@ -1,6 +1,6 @@
 //! What the own paths see of a generation, and the pictures that they give of it. Answers nobody.
 
-use super::agents::Agents;
+use super::{agents::Agents, invitations::Invitations};
 use crate::{
     authority::Authority,
     config::{Config, Secret, Settings},
@@ -40,6 +40,7 @@ pub(crate) struct Admin {
     /// How the first line of a status is worded.
     pub(crate) words: Words,
     pub(crate) token: Secret,
+    pub(crate) invitations: Arc<Invitations>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) authority: Arc<Authority>,

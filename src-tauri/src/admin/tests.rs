@@ -1,6 +1,6 @@
 //! Each own path by each method, with and without the token, with bodies and queries that it does not take.
 
-use super::{Agents, MAX_BODY, OwnPaths, is_own, state::Admin, with_token, without_token};
+use super::{Agents, MAX_BODY, OPEN, OwnPaths, is_own, state::Admin, with_token, without_token};
 use crate::{
     authority::Authority,
     config::{Flags, Secret, Settings},
@@ -40,6 +40,9 @@ const fn case(path: &'static str, takes: &'static [(&'static str, &'static str, 
     Case { path, asked: path, takes, cached: "no-store", stream: false }
 }
 
+/// Where every request comes.
+const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
+
 const CHALLENGE: &str = "/_leeward/v1/proof?challenge=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 const SHOWS: &[(&str, &str, u16)] = &[("GET", "", 200), ("HEAD", "", 200)];
@@ -53,6 +56,7 @@ const CASES: &[Case] = &[
     Case { asked: CHALLENGE, ..case(crate::proof::PATH, &[("GET", "", 200)]) },
     case("/_leeward/ui", &[("GET", "", 308), ("HEAD", "", 308)]),
     Case { cached: "no-cache", ..case("/_leeward/ui/", SHOWS) },
+    Case { asked: "/_leeward/ui/open?code=0", ..case(OPEN, &[("GET", "", 303)]) },
     Case {
         asked: "/_leeward/ui/assets/index-B4x.js",
         cached: "public, max-age=31536000, immutable",
@@ -74,6 +78,7 @@ const CASES: &[Case] = &[
     case("/_leeward/v1/stop", &[("POST", r#"{"drain_ms":5}"#, 202)]),
     case("/_leeward/v1/handover", &[("POST", r#"{"to":"/x"}"#, 200)]),
     case("/_leeward/v1/show", &[("POST", "", 202)]),
+    case("/_leeward/v1/panel", &[("POST", "", 200)]),
     case("/_leeward/v1/authority", &[("POST", "", 200)]),
     case("/_leeward/v1/warm", &[("POST", r#"{"upstream":"known"}"#, 200)]),
     case("/_leeward/v1/test", &[("POST", r#"{"upstream":"known"}"#, 200)]),
@@ -160,7 +165,7 @@ impl Fixture {
         let (mode, watched) = watch::channel(Mode::Serving);
         let status = Status { phase: status::Phase::Serving, ..Status::starting() };
         let (config, health, traffic) = (Arc::new(settings.load().unwrap()), Tracker::default(), Arc::<Traffic>::default());
-        let local = SocketAddr::from(([127, 0, 0, 1], 8787));
+        let local = HERE;
         let network = watch::channel(Network::default()).1;
         let shared = upstream::Shared::new(&config, network, BTreeMap::new(), Box::new(|_| Ok(())));
         let parts = UpstreamParts {
@@ -186,6 +191,7 @@ impl Fixture {
             window: Some(Window::new(|| {})),
             examiner: Some(Examiner::new(Examined)),
             token: Secret::new("right".into()),
+            invitations: Arc::default(),
             counters: Arc::default(),
             upstreams: Arc::new(Upstreams::new(parts, local)),
             words: |_, _| crate::status::recent::Headline::default(),
@@ -219,7 +225,7 @@ impl Fixture {
             }
         };
         let response = tokio::select! {
-            response = self.paths.answer(request.body(body.into()).unwrap()) => response,
+            response = self.paths.answer(HERE, request.body(body.into()).unwrap()) => response,
             () = supervisor => panic!("nobody gives commands any more"),
         };
         let (head, body) = response.into_parts();
@@ -375,7 +381,7 @@ async fn nothing_but_the_panels_files_is_served_as_one() {
     }
     let request = http::Request::builder().uri("/_leeward/ui/").header("range", "bytes=0-3");
     let request = request.header("if-modified-since", "Fri, 01 Jan 2100 00:00:00 GMT");
-    let response = engine.paths.answer(request.body(Body::empty()).unwrap()).await;
+    let response = engine.paths.answer(HERE, request.body(Body::empty()).unwrap()).await;
     assert_eq!((response.status().as_u16(), response.headers().contains_key("last-modified")), (200, false));
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "<title>Leeward");
 }

@@ -10,7 +10,7 @@
 //!
 //! Default and limits are written as in the file. `none` means that a key may be left out; a sentence after it says what
 //! happens then. `or "0s"` is a value below the range that switches the feature off. `secret` values are never shown.
-//! A change takes effect with the next generation (at a reload), unless the row says `takes_effect AtNextStart`. What one
+//! A change takes effect with the next generation (at a reload). What one
 //! key demands of another stands in `relations.rs`. A new section is one more block, named at the end of the first one.
 
 use super::{
@@ -25,7 +25,7 @@ section! {
     /// What stands at the top of the file, before any section.
     pub(super) struct File: "" {
         /// Address and port to accept connections on. Anything but loopback needs `client_token`.
-        listen: String = "127.0.0.1:8787", takes_effect AtNextStart;
+        listen: String = "127.0.0.1:8787";
         /// The API that requests go to when their path names no upstream: its URL, or a table as in `upstreams`.
         upstream: UpstreamEntry = "https://api.anthropic.com";
         /// How agents and programs reach Leeward, unless `[modes]` or `--mode` says otherwise; `docs/modes.md` says what each mode

@@ -34,8 +34,6 @@ pub(super) struct Key {
     pub(super) range: Option<Range>,
     /// Whether the value is hidden.
     pub(super) secrecy: Option<Secrecy>,
-    /// When a change takes effect.
-    pub(super) takes_effect: Moment,
 }
 
 /// The type of a key for users.
@@ -78,15 +76,6 @@ pub(super) enum Secrecy {
     Always,
     /// When it is a URL with user and password.
     WithLogin,
-}
-
-/// When a change takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
-    /// With the next generation of the engine; running streams finish with the old value.
-    AtReload,
-    /// With the next start of the process.
-    AtNextStart,
 }
 
 /// A value that is not in its range.

@@ -3,7 +3,7 @@
 use super::{
     company_proxy::ProxyChoice,
     definition,
-    key::{Key, Moment, Secrecy, bare},
+    key::{Key, Secrecy, bare},
     types::Config,
     written::written,
 };
@@ -83,8 +83,6 @@ pub struct KeyView {
     pub secret: bool,
     /// True when it is anything but the default.
     pub set: bool,
-    /// True when a change takes effect at the next start.
-    pub restart: bool,
 }
 
 /// What a view is made from.
@@ -138,7 +136,6 @@ fn one(key: &Key, parts: &Parts<'_>, in_force: &Table, defaults: &Table) -> KeyV
         variable,
         secret,
         set: from != "default",
-        restart: key.takes_effect == Moment::AtNextStart,
         key: name,
     }
 }

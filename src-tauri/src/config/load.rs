@@ -113,8 +113,29 @@ pub(super) fn overlay(sources: &Sources<'_>) -> BTreeMap<String, String> {
 pub(super) fn parse(text: &str, file: &Path) -> Result<Raw, Error> {
     toml::from_str(text).map_err(|e| {
         let (line, column) = e.span().map_or((1, 1), |s| position(text, s.start));
-        Error::Invalid { place: format!("{}:{line}:{column}", file.display()), message: explain(e.message()), key: None }
+        let (place, message) = (format!("{}:{line}:{column}", file.display()), explain(e.message()));
+        // A key that there is not is named by the message.
+        match key_at(text, line).filter(|_| e.message().starts_with("invalid ")) {
+            Some(key) => Error::Invalid { place, message: format!("{key}: {message}"), key: Some(key) },
+            None => Error::Invalid { place, message, key: None },
+        }
     })
+}
+
+/// The dotted key that is set on this line.
+fn key_at(text: &str, line: usize) -> Option<String> {
+    let mut section = "";
+    for (index, line_text) in text.lines().map(str::trim).enumerate() {
+        if let Some(name) = line_text.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            section = name.trim();
+        }
+        if index + 1 == line {
+            let (leaf, _) = line_text.split_once('=')?;
+            let leaf = leaf.trim().trim_matches(['"', '\'']);
+            return Some(if section.is_empty() { leaf.to_owned() } else { format!("{section}.{leaf}") });
+        }
+    }
+    None
 }
 
 fn position(text: &str, offset: usize) -> (usize, usize) {
@@ -126,7 +147,7 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 
 /// Turns serde's "unknown field `x`, expected one of …" into a sentence with the nearest key.
 pub(super) fn explain(message: &str) -> String {
-    let Some(rest) = message.strip_prefix("unknown field `") else { return message.trim().to_owned() };
+    let Some(rest) = message.strip_prefix("unknown field `") else { return in_words(message.trim()) };
     let Some((unknown, rest)) = rest.split_once('`') else { return message.to_owned() };
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let leaf = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
@@ -138,6 +159,15 @@ pub(super) fn explain(message: &str) -> String {
             format!("there is no key `{unknown}`; did you mean `{best}`?")
         }
         _ => format!("there is no key `{unknown}` here; known keys are {}", known.join(", ")),
+    }
+}
+
+/// A message of serde's without the names of Rust's types.
+fn in_words(message: &str) -> String {
+    match message.rsplit_once("expected ") {
+        Some((before, "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64")) => format!("{before}expected a whole number"),
+        Some((before, "f32" | "f64")) => format!("{before}expected a number"),
+        _ => message.to_owned(),
     }
 }
 

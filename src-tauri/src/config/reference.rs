@@ -3,7 +3,7 @@
 
 use super::{
     definition::{File, RENAMED, keys},
-    key::{Group, Key, Moment, Range, Secrecy, Type, bare},
+    key::{Group, Key, Range, Secrecy, Type, bare},
     section::Section,
 };
 use std::path::Path;
@@ -50,7 +50,7 @@ fn generated() -> String {
     for Group { section, about, keys } in File::groups() {
         let heading = if section.is_empty() { "General".to_owned() } else { format!("`[{section}]`") };
         page += &format!("\n### {heading}\n\n{}\n\n", about.trim());
-        page += "| key | type | default | range | takes effect | meaning |\n| --- | --- | --- | --- | --- | --- |\n";
+        page += "| key | type | default | range | meaning |\n| --- | --- | --- | --- | --- |\n";
         for key in keys {
             page += &row(key);
         }
@@ -71,10 +71,6 @@ fn row(key: &Key) -> String {
     let unit = key.range.and_then(|range| range.unit).map_or(String::new(), |unit| format!(", {unit}"));
     let kind = format!("{}{unit}", key.kind.name());
     let range = key.range.map_or(String::new(), range);
-    let moment = match key.takes_effect {
-        Moment::AtReload => "at a reload",
-        Moment::AtNextStart => "at the next start",
-    };
     let mut meaning = key.help().to_owned();
     if let Type::Choice(choices) = key.kind {
         meaning.extend(choices.iter().map(|(name, means)| format!("<br>`{name}`: {}", means.trim())));
@@ -84,7 +80,7 @@ fn row(key: &Key) -> String {
         Some(Secrecy::WithLogin) => meaning.push_str(" The last two are never shown."),
         None => {}
     }
-    format!("| `{}` | {kind} | {default} | {range} | {moment} | {meaning} |\n", key.name())
+    format!("| `{}` | {kind} | {default} | {range} | {meaning} |\n", key.name())
 }
 
 fn range(range: Range) -> String {

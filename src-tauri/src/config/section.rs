@@ -110,8 +110,7 @@ macro_rules! section {
                 $key:ident: $kind:ty = $default:tt $(($otherwise:literal))?
                     $(, from $min:literal $(($why_min:literal))? to $max:literal $(($why_max:literal))?
                         $(or $off:literal)? $(in $unit:literal)?)?
-                    $(, secret $secrecy:ident)?
-                    $(, takes_effect $moment:ident)?;
+                    $(, secret $secrecy:ident)?;
             )+
         }
         $(sections { $($sub:ident: $sub_type:ident,)+ })?
@@ -130,7 +129,7 @@ macro_rules! section {
         const _: () = {
             #[allow(unused_imports, reason = "a section may be without any default")]
             use $crate::config::{
-                key::{Group, Key, Moment, Refusal, constant, only},
+                key::{Group, Key, Refusal, constant, only},
                 section::{KeyType, Section},
             };
 
@@ -161,10 +160,6 @@ macro_rules! section {
                             unit: only(&[$($unit)?]),
                         })?]),
                         secrecy: only(&[$($crate::config::key::Secrecy::$secrecy)?]),
-                        takes_effect: match only(&[$(Moment::$moment)?]) {
-                            Some(moment) => moment,
-                            None => Moment::AtReload,
-                        },
                     },)+],
                 };
 

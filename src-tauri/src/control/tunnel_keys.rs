@@ -36,6 +36,8 @@ pub struct TunnelKey {
     pub session: u64,
     /// The password in `Proxy-Authorization`.
     pub token: Secret,
+    /// The session's name, as others see it.
+    pub id: String,
     /// The session's agent.
     pub agent: String,
     /// The session's way out, where it is not the engine's.
@@ -47,8 +49,8 @@ pub struct TunnelKey {
 
 impl TunnelKey {
     /// A key; its session's number is set when it is registered.
-    pub fn new(token: Secret, agent: String, egress: Option<Egress>) -> Self {
-        Self { session: 0, token, agent, egress, interception: None, used: Arc::default() }
+    pub fn new(token: Secret, id: String, agent: String, egress: Option<Egress>) -> Self {
+        Self { session: 0, token, id, agent, egress, interception: None, used: Arc::default() }
     }
 
     /// The same for a session whose connections are decrypted so.
@@ -182,7 +184,7 @@ mod tests {
     use tokio::{task::JoinSet, time::advance};
 
     fn key(session: u64, token: &str) -> TunnelKey {
-        TunnelKey { session, ..TunnelKey::new(Secret::new(token.into()), "a".into(), None) }
+        TunnelKey { session, ..TunnelKey::new(Secret::new(token.into()), "a-1".into(), "a".into(), None) }
     }
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -263,8 +265,16 @@ mod tests {
         let keys = TunnelKeys::default();
         keys.add(key.clone());
         let sessions = Sessions::default();
-        let mut guard =
-            sessions.open(Session { agent: "a".into(), pid: 1, since_unix_ms: 0, covers: Default::default(), door: None });
+        let mut guard = sessions.open(Session {
+            id: "a-1".into(),
+            agent: "a".into(),
+            pid: 1,
+            since_unix_ms: 0,
+            covers: Default::default(),
+            folder: None,
+            door: None,
+            port: 0,
+        });
         guard.opens_tunnels(key.clone(), watch::channel(Mode::Serving).1);
         let lingers = TunnelKeys::default();
         lingers.add(key.clone());

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 fn wrap(agent: &str, pid: u32, mode: Mode) -> Session {
     let covers = Covers { mode, inference: Door::BaseUrl, rest: Door::Tunnel };
-    Session { agent: agent.into(), pid, since_unix_ms: 1, covers, door: None }
+    let id = format!("{agent}-{pid}");
+    Session { id, agent: agent.into(), pid, since_unix_ms: 1, covers, folder: None, door: None, port: 8787 }
 }
 
 fn heard(sessions: Vec<Session>) -> Heard {

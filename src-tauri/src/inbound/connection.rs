@@ -14,7 +14,7 @@ use super::{
     tunnel::{self, After},
     websocket,
 };
-use crate::{control::Mode, exchange::Switched, message::headers};
+use crate::{admin::PROOF, control::Mode, exchange::Switched, message::headers};
 use bytes::BytesMut;
 use http::{HeaderValue, Request, Response, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -180,13 +180,16 @@ async fn respond(
         busy.client_closes();
     }
     let has_body = !http_body::Body::is_end_stream(request.body());
+    // Whoever asks for Leeward's proof goes on with its question on the same connection: `leeward status` is wanted most when there
+    // are too many.
+    let is_proof = request.uri().path() == PROOF;
     let mut response = dispatch(inbound, client, request, shed).await;
     // A response that comes before the request's last byte (refused, or an upload that failed): hyper closes after it, and a
     // client that does not learn this loses its next request.
     let early = has_body && state.body_open.load(Relaxed);
     if let Some(switched) = response.body_mut().take_switched() {
         state.switch(switched);
-    } else if shed || early || *inbound.mode.borrow() != Mode::Serving {
+    } else if (shed && !is_proof) || early || *inbound.mode.borrow() != Mode::Serving {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| Answer { body, _busy: busy })

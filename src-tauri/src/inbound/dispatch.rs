@@ -11,6 +11,7 @@ use super::{
     websocket,
 };
 use crate::{
+    admin::OPEN,
     exchange::{
         self, Dialect, Door, Error, Meaning, Operation, Place, forward,
         route::{self, Route},
@@ -42,7 +43,11 @@ pub(super) async fn dispatch(
         response.map(ResponseBody::from)
     };
     match guard::check(&inbound.config, client.local, request.method(), request.uri(), request.headers()) {
-        Ok(Admitted::Own) => return inbound.own_paths.answer(request).await.map(ResponseBody::from),
+        // The link stood in a command line, which every user can read.
+        Ok(Admitted::Own) if request.uri().path() == OPEN && !client.owner().await.is_own() => {
+            return refuse(&refusal::not_ours());
+        }
+        Ok(Admitted::Own) => return inbound.own_paths.answer(client.local, request).await.map(ResponseBody::from),
         Ok(Admitted::Upstream) => {}
         Ok(Admitted::Navigation) => return greeting::page().map(ResponseBody::from),
         Err(why) => return refusal::respond(why, refuse),
@@ -79,6 +84,9 @@ pub(super) async fn dispatch(
     }
     let mut ticket = inbound.traffic.begin();
     ticket.noted(request.method().as_str(), rest);
+    if let Some((number, session)) = headers::agent_name(request.headers()).and_then(|agent| inbound.sessions.only_of(agent)) {
+        ticket.of_session(&session, number);
+    }
     forward(&inbound.exchange, upstream, rest, request, ticket, Door::Open).await.map(ResponseBody::from)
 }
 

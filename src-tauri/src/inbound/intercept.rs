@@ -36,6 +36,8 @@ pub(super) struct Candidate {
     host: String,
     shape: Shape,
     agent: String,
+    session: String,
+    session_number: u64,
 }
 
 /// What became of it.
@@ -65,7 +67,15 @@ pub(super) fn candidate(inbound: &Inbound, key: &TunnelKey, asked: &Connect, hea
         interception.tell(&host, &format!("Connections are tunnelled without decryption: {trouble}."));
         return None;
     }
-    Some(Candidate { interception: interception.clone(), authority, host, shape, agent: key.agent.clone() })
+    Some(Candidate {
+        interception: interception.clone(),
+        authority,
+        host,
+        shape,
+        agent: key.agent.clone(),
+        session: key.id.clone(),
+        session_number: key.session,
+    })
 }
 
 /// Tells the client that the tunnel stands, looks at its hello, and ends its TLS here where that can be done.

@@ -3,6 +3,7 @@
 //! There is no list of benign errors: one event was seen as four different ones. What is told apart is only how long
 //! to wait, and when to ask the supervisor whether the socket itself is still there.
 
+mod also;
 mod gone;
 mod kind;
 #[cfg(unix)]
@@ -12,12 +13,14 @@ mod platform;
 #[path = "listen/windows.rs"]
 mod platform;
 mod pulse;
+mod served;
 
+pub use also::Also;
 pub use gone::let_go;
 pub use kind::Kind;
 pub use pulse::Pulse;
+pub use served::Served;
 
-use super::{awaiting::AwaitingFirstRequest, client::Client, connection, server::Inbound};
 use crate::{control::Mode, health::Code};
 use std::{
     future::{pending, poll_fn},
@@ -101,7 +104,7 @@ pub enum Order {
 /// The accept loop of one generation.
 pub struct Listen {
     /// Who serves the connections.
-    pub inbound: Arc<Inbound>,
+    pub served: Served,
     /// Number of the generation.
     pub generation: u64,
     /// The first socket; `None` later, as long as it has none.
@@ -125,7 +128,7 @@ impl std::fmt::Debug for Listen {
 impl Listen {
     /// Accepts until the mode is no longer `Serving`.
     pub async fn run(mut self) {
-        let mut mode = self.inbound.mode.clone();
+        let mut mode = self.served.inbound.mode.clone();
         let (mut in_a_row, mut pause, mut exhausted) = (0u32, PAUSE.0, false);
         let mut resume_at: Option<Instant> = None;
         self.tell(Event::Accepting(self.generation));
@@ -142,6 +145,8 @@ impl Listen {
                         }
                         Order::Take(socket) => {
                             self.let_go();
+                            // While one address follows another it may be of the next.
+                            self.served.local = socket.local_addr().unwrap_or(self.served.local);
                             match (self.adopt)(socket) {
                                 // The pause stays: should this socket fail as well, the two of us must not spin.
                                 Ok(listener) => self.listener = Some(listener),
@@ -162,13 +167,13 @@ impl Listen {
                 Ok((stream, peer)) => {
                     (in_a_row, pause) = (0, PAUSE.0);
                     if std::mem::take(&mut exhausted) {
-                        self.inbound.health.clear(Code::ResourcesExhausted, None);
+                        self.served.inbound.health.clear(Code::ResourcesExhausted, None);
                     }
-                    self.take(stream, peer);
+                    self.served.take(stream, peer);
                 }
                 Err(error) => {
                     in_a_row = in_a_row.saturating_add(1);
-                    self.inbound.counters.failed(&error);
+                    self.served.inbound.counters.failed(&error);
                     let kind = Kind::of(&error);
                     if in_a_row.is_power_of_two() {
                         tracing::warn!(in_a_row, ?kind, code = error.raw_os_error(), "accept failed; going on: {error}");
@@ -178,7 +183,7 @@ impl Listen {
                         let sentence = format!(
                             "New connections wait because the system is out of file descriptors or memory ({error}); close programs, or raise the limit (ulimit -n)."
                         );
-                        self.inbound.health.set(Code::ResourcesExhausted, None, sentence);
+                        self.served.inbound.health.set(Code::ResourcesExhausted, None, sentence);
                     }
                     if kind == Kind::Socket {
                         // The handle itself is of no use: before there is another one, which may get its number.
@@ -201,33 +206,13 @@ impl Listen {
 
     fn let_go(&mut self) {
         if let Some(listener) = self.listener.take() {
-            listener.let_go(self.inbound.local);
+            listener.let_go(self.served.local);
         }
     }
 
     /// The supervisor starts the next generation.
     fn end(&self, why: &str) {
         self.tell(Event::Ended { generation: self.generation, why: why.to_owned() });
-    }
-
-    fn take(&self, stream: TcpStream, peer: SocketAddr) {
-        let (open, now) = self.inbound.counters.open();
-        let shed = now > self.inbound.config.limits.connections as u64;
-        if shed {
-            self.inbound.counters.over_cap();
-        }
-        // A listener on every address does not say by which of them this client came.
-        let local = match self.inbound.local {
-            bound if bound.ip().is_unspecified() => stream.local_addr().unwrap_or(bound),
-            bound => bound,
-        };
-        let (inbound, client) = (self.inbound.clone(), Client::new(local, peer));
-        let token = self.inbound.open.token();
-        let awaiting = AwaitingFirstRequest::new(&self.inbound.counters);
-        self.inbound.tasks.spawn(async move {
-            let _counted = (open, token);
-            connection::serve(inbound, stream, client, shed, awaiting).await;
-        });
     }
 
     /// The supervisor reads at once or not at all; an event too many is not worth a wait.

@@ -76,7 +76,7 @@ pub(super) fn meaning(refusal: Refusal) -> Meaning {
             421,
             "foreign-target",
             false,
-            "Leeward is no HTTP_PROXY for other servers. Set it as base URL (`leeward wrap`), or add localhost,127.0.0.1,::1 to NO_PROXY.",
+            "This is no HTTP_PROXY for other servers. Set it as base URL (`leeward wrap`), or add localhost,127.0.0.1,::1 to NO_PROXY.",
         ),
         Refusal::DotSegments => m(
             400,
@@ -104,13 +104,19 @@ pub(super) fn not_own(shown: &str, owner: &Owner) -> Meaning {
     )
 }
 
+/// A link to the panel, opened by a program that is not known to be our own user's.
+pub(super) fn not_ours() -> Meaning {
+    let sentence = "This link is for programs of the user whose Leeward it is, and it is not known whose this one is. See `leeward panel --print`.";
+    Meaning::new(403, "another-user", false, sentence)
+}
+
 /// There are more connections than the config allows.
 pub(super) fn over_cap(cap: usize) -> Meaning {
     Meaning::new(
         503,
         "too-many-connections",
         true,
-        format!("Leeward holds its limit of {cap} connections (limits.connections); this one was not served."),
+        format!("The limit of {cap} connections is reached (limits.connections); this one was not served."),
     )
 }
 
@@ -229,7 +235,7 @@ mod tests {
         let all = guard.into_iter().map(|(refusal, word)| (meaning(refusal), word));
         let all = all.chain(raw.map(|refusal| (raw_meaning(refusal), "")));
         let all = all.chain(owners.iter().map(|owner| (not_own(shown, owner), "client_token")));
-        for (Meaning { sentence, .. }, word) in all.chain([(over_cap(10_000), "limits.connections")]) {
+        for (Meaning { sentence, .. }, word) in all.chain([(over_cap(10_000), "limits.connections"), (not_ours(), "--print")]) {
             let length = "Leeward: ".len() + sentence.chars().count();
             assert!(length <= 160, "{length}: {sentence}");
             assert!(sentence.contains(word) && sentence.ends_with('.'), "{word}: {sentence}");

@@ -75,7 +75,7 @@ pub(super) async fn serve(
             return After::Over;
         }
     };
-    ticket.of_session(&key.agent, key.session);
+    ticket.of_session(&key.agent, &key.id, key.session);
     let warms = key.is_first_use() && key.egress.is_none();
     let candidate = intercept::candidate(inbound, &key, &asked, &came[..end]);
     let mut first = came;

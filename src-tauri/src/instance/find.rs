@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Paths},
     socket_owner::{self, Owner},
 };
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use tokio::time::sleep;
 
 /// Limit of a proof that decides whether there is an instance.
@@ -36,6 +36,18 @@ pub async fn running(config: &Config) -> Result<Option<Client>, ClientError> {
     }
 }
 
+/// The instance that serves from these files at this address as well, which its record may not name: it serves those from before
+/// for as long as somebody uses them.
+///
+/// # Errors
+/// As `running`.
+pub async fn running_at(config: &Config, address: SocketAddr) -> Result<Option<Client>, ClientError> {
+    match look_at(config, FOUND_WITHIN, Some(address)).await? {
+        Seen::Ours(client) => Ok(Some(client)),
+        Seen::Silent(_) | Seen::Stranger(..) | Seen::Nobody => Ok(None),
+    }
+}
+
 /// What there is at the address of the record.
 pub(super) enum Seen {
     /// The instance of the state folder.
@@ -49,12 +61,17 @@ pub(super) enum Seen {
 }
 
 pub(super) async fn look(config: &Config, limit: Duration) -> Result<Seen, ClientError> {
+    look_at(config, limit, None).await
+}
+
+/// As `look`, at another address than the record's.
+async fn look_at(config: &Config, limit: Duration, other: Option<SocketAddr>) -> Result<Seen, ClientError> {
     let paths = &serving_from(&config.paths);
     let Some(mut record) = read_record(paths) else { return Ok(Seen::Nobody) };
     if is_stale(paths) {
         return Ok(Seen::Nobody);
     }
-    record.address = reachable(record.address);
+    record.address = reachable(other.unwrap_or(record.address));
     let address = record.address;
     let owner = tokio::task::spawn_blocking(move || socket_owner::of_listener(address)).await;
     match owner.unwrap_or_else(|e| Owner::Unknown(e.to_string())) {

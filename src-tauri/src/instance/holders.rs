@@ -27,11 +27,17 @@ pub struct HolderEntry {
     pub pid: u32,
     /// Where it is asked.
     pub door: PathBuf,
+    /// Which port's socket it holds, once it does.
+    #[serde(default)]
+    pub port: Option<u16>,
 }
 
 /// An entry that goes with its holder.
 #[derive(Debug)]
-pub(super) struct Registered(PathBuf);
+pub(super) struct Registered {
+    file: PathBuf,
+    door: PathBuf,
+}
 
 impl Registered {
     pub(super) fn register(paths: &Paths, door: &Path) -> io::Result<Self> {
@@ -39,16 +45,28 @@ impl Registered {
         create_private_dir(&folder)?;
         let name = random_key()?;
         let file = folder.join(format!("{}.json", &name[..16]));
-        let entry = HolderEntry { pid: std::process::id(), door: door.to_owned() };
-        write_atomically(&file, &serde_json::to_vec(&entry)?)?;
-        Ok(Self(file))
+        let registered = Self { file, door: door.to_owned() };
+        registered.write(None)?;
+        Ok(registered)
+    }
+
+    /// The socket of this port is held from now on.
+    pub(super) fn holds(&self, port: u16) {
+        if let Err(why) = self.write(Some(port)) {
+            tracing::debug!("which port is held is not written down: {why}");
+        }
+    }
+
+    fn write(&self, port: Option<u16>) -> io::Result<()> {
+        let entry = HolderEntry { pid: std::process::id(), door: self.door.clone(), port };
+        write_atomically(&self.file, &serde_json::to_vec(&entry)?)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         // One that stays is found out: nobody is behind its door.
-        std::fs::remove_file(&self.0).ok();
+        std::fs::remove_file(&self.file).ok();
     }
 }
 
@@ -65,20 +83,33 @@ pub fn holders(paths: &Paths) -> Vec<HolderEntry> {
     entries(paths).into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// The socket from one of its holders, of the address that is wanted where they hold several. Entries of holders that are
-/// gone are removed. For whoever has the state folder's lock. Called within a runtime, on a thread that may block; for two
-/// seconds at most.
+/// The socket from one of its holders, of the address that is wanted where they hold several. See `held_sockets`.
 pub fn held_socket(paths: &Paths, wanted: SocketAddr) -> Option<TcpListener> {
+    held_sockets(paths, wanted).into_iter().next()
+}
+
+/// One socket of each address that is held, the one of the wanted address first. Entries of holders that are gone are removed.
+/// For whoever has the state folder's lock. Called within a runtime, on a thread that may block; for two seconds at most.
+pub fn held_sockets(paths: &Paths, wanted: SocketAddr) -> Vec<TcpListener> {
     let until = Instant::now() + ASKED_WITHIN;
-    let mut other = None;
-    for (file, HolderEntry { pid, door }) in entries(paths) {
+    let mut held: Vec<(SocketAddr, TcpListener)> = Vec::new();
+    let mut all = entries(paths);
+    all.sort_by_key(|(_, entry)| entry.port != Some(wanted.port()));
+    for (file, HolderEntry { pid, door, port }) in all {
+        // Who does not say what it holds is asked until the wanted one is there.
+        let is_known = held.iter().any(|(at, _)| port.map_or(*at == wanted, |port| at.port() == port));
+        if is_known {
+            continue;
+        }
         if Instant::now() >= until {
             tracing::warn!("not every holder of the port was asked: some do not answer");
             break;
         }
         match fetch(&door) {
-            Ok(Some(socket)) if socket.local_addr().is_ok_and(|at| at == wanted) => return Some(socket),
-            Ok(Some(socket)) => other = other.or(Some(socket)),
+            Ok(Some(socket)) => match socket.local_addr() {
+                Ok(at) if held.iter().all(|(known, _)| *known != at) => held.push((at, socket)),
+                Ok(_) | Err(_) => {}
+            },
             Ok(None) => {}
             Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
                 forget(&file, &door);
@@ -86,7 +117,8 @@ pub fn held_socket(paths: &Paths, wanted: SocketAddr) -> Option<TcpListener> {
             Err(why) => tracing::debug!("process {pid} was asked for the port: {why}"),
         }
     }
-    other
+    held.sort_by_key(|(at, _)| *at != wanted);
+    held.into_iter().map(|(_, socket)| socket).collect()
 }
 
 /// What a holder that was killed has left: its entry, and on Unix the socket of its door in a folder of its own.

@@ -12,7 +12,7 @@ use std::{
     io,
     net::TcpListener,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -36,7 +36,7 @@ pub struct Holding {
     door: Door,
     held: Mutex<Held>,
     changed: Notify,
-    _registered: Option<Registered>,
+    registered: Option<Arc<Registered>>,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Holding {
         let door = Door::open()?;
         let registered = Registered::register(paths, door.path());
         let registered = registered.inspect_err(|why| tracing::warn!("not registered as a holder of the port: {why}")).ok();
-        Ok(Self { door, held: Mutex::default(), changed: Notify::new(), _registered: registered })
+        Ok(Self { door, held: Mutex::default(), changed: Notify::new(), registered: registered.map(Arc::new) })
     }
 
     /// Where the socket is brought, and asked for.
@@ -150,8 +150,15 @@ impl Holding {
     async fn hear(&self, mut line: Line) -> io::Result<()> {
         let heard = spawn_blocking(move || door::receive(&mut line).map(|heard| (heard, line)));
         let ((word, socket), mut line) = heard.await.map_err(io::Error::other)??;
+        let port = socket.as_ref().and_then(|socket| socket.local_addr().ok()).map(|at| at.port());
+        let registered = self.registered.clone();
         let (answer, socket) = self.answer(word, socket)?;
-        let said = spawn_blocking(move || door::send(&mut line, answer, socket.as_ref()));
+        let said = spawn_blocking(move || {
+            if let (Some(registered), Some(port)) = (registered, port) {
+                registered.holds(port);
+            }
+            door::send(&mut line, answer, socket.as_ref())
+        });
         said.await.map_err(io::Error::other)?
     }
 

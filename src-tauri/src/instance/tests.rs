@@ -106,7 +106,7 @@ fn the_holder_of_a_port_is_named() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     // Its program is not called `leeward`, so it is no wrap whatever a file says.
-    let entry = HolderEntry { pid: std::process::id(), door: "nowhere".into() };
+    let entry = HolderEntry { pid: std::process::id(), door: "nowhere".into(), port: None };
     for wraps in [&[][..], &[entry]] {
         let holder = holder_of(address, wraps);
         assert!(!holder.is_wrap, "{holder}");

@@ -58,6 +58,11 @@ impl Failure {
         Self { cause, detail: escape::line(detail.as_ref()).into_owned(), known: None }
     }
 
+    /// The detail without numbers of the system's, for people.
+    pub(crate) fn plain_detail(&self) -> String {
+        escape::plain(&self.detail).into_owned()
+    }
+
     /// With what is known beyond the cause.
     pub(crate) fn known(self, known: Known) -> Self {
         Self { known: Some(known), ..self }

@@ -29,10 +29,11 @@ pub struct Activity {
     pub id: u64,
     /// The program that asks, as it names itself.
     pub agent: Option<String>,
-    /// The number of its session, of a tunnel.
+    /// Its session, by its `id`: of a tunnel and what was decrypted in it always; of what came by a base URL where one session of
+    /// its agent is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
-    pub session: Option<u64>,
+    pub session: Option<String>,
     /// The model that it asks for.
     pub model: Option<String>,
     /// The request's method.

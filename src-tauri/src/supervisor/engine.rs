@@ -79,16 +79,19 @@ impl Engine {
             scan,
             lock,
             inherited,
+            stays,
+            former,
             keeps_token,
             may_leave,
         } = host.into();
         platform::raise_file_limit();
         let health = Tracker::default();
         let socket = match inherited {
-            Some(listener) => socket::Socket::inherit(listener, &config, &health)?,
+            Some(listener) => socket::Socket::inherit(listener, stays, &config, &health)?,
             None => socket::Socket::bind(&config, &health, may_leave)?,
         };
         let address = socket.address();
+        let former = former.into_iter().filter_map(socket::Socket::former).collect();
         let kept = keeps_token.then(|| instance::read_token(&config.paths)).transpose()?;
         let token = kept.map_or_else(|| new_token(&config.paths, &health), Ok)?;
         let (commands, commanded) = mpsc::channel(COMMANDS);
@@ -127,6 +130,7 @@ impl Engine {
             log_trouble,
             shared,
             socket,
+            former,
             lock,
             publish,
             commanded,
@@ -158,7 +162,7 @@ impl Engine {
         }
     }
 
-    /// Where it accepts; the port that was found when the configured one was 0 or taken.
+    /// Where it began to accept; the port that was found when the configured one was 0 or taken. The status has the present one.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,31 +1,29 @@
 //! One engine generation: a thread with a runtime of its own, an accept loop on a dup of the socket, its connections.
 
+use super::socket::Handle;
 use crate::{
     config::Config,
     control::Mode,
-    inbound::{Adopt, Event, Listen, Order, Pulse},
+    inbound::{Adopt, Also, Event, Listen, Order, Pulse, Served},
     proxy::{Proxy, Shared},
     tasks::Tasks,
 };
-use std::{
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 /// What a generation is started with.
 pub(super) struct Start {
     pub(super) number: u64,
     pub(super) config: Arc<Config>,
     pub(super) shared: Arc<Shared>,
-    pub(super) socket: TcpListener,
-    pub(super) address: SocketAddr,
+    pub(super) handle: Handle,
+    /// Addresses from before, and what ends accepting there.
+    pub(super) also: Vec<(Handle, CancellationToken)>,
     pub(super) adopt: Adopt,
     pub(super) events: mpsc::Sender<Event>,
 }
@@ -115,7 +113,8 @@ fn live(
     orders: mpsc::Receiver<Order>,
     pulse: Arc<Pulse>,
 ) {
-    let Start { number, config, shared, socket, address, adopt, events } = start;
+    let Start { number, config, shared, handle, also, adopt, events } = start;
+    let Handle { socket, address, users } = handle;
     let ended = |why: String| {
         if let Err(e) = events.try_send(Event::Ended { generation: number, why }) {
             tracing::error!(generation = number, "the message to the supervisor was lost: {e}");
@@ -140,10 +139,21 @@ fn live(
         let proxy = Proxy::new(&config, &shared, address, tasks.clone(), mode.clone());
         tasks.spawn(proxy.clone().sweep());
         tasks.spawn(proxy.clone().follow_network());
+        let inbound = proxy.inbound();
+        let mut beside = JoinSet::new();
+        for (Handle { socket, address, users }, given_up) in also {
+            match adopt(socket) {
+                Ok(listener) => {
+                    let served = Served { inbound: inbound.clone(), local: address, users };
+                    beside.spawn(Also { served, listener, given_up }.run());
+                }
+                Err(e) => tracing::error!("the address from before ({address}) could not be adopted: {e}"),
+            }
+        }
         let mut accepting = JoinSet::new();
         accepting.spawn(
             Listen {
-                inbound: proxy.inbound(),
+                served: Served { inbound, local: address, users },
                 generation: number,
                 listener: Some(listener),
                 orders,

@@ -2,6 +2,7 @@
 //! nothing about them.
 
 use super::{
+    former::Former,
     generation::{Generation, Start},
     recovery::{Ended, Pulse},
     socket::Socket,
@@ -58,16 +59,24 @@ impl Generations {
         Self { running: Vec::new(), current: 0, upstream: String::new(), next: 1, coming: None, adopt, events }
     }
 
-    /// Starts the next one, on a handle of its own of the socket.
-    pub(super) fn start(&mut self, config: &Arc<Config>, shared: &Arc<Shared>, socket: &Socket) -> io::Result<()> {
+    /// Starts the next one, on handles of its own of the socket, and of those from before.
+    pub(super) fn start(
+        &mut self,
+        config: &Arc<Config>,
+        shared: &Arc<Shared>,
+        socket: &Socket,
+        former: &[Former],
+    ) -> io::Result<()> {
+        let also = former.iter().map(|former| Ok((former.socket.handle()?, former.given_up.clone())));
+        let also = also.collect::<io::Result<_>>()?;
         let number = self.next;
         self.next += 1;
         self.running.push(Generation::start(Start {
             number,
             config: config.clone(),
             shared: shared.clone(),
-            socket: socket.dup()?,
-            address: socket.address(),
+            handle: socket.handle()?,
+            also,
             adopt: self.adopt.clone(),
             events: self.events.clone(),
         })?);

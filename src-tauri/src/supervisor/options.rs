@@ -50,6 +50,8 @@ pub struct EngineOptions {
     pub(super) scan: Option<Scan>,
     pub(super) lock: Option<Lock>,
     pub(super) inherited: Option<TcpListener>,
+    pub(super) stays: bool,
+    pub(super) former: Vec<TcpListener>,
     pub(super) keeps_token: bool,
     pub(super) may_leave: bool,
 }
@@ -81,6 +83,8 @@ impl EngineOptions {
             scan: None,
             lock: None,
             inherited: None,
+            stays: false,
+            former: Vec::new(),
             keeps_token: false,
             may_leave: false,
         }
@@ -147,10 +151,17 @@ impl EngineOptions {
         Self { keeps_token: listener.is_some(), inherited: listener, ..self }
     }
 
-    /// A socket that others have held while nobody accepted on it, in the place of one of its own.
+    /// A socket that others have held while nobody accepted on it, in the place of one of its own. Unless it `stays`, the
+    /// configured address is bound beside it.
     #[must_use]
-    pub fn listening_on(self, listener: Option<TcpListener>) -> Self {
-        Self { inherited: listener, ..self }
+    pub fn listening_on(self, listener: Option<TcpListener>, stays: bool) -> Self {
+        Self { inherited: listener, stays, ..self }
+    }
+
+    /// Sockets of other addresses, which are served for as long as somebody uses them.
+    #[must_use]
+    pub fn serving_also(self, former: Vec<TcpListener>) -> Self {
+        Self { former, ..self }
     }
 }
 

@@ -53,6 +53,11 @@ impl OtherLoopback {
         )
     }
 
+    /// The other address, where there is one.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
     /// Another process is to hold it, or nobody.
     pub(super) fn release(&mut self) {
         self.held = None;

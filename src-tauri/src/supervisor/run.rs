@@ -3,6 +3,7 @@
 
 mod begin;
 mod end;
+mod follow;
 mod holders;
 mod listener;
 mod network;
@@ -67,7 +68,7 @@ impl Run {
             match tick {
                 Tick::Command(Some(Command::Restart { reply })) => self.restart(vec![reply]),
                 Tick::Command(Some(Command::HandOver { to, reply })) => self.hand_over(to, reply),
-                Tick::Command(Some(Command::Lend { to })) => self.lend(to),
+                Tick::Command(Some(Command::Lend { to, port })) => self.lend(to, port),
                 Tick::Command(Some(Command::LetGo { reply })) => self.let_go(reply),
                 Tick::Command(Some(Command::Stop { drain })) => return self.stop(drain).await,
                 Tick::Command(None) => return self.stop(Duration::ZERO).await,

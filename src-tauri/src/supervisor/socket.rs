@@ -13,6 +13,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
 };
+use tokio_util::task::TaskTracker;
 
 /// The kernel cuts it to its own limit (net.core.somaxconn); a burst of 50 agents fits many times.
 #[cfg(unix)]
@@ -26,9 +27,20 @@ const BACKLOG: i32 = -4096;
 pub(super) struct Socket {
     listener: Option<TcpListener>,
     address: SocketAddr,
-    /// The configured address, when another program holds it.
+    /// The configured address, while it is not this one.
     wanted: Option<SocketAddr>,
     other: OtherLoopback,
+    /// The connections that came there and are open.
+    users: TaskTracker,
+}
+
+/// A generation's own handle of a socket.
+#[derive(Debug)]
+pub(super) struct Handle {
+    pub(super) socket: TcpListener,
+    pub(super) address: SocketAddr,
+    /// Counts who comes there.
+    pub(super) users: TaskTracker,
 }
 
 impl Socket {
@@ -59,24 +71,42 @@ impl Socket {
         })
     }
 
-    /// Goes on with the socket of the engine before, wherever it listens: agents know that address.
-    pub(super) fn inherit(listener: TcpListener, config: &Config, health: &Tracker) -> Result<Self, StartError> {
+    /// Goes on with the socket of the engine before, wherever it listens: agents know that address. From there it goes to the
+    /// configured one, unless it was given to `stay`.
+    pub(super) fn inherit(listener: TcpListener, stay: bool, config: &Config, health: &Tracker) -> Result<Self, StartError> {
         let address = listener.local_addr().map_err(|why| StartError::Bind { address: config.listen, why })?;
         // Whoever bound it may have asked for a short queue; on a socket that listens this changes only that, and what is
         // no TCP socket is refused here.
         socket2::SockRef::from(&listener).listen(BACKLOG).map_err(|why| StartError::Bind { address, why })?;
-        let meant = config.listen == address || config.listen.port() == 0;
-        // Free by now: at the next start it is bound again.
-        let refused = if meant { None } else { listen_on(config.listen).err() };
-        if let Some(why) = &refused {
-            elsewhere(health, config, why, address);
+        let wanted = (!stay && config.listen != address && config.listen.port() != 0).then_some(config.listen);
+        if let Some(why) = wanted.and_then(|wanted| listen_on(wanted).err()) {
+            elsewhere(health, config, &why, address);
         }
-        Self::of(listener, refused.map(|_| config.listen), health).map_err(|why| StartError::Bind { address, why })
+        Self::of(listener, wanted, health).map_err(|why| StartError::Bind { address, why })
+    }
+
+    /// A socket that agents know from before; `None` for one that is of no use.
+    pub(super) fn former(listener: TcpListener) -> Option<Self> {
+        let address = listener.local_addr().ok()?;
+        socket2::SockRef::from(&listener).listen(BACKLOG).ok()?;
+        Some(Self::over(listener, address))
+    }
+
+    /// Binds exactly this address.
+    pub(super) fn at(address: SocketAddr) -> io::Result<Self> {
+        let listener = listen_on(address)?;
+        let address = listener.local_addr()?;
+        Ok(Self::over(listener, address))
+    }
+
+    fn over(listener: TcpListener, address: SocketAddr) -> Self {
+        let (other, users) = (OtherLoopback::of(address), TaskTracker::new());
+        Self { address, listener: Some(listener), wanted: None, other, users }
     }
 
     fn of(listener: TcpListener, wanted: Option<SocketAddr>, health: &Tracker) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let mut socket = Self { address, listener: Some(listener), wanted, other: OtherLoopback::of(address) };
+        let mut socket = Self { wanted, ..Self::over(listener, address) };
         socket.hold_other(health);
         Ok(socket)
     }
@@ -95,17 +125,51 @@ impl Socket {
         self.address
     }
 
-    /// The configured address, while it is not ours.
+    /// The configured address, while it is not this one.
     pub(super) fn wanted(&self) -> Option<SocketAddr> {
         self.wanted
     }
 
-    /// Nothing to report any more; the socket stays where agents know it.
+    /// This address is the configured one.
     pub(super) fn settle(&mut self) {
         self.wanted = None;
     }
 
-    /// Another handle of the same socket, for a generation.
+    /// The configured address is another one, and cannot be bound: `config` has it. Reports why.
+    pub(super) fn want(&mut self, config: &Config, why: &io::Error, health: &Tracker) {
+        self.wanted = Some(config.listen);
+        elsewhere(health, config, why, self.address);
+    }
+
+    /// Whether connections that came there are open.
+    pub(super) fn is_used(&self) -> bool {
+        !self.users.is_empty()
+    }
+
+    /// Whether both cannot be bound at once, though they are not the same: one of them is of every address of the machine.
+    pub(super) fn overlaps(&self, address: SocketAddr) -> bool {
+        let both = [self.address, address];
+        self.address.port() == address.port() && self.address != address && both.iter().any(|a| a.ip().is_unspecified())
+    }
+
+    /// Lets go of an address that is only held, for a socket that is to listen there.
+    pub(super) fn makes_way(&mut self, address: SocketAddr) {
+        if self.other.address() == Some(address) {
+            self.other.release();
+        }
+    }
+
+    /// Whether the address that it holds beside its own is that one.
+    pub(super) fn other_is(&self, address: SocketAddr) -> bool {
+        self.other.address() == Some(address)
+    }
+
+    /// A handle for a generation.
+    pub(super) fn handle(&self) -> io::Result<Handle> {
+        Ok(Handle { socket: self.dup()?, address: self.address, users: self.users.clone() })
+    }
+
+    /// Another handle of the same socket.
     pub(super) fn dup(&self) -> io::Result<TcpListener> {
         self.listener.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?.try_clone()
     }

@@ -37,6 +37,11 @@ impl Counters {
         listener.last_accept_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
     }
 
+    /// Connections that were one too many so far.
+    pub fn over_cap_total(&self) -> u64 {
+        self.over_cap.load(Relaxed)
+    }
+
     /// Connections accepted so far.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Relaxed)

@@ -81,6 +81,11 @@ impl Ticket {
         self.trace.agent(agent);
     }
 
+    /// Names the session whose agent asks.
+    pub fn of_session(&self, id: &str, number: u64) {
+        self.trace.session(id, number);
+    }
+
     /// The response's headers are there; `own` is the part of the time that Leeward itself took.
     pub fn first_byte(&mut self, own: Duration) {
         self.first_byte = Some(self.started.elapsed());

@@ -38,6 +38,8 @@ pub(super) struct Entry {
 #[derive(Debug)]
 struct Told {
     activity: Activity,
+    /// What its session counts by: the `id` of a session is another one's once a process has its number.
+    session_number: Option<u64>,
     /// The next attempt sends again what has reached the upstream.
     replay: bool,
 }
@@ -63,7 +65,8 @@ impl Entry {
             outcome: None,
         };
         let zero = || AtomicU64::new(0);
-        Self { id, started, up: zero(), down: zero(), revision: zero(), told: Mutex::new(Told { activity, replay: false }) }
+        let told = Mutex::new(Told { activity, session_number: None, replay: false });
+        Self { id, started, up: zero(), down: zero(), revision: zero(), told }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -167,14 +170,17 @@ impl Trace {
     }
 
     /// The session that it belongs to.
-    pub(super) fn session(&self, number: u64) {
-        self.tell(|told, _| told.activity.session = Some(number));
+    pub(super) fn session(&self, id: &str, number: u64) {
+        self.tell(|told, _| {
+            told.activity.session = Some(id.to_owned());
+            told.session_number = Some(number);
+        });
     }
 
-    /// As it was named.
+    /// The number of its session.
     pub(super) fn session_number(&self) -> Option<u64> {
         let entry = self.0.as_ref()?;
-        entry.told.lock().unwrap_or_else(PoisonError::into_inner).activity.session
+        entry.told.lock().unwrap_or_else(PoisonError::into_inner).session_number
     }
 
     /// The model that is asked for.

@@ -27,10 +27,10 @@ impl TunnelTicket {
     }
 
     /// The session whose programs ask.
-    pub fn of_session(&self, agent: &str, session: u64) {
+    pub fn of_session(&self, agent: &str, session: &str, number: u64) {
         self.traffic.last_seen.note(agent, crate::health::unix_ms());
         self.trace.agent(agent);
-        self.trace.session(session);
+        self.trace.session(session, number);
     }
 
     /// Its session had to register first.

@@ -224,7 +224,7 @@ fn menu(status: &Status, around: &Around, now_unix_ms: u64) -> Vec<Item> {
         Item::Separator,
     ]);
     items.extend(around.autostart.map(|on| Item::Switch { text: "Start at login".into(), action: Action::Autostart, on }));
-    items.extend([choice("Quit", Action::Quit, true)]);
+    items.push(choice(&quit(status.sessions.len()), Action::Quit, true));
     items
 }
 
@@ -245,6 +245,15 @@ fn end_of(path: &str, most: usize) -> String {
         return path.to_owned();
     }
     std::iter::once('…').chain(path.chars().skip(count - most + 1)).collect()
+}
+
+/// Agents that `wrap` has started hold the port, and start a Leeward in the background where the one that serves is gone.
+fn quit(agents: usize) -> String {
+    match agents {
+        0 => "Quit".into(),
+        1 => "Quit; 1 agent keeps Leeward running".into(),
+        many => format!("Quit; {many} agents keep Leeward running"),
+    }
 }
 
 #[cfg(test)]
@@ -299,6 +308,19 @@ mod tests {
             "Quit",
         ];
         assert_eq!(shown(&tray(&serving(), &around, 0).menu), all);
+    }
+
+    #[test]
+    fn quitting_says_who_keeps_leeward_running() {
+        for (agents, text) in
+            [(0, "Quit"), (1, "Quit; 1 agent keeps Leeward running"), (99, "Quit; 99 agents keep Leeward running")]
+        {
+            let session = serde_json::json!({ "agent": "claude", "pid": 7, "since_unix_ms": 1 });
+            let sessions = serde_json::from_value(vec![session; agents].into()).unwrap();
+            let menu = shown(&tray(&Status { sessions, ..serving() }, &Around::default(), 0).menu);
+            assert_eq!(menu.last().unwrap(), text);
+            assert!(text.len() <= 40);
+        }
     }
 
     #[test]

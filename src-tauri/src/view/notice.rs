@@ -1,7 +1,7 @@
 //! When the user is notified without having looked: when agents cannot work for a while, and when they can again. Values
 //! only; whoever shows them asks whether the user wants them.
 
-use super::{Headline, Level, headline};
+use super::{Headline, Level, headline, joined};
 use crate::status::{Phase, Status, recent::ReachState};
 
 /// Milliseconds that it must be broken before anybody is notified: most of it is repaired sooner.
@@ -57,8 +57,7 @@ impl Notices {
         self.told_broken = broken;
         let title = if broken { "Agents cannot work" } else { "Agents can work again" };
         let Headline { sentence, next, .. } = now;
-        let next = if next.is_empty() { String::new() } else { format!(" {next}.") };
-        (Some(Notice { title, text: format!("{sentence}.{next}") }), None)
+        (Some(Notice { title, text: format!("{}.", joined(&sentence, &next)) }), None)
     }
 }
 

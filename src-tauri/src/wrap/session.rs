@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Connectors, Covers, Egress, Secret, environment, read_certificates},
-    instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_or_start},
+    instance::{Background, Client, ClientError, Holding, StartError, reachable, running, running_at, running_or_start},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, convert::Infallible, future::pending, net::SocketAddr, time::Duration};
@@ -114,6 +114,7 @@ impl Asked {
         if let Some(token) = &self.token {
             body["tunnel_token"] = token.reveal().into();
             body["covers"] = json!(self.covers);
+            body["folder"] = json!(std::env::current_dir().ok().map(|folder| folder.display().to_string()));
             if let Some(authority) = &self.authority {
                 body["intercept"] = true.into();
                 body["authority"] = json!(authority);
@@ -186,6 +187,10 @@ impl Session {
     /// A restart inside Leeward ends the stream too; then it still answers and a new stream is enough.
     async fn attempt(&mut self, may_start: bool, holding: Option<&Holding>) -> Result<reqwest::Response, StartError> {
         let client = match running(&self.background.config).await {
+            // It may have gone to another address; then it serves this one for as long as the session is registered there.
+            Ok(Some(client)) if client.address() != self.address => {
+                running_at(&self.background.config, self.address).await?.unwrap_or(client)
+            }
             Ok(Some(client)) => client,
             // One that hangs is ended and replaced.
             Ok(None) | Err(ClientError::Broken { .. }) if may_start => {

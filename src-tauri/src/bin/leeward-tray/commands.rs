@@ -1,6 +1,7 @@
 //! What the panel may ask. The engine decides: restart and status go through its channels, so that they work whatever
 //! its listener does; the rest is asked of its own paths, where a browser asks too, so that both get the same.
 
+use crate::here::Here;
 use leeward::{
     control::{Command, Commands, Restarted},
     instance::{Client, ClientError},
@@ -8,7 +9,7 @@ use leeward::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tauri::State;
 use tokio::sync::{oneshot, watch};
 
@@ -57,8 +58,8 @@ impl From<ClientError> for Refusal {
 
 /// The status the panel starts with; later ones come as `status` events.
 #[tauri::command]
-pub(crate) async fn status(client: State<'_, Client>, picture: State<'_, watch::Receiver<Status>>) -> Result<Value, Refusal> {
-    match client.get("/_leeward/v1/status", STATUS_LIMIT).await {
+pub(crate) async fn status(here: State<'_, Arc<Here>>, picture: State<'_, watch::Receiver<Status>>) -> Result<Value, Refusal> {
+    match here.client().get("/_leeward/v1/status", STATUS_LIMIT).await {
         Ok(status) => Ok(status),
         Err(_) => serde_json::to_value(&*picture.borrow()).map_err(|why| Refusal::new("no-status", why)),
     }
@@ -80,14 +81,14 @@ pub(crate) async fn ask_for_restart(commands: &Commands) -> Result<Restarted, Re
 
 /// Counters and latencies.
 #[tauri::command]
-pub(crate) async fn stats(client: State<'_, Client>) -> Result<Value, Refusal> {
-    get(&client, "stats").await
+pub(crate) async fn stats(here: State<'_, Arc<Here>>) -> Result<Value, Refusal> {
+    get(&here.client(), "stats").await
 }
 
 /// The requests of this moment and the last ones.
 #[tauri::command]
-pub(crate) async fn activity(client: State<'_, Client>) -> Result<Value, Refusal> {
-    get(&client, "activity").await
+pub(crate) async fn activity(here: State<'_, Arc<Here>>) -> Result<Value, Refusal> {
+    get(&here.client(), "activity").await
 }
 
 /// Which agents there are, and which come through Leeward.
@@ -99,32 +100,32 @@ pub(crate) async fn coverage(client: State<'_, Client>) -> Result<Value, Refusal
 /// Faults and counts over time. The words are those of `/_leeward/v1/history`, and checked there.
 #[tauri::command]
 pub(crate) async fn history(
-    client: State<'_, Client>,
+    here: State<'_, Arc<Here>>,
     since: Option<String>,
     until: Option<String>,
     step: Option<String>,
     limit: Option<String>,
 ) -> Result<Value, Refusal> {
     let words = [("since", since), ("until", until), ("step", step), ("limit", limit)];
-    get(&client, &path("history", words)).await
+    get(&here.client(), &path("history", words)).await
 }
 
 /// Every key of the config and who decides it.
 #[tauri::command]
-pub(crate) async fn config_get(client: State<'_, Client>) -> Result<Value, Refusal> {
-    get(&client, "config").await
+pub(crate) async fn config_get(here: State<'_, Arc<Here>>) -> Result<Value, Refusal> {
+    get(&here.client(), "config").await
 }
 
 /// What is wrong with changes to the config; nothing is changed.
 #[tauri::command]
-pub(crate) async fn config_check(client: State<'_, Client>, set: Map<String, Value>) -> Result<Value, Refusal> {
-    post(&client, "config/check", &json!({ "set": set })).await
+pub(crate) async fn config_check(here: State<'_, Arc<Here>>, set: Map<String, Value>) -> Result<Value, Refusal> {
+    post(&here.client(), "config/check", &json!({ "set": set })).await
 }
 
 /// Saves changes to the config, all or none; they are in force with the response.
 #[tauri::command]
-pub(crate) async fn config_set(client: State<'_, Client>, set: Map<String, Value>) -> Result<Value, Refusal> {
-    post(&client, "config", &json!({ "set": set })).await
+pub(crate) async fn config_set(here: State<'_, Arc<Here>>, set: Map<String, Value>) -> Result<Value, Refusal> {
+    post(&here.client(), "config", &json!({ "set": set })).await
 }
 
 /// The way to an upstream, step by step.
@@ -135,8 +136,8 @@ pub(crate) async fn test_connection(client: State<'_, Client>, upstream: Option<
 
 /// The end of the log.
 #[tauri::command]
-pub(crate) async fn logs(client: State<'_, Client>, lines: Option<usize>, level: Option<String>) -> Result<Value, Refusal> {
-    get(&client, &path("logs", [("lines", lines.map(|n| n.to_string())), ("level", level)])).await
+pub(crate) async fn logs(here: State<'_, Arc<Here>>, lines: Option<usize>, level: Option<String>) -> Result<Value, Refusal> {
+    get(&here.client(), &path("logs", [("lines", lines.map(|n| n.to_string())), ("level", level)])).await
 }
 
 async fn get(client: &Client, path: &str) -> Result<Value, Refusal> {

@@ -18,6 +18,7 @@ use leeward::{
     control::{Command, Commands},
     instance::CoreLimit,
     status::{Phase, Status},
+    supervisor::Recorder,
     tasks::Tasks,
     view::{menu::Action, notice::Notice},
 };
@@ -35,13 +36,19 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Shows the tray until the user quits or the system asks; stops the engine then. `hidden`: the session starts it.
 pub(crate) fn run(mut running: Running, core_limit: CoreLimit, hidden: bool) -> Result<(), Failure> {
-    let calls = running.calls.take();
-    let result = show(&running, calls, core_limit, hidden);
+    let (calls, recorder) = (running.calls.take(), running.recorder.take());
+    let result = show(&running, calls, recorder, core_limit, hidden);
     running.stop();
     result
 }
 
-fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: bool) -> Result<(), Failure> {
+fn show(
+    running: &Running,
+    calls: Option<Calls>,
+    recorder: Option<Recorder>,
+    core_limit: CoreLimit,
+    hidden: bool,
+) -> Result<(), Failure> {
     let failed = |why: &dyn std::fmt::Display| {
         Failure::new(UNAVAILABLE, format!("the tray cannot be shown: {why}; run `leeward serve` instead"))
     };
@@ -67,7 +74,7 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
         .manage(picture.clone())
         .manage(running.engine.commands())
         .manage(traffic.clone())
-        .manage(running.client.clone())
+        .manage(running.here.clone())
         .manage(running.paths.clone())
         .manage(tasks.clone())
         .manage(core_limit)
@@ -124,6 +131,9 @@ fn show(running: &Running, calls: Option<Calls>, core_limit: CoreLimit, hidden: 
         Ok(painting) => painting.map_err(|e| failed(&e))?,
         Err(_) => return Err(failed(&"the icon could not be made (the log says why)")),
     };
+    if let Some(recorder) = recorder {
+        tasks.spawn(recorder.follow(running.engine.status()));
+    }
     tasks.spawn(painter.paint(app.handle().clone(), painting));
     tasks.spawn(look_for_host(app.handle().clone(), hidden));
     if let Some(calls) = calls {

@@ -3,20 +3,19 @@
 
 use crate::{
     failure::{BAD_CONFIG, CANNOT_WRITE, Failure, TRY_AGAIN, UNAVAILABLE},
+    here::Here,
     state::Calls,
 };
 use leeward::{
     config::{Config, Flags, Paths, Settings, environment, panel_folder},
     doctor::Doctor,
     examination::Examiner,
-    health::{Code, unix_ms},
     instance::{
-        Client, ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, not_recorded, remove_record, serves,
-        take_over, write_record,
+        ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, held_sockets, remove_record, serves, take_over,
     },
     logging,
     service::wake,
-    supervisor::{Engine, EngineOptions, StartError},
+    supervisor::{Engine, EngineOptions, Recorder, StartError},
     wrap::with_own,
 };
 use std::{
@@ -36,11 +35,13 @@ pub(crate) struct Running {
     /// The engine itself.
     pub(crate) engine: Engine,
     /// Its own paths below `/_leeward/v1`, for what the panel asks.
-    pub(crate) client: Client,
+    pub(crate) here: Arc<Here>,
     /// Where its files are.
     pub(crate) paths: Paths,
     /// Where the config comes from.
     pub(crate) settings: Arc<Settings>,
+    /// Keeps its record true.
+    pub(crate) recorder: Option<Recorder>,
     /// Calls for the window from other starts.
     pub(crate) calls: Option<Calls>,
     _log: logging::Guard,
@@ -50,6 +51,8 @@ pub(crate) struct Running {
 struct Place {
     lock: Lock,
     listener: Option<TcpListener>,
+    /// Those that sessions hold.
+    held: Vec<TcpListener>,
     /// Whom it was taken from.
     before: Option<(Record, Option<Confirmation>)>,
 }
@@ -86,28 +89,26 @@ pub(crate) fn start(flags: Flags, on_a_terminal: bool) -> Result<Option<Running>
         .with_window(call)
         .on_any_port()
         .holding(place.lock)
-        .inheriting(place.listener);
+        .serving_also(place.held);
+    let host = match place.before {
+        Some(_) => host.inheriting(place.listener),
+        None => host.listening_on(place.listener, false),
+    };
     let client_token = config.client_token.clone();
     let engine = Engine::start(config, host);
     let engine = engine.map_err(|why| match why {
         StartError::PortTaken { .. } => Failure::new(TRY_AGAIN, why),
         why => Failure::new(UNAVAILABLE, why),
     })?;
-    let record = Record {
-        pid: std::process::id(),
-        address: engine.address(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started_unix_ms: unix_ms(),
-    };
-    if let Err(why) = write_record(&paths, &record) {
-        engine.health().set(Code::StateUnwritable, Some("instance.json"), not_recorded(&paths, &why));
-    }
+    let address = engine.address();
+    let mut recorder = Recorder::new(paths.clone(), engine.health(), address);
+    recorder.write(address);
     if let Some((before, confirmation)) = place.before {
         taken_over(&before, confirmation);
     }
-    let client =
-        Client::at(engine.address(), &paths).map_err(|why| Failure::new(UNAVAILABLE, why))?.with_client_token(client_token);
-    Ok(Some(Running { engine, client, paths, settings, calls: Some(calls), _log: log }))
+    let here = Here::new(engine.status(), address, paths.clone(), client_token);
+    let here = Arc::new(here.map_err(|why| Failure::new(UNAVAILABLE, why))?);
+    Ok(Some(Running { engine, here, paths, settings, recorder: Some(recorder), calls: Some(calls), _log: log }))
 }
 
 /// The lock, and with it the socket of whoever had it. `pinned`: the command line names an address.
@@ -127,7 +128,14 @@ fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
                 }
                 continue;
             }
-            Ok(lock) => return Ok(Some(Place { lock, listener: None, before: None })),
+            Ok(lock) => {
+                // A Leeward that was killed has left its sockets with its sessions.
+                let mut held = held_by_sessions(&runtime, config);
+                let is_other = |socket: &TcpListener| socket.local_addr().is_ok_and(|at| at != config.listen);
+                let first = held.first().is_some_and(|first| !(pinned && config.listen.port() != 0 && is_other(first)));
+                let listener = first.then(|| held.remove(0));
+                return Ok(Some(Place { lock, listener, held, before: None }));
+            }
             Err(LockError::Held(record)) => record,
             Err(why @ LockError::Unwritable { .. }) => return Err(Failure::new(CANNOT_WRITE, why)),
         };
@@ -143,7 +151,10 @@ fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
                     Ok(TakeOver::Shown) => return Ok(None),
                     Ok(TakeOver::Taken(taken)) => {
                         let before = Some((record, taken.confirmation));
-                        return Ok(Some(Place { lock: taken.lock, listener: Some(taken.listener), before }));
+                        let at = taken.listener.local_addr().ok();
+                        let mut held = held_by_sessions(&runtime, config);
+                        held.retain(|socket| socket.local_addr().ok() != at);
+                        return Ok(Some(Place { lock: taken.lock, listener: Some(taken.listener), held, before }));
                     }
                     // It has just started and not written its record, or is about to be gone.
                     Err(TakeOverError::Client(ClientError::NotRunning(_) | ClientError::Stranger { .. })) if patient => {}
@@ -155,6 +166,13 @@ fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
         }
         std::thread::sleep(LOOK);
     }
+}
+
+/// One socket of each address that a session holds.
+fn held_by_sessions(runtime: &tokio::runtime::Runtime, config: &Config) -> Vec<TcpListener> {
+    let (paths, wanted) = (config.paths.clone(), config.listen);
+    let asked = runtime.block_on(async { tokio::task::spawn_blocking(move || held_sockets(&paths, wanted)).await });
+    asked.unwrap_or_default()
 }
 
 /// Nobody finds the other one any more: it may stop accepting.

@@ -1,10 +1,7 @@
 //! What changes, sent to the panel as events for as long as its window is there. Without a window nothing is looked at.
 
-use crate::state::PANEL;
-use leeward::{
-    instance::Client,
-    telemetry::{Seen, Traffic},
-};
+use crate::{here::Here, state::PANEL};
+use leeward::telemetry::{Seen, Traffic};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tauri::{AppHandle, Emitter};
@@ -19,11 +16,11 @@ const COUNTERS: u32 = 4;
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// Sends until the window is closed.
-pub(crate) async fn tell(app: AppHandle, client: Client, traffic: Arc<Traffic>, closed: CancellationToken) {
-    closed.run_until_cancelled(tell_all(&app, &client, &traffic)).await;
+pub(crate) async fn tell(app: AppHandle, here: Arc<Here>, traffic: Arc<Traffic>, closed: CancellationToken) {
+    closed.run_until_cancelled(tell_all(&app, &here, &traffic)).await;
 }
 
-async fn tell_all(app: &AppHandle, client: &Client, traffic: &Traffic) {
+async fn tell_all(app: &AppHandle, here: &Here, traffic: &Traffic) {
     let (mut seen, mut stats, mut status) = (Seen::default(), Value::Null, Value::Null);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,16 +32,16 @@ async fn tell_all(app: &AppHandle, client: &Client, traffic: &Traffic) {
             emit(app, "activity", &json!({ "requests": requests }));
         }
         if count % COUNTERS == 0 {
-            tell_if_new(app, client, "status", &mut status).await;
-            tell_if_new(app, client, "stats", &mut stats).await;
+            tell_if_new(app, here, "status", &mut status).await;
+            tell_if_new(app, here, "stats", &mut stats).await;
         }
         count = count.wrapping_add(1);
     }
 }
 
-async fn tell_if_new(app: &AppHandle, client: &Client, name: &str, last: &mut Value) {
+async fn tell_if_new(app: &AppHandle, here: &Here, name: &str, last: &mut Value) {
     // Where the engine does not answer, `paint` sends the status that says so.
-    if let Ok(now) = client.get(&format!("/_leeward/v1/{name}"), LIMIT).await
+    if let Ok(now) = here.client().get(&format!("/_leeward/v1/{name}"), LIMIT).await
         && now != *last
     {
         emit(app, name, &now);

@@ -10,6 +10,7 @@ mod engine;
 mod failure;
 mod feed;
 mod first_start;
+mod here;
 mod how_to;
 mod launch;
 mod paint;

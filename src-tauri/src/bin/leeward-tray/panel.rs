@@ -1,8 +1,8 @@
 //! The panel's window: made when it is asked for and destroyed when it is closed, since a hidden one would cost as much
 //! memory as a shown one.
 
-use crate::{commands::Refusal, feed, state::PANEL};
-use leeward::{config::Paths, instance::Client, tasks::Tasks, telemetry::Traffic};
+use crate::{commands::Refusal, feed, here::Here, state::PANEL};
+use leeward::{config::Paths, tasks::Tasks, telemetry::Traffic};
 use std::{sync::Arc, time::Duration};
 use tauri::{
     AppHandle, Manager, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent, Wry, plugin::TauriPlugin, window::Color,
@@ -55,9 +55,9 @@ pub(crate) fn show(app: &AppHandle, page: &'static str) -> tauri::Result<()> {
             closing.cancel();
         }
     });
-    let (client, traffic) = (app.state::<Client>().inner().clone(), app.state::<Arc<Traffic>>().inner().clone());
+    let (here, traffic) = (app.state::<Arc<Here>>().inner().clone(), app.state::<Arc<Traffic>>().inner().clone());
     app.state::<Tasks>().spawn(late(app.clone(), closed.clone()));
-    app.state::<Tasks>().spawn(feed::tell(app.clone(), client, traffic, closed));
+    app.state::<Tasks>().spawn(feed::tell(app.clone(), here, traffic, closed));
     Ok(())
 }
 

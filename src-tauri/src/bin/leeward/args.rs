@@ -55,11 +55,7 @@ pub(crate) enum Command {
     /// Requests in flight may finish. Sessions of `leeward wrap` let go of the port and don't start Leeward again, so their
     /// agents are refused until somebody does.
     Stop,
-    /// Print the address of the panel, for a browser
-    ///
-    /// It ends with a token that gives control of Leeward, so do not share it. On a machine without a desktop, forward the
-    /// port first: `ssh -L 8787:127.0.0.1:8787 HOST`.
-    Panel,
+    Panel(Panel),
     Stats(Stats),
     Logs(Logs),
     #[command(subcommand)]
@@ -80,6 +76,17 @@ pub(crate) enum Command {
     #[cfg(unix)]
     #[command(hide = true, name = wrap::WITNESS)]
     Witness,
+}
+
+/// Open the panel in a browser
+///
+/// Without a desktop its address is printed. It ends with a token that gives control of Leeward, so do not share it; forward the
+/// port first: `ssh -L 8787:127.0.0.1:8787 HOST`.
+#[derive(Args, Debug)]
+pub(crate) struct Panel {
+    /// Print the address and open nothing
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 /// Serve in the foreground

@@ -3,6 +3,7 @@
 mod agents;
 mod args;
 mod authority;
+mod browser;
 mod config;
 mod counters;
 mod demo;
@@ -70,7 +71,7 @@ fn run(command: Command) -> Outcome {
         Command::Status(args) => status::run(&args, &mut out),
         Command::Restart => restart(&mut out),
         Command::Stop => stop::run(&mut out),
-        Command::Panel => panel::run(&mut out),
+        Command::Panel(args) => panel::run(&args, &mut out),
         Command::Stats(args) => stats::run(&args, &mut out),
         Command::Logs(args) => logs::run(&args, &mut out),
         Command::Config(args) => config::run(args, &mut out),

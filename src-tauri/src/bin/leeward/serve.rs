@@ -15,11 +15,10 @@ use leeward::{
     logging,
     service::{self, Notifier},
     status::Status,
-    supervisor::{Engine, EngineOptions, StartError},
+    supervisor::{Engine, EngineOptions, Recorder, StartError},
     wrap::with_own,
 };
 use platform::Requests;
-use record::Recorder;
 use std::{
     net::{SocketAddr, TcpListener},
     time::Duration,
@@ -33,7 +32,6 @@ mod platform;
 #[cfg(windows)]
 #[path = "serve/windows.rs"]
 mod platform;
-mod record;
 mod stand_by;
 
 /// What is asked of a process that serves.
@@ -86,8 +84,8 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     let (filter, trouble) = (log.filter(), log.trouble());
     let passed = platform::passed_socket()?;
     let is_passed = passed.is_some();
-    let socket = match passed {
-        Some(passed) => Some(passed),
+    let (socket, former) = match passed {
+        Some(passed) => (Some(passed), Vec::new()),
         None => held(&config)?,
     };
     if socket.is_none() && block_on(service::wake(&config))? {
@@ -106,7 +104,8 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
         .watching_log(move || trouble.sentence())
         .showing(config::panel_folder())
         .examined_by(examiner)
-        .listening_on(socket);
+        .listening_on(socket, is_passed)
+        .serving_also(former);
     let host = match lock {
         Some(lock) => host.holding(lock),
         None => host,
@@ -119,14 +118,18 @@ pub(crate) fn run(args: args::Serve, out: &mut Out) -> Outcome {
     block_on(serve(engine, &config, &args, &notifier, out))?
 }
 
-/// The socket that sessions of a Leeward before this one hold. Their agents know its address, so it is served wherever it is;
-/// unless the command line asks for another one.
-fn held(config: &Config) -> Outcome<Option<TcpListener>> {
+/// The sockets that sessions of a Leeward before this one hold: the one to serve on, and those of other addresses. Their agents
+/// know these addresses, so they are served wherever they are; an address that the command line asks for is bound beside them.
+fn held(config: &Config) -> Outcome<(Option<TcpListener>, Vec<TcpListener>)> {
     let (paths, wanted) = (config.paths.clone(), config.listen);
-    let asked = block_on(async { tokio::task::spawn_blocking(move || instance::held_socket(&paths, wanted)).await })?;
-    let held = asked.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot ask who holds the port: {e}")))?;
+    let asked = block_on(async { tokio::task::spawn_blocking(move || instance::held_sockets(&paths, wanted)).await })?;
+    let mut held = asked.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot ask who holds the port: {e}")))?;
     let is_other = |socket: &TcpListener| wanted.port() != 0 && socket.local_addr().is_ok_and(|at| at != wanted);
-    Ok(held.filter(|socket| !(config.listen_pinned && is_other(socket))))
+    let first = match held.first() {
+        Some(first) if !(config.listen_pinned && is_other(first)) => Some(held.remove(0)),
+        Some(_) | None => None,
+    };
+    Ok((first, held))
 }
 
 fn refused(e: StartError) -> Failure {
@@ -188,6 +191,9 @@ async fn attend(
                     address = now;
                     recorder.write(address);
                     notifier.ready(&format!("accepting on {}", instance::base_url(address)));
+                    if !args.detached {
+                        say(format!("accepting on {} now", instance::base_url(address)));
+                    }
                 }
             }
             () = recorder.due() => recorder.write(address),

@@ -22,7 +22,7 @@ pub(super) async fn end(
     (client, came): (TcpStream, BytesMut),
     deadline: Instant,
 ) -> Ended {
-    let Candidate { interception, host, shape, agent, .. } = candidate;
+    let Candidate { interception, host, shape, agent, session, session_number, .. } = candidate;
     let refuses = |why: &str| {
         let sentence = format!(
             "A program of {agent} does not take Leeward's certificate ({why}): its connections to {host} are tunnelled without \
@@ -54,7 +54,7 @@ pub(super) async fn end(
         }
         Err(_) => {}
     }
-    let inside = Inside::new(interception, &host, &agent, shape);
+    let inside = Inside::new(interception, &host, (&agent, &session, session_number), shape);
     Ended::Decrypted(Box::new(ClientStream::Tls(Box::new(stream))), first, Arc::new(inside))
 }
 

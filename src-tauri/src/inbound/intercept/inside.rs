@@ -27,13 +27,16 @@ pub(in crate::inbound) struct Inside {
     /// The one that all its requests are for.
     host: String,
     agent: String,
+    session: String,
+    session_number: u64,
     shape: Shape,
     interception: Arc<Interception>,
 }
 
 impl Inside {
-    pub(super) fn new(interception: Arc<Interception>, host: &str, agent: &str, shape: Shape) -> Self {
-        Self { host: host.to_owned(), agent: agent.to_owned(), shape, interception }
+    pub(super) fn new(interception: Arc<Interception>, host: &str, (agent, session, session_number): (&str, &str, u64), shape: Shape) -> Self {
+        let (host, agent, session) = (host.to_owned(), agent.to_owned(), session.to_owned());
+        Self { host, agent, session, session_number, shape, interception }
     }
 
     /// Answers a request.
@@ -43,6 +46,7 @@ impl Inside {
         let mut ticket = inbound.traffic.begin();
         ticket.noted(request.method().as_str(), &target);
         ticket.from_agent(&self.agent);
+        ticket.of_session(&self.session, self.session_number);
         let mut refuse = |meaning: &Meaning| {
             ticket.ends_as(Outcome::Refused);
             let response = exchange::respond(meaning, self.dialect(&request), 0);

@@ -2,7 +2,7 @@
 
 use super::request::Invalid;
 use crate::{
-    exchange::Meaning,
+    exchange::{Dialect, Meaning},
     inbound::{
         farewell::{GRACE, close},
         refusal::respond_raw,
@@ -13,15 +13,14 @@ use crate::{
     telemetry::TunnelTicket,
     upstream::Target,
 };
+use bytes::Bytes;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 /// Some agents wait for ever on a response that comes in two segments: it is written at once.
 pub(super) const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection Established\r\n\r\n";
-/// The connection stays open: git asks without credentials first, and then again on the same connection.
-const NO_TOKEN: &[u8] =
-    b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"leeward\"\r\ncontent-length: 0\r\n\r\n";
-/// The same where more has come already, which is meant for a tunnel that there is not, and is nobody's request.
-const NO_TOKEN_CLOSE: &[u8] = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"leeward\"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+/// For who set it as a proxy by hand.
+const NO_TOKEN: &str =
+    "Tunnels are for sessions of `leeward wrap`: start the agent with it, or take HTTPS_PROXY out of its environment.";
 
 /// Asks for a token. The socket comes back when its client may ask again.
 pub(super) async fn ask_for_token(
@@ -31,7 +30,7 @@ pub(super) async fn ask_for_token(
     is_more: bool,
 ) -> Option<TcpStream> {
     ticket.answered(407);
-    if client.write_all(if is_more { NO_TOKEN_CLOSE } else { NO_TOKEN }).await.is_err() {
+    if client.write_all(&no_token(is_more)).await.is_err() {
         return None;
     }
     if is_more {
@@ -39,6 +38,16 @@ pub(super) async fn ask_for_token(
         return None;
     }
     Some(client)
+}
+
+/// The connection stays open: git asks without credentials first, and then again on the same connection. `closes`: more has come
+/// already, which is meant for a tunnel that there is not, and is nobody's request.
+fn no_token(closes: bool) -> Bytes {
+    let text = Dialect::Anthropic.error(&Meaning::new(407, "tunnel-token", false, NO_TOKEN));
+    let (length, ends) = (text.len(), if closes { "connection: close\r\n" } else { "" });
+    Bytes::from(format!(
+        "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"leeward\"\r\ncontent-type: application/json\r\nx-leeward-error: tunnel-token\r\ncontent-length: {length}\r\n{ends}\r\n{text}"
+    ))
 }
 
 /// Refuses it; the connection ends.
@@ -92,9 +101,12 @@ pub(super) fn unreachable(target: &Target, failure: &Failure) -> Meaning {
     match failure.cause {
         Cause::Loop => not_allowed(&failure.detail),
         // Agents take 504 for a slow API and 4xx for a failed login: whatever the network did is 502.
-        cause => {
-            Meaning::new(502, cause.as_str(), true, format!("{host} could not be reached on port {port} ({}).", failure.detail))
-        }
+        cause => Meaning::new(
+            502,
+            cause.as_str(),
+            true,
+            format!("{host} could not be reached on port {port} ({}).", failure.plain_detail()),
+        ),
     }
 }
 

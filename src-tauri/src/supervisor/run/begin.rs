@@ -41,6 +41,8 @@ pub(in crate::supervisor) struct Parts {
     pub(in crate::supervisor) log_trouble: Option<LogTrouble>,
     pub(in crate::supervisor) shared: Arc<Shared>,
     pub(in crate::supervisor) socket: Socket,
+    /// Of addresses that agents know from before.
+    pub(in crate::supervisor) former: Vec<Socket>,
     /// Let go with the socket.
     pub(in crate::supervisor) lock: Option<Lock>,
     pub(in crate::supervisor) publish: watch::Sender<Status>,
@@ -57,12 +59,26 @@ pub(in crate::supervisor) struct Parts {
 
 impl Run {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { config, reload, refilter, shared, socket, lock, publish, commanded, ledger, adopt, each_turn, ready, .. } =
-            parts;
+        let Parts {
+            config,
+            reload,
+            refilter,
+            shared,
+            socket,
+            former,
+            lock,
+            publish,
+            commanded,
+            ledger,
+            adopt,
+            each_turn,
+            ready,
+            ..
+        } = parts;
         let (tell, events) = mpsc::channel(EVENTS);
         Self {
             file: ConfigFile::new(reload, refilter, &config),
-            listener: Listener::new(socket, lock),
+            listener: Listener::new(socket, former, lock),
             generations: Generations::new(adopt, tell),
             memory: Memory::default(),
             check_at: None,
@@ -77,6 +93,7 @@ impl Run {
             ready: Some(ready),
             work: JoinSet::new(),
             ticks: 0,
+            over_cap: (0, 0),
             log_trouble: parts.log_trouble,
             each_turn,
         }

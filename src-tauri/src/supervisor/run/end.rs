@@ -32,8 +32,9 @@ impl Run {
             phase,
             generation: self.generations.current(),
             listener: {
+                let also = self.listener.former.iter().map(|former| former.socket.address().to_string()).collect();
                 let mut listener =
-                    crate::status::Listener { address: self.listener.socket.address().to_string(), ..Default::default() };
+                    crate::status::Listener { address: self.listener.socket.address().to_string(), also, ..Default::default() };
                 self.shared.counters.fill(&mut listener);
                 listener
             },
@@ -78,7 +79,7 @@ impl Run {
 
     pub(super) fn stay(&mut self, reply: Reply<()>, why: &impl std::fmt::Display) {
         self.listener.leaving = false;
-        self.listener.socket.hold_other(&self.shared.health);
+        self.hold_other();
         tracing::warn!("the listener was not handed over, and this engine goes on: {why}");
         reply.send(Err(format!("Nothing was handed over: {why}."))).ok(); // whoever asked may be gone
     }
@@ -96,6 +97,7 @@ impl Run {
 
     pub(super) async fn stop(mut self, drain: Duration) {
         self.listener.socket.close();
+        self.listener.former.drain(..).for_each(|former| former.given_up.cancel());
         // From here on somebody else may serve.
         self.listener.lock = None;
         self.shared.counters.set_accepting(false);

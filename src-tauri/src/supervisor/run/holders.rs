@@ -10,9 +10,9 @@ use std::{
 use tokio::{sync::oneshot, task::JoinSet};
 
 impl Run {
-    /// Brings the socket to a door.
-    pub(super) fn lend(&mut self, to: PathBuf) {
-        match self.listener.socket.dup() {
+    /// Brings the socket of a port to a door.
+    pub(super) fn lend(&mut self, to: PathBuf, port: u16) {
+        match self.listener.of_port(port).dup() {
             Ok(socket) => {
                 self.work.spawn_blocking(move || {
                     if let Err(why) = instance::lend(&to, &socket) {
@@ -27,14 +27,15 @@ impl Run {
 
     /// After the socket was bound anew: what they hold is another one.
     pub(super) fn lend_to_all(&mut self) {
-        for door in self.shared.sessions.doors() {
-            self.lend(door);
+        let port = self.listener.socket.address().port();
+        for door in self.shared.sessions.doors_of(port) {
+            self.lend(door, port);
         }
     }
 
     /// The port is taken by the socket that was lost here: whoever holds it gives it back. False where nobody does.
     pub(super) fn ask_holders(&mut self) -> bool {
-        let doors = self.shared.sessions.doors();
+        let doors = self.shared.sessions.doors_of(self.listener.socket.address().port());
         let asks = !doors.is_empty() && !self.listener.asks_holders;
         if asks {
             self.listener.asks_holders = true;

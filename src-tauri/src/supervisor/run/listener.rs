@@ -4,6 +4,7 @@ use crate::{
     inbound::Kind,
     instance::Lock,
     supervisor::{
+        former::Former,
         generations::Reply,
         recovery::{Cause, Handle},
         socket::Socket,
@@ -15,6 +16,10 @@ use tokio::time::Instant;
 /// The socket, and what is under way with it.
 pub(super) struct Listener {
     pub(super) socket: Socket,
+    /// Addresses from before, for those who know them.
+    pub(super) former: Vec<Former>,
+    /// Whether the configured address is free is being asked.
+    pub(super) asks_wanted: bool,
     /// Let go with the socket.
     pub(super) lock: Option<Lock>,
     /// Another process is about to take over.
@@ -51,9 +56,11 @@ pub(super) struct SocketRelease {
 }
 
 impl Listener {
-    pub(super) fn new(socket: Socket, lock: Option<Lock>) -> Self {
+    pub(super) fn new(socket: Socket, former: Vec<Socket>, lock: Option<Lock>) -> Self {
         Self {
             socket,
+            former: former.into_iter().map(Former::new).collect(),
+            asks_wanted: false,
             lock,
             leaving: false,
             rebind_at: None,
@@ -64,6 +71,12 @@ impl Listener {
             wants_handle: false,
             due: None,
         }
+    }
+
+    /// The socket of a port; else that of the present address.
+    pub(super) fn of_port(&self, port: u16) -> &Socket {
+        let former = self.former.iter().map(|former| &former.socket);
+        former.chain([&self.socket]).find(|socket| socket.address().port() == port).unwrap_or(&self.socket)
     }
 
     /// True while there is no socket, or nobody has a handle of it.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 impl Run {
     /// Starts the next generation; the present one goes on until the new one accepts.
     pub(super) fn start_generation(&mut self, replies: Vec<Reply>, config_error: Option<String>) {
-        match self.generations.start(&self.config, &self.shared, &self.listener.socket) {
+        match self.generations.start(&self.config, &self.shared, &self.listener.socket, &self.listener.former) {
             Ok(()) => {
                 if let Some(coming) = self.generations.coming() {
                     (coming.replies, coming.config_error) = (replies, config_error);
@@ -58,22 +58,17 @@ impl Run {
     fn reload_config(&mut self) -> Result<(), ReloadError> {
         let log = self.config.log.clone();
         let reloaded = match self.file.reload(&self.config) {
-            Ok(new) if ![self.config.listen, self.listener.socket.address()].contains(&new.listen) => {
-                let why = format!(
-                    "listen is {} in the config and {} in this process; it takes effect when Leeward is started again",
-                    new.listen, self.config.listen
-                );
-                self.config = Arc::new(Config { listen: self.config.listen, listen_pinned: self.config.listen_pinned, ..new });
-                Err(ReloadError::Refused(why))
-            }
-            Ok(new) => {
-                // It was another port's turn, and now that is the configured one.
-                if new.listen == self.listener.socket.address() {
-                    self.port_settled();
+            Ok(new) => match self.listen_as(&new) {
+                Ok(()) => {
+                    self.config = Arc::new(new);
+                    Ok(())
                 }
-                self.config = Arc::new(new);
-                Ok(())
-            }
+                // All else is in force.
+                Err(why) => {
+                    self.config = Arc::new(Config { listen: self.config.listen, ..new });
+                    Err(ReloadError::Refused(why))
+                }
+            },
             Err(why) => Err(why),
         };
         self.ledger.configure(&self.config);

@@ -72,6 +72,8 @@ pub(super) struct Run {
     /// What is asked of others and takes time.
     pub(super) work: JoinSet<Tick>,
     pub(super) ticks: u64,
+    /// Connections that were one too many, and the tick at which that was last seen to grow.
+    pub(super) over_cap: (u64, u64),
     /// What keeps the log from being kept, for whoever asks.
     pub(super) log_trouble: Option<LogTrouble>,
     pub(super) each_turn: Option<EachTurn>,

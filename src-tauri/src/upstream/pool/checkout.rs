@@ -102,11 +102,10 @@ impl Origin {
         );
         self.full.store(true, Relaxed);
         let failure = Failure::new(Cause::PoolFull, why).fact(
-            format!(
-                "{} requests to {} run at once (pool.size), and none ended in time",
-                self.config.pool.size,
-                self.endpoint.name()
-            ),
+            match self.config.pool.size {
+                1 => format!("1 request to {} runs (pool.size), and did not end in time", self.endpoint.name()),
+                many => format!("{many} requests to {} run at once (pool.size), and none ended in time", self.endpoint.name()),
+            },
             "Raise pool.size in Leeward's config",
         );
         let Told { says, next, .. } = failure.told(&self.endpoint.name());

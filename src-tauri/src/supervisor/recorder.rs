@@ -1,13 +1,17 @@
 //! The record of this Leeward, for whoever looks for it. A state folder that does not take it ends nothing: a condition says so,
 //! and it is tried again until it is written.
 
-use leeward::{
+use crate::{
     config::Paths,
     health::{Code, Tracker, unix_ms},
     instance::{self, Record},
+    status::Status,
 };
 use std::{net::SocketAddr, time::Duration};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -15,7 +19,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 const SUBJECT: Option<&str> = Some("instance.json");
 
 /// What is to be recorded, and whether it is.
-pub(super) struct Recorder {
+#[derive(Debug)]
+pub struct Recorder {
     paths: Paths,
     health: Tracker,
     record: Record,
@@ -24,14 +29,14 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Writes nothing yet.
-    pub(super) fn new(paths: Paths, health: Tracker, address: SocketAddr) -> Self {
+    pub fn new(paths: Paths, health: Tracker, address: SocketAddr) -> Self {
         let version = env!("CARGO_PKG_VERSION").into();
         let record = Record { pid: std::process::id(), address, version, started_unix_ms: unix_ms() };
         Self { paths, health, record, due: None }
     }
 
     /// This Leeward is found there from now on, or as soon as that can be written.
-    pub(super) fn write(&mut self, address: SocketAddr) {
+    pub fn write(&mut self, address: SocketAddr) {
         self.record.address = address;
         match instance::write_record(&self.paths, &self.record) {
             Ok(()) => {
@@ -46,16 +51,32 @@ impl Recorder {
     }
 
     /// Nobody is to find it any more.
-    pub(super) fn remove(&mut self) {
+    pub fn remove(&mut self) {
         self.due = None;
         instance::remove_record(&self.paths);
     }
 
     /// Returns when it is to be written again; for ever where it is written.
-    pub(super) async fn due(&self) {
+    pub async fn due(&self) {
         match self.due {
             Some(due) => sleep_until(due).await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Keeps the record true while the engine goes to another address; ends with its status.
+    pub async fn follow(mut self, mut status: watch::Receiver<Status>) {
+        loop {
+            let now = status.borrow_and_update().listener.address.parse().unwrap_or(self.record.address);
+            if now != self.record.address {
+                self.write(now);
+            }
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() {
+                    return;
+                },
+                () = self.due() => self.write(self.record.address),
+            }
         }
     }
 }
