@@ -385,14 +385,14 @@ async fn bytes_pass_unchanged_in_both_directions_at_once() {
 /// Who does not read is not read for: what the engine holds meanwhile is bounded, and all of it comes later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_slows_its_sender() {
-    const PIECE: [u8; 64 << 10] = [7; 64 << 10];
+    let piece = vec![7; 64 << 10];
     for door in DOORS {
         for up in [true, false] {
             let mut world = World::new(door).await;
             let (near, far) = world.open().await;
             let (mut fast, mut slow) = if up { (near, far) } else { (far, near) };
             let mut sent = 0;
-            while let Ok(wrote) = timeout(Duration::from_millis(500), fast.write(&PIECE)).await {
+            while let Ok(wrote) = timeout(Duration::from_millis(500), fast.write(&piece)).await {
                 sent += wrote.unwrap();
                 assert!(sent < 64 << 20, "{door:?} {up}: nothing holds it back");
             }

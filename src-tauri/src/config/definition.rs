@@ -1,7 +1,6 @@
 //! Every config key, defined once: type, default, range, help. Nothing is computed here, and no key is known elsewhere.
 //!
-//! The file's struct, the engine's struct, defaults, range check, `config show`, the written default file, the JSON Schema,
-//! the panel's Settings and `docs/configuration.md` follow from this table. A row reads
+//! Structs, checks, `config show`, the default file, JSON Schema, Settings and `docs/configuration.md` follow from it. A row reads
 //!
 //! ```text
 //! /// What it means.

@@ -38,7 +38,7 @@ pub(super) struct Flow<C> {
     ended: bool,
     closed: bool,
     unflushed: bool,
-    /// Told of bytes when they have been read.
+    /// Gets the number of bytes that have been read.
     count: C,
 }
 

@@ -131,7 +131,7 @@ impl Origin {
             tasks: self.tasks.clone(),
             traffic: self.traffic.clone(),
             budget: self.budget.clone(),
-            // What a tunnel meets says nothing of requests, which are forwarded: only whoever asked for one is told.
+            // What a tunnel meets says nothing of requests, which are forwarded: only whoever asked for one gets to know it.
             health: Tracker::default(),
             reaching: Arc::default(),
         };
