@@ -113,7 +113,7 @@ fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
         let held = match Lock::acquire(&config.paths) {
             Ok(lock) => {
                 // A Leeward that was killed has left its sockets with its sessions.
-                let mut held = held(&runtime, config);
+                let mut held = held_by_sessions(&runtime, config);
                 let is_other = |socket: &TcpListener| socket.local_addr().is_ok_and(|at| at != config.listen);
                 let first = held.first().is_some_and(|first| !(pinned && config.listen.port() != 0 && is_other(first)));
                 let listener = first.then(|| held.remove(0));
@@ -135,7 +135,7 @@ fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
                     Ok(TakeOver::Taken(taken)) => {
                         let before = Some((record, taken.confirmation));
                         let at = taken.listener.local_addr().ok();
-                        let mut held = held(&runtime, config);
+                        let mut held = held_by_sessions(&runtime, config);
                         held.retain(|socket| socket.local_addr().ok() != at);
                         return Ok(Some(Place { lock: taken.lock, listener: Some(taken.listener), held, before }));
                     }
@@ -152,7 +152,7 @@ fn place(config: &Config, pinned: bool) -> Result<Option<Place>, Failure> {
 }
 
 /// One socket of each address that a session holds.
-fn held(runtime: &tokio::runtime::Runtime, config: &Config) -> Vec<TcpListener> {
+fn held_by_sessions(runtime: &tokio::runtime::Runtime, config: &Config) -> Vec<TcpListener> {
     let (paths, wanted) = (config.paths.clone(), config.listen);
     let asked = runtime.block_on(async { tokio::task::spawn_blocking(move || held_sockets(&paths, wanted)).await });
     asked.unwrap_or_default()
