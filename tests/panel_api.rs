@@ -386,7 +386,8 @@ fn the_command_tells_the_panels_address() {
 #[cfg(target_os = "linux")]
 fn a_link_opens_the_panel_once(home: &Home, address: std::net::SocketAddr, token: &str) {
     home.agent("xdg-open", "echo \"$@\" > \"$OUT/opened\"");
-    let on_a_desktop = |command: &mut std::process::Command| crate::home::Ran::from(command.env("DISPLAY", ":0").output().unwrap());
+    let on_a_desktop =
+        |command: &mut std::process::Command| crate::home::Ran::from(command.env("DISPLAY", ":0").output().unwrap());
     let ran = on_a_desktop(&mut home.command(&["panel"]));
     assert!(ran.code == Some(0) && ran.stdout.is_empty() && ran.stderr.contains("opens in your browser"), "{ran:?}");
     let opened = home.read("opened");

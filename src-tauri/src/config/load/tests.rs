@@ -72,7 +72,10 @@ fn bad_input_is_named_with_its_place() {
         ("listn = '127.0.0.1:1'", "HOME/config.toml:1:1: there is no key `listn`; did you mean `listen`?"),
         ("\n[retry]\nreplay = 3", "HOME/config.toml:3:1: there is no key `replay`; did you mean `replays`?"),
         ("[retry]\ntotal = 'soon'", "HOME/config.toml:2:9: `soon` is not a duration"),
-        ("[limits]\nconnections = 'many'", "HOME/config.toml:2:15: invalid type: string"),
+        (
+            "[limits]\nconnections = 'many'",
+            "HOME/config.toml:2:15: limits.connections: invalid type: string \"many\", expected a whole number",
+        ),
         ("listen = '127.0.0.1'", "HOME/config.toml:1: listen: `127.0.0.1` is not an address"),
         ("listen = '127.0.0.1:0'", "HOME/config.toml:1: listen: port 0 means any free port"),
         ("listen = '0.0.0.0:8787'", "0.0.0.0 can be reached by other machines"),

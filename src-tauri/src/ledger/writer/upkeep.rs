@@ -60,7 +60,7 @@ impl Writer {
         self.health.set(
             Code::LedgerUnusable,
             None,
-            format!("The history of faults in {file} is not kept: {why}. Free some space or mend the folder; requests are served as ever."),
+            format!("The history of faults in {file} is not kept: {why}. Free some space or mend the folder; Leeward tries again every minute, and requests are served as ever."),
         );
         self.trouble = Some(why);
     }
