@@ -28,7 +28,7 @@ mod upstreams;
 pub(crate) use blind::{Blind, Target};
 pub(crate) use budget::{InFlight, Replaying};
 pub(crate) use connection::Connection;
-pub(crate) use dial::{Probed, Prober, Walk};
+pub(crate) use dial::{Probed, Prober, Unreached, Walk};
 pub(crate) use heard::{Heard, is_public_address};
 pub(crate) use named::Upstream;
 pub(crate) use pool::Lease;

@@ -2,10 +2,7 @@
 //! says of no step more than was seen.
 
 use super::{error::Error, extract::Json, state::Admin};
-use crate::{
-    message::{Failure, Known, NOT_ASKED},
-    upstream::{Prober, Walk},
-};
+use crate::upstream::{Prober, Unreached, Walk};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -72,7 +69,7 @@ async fn test(url: &Url, prober: &Prober) -> ConnectionTest {
     let secured = walk.since_connected();
     let (stop, tls, api) = match dialled {
         Err(_) => (Some(Stop::Late), None, None),
-        Ok(Err(failure)) => (Some(Stop::Failed(failure)), None, None),
+        Ok(Err(why)) => (Some(Stop::Failed(why)), None, None),
         Ok(Ok(mut probed)) => {
             let tls = probed.handshake.as_ref().map(|agreed| {
                 let version = agreed.version.as_deref().unwrap_or("TLS").replace("TLSv", "TLS ").replace('_', ".");
@@ -108,7 +105,7 @@ async fn test(url: &Url, prober: &Prober) -> ConnectionTest {
 
 /// Why there is no connection.
 enum Stop {
-    Failed(Failure),
+    Failed(Unreached),
     Late,
 }
 
@@ -159,10 +156,9 @@ impl Seen {
     fn stopped(&self, step: &'static str, stop: &Stop) -> TestStep {
         match stop {
             Stop::Late => done(step, "failed", None, format!("No answer within {} s.", WITHIN.as_secs())),
-            Stop::Failed(failure) => {
-                let told = failure.told(&self.name);
-                let verdict = if failure.known == Some(Known::Unreached(NOT_ASKED)) { "not-known" } else { "failed" };
-                TestStep { next: Some(told.next), ..done(step, verdict, None, format!("{}.", told.sentence())) }
+            Stop::Failed(Unreached { sentence, next, is_asked }) => {
+                let verdict = if *is_asked { "failed" } else { "not-known" };
+                TestStep { next: Some(next), ..done(step, verdict, None, format!("{sentence}.")) }
             }
         }
     }
@@ -226,7 +222,6 @@ fn done(step: &'static str, verdict: &'static str, took: Option<Duration>, sente
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::faults::Cause;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -251,35 +246,31 @@ mod tests {
         Seen { named, connected, secured: connected, tls: None, api: None, stop: Some(stop), ..seen() }
     }
 
-    fn failed(cause: Cause) -> Stop {
-        Stop::Failed(Failure::new(cause, "detail (os error 7)"))
+    fn failed() -> Stop {
+        Stop::Failed(Unreached { sentence: "Can't reach api.x (refused)".into(), next: "Check network", is_asked: true })
     }
 
     #[test]
     fn each_step_says_what_was_seen_of_it_and_no_more() {
-        let none = || Failure::new(Cause::Connect, "detail").unreached(NOT_ASKED);
+        let none = || Stop::Failed(Unreached { sentence: "Can't reach api.x".into(), next: "End programs", is_asked: false });
         let plain = |seen| Seen { tls_wanted: false, tls: None, is_address: true, named: None, ..seen };
         let api = |api| Seen { api: Some((MS, api)), ..seen() };
         for (what, seen, verdicts) in [
             ("all is well", seen(), ["ok", "ok", "ok", "ok"]),
             ("a local server", plain(seen()), ["not-needed", "ok", "not-needed", "ok"]),
             ("where it was before", Seen { named: None, ..seen() }, ["warning", "ok", "ok", "ok"]),
-            ("no name", stopped(failed(Cause::Dns), false, false), ["failed", "not-known", "not-known", "not-known"]),
-            ("refused", stopped(failed(Cause::Connect), true, false), ["ok", "failed", "not-known", "not-known"]),
-            ("no descriptor", stopped(Stop::Failed(none()), true, false), ["ok", "not-known", "not-known", "not-known"]),
-            ("not trusted", stopped(failed(Cause::Certificate), true, true), ["ok", "ok", "failed", "not-known"]),
+            ("no name", stopped(failed(), false, false), ["failed", "not-known", "not-known", "not-known"]),
+            ("refused", stopped(failed(), true, false), ["ok", "failed", "not-known", "not-known"]),
+            ("no descriptor", stopped(none(), true, false), ["ok", "not-known", "not-known", "not-known"]),
+            ("not trusted", stopped(failed(), true, true), ["ok", "ok", "failed", "not-known"]),
             ("no name in time", stopped(Stop::Late, false, false), ["failed", "not-known", "not-known", "not-known"]),
             ("no TLS in time", stopped(Stop::Late, true, true), ["ok", "ok", "failed", "not-known"]),
             (
                 "a local server is down",
-                plain(stopped(failed(Cause::Connect), false, false)),
+                plain(stopped(failed(), false, false)),
                 ["not-needed", "failed", "not-needed", "not-known"],
             ),
-            (
-                "a proxy refuses http",
-                plain(stopped(failed(Cause::CompanyProxy), false, true)),
-                ["not-needed", "ok", "not-needed", "failed"],
-            ),
+            ("a proxy refuses http", plain(stopped(failed(), false, true)), ["not-needed", "ok", "not-needed", "failed"]),
             ("no key", api(Api::Answered(403)), ["ok", "ok", "ok", "ok"]),
             ("no such page", api(Api::Answered(404)), ["ok", "ok", "ok", "ok"]),
             ("in trouble", api(Api::Answered(503)), ["ok", "ok", "ok", "warning"]),

@@ -5,7 +5,7 @@
 
 mod probe;
 
-pub(crate) use probe::{Probed, Prober, Walk};
+pub(crate) use probe::{Probed, Prober, Unreached, Walk};
 
 use super::{
     budget::Budget,

@@ -12,14 +12,11 @@ mod platform;
 #[path = "terminal/windows.rs"]
 mod platform;
 
-pub use known::Terminal;
+pub use known::{HOLD, Terminal};
 
 use super::context::AgentContext;
 use known::{Wrapped, line};
 use std::{ffi::OsString, path::Path};
-
-/// The option of `leeward wrap` that keeps a window open at an error.
-pub const HOLD: &str = "--hold";
 
 /// There is none.
 #[derive(Debug, thiserror::Error)]

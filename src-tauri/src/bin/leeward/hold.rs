@@ -5,7 +5,7 @@ use crate::{
     launch,
     out::say,
 };
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 
 /// Its end was asked for, so there is nothing to read: done, or ended by SIGHUP, SIGINT, SIGTERM, or Ctrl-C on Windows.
 const ASKED_FOR: [i32; 5] = [0, 128 + 1, 128 + 2, 128 + 15, 0xC000_013A_u32.cast_signed()];
@@ -37,7 +37,7 @@ pub(crate) fn at_an_error(agent: &str, start: impl FnOnce() -> Outcome) -> Outco
 }
 
 /// Until one of the keys, or until the terminal is gone.
-fn wait(keyboard: impl Read) {
+fn wait(keyboard: impl BufRead) {
     keyboard.bytes().take_while(|key| key.as_ref().is_ok_and(|key| !KEYS.contains(key))).for_each(drop);
 }
 

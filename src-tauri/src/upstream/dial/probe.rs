@@ -5,7 +5,7 @@ use super::{Dial, DialContext, Io, Made, Next, Try};
 use crate::{
     config::{CompanyProxy, Config, ProxyKind},
     escape,
-    message::Failure,
+    message::{Failure, NOT_ASKED},
     network::Network,
     status::faults::Cause,
     upstream::{
@@ -99,6 +99,24 @@ impl Walk {
     /// Since there is one.
     pub(crate) fn since_connected(&self) -> Option<Duration> {
         Some(self.0.began.elapsed().saturating_sub(*self.0.connected.get()?))
+    }
+}
+
+/// Why a dial made no connection, for people.
+#[derive(Debug)]
+pub(crate) struct Unreached {
+    /// Without a full stop.
+    pub(crate) sentence: String,
+    /// What to do; without a full stop.
+    pub(crate) next: &'static str,
+    /// False: this machine had nothing to ask with, so nothing is known.
+    pub(crate) is_asked: bool,
+}
+
+impl Unreached {
+    fn of(failure: &Failure, name: &str) -> Self {
+        let told = failure.told(name);
+        Self { sentence: told.sentence(), next: told.next, is_asked: told.unreached != Some(NOT_ASKED) }
     }
 }
 
@@ -198,10 +216,11 @@ impl Prober {
     }
 
     /// A dial as for a request: addresses are raced, and what is known of the network counts. `walk` sees how it goes.
-    pub(crate) async fn dial_by_steps(&self, url: &Url, walk: &Walk) -> Result<Probed, Failure> {
+    pub(crate) async fn dial_by_steps(&self, url: &Url, walk: &Walk) -> Result<Probed, Unreached> {
         let endpoint = Endpoint::of(url);
-        let Made { io, forwarded, .. } = Dial { steps: Some(&walk.0), ..self.dial(&endpoint) }.run().await?;
-        Self::probed(&endpoint, io, forwarded, walk.0.began)
+        let made = Dial { steps: Some(&walk.0), ..self.dial(&endpoint) }.run().await;
+        let probed = made.and_then(|Made { io, forwarded, .. }| Self::probed(&endpoint, io, forwarded, walk.0.began));
+        probed.map_err(|failure| Unreached::of(&failure, &endpoint.name()))
     }
 
     fn probed(endpoint: &Endpoint, io: Io, forwarded: Option<Forwarded>, began: Instant) -> Result<Probed, Failure> {

@@ -1,12 +1,14 @@
 //! What a known terminal is, and what is said to every one of them. Starts none.
 
-use super::HOLD;
 use crate::wrap::{context::AgentContext, shell::Shell};
 use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::Command,
 };
+
+/// The option of `leeward wrap` that keeps a window open at an error.
+pub const HOLD: &str = "--hold";
 
 /// A terminal to start.
 #[derive(Debug)]
