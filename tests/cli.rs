@@ -11,7 +11,9 @@ use std::{
 #[test]
 fn every_command_explains_itself() {
     let home = Home::new();
-    for command in ["serve", "wrap", "run", "env", "status", "restart", "stats", "logs", "doctor", "config", "completions"] {
+    for command in
+        ["serve", "wrap", "run", "env", "status", "restart", "stats", "logs", "doctor", "setup", "config", "completions"]
+    {
         let ran = home.run(&[command, "--help"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{command}");
         assert!(ran.stdout.contains("Usage: leeward"), "{command}: {}", ran.stdout);
@@ -31,6 +33,9 @@ fn a_command_line_without_sense_is_refused_with_a_sentence() {
         (&["serv"], "serve"),
         (&["wrap"], "<AGENT>"),
         (&["wrap", "cluade"], "claude"),
+        (&["setup"], "<AGENT>"),
+        (&["setup", "aider"], "opencode"),
+        (&["setup", "all", "--undo", "--replace"], "--undo"),
         (&["wrap", "goose", "--mode", "intercept"], "no variable that adds a certificate"),
         (&["wrap", "claude", "--mode", "magic"], "base-url"),
         (&["run"], "<COMMAND>"),

@@ -23,7 +23,7 @@ mod wanted;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod wanted_tests;
 
 pub use change::{FileChange, Refusal};

@@ -8,8 +8,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const BASE: &str = "http://127.0.0.1:8787";
-
 /// Agents' files in a home folder that is not there.
 struct Home {
     vars: BTreeMap<&'static str, &'static str>,
@@ -44,7 +42,6 @@ impl Home {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn each_agent_gets_what_wrap_would_give_it_in_files_of_its_own() {
     const TOKEN: &str = "http://leeward:0123456789abcdef0123456789abcdef@127.0.0.1:8787";
@@ -131,6 +128,7 @@ fn each_agent_gets_what_wrap_would_give_it_in_files_of_its_own() {
 #[cfg(target_os = "linux")]
 #[test]
 fn editors_and_shells_in_use_get_theirs() {
+    const BASE: &str = "http://127.0.0.1:8787";
     let files = [
         ("/home/me/.config/Code/User/settings.json", "{}"),
         ("/home/me/.config/VSCodium/User/keybindings.json", "[]"),
@@ -161,7 +159,6 @@ fn editors_and_shells_in_use_get_theirs() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn what_cannot_be_set_up_is_refused_with_the_reason() {
     let key = ("/home/me/.codex/auth.json", r#"{"OPENAI_API_KEY": "nobody"}"#);
