@@ -151,7 +151,7 @@ fn editors_and_shells_in_use_get_theirs() {
     let shell = home.wanted("shell", "", false).unwrap();
     for (file, line) in [
         (".bashrc", "export ANTHROPIC_BASE_URL=http://127.0.0.1:8787"),
-        (".zshrc", "export NO_PROXY=\"${NO_PROXY:+$NO_PROXY,}localhost"),
+        (".zshrc", "NO_PROXY=\"${NO_PROXY:+$NO_PROXY,}localhost"),
         ("fish/conf.d/leeward.fish", "set -gx OPENAI_BASE_URL http://127.0.0.1:8787/@openai/v1"),
         ("powershell/profile.ps1", "$env:ANTHROPIC_BASE_URL = '"),
     ] {
