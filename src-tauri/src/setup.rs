@@ -23,7 +23,7 @@ mod wanted;
 
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod wanted_tests;
 
 pub use change::{FileChange, Refusal};

@@ -1,4 +1,5 @@
 //! Tables over the agents: what set-up writes for each, where, and what it refuses, in a home folder that is not there.
+#![cfg(unix)]
 
 use super::{key::Key, *};
 use crate::{config::Config, wrap::AgentContext};
