@@ -12,7 +12,10 @@ use std::{
 fn every_command_explains_itself() {
     let home = Home::new();
     for command in
-        ["serve", "wrap", "run", "env", "status", "restart", "stats", "logs", "agents", "doctor", "config", "completions"]
+        [
+            "serve", "wrap", "run", "env", "status", "restart", "stop", "panel", "stats", "logs", "agents", "doctor", "setup",
+            "service", "authority", "config", "demo", "completions",
+        ]
     {
         let ran = home.run(&[command, "--help"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{command}");
@@ -33,6 +36,9 @@ fn a_command_line_without_sense_is_refused_with_a_sentence() {
         (&["serv"], "serve"),
         (&["wrap"], "<AGENT>"),
         (&["wrap", "cluade"], "claude"),
+        (&["setup"], "<AGENT>"),
+        (&["setup", "aider"], "opencode"),
+        (&["setup", "all", "--undo", "--replace"], "--undo"),
         (&["wrap", "goose", "--mode", "intercept"], "no variable that adds a certificate"),
         (&["wrap", "claude", "--mode", "magic"], "base-url"),
         (&["run"], "<COMMAND>"),

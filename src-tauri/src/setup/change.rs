@@ -90,7 +90,7 @@ impl FileChange {
                 let is_file = entry.existed || !text.trim().is_empty();
                 Before::Bytes(is_file.then(|| text::encoded(&text, marked)))
             }
-            (None, None) => Before::Bytes(current.clone()),
+            (None, None) => Before::Bytes(current),
         };
         let known = entry.as_ref().map(|entry| entry.values.as_slice()).unwrap_or_default();
         if after == bytes && edited.values == known {

@@ -170,7 +170,9 @@ fn insert(text: &str, at: &Value<'_>, depth: usize, key: &Key, value: &str) -> C
     let range = bytes(at.range());
     let items = items(at).unwrap_or_default();
     let spaced = !text.contains("\":") || text.contains("\": ");
-    let opens = items.is_empty() && (depth == 0 || text.trim().contains('\n'));
+    let line = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+    let has_line = text.trim().contains('\n') && !text[line..range.start].contains(['{', '[']);
+    let opens = items.is_empty() && (depth == 0 || has_line);
     let lines = (text[range.clone()].contains('\n') || opens).then(|| Lines::of(text, &range, items.first()));
     let piece = fresh(&key.0[depth..], value, lines.as_ref(), spaced);
     let piece = piece[1..piece.len() - 1].trim_end();

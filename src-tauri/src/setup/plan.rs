@@ -14,6 +14,7 @@ use crate::{
     wrap::{self, AgentContext},
 };
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
 };
@@ -53,10 +54,11 @@ pub fn installed(context: &AgentContext<'_>) -> Vec<String> {
     TARGETS.into_iter().filter(|name| *name != SHELL).filter(is_there).map(str::to_owned).collect()
 }
 
-/// Those that the journal names.
+/// Those that the journal names, whichever version has set them up.
 pub fn set_up(journal: &Journal) -> Vec<String> {
-    let is_named = |name: &&str| journal.entries.iter().any(|entry| entry.values.iter().any(|value| value.agent == **name));
-    TARGETS.into_iter().filter(is_named).map(str::to_owned).collect()
+    let named: BTreeSet<&str> =
+        journal.entries.iter().flat_map(|entry| entry.values.iter().map(|value| value.agent.as_str())).collect();
+    named.into_iter().map(str::to_owned).collect()
 }
 
 /// Plans set-up. `replace`: endpoints that Leeward does not know give way to it.

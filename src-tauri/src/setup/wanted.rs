@@ -253,24 +253,64 @@ fn blocks(plan: &Plan, context: &AgentContext<'_>) -> Vec<(Place, Vec<(Key, Stri
         let set = plan.set.iter().filter(|(name, _)| !NO_PROXY.contains(&name.as_str()));
         lines.extend(set.map(|(name, value)| shell.export(name, value)));
         // What the user's list says later counts as well, so the list is not frozen here.
-        lines.extend(NO_PROXY.iter().filter(|name| plan.set.contains_key(**name)).map(|name| past_proxy(profile, name)));
+        if NO_PROXY.iter().any(|name| plan.set.contains_key(*name)) {
+            lines.extend(past_proxy(profile));
+        }
         (place, vec![(Key::block(), lines.join("\n"))])
     };
     places::profiles(context).into_iter().map(block).collect()
 }
 
-/// The line that adds this machine to the list of a variable, once.
-fn past_proxy(profile: Profile, name: &str) -> String {
+/// The lines that add this machine to the list of hosts that no proxy is asked for, once. Programs read one spelling or the
+/// other, so what one of them lists counts for both.
+fn past_proxy(profile: Profile) -> Vec<String> {
     const HOSTS: &str = "localhost,127.0.0.1,::1";
-    match profile {
-        Profile::Sh => {
-            format!("case \"${name}\" in *127.0.0.1*) ;; *) export {name}=\"${{{name}:+${name},}}{HOSTS}\" ;; esac")
-        }
+    let both = match profile {
+        Profile::Sh => vec![r#"export NO_PROXY="${NO_PROXY:-${no_proxy-}}" no_proxy="${no_proxy:-${NO_PROXY-}}""#.to_owned()],
+        Profile::Fish => vec![
+            "set -q NO_PROXY; or set -gx NO_PROXY $no_proxy".to_owned(),
+            "set -q no_proxy; or set -gx no_proxy $NO_PROXY".to_owned(),
+        ],
+        Profile::PowerShell => vec![
+            "if (-not $env:NO_PROXY) { $env:NO_PROXY = $env:no_proxy }".to_owned(),
+            "if (-not $env:no_proxy) { $env:no_proxy = $env:NO_PROXY }".to_owned(),
+        ],
+    };
+    let add = |name: &&str| match profile {
+        Profile::Sh => format!("case \"${name}\" in *127.0.0.1*) ;; *) {name}=\"${{{name}:+${name},}}{HOSTS}\" ;; esac"),
         Profile::Fish => {
             format!("string match -q '*127.0.0.1*' -- \"${name}\"; or set -gx {name} (string join , -- ${name} {HOSTS})")
         }
         Profile::PowerShell => format!(
             "if (\"$env:{name}\" -notlike '*127.0.0.1*') {{ $env:{name} = (@($env:{name}, '{HOSTS}') | Where-Object {{ $_ }}) -join ',' }}"
         ),
+    };
+    both.into_iter().chain(NO_PROXY.iter().map(add)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The real `sh` is the judge, where there is one.
+    #[test]
+    fn a_shell_adds_this_machine_to_both_lists_once() {
+        if cfg!(windows) {
+            return;
+        }
+        let all = "localhost,127.0.0.1,::1";
+        let lines = past_proxy(Profile::Sh).join("\n");
+        for (vars, want) in [
+            (vec![], [all.to_owned(), all.into()]),
+            (vec![("NO_PROXY", "a")], [format!("a,{all}"), format!("a,{all}")]),
+            (vec![("no_proxy", "a"), ("NO_PROXY", "b")], [format!("b,{all}"), format!("a,{all}")]),
+            (vec![("no_proxy", "127.0.0.1")], ["127.0.0.1".into(), "127.0.0.1".into()]),
+        ] {
+            // Twice, as nested shells read it.
+            let script = format!("set -u\n{lines}\n{lines}\nprintenv NO_PROXY; printenv no_proxy");
+            let output = std::process::Command::new("sh").args(["-c", &script]).env_clear().envs(vars.clone()).output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(said.lines().collect::<Vec<_>>(), want, "{vars:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
     }
 }

@@ -1,4 +1,5 @@
 //! Tables over the agents: what set-up writes for each, where, and what it refuses, in a home folder that is not there.
+#![cfg(unix)]
 
 use super::{key::Key, *};
 use crate::{config::Config, wrap::AgentContext};
@@ -7,8 +8,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-const BASE: &str = "http://127.0.0.1:8787";
 
 /// Agents' files in a home folder that is not there.
 struct Home {
@@ -44,7 +43,6 @@ impl Home {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn each_agent_gets_what_wrap_would_give_it_in_files_of_its_own() {
     const TOKEN: &str = "http://leeward:0123456789abcdef0123456789abcdef@127.0.0.1:8787";
@@ -131,6 +129,7 @@ fn each_agent_gets_what_wrap_would_give_it_in_files_of_its_own() {
 #[cfg(target_os = "linux")]
 #[test]
 fn editors_and_shells_in_use_get_theirs() {
+    const BASE: &str = "http://127.0.0.1:8787";
     let files = [
         ("/home/me/.config/Code/User/settings.json", "{}"),
         ("/home/me/.config/VSCodium/User/keybindings.json", "[]"),
@@ -153,7 +152,7 @@ fn editors_and_shells_in_use_get_theirs() {
     let shell = home.wanted("shell", "", false).unwrap();
     for (file, line) in [
         (".bashrc", "export ANTHROPIC_BASE_URL=http://127.0.0.1:8787"),
-        (".zshrc", "export NO_PROXY=\"${NO_PROXY:+$NO_PROXY,}localhost"),
+        (".zshrc", "NO_PROXY=\"${NO_PROXY:+$NO_PROXY,}localhost"),
         ("fish/conf.d/leeward.fish", "set -gx OPENAI_BASE_URL http://127.0.0.1:8787/@openai/v1"),
         ("powershell/profile.ps1", "$env:ANTHROPIC_BASE_URL = '"),
     ] {
@@ -161,7 +160,6 @@ fn editors_and_shells_in_use_get_theirs() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn what_cannot_be_set_up_is_refused_with_the_reason() {
     let key = ("/home/me/.codex/auth.json", r#"{"OPENAI_API_KEY": "nobody"}"#);

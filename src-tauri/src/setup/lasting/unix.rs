@@ -1,6 +1,6 @@
 //! Unix half of `lasting`: systemd's units, launchd's agents, the desktop's autostart.
 
-use super::Lasting;
+use super::entry::Lasting;
 use crate::wrap::AgentContext;
 use std::path::{Path, PathBuf};
 

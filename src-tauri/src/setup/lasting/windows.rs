@@ -1,6 +1,6 @@
 //! Windows half of `lasting`: the task at logon, and the tray's value of the `Run` key with the task manager's switch.
 
-use super::Lasting;
+use super::entry::Lasting;
 use crate::wrap::AgentContext;
 use std::path::PathBuf;
 use windows_registry::CURRENT_USER;

@@ -6,9 +6,9 @@ use leeward::setup;
 /// Stands for every installed agent.
 pub(crate) const ALL: &str = "all";
 
-/// Write Leeward's address into an agent's own settings, for sessions that `leeward wrap` does not start
+/// Put Leeward's address into an agent's own settings, or take it out
 ///
-/// Shows what would change and asks first. Every file is kept as it was; --undo puts it back to the byte, and what you have
+/// For sessions that `leeward wrap` does not start, such as an IDE's. Shows what would change and asks first. Every file is kept as it was; --undo puts it back to the byte, and what you have
 /// changed since stays. Files of a project are never written. Exit code 73 if an agent was left as it is.
 #[derive(Args, Debug)]
 #[command(
