@@ -1,7 +1,7 @@
 //! Agents on the other side of something: a forwarded port, `ssh -R`, a container with a network of its own. What docs/remote.md
 //! says of each is done here. Linux only where namespaces are needed; what a machine lacks is a `SKIP` with its reason.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use crate::{
     home::{Home, LEEWARD, LIMIT, Ran, Running, get, until},
@@ -56,7 +56,6 @@ async fn a_forwarded_port_needs_no_setting() {
 }
 
 /// A network of its own, as a container has it, with one cable to the machine that Leeward runs on. `docs/remote.md` has the config.
-#[cfg(target_os = "linux")]
 #[test]
 fn a_container_reaches_the_hosts_leeward_by_an_allowed_name_and_the_token() {
     const TEST: &str = "a_container_reaches_the_hosts_leeward_by_an_allowed_name_and_the_token";

@@ -1,7 +1,7 @@
 //! Linux half of `service`: systemd's user manager, asked through `systemctl --user`.
 
 use super::{
-    command::{self, Said},
+    command::{self, Reply},
     error::Error,
     report::{File, FileState, Seen, difference},
     saved::{self, Found, Planned, Replaced},
@@ -33,10 +33,10 @@ pub(super) async fn available() -> Result<(), Error> {
 async fn systemd() -> Result<u32, Error> {
     let none = |why: String| Error::NoManager { manager: MANAGER, why, instead: INSTEAD };
     match command::ask("systemctl", &["--user", "show", "--property=Version"], &variables()).await {
-        Ok(Said { success: true, stdout, .. }) => {
+        Ok(Reply { success: true, stdout, .. }) => {
             units::version(&stdout).ok_or_else(|| none(format!("it does not say its version: {stdout}")))
         }
-        Ok(Said { stderr, .. }) => Err(none(stderr)),
+        Ok(Reply { stderr, .. }) => Err(none(stderr)),
         Err(why) if why.kind() == io::ErrorKind::NotFound => Err(none("there is no program `systemctl`".into())),
         Err(why) => Err(none(format!("systemctl: {why}"))),
     }

@@ -134,6 +134,6 @@ mod tests {
             assert!(!home.path().join("a").exists() && home.path().join("b").exists());
         }
         fs::remove_file(home.path().join("b")).unwrap();
-        assert_eq!(remove(&paths).unwrap(), [PathBuf::new(); 0]);
+        assert!(remove(&paths).unwrap().is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! The texts of systemd's user units, and what is read back from them. Pure.
 //!
-//! systemd holds the socket, so the port is never free, and starts the service again 0.1 s after it was killed. Its limit of
+//! systemd holds the socket, so the port is never free, and starts the service 0.1 s after it was killed. Its limit of
 //! starts is off: after five kills in ten seconds it would free the port. A user's manager has no privileges, so only what it
 //! does without mount namespaces is asked of it (seccomp, limits).
 

@@ -2,7 +2,7 @@
 //! `leeward wrap` and the tray do.
 
 use super::{
-    command::{self, Said},
+    command::{self, Reply},
     error::Error,
     report::{File, FileState, Seen, difference},
     scheduled_task::{self, NAME},
@@ -23,8 +23,8 @@ async fn schtasks(args: &[&str]) -> Result<String, Error> {
 pub(super) async fn available() -> Result<(), Error> {
     let none = |why: String| Error::NoManager { manager: MANAGER, why, instead: INSTEAD };
     match command::ask("schtasks.exe", &["/?"], &[]).await {
-        Ok(Said { success: true, .. }) => Ok(()),
-        Ok(Said { stderr, .. }) => Err(none(stderr)),
+        Ok(Reply { success: true, .. }) => Ok(()),
+        Ok(Reply { stderr, .. }) => Err(none(stderr)),
         Err(why) => Err(none(why.to_string())),
     }
 }
