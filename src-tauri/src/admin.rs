@@ -12,6 +12,7 @@ mod events;
 mod extract;
 mod history;
 mod logs;
+mod looks;
 mod metrics;
 mod panel;
 mod session;
@@ -22,7 +23,7 @@ mod tests;
 #[cfg(test)]
 mod typescript;
 
-pub(crate) use agents::Agents;
+pub(crate) use looks::Agents;
 pub(crate) use state::Admin;
 
 use crate::proof;
