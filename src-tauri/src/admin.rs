@@ -16,6 +16,7 @@ mod history;
 mod invitation;
 mod invitations;
 mod logs;
+mod looks;
 mod metrics;
 mod panel;
 mod session;
@@ -27,9 +28,9 @@ mod tests;
 mod typescript;
 
 pub(crate) use crate::proof::PATH as PROOF;
-pub(crate) use agents::Agents;
 pub(crate) use invitation::OPEN;
 pub(crate) use invitations::Invitations;
+pub(crate) use looks::Agents;
 pub(crate) use state::Admin;
 
 use crate::proof;

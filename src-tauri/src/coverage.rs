@@ -8,6 +8,7 @@ mod installs;
 mod judge;
 mod leads;
 mod places;
+mod process;
 mod processes;
 mod recognise;
 mod scan;

@@ -1,6 +1,6 @@
 //! What the own paths see of a generation, and the pictures that they give of it. Answers nobody.
 
-use super::{agents::Agents, invitations::Invitations};
+use super::{invitations::Invitations, looks::Agents};
 use crate::{
     authority::Authority,
     config::{Config, Secret, Settings},

@@ -1,6 +1,6 @@
 //! What is said of an agent and of its sessions. Pure. What could not be asked is never called unprotected.
 
-use super::{leads::Leads, processes::Process, recognise::Family};
+use super::{leads::Leads, process::Process, recognise::Family};
 use crate::{
     config::Mode,
     control::Session,

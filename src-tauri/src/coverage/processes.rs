@@ -10,29 +10,7 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use others as platform;
 
-use std::{collections::BTreeMap, path::PathBuf};
-
-/// A process of this user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Process {
-    pub(super) pid: u32,
-    pub(super) parent: Option<u32>,
-    /// Its name and what it was started with. Credentials may be among them: they are looked at, and shown nowhere.
-    pub(super) arguments: Vec<String>,
-    /// The file that it runs, where the system says it.
-    pub(super) program: Option<PathBuf>,
-    /// In milliseconds since 1970.
-    pub(super) since_unix_ms: Option<u64>,
-}
-
-/// What is inside a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Inside {
-    /// The folder that it works in, where the system says it.
-    pub(super) folder: Option<PathBuf>,
-    /// Those of the variables asked for that it was started with, or why they are not known.
-    pub(super) variables: Result<BTreeMap<String, String>, String>,
-}
+use super::process::{Inside, Process};
 
 /// How processes are asked for. The system's own, or a test's.
 pub(super) trait Processes {
@@ -60,17 +38,13 @@ impl Processes for OfSystem {
     }
 }
 
-/// Of `NAME=value` the name and the value, if it is one that is asked for.
-fn asked<'a>(variable: &'a str, names: &[String]) -> Option<(String, &'a str)> {
-    let (name, value) = variable.split_once('=')?;
-    let is = |wanted: &&String| if cfg!(windows) { wanted.eq_ignore_ascii_case(name) } else { *wanted == name };
-    names.iter().find(is).map(|name| (name.clone(), value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Child, Command, Stdio};
+    use std::{
+        collections::BTreeMap,
+        process::{Child, Command, Stdio},
+    };
 
     /// A program that waits until its input ends, with nothing but these variables.
     fn waits(variables: &[(&str, &str)], folder: &std::path::Path) -> Child {

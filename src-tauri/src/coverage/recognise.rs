@@ -1,6 +1,6 @@
 //! Which processes are sessions of which agent: by the names of programs, scripts and packages. Pure.
 
-use super::processes::Process;
+use super::process::Process;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What runs the scripts of agents.

@@ -5,7 +5,8 @@ use super::{
     judge::{Ground, Whole, session},
     leads::{Leads, PROXIES, leads},
     places::Places,
-    processes::{OfSystem, Process, Processes},
+    process::Process,
+    processes::{OfSystem, Processes},
     recognise::{Family, Marks},
     table::{Known, Table, table},
 };

@@ -1,7 +1,7 @@
 //! Whole looks, at made-up processes: what is found, and that no secret of theirs is in it.
 
 use super::*;
-use crate::{coverage::processes::Inside, status::coverage::Protection};
+use crate::{coverage::process::Inside, status::coverage::Protection};
 
 struct Made {
     all: Result<Vec<Process>, String>,

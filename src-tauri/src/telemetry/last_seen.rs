@@ -1,10 +1,12 @@
 //! When each program was last heard of: its requests, and its session's tunnels. Names and times only.
 
-use super::traffic::MAX_AGENTS;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
+
+/// Agents that are known by name; a client that invents names cannot grow a table.
+pub(super) const MAX_AGENTS: usize = 64;
 
 /// Times in milliseconds since 1970, by the program's own name for itself or its session's agent.
 #[derive(Debug, Default)]

@@ -1,9 +1,10 @@
 //! One request as it is counted and shown: begun with its head, updated with what becomes of it, ended when it is dropped.
 
 use super::{
+    last_seen::MAX_AGENTS,
     recent::End,
     trace::Trace,
-    traffic::{MAX_AGENTS, Traffic, UpstreamTraffic},
+    traffic::{Traffic, UpstreamTraffic},
 };
 use crate::status::faults::{Cause, Fault, Outcome};
 use std::{

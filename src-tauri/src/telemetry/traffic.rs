@@ -71,8 +71,6 @@ pub struct Traffic {
 
 /// Faults that wait for a slow listener; beyond it the oldest are lost to the history, never to the counters.
 const FAULTS_KEPT: usize = 4096;
-/// Agents that are counted by name; a client that invents names cannot grow the table.
-pub(super) const MAX_AGENTS: usize = 64;
 
 /// An empty histogram of microseconds: two significant digits up to an hour, 12 KiB.
 pub fn histogram() -> Histogram<u32> {
@@ -268,7 +266,7 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::last_seen::MAX_AGENTS, *};
 
     #[test]
     fn a_dropped_ticket_is_a_client_that_left() {

@@ -1,6 +1,6 @@
 //! Linux: proc(5). A process that hides its memory (`PR_SET_DUMPABLE`) also hides its variables.
 
-use super::{Inside, Process, asked};
+use crate::coverage::process::{Inside, Process, asked};
 use rustix::process::getuid;
 use std::{
     collections::BTreeMap,

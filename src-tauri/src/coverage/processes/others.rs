@@ -1,7 +1,7 @@
 //! macOS and Windows: both tell a user of its own processes' variables, by `sysinfo`. An empty list is one that was not told:
 //! macOS hides those of programs that it protects, Windows those of programs that run as an administrator.
 
-use super::{Inside, Process, asked};
+use crate::coverage::process::{Inside, Process, asked};
 use std::{collections::BTreeMap, ffi::OsString};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, get_current_pid};
 
