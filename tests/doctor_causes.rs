@@ -120,7 +120,13 @@ async fn the_first_finding_names_the_cause_and_the_next_step() {
         ("an invalid config", Stage::new("workers = 0\n"), "config", "workers", "mend what is named"),
         ("no state folder", in_the_way, "state", "cannot be written", "LEEWARD_HOME"),
         ("the proxy refuses", behind(refusing), "reach", "403", "proxy.url"),
-        ("the proxy wants a login", behind(Company::http(Some("me:hush")).await), "reach", "wants user and password", "proxy.url"),
+        (
+            "the proxy wants a login",
+            behind(Company::http(Some("me:hush")).await),
+            "reach",
+            "wants user and password",
+            "proxy.url",
+        ),
         ("resets at accept", tls(Fault::ResetAtAccept), "reach", "eset", "another network"),
         ("resets in the handshake", tls(Fault::ResetInTls), "reach", "eset", "another network"),
         (
