@@ -1,6 +1,8 @@
 //! The check of proxy scripts (PAC): whether the system's settings name one, which neither Leeward nor most agents run. The script
 //! is neither fetched nor run.
 
+#[cfg(not(windows))]
+use super::ask::{Unanswered, ask};
 use super::{
     context::Context,
     finding::{Finding, Verdict},
@@ -89,8 +91,7 @@ fn shown(script: &str) -> String {
 
 #[cfg(not(any(windows, target_os = "macos")))]
 mod platform {
-    use super::{Context, Read, Settings, of_gnome, of_kde};
-    use crate::doctor::ask::{Unanswered, ask};
+    use super::{Context, Read, Settings, Unanswered, ask, of_gnome, of_kde};
     use std::path::Path;
 
     const SCHEMA: &str = "org.gnome.system.proxy";
@@ -121,8 +122,7 @@ mod platform {
 
 #[cfg(target_os = "macos")]
 mod platform {
-    use super::{Context, Read, of_scutil};
-    use crate::doctor::ask::{Unanswered, ask};
+    use super::{Context, Read, Unanswered, ask, of_scutil};
 
     pub(super) async fn read(_context: &Context) -> Read {
         match ask("/usr/sbin/scutil", &["--proxy"]).await {
