@@ -63,7 +63,7 @@ fn certificate(years: (i32, i32)) -> Stage {
     stage
 }
 
-async fn behind(company: Company) -> Stage {
+fn behind(company: Company) -> Stage {
     let upstream = Upstream::tls(Plan::none()).unwrap();
     let stage = Stage::new(&format!("upstream = '{}'\n[proxy]\nurl = 'http://{}'\n", upstream.url(), company.address));
     stage.keeping(upstream).keeping(company)
@@ -119,8 +119,14 @@ async fn the_first_finding_names_the_cause_and_the_next_step() {
         ("a stranger has the port", taken.keeping(stranger), "instance", "has its port", "end that program"),
         ("an invalid config", Stage::new("workers = 0\n"), "config", "workers", "mend what is named"),
         ("no state folder", in_the_way, "state", "cannot be written", "LEEWARD_HOME"),
-        ("the proxy refuses", behind(refusing).await, "reach", "403", "proxy.url"),
-        ("the proxy wants a login", behind(Company::http(Some("me:hush")).await).await, "reach", "wants user and password", "proxy.url"),
+        ("the proxy refuses", behind(refusing), "reach", "403", "proxy.url"),
+        (
+            "the proxy wants a login",
+            behind(Company::http(Some("me:hush")).await),
+            "reach",
+            "wants user and password",
+            "proxy.url",
+        ),
         ("resets at accept", tls(Fault::ResetAtAccept), "reach", "eset", "another network"),
         ("resets in the handshake", tls(Fault::ResetInTls), "reach", "eset", "another network"),
         (

@@ -21,7 +21,7 @@ pub type Lines = Pin<Box<dyn Stream<Item = Value> + Send>>;
 pub enum Refusal {
     /// One is running.
     #[error("An examination is running already; wait for its end.")]
-    Busy,
+    AlreadyRuns,
     /// There is nothing yet to share.
     #[error("Nothing has been examined and listed yet.")]
     NotYet,
@@ -38,7 +38,7 @@ pub trait Examine: Send + Sync {
     /// Begins.
     ///
     /// # Errors
-    /// `Busy` or `UnknownCheck`.
+    /// `AlreadyRuns` or `UnknownCheck`.
     fn examine(&self, asked: Asked) -> Result<Lines, Refusal>;
     /// What the bundle of the last examination will hold.
     fn list(&self) -> BoxFuture<'static, Result<Value, Refusal>>;

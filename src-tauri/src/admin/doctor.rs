@@ -70,7 +70,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let why = refusal.to_string();
         match refusal {
-            Refusal::Busy => Self::Busy(why),
+            Refusal::AlreadyRuns => Self::AlreadyRuns(why),
             Refusal::NotYet => Self::NotYet(why),
             Refusal::UnknownCheck(_) => Self::BadRequest(why),
             Refusal::Failed(_) => Self::Undone(why),

@@ -33,7 +33,7 @@ pub(super) enum Error {
     /// Somebody else has what was asked for; the sentence says what.
     Taken(String),
     /// What was asked for is under way; the sentence says what.
-    Busy(String),
+    AlreadyRuns(String),
     /// What was asked for needs something else first; the sentence says what.
     NotYet(String),
     /// A command was not carried out; the sentence says why.
@@ -49,7 +49,7 @@ impl Error {
             }
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Taken(_) | Self::Busy(_) | Self::NotYet(_) => StatusCode::CONFLICT,
+            Self::Taken(_) | Self::AlreadyRuns(_) | Self::NotYet(_) => StatusCode::CONFLICT,
             Self::Undone(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -65,7 +65,7 @@ impl Error {
             Self::WrongMethod(_) => "wrong-method",
             Self::BadRequest(_) => "bad-request",
             Self::Taken(_) => "name-taken",
-            Self::Busy(_) => "busy",
+            Self::AlreadyRuns(_) => "busy",
             Self::NotYet(_) => "not-yet",
             Self::Undone(_) => "not-done",
         }
@@ -85,7 +85,7 @@ impl Error {
                 let methods: Vec<&str> = methods.split(", ").filter(|method| *method != "HEAD").collect();
                 format!("This control path is for {}.", methods.join(" or "))
             }
-            Self::BadRequest(why) | Self::Taken(why) | Self::Busy(why) | Self::NotYet(why) | Self::Undone(why) => why.clone(),
+            Self::BadRequest(why) | Self::Taken(why) | Self::AlreadyRuns(why) | Self::NotYet(why) | Self::Undone(why) => why.clone(),
         }
     }
 }

@@ -96,7 +96,7 @@ struct Examined;
 impl Examine for Examined {
     fn examine(&self, asked: Asked) -> Result<Lines, Refusal> {
         match asked.checks.first().map(String::as_str) {
-            Some("busy") => Err(Refusal::Busy),
+            Some("busy") => Err(Refusal::AlreadyRuns),
             Some(other) => Err(Refusal::UnknownCheck(other.to_owned())),
             None => Ok(Box::pin(futures_util::stream::iter([serde_json::json!({ "event": "begun" })]))),
         }

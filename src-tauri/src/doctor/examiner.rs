@@ -143,7 +143,7 @@ impl Examine for Doctor {
     fn examine(&self, asked: Asked) -> Result<Lines, Refusal> {
         let of = |id: String| Check::of(&id).ok_or(Refusal::UnknownCheck(id));
         let checks = asked.checks.into_iter().map(of).collect::<Result<Vec<_>, _>>()?;
-        let turn = self.turn.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let turn = self.turn.clone().try_acquire_owned().map_err(|_| Refusal::AlreadyRuns)?;
         let (look, last) = (self.options.clone(), self.last.clone());
         let long = asked.long || checks.iter().any(|check| check.is_long());
         // A step a check, and two: nothing is ever dropped.

@@ -24,7 +24,7 @@ const BASE_URL: &str = "ANTHROPIC_BASE_URL";
 
 /// What an IDE's settings say, as far as it matters here.
 #[derive(Debug, Default, PartialEq)]
-struct Said {
+struct IdeSettings {
     /// Endpoints that its extension gives to the agent.
     base_urls: Vec<(String, String)>,
     /// A proxy of its own: where it is written, and what it is.
@@ -90,7 +90,7 @@ fn look(ide: &Ide, file: &Path, context: &Context) -> Option<Finding> {
     let Some(said) = said else {
         return Some(Finding::not_known(format!("{} is not understood (it is not JSON)", file.display())).of(&subject));
     };
-    (said != Said::default()).then(|| {
+    (said != IdeSettings::default()).then(|| {
         let own = context.address();
         let held = |address: SocketAddr| match &context.serving {
             Serving::Ours { client, .. } if client.address() == address => true,
@@ -104,9 +104,9 @@ fn product(file: &Path) -> Option<&str> {
     file.ancestors().nth(2)?.file_name()?.to_str()
 }
 
-fn vs_code(text: &str) -> Option<Said> {
+fn vs_code(text: &str) -> Option<IdeSettings> {
     let root: Value = jsonc_parser::parse_to_serde_value(text, &Default::default()).ok()?;
-    let mut said = Said::default();
+    let mut said = IdeSettings::default();
     for name in LISTS {
         let entries = root.get(name).and_then(Value::as_array).into_iter().flatten();
         let of = |entry: &Value| {
@@ -124,7 +124,7 @@ fn vs_code(text: &str) -> Option<Said> {
 }
 
 /// One `<option name="…" value="…" />` a line, whatever stands around it.
-fn jet_brains(text: &str) -> Said {
+fn jet_brains(text: &str) -> IdeSettings {
     let value = |name: &str| {
         let at = text.find(&format!("name=\"{name}\""))?;
         let tag = text[at..].split('>').next()?;
@@ -136,7 +136,7 @@ fn jet_brains(text: &str) -> Said {
         Some(format!("{scheme}://{}:{}", value("PROXY_HOST")?, value("PROXY_PORT").unwrap_or_else(|| "80".into())))
     };
     let spares = value("PROXY_EXCEPTIONS").unwrap_or_default();
-    Said {
+    IdeSettings {
         proxy: if is_on("USE_HTTP_PROXY") { address().map(|url| ("HTTP proxy".to_owned(), url)) } else { None },
         spares: spares.split([',', '|']).map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect(),
         script: is_on("USE_PROXY_PAC"),
@@ -144,7 +144,7 @@ fn jet_brains(text: &str) -> Said {
     }
 }
 
-fn judge(file: &Path, said: &Said, own: Option<SocketAddr>, is_held: impl Fn(SocketAddr) -> bool) -> Finding {
+fn judge(file: &Path, said: &IdeSettings, own: Option<SocketAddr>, is_held: impl Fn(SocketAddr) -> bool) -> Finding {
     let of = |(name, url): &(String, String)| endpoint("ide", Some(file.to_owned()), name.clone(), url, own);
     let urls: Vec<Endpoint> = said.base_urls.iter().map(of).collect();
     let proxy = said.proxy.as_ref().map(of);
@@ -196,7 +196,7 @@ mod tests {
 
     const OWN: &str = "127.0.0.1:8787";
 
-    fn judged(said: &Said, held: &[&str]) -> Finding {
+    fn judged(said: &IdeSettings, held: &[&str]) -> Finding {
         let held: Vec<SocketAddr> = held.iter().map(|address| address.parse().unwrap()).collect();
         judge(Path::new("/x/settings.json"), said, Some(OWN.parse().unwrap()), |address| held.contains(&address))
     }
@@ -225,7 +225,7 @@ mod tests {
             assert!(!format!("{finding:?}").contains("planted"), "{finding:?}");
         }
         for nothing in ["{}", r#"{"editor.fontSize":12}"#, r#"{"http.proxy":"http://127.0.0.1:9","http.proxySupport":"off"}"#] {
-            assert_eq!(vs_code(nothing), Some(Said::default()), "{nothing}");
+            assert_eq!(vs_code(nothing), Some(IdeSettings::default()), "{nothing}");
         }
         assert_eq!(vs_code("{ planted"), None);
     }

@@ -1,6 +1,18 @@
 //! The check of proxy scripts (PAC): whether the system's settings name one, which neither Leeward nor most agents run. The script
 //! is neither fetched nor run.
 
+#[cfg(not(any(windows, target_os = "macos")))]
+#[path = "pac/desktop.rs"]
+mod platform;
+#[cfg(target_os = "macos")]
+#[path = "pac/macos.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "pac/windows.rs"]
+mod platform;
+
+#[cfg(not(windows))]
+use super::ask::{Unanswered, ask};
 use super::{
     context::Context,
     finding::{Finding, Verdict},
@@ -84,71 +96,6 @@ fn shown(script: &str) -> String {
             url.to_string()
         }
         Err(_) => "an address that is no URL".to_owned(),
-    }
-}
-
-#[cfg(not(any(windows, target_os = "macos")))]
-mod platform {
-    use super::{Context, Read, Settings, of_gnome, of_kde};
-    use crate::doctor::ask::{Unanswered, ask};
-    use std::path::Path;
-
-    const SCHEMA: &str = "org.gnome.system.proxy";
-
-    pub(super) async fn read(context: &Context) -> Read {
-        let kde = context.var("XDG_CONFIG_HOME").map(Into::into).or_else(|| Some(context.home.as_ref()?.join(".config")));
-        if let Some(settings) = kde.and_then(|folder| kde_script(&folder)) {
-            return Ok((settings, "KDE's network settings".into()));
-        }
-        let mode = match ask("gsettings", &["get", SCHEMA, "mode"]).await {
-            Ok(mode) => mode,
-            // Neither desktop is there, so nobody's settings can name a script.
-            Err(Unanswered::Missing) => return Ok((Settings::default(), "The environment".into())),
-            Err(Unanswered::Failed(why)) => return Err(format!("GNOME's proxy settings could not be read: {why}")),
-        };
-        let url = match ask("gsettings", &["get", SCHEMA, "autoconfig-url"]).await {
-            Ok(url) => url,
-            Err(Unanswered::Missing) => String::new(),
-            Err(Unanswered::Failed(why)) => return Err(format!("GNOME's proxy settings could not be read: {why}")),
-        };
-        Ok((of_gnome(&mode, &url), "GNOME's proxy settings".into()))
-    }
-
-    fn kde_script(folder: &Path) -> Option<Settings> {
-        of_kde(&std::fs::read_to_string(folder.join("kioslaverc")).ok()?)
-    }
-}
-
-#[cfg(target_os = "macos")]
-mod platform {
-    use super::{Context, Read, of_scutil};
-    use crate::doctor::ask::{Unanswered, ask};
-
-    pub(super) async fn read(_context: &Context) -> Read {
-        match ask("/usr/sbin/scutil", &["--proxy"]).await {
-            Ok(text) => Ok((of_scutil(&text), "The system's network settings".into())),
-            Err(Unanswered::Missing) => Err("`scutil` is not there".into()),
-            Err(Unanswered::Failed(why)) => Err(format!("the system's proxy settings could not be read: {why}")),
-        }
-    }
-}
-
-#[cfg(windows)]
-mod platform {
-    use super::{Context, Read, Settings};
-    use windows_registry::CURRENT_USER;
-
-    const KEY: &str = r"Software\Microsoft\Windows\CurrentVersion\Internet Settings";
-
-    pub(super) async fn read(_context: &Context) -> Read {
-        let read = tokio::task::spawn_blocking(|| {
-            let key = CURRENT_USER.open(KEY).map_err(|e| e.to_string())?;
-            let script = key.get_string("AutoConfigURL").ok().filter(|text| !text.trim().is_empty());
-            Ok::<_, String>(Settings { script, discovers: false })
-        });
-        let settings = read.await.map_err(|e| e.to_string()).flatten();
-        let settings = settings.map_err(|e| format!("the system's proxy settings could not be read ({e})"))?;
-        Ok((settings, "Windows' proxy settings".into()))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex as Slot, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 use tauri::{AppHandle, Manager, State};
@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// The examination that runs, if one does.
 #[derive(Default)]
-pub(crate) struct Examining(Slot<Option<Arc<Run>>>);
+pub(crate) struct Examining(std::sync::Mutex<Option<Arc<Run>>>);
 
 impl Examining {
     /// Ends the one that runs, and puts this one in its place.
