@@ -1,6 +1,7 @@
 //! The one picture of the engine that others see. Data only: whoever paints it decides nothing here.
 
 pub mod activity;
+pub mod doors;
 pub mod faults;
 pub mod history;
 pub mod recent;
@@ -12,6 +13,7 @@ use crate::{
     health::{Code, Condition, Severity},
     network::NetworkWhy,
 };
+use doors::Doors;
 use recent::{Headline, HeadlineLevel, Reach, Recent};
 use serde::{Deserialize, Serialize};
 use stats::Today;
@@ -128,6 +130,9 @@ pub struct Status {
     /// Tunnels (CONNECT).
     #[serde(default)]
     pub tunnels: TunnelCounts,
+    /// What came through each door.
+    #[serde(default)]
+    pub doors: Doors,
 }
 
 impl Status {
@@ -150,6 +155,7 @@ impl Status {
             reach: Reach::default(),
             headline: Headline::default(),
             tunnels: TunnelCounts::default(),
+            doors: Doors::default(),
         }
     }
 

@@ -156,6 +156,18 @@ export type Covers = {
 /** The way on which an agent's requests reach Leeward. */
 export type Door = "base-url" | "tunnel" | "intercept" | "direct";
 
+/** What came through each door since the start. */
+export type Doors = {
+  /** Requests by a base URL. */
+  base_url: number;
+  /** Tunnels (CONNECT) that were not decrypted; what they carry is not counted. */
+  tunnel: number;
+  /** Requests in decrypted tunnels. */
+  intercept: number;
+  /** Requests in decrypted tunnels that Leeward answered itself: for the list of connectors. */
+  local: number;
+};
+
 /** One fault. */
 export type Fault = {
   /** When, in milliseconds since 1970. */
@@ -487,6 +499,8 @@ export type Stats = {
   agents: { [key in string]: number };
   /** Tunnels (CONNECT); none of them is a request. */
   tunnels: Tunnels;
+  /** What came through each door. */
+  doors: Doors;
 };
 
 /** Everything about the engine but its traffic. */
@@ -521,6 +535,8 @@ export type Status = {
   headline: Headline;
   /** Tunnels (CONNECT). */
   tunnels: TunnelCounts;
+  /** What came through each door. */
+  doors: Doors;
 } & ({ "phase": "starting" } | { "phase": "serving" } | { "phase": "restarting" } | { "phase": "draining" } | { "phase": "stopped" });
 
 /** What became of requests on the present day. */

@@ -1,6 +1,7 @@
 //! The shape of `GET /stats`: public and stable, see docs/json.md. Data only.
 
 use super::{
+    doors::Doors,
     faults::{Cause, Phase, Whose},
     tunnels::TunnelStats,
 };
@@ -55,6 +56,8 @@ pub struct Stats {
     pub agents: BTreeMap<String, u64>,
     /// Tunnels (CONNECT); none of them is a request.
     pub tunnels: TunnelStats,
+    /// What came through each door.
+    pub doors: Doors,
 }
 
 /// What became of requests on the present day.

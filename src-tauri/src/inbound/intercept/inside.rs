@@ -46,6 +46,7 @@ impl Inside {
         let mut ticket = inbound.traffic.begin();
         ticket.noted(request.method().as_str(), &target);
         ticket.from_agent(&self.agent);
+        ticket.is_decrypted();
         let mut refuse = |meaning: &Meaning| {
             ticket.ends_as(Outcome::Refused);
             let response = exchange::respond(meaning, self.dialect(&request), 0);
@@ -61,6 +62,7 @@ impl Inside {
         if !self.interception.connectors
             && let Some(response) = registry::answer(request.method(), &self.host, path)
         {
+            ticket.is_answered_here();
             ticket.toward(inbound.traffic.upstream(LOCAL));
             ticket.trace().status(response.status().as_u16());
             ticket.ends_as(Outcome::Answered);
