@@ -188,7 +188,7 @@ impl Run<'_> {
         let time = Duration::from_secs_f64(self.args.seconds);
         let tunnels = tunnels::Tunnels { cores: self.cores, server: self.upstreams.tls, authority: &authority, time };
         let (tunnelling, without) = forward::tunnelling();
-        let (decrypting, neither) = forward::decrypting(self.args.field.installed.as_deref());
+        let (decrypting, neither) = forward::decrypting(self.args.field.installed.as_deref(), true);
         self.left_out.extend(without.into_iter().chain(neither));
         for round in 0..self.args.rounds {
             println!("tunnels: round {} of {}", round + 1, self.args.rounds);

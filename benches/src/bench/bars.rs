@@ -37,13 +37,7 @@ const BARS: [Bar; 5] = [
         unit: 1.0,
         limit: Limit::Most(0.5),
     },
-    Bar {
-        what: "a host's first certificate, its CONNECT's answer included, ms",
-        key: "intercept first answer",
-        beside: None,
-        unit: 1.0,
-        limit: Limit::Most(5.0),
-    },
+    Bar { what: "a host's certificate, ms", key: "intercept certificate", beside: None, unit: 1.0, limit: Limit::Most(5.0) },
 ];
 
 /// The table; empty where none of it was measured.

@@ -139,13 +139,14 @@ const SECTIONS: &[Section] = &[
         "Decrypted connections",
         "A server 50 ms away (a link in the harness), behind a company's proxy that leads every host to it; direct has neither \
          proxy. A first request is a new connection of an agent, its CONNECT and TLS handshake and one request, where there was \
-         one before. Leeward has a host's certificate before it answers the CONNECT, so the answer to the first one holds what \
-         issuing it takes. mitmproxy asks the server before it answers.",
+         one before. Leeward has a host's certificate before it answers the CONNECT, so what the first one \
+         of a host takes longer than later ones is what issuing it takes. mitmproxy asks the server before it answers.",
         &[
             ("intercept first request", "first request ms", 1.0),
             ("intercept handshake", "CONNECT and handshake ms", 1.0),
             ("intercept first answer", "first CONNECT of a host ms", 1.0),
             ("intercept later answer", "later ones ms", 1.0),
+            ("intercept certificate", "difference ms", 1.0),
         ],
     ),
     (

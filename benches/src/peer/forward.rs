@@ -20,11 +20,11 @@ pub(crate) fn tunnelling() -> (Vec<Box<dyn Peer>>, Vec<String>) {
     (all, vec!["tinyproxy (tunnels): it is not installed".to_owned()])
 }
 
-/// Those that decrypt.
-pub(crate) fn decrypting(installed: Option<&Path>) -> (Vec<Box<dyn Peer>>, Vec<String>) {
+/// Those that decrypt, or are told to let everything through as it is.
+pub(crate) fn decrypting(installed: Option<&Path>, decrypts: bool) -> (Vec<Box<dyn Peer>>, Vec<String>) {
     match installed.map(|folder| folder.join("mitmproxy/bin/mitmdump")).filter(|program| program.exists()) {
-        Some(program) => (vec![Box::new(Mitmproxy { program })], Vec::new()),
-        None => (Vec::new(), vec!["mitmproxy (intercept): it is not installed; `--all` installs it".to_owned()]),
+        Some(program) => (vec![Box::new(Mitmproxy { program, decrypts })], Vec::new()),
+        None => (Vec::new(), vec!["mitmproxy (tunnels, intercept): it is not installed; `--all` installs it".to_owned()]),
     }
 }
 
@@ -56,6 +56,7 @@ impl Peer for Tinyproxy {
 /// mitmproxy as the proxy of an agent, behind a company's.
 struct Mitmproxy {
     program: PathBuf,
+    decrypts: bool,
 }
 
 impl Peer for Mitmproxy {
@@ -73,6 +74,9 @@ impl Peer for Mitmproxy {
         command.args(["--ssl-insecure", "--set", "http2=false"]);
         command.arg("--set").arg(format!("confdir={}", place.folder.display()));
         command.arg("--listen-port").arg(place.listen.port().to_string());
+        if !self.decrypts {
+            command.args(["--ignore-hosts", ".*"]);
+        }
         if let Some(company) = place.company {
             command.arg("--mode").arg(format!("upstream:http://{company}"));
         }
