@@ -34,8 +34,11 @@ const CONNECTIONS: u8 = 12;
 const REQUESTS: u8 = 25;
 /// Longer than anything takes that Leeward has promised.
 const PATIENCE: Duration = Duration::from_secs(100);
-/// Start-up fetches are repaired for 2.5 s: who was told after most of it was told rightly.
+/// What is no inference is repaired for 2.5 s, and a tunnel's target tried for 4 s: who was told after most of it was told rightly.
 const NEARLY: Duration = Duration::from_secs(2);
+const TUNNEL: Duration = Duration::from_millis(3500);
+/// The place of the inference among what is asked.
+const INFERENCE: usize = 1;
 /// What is asked: whether it may be sent again once it has been sent, and what its right answer holds.
 const ASKED: [(&str, &str, &str, bool, &str); 3] = [
     ("GET", "/v1/models", "", true, "has_more"),
@@ -134,9 +137,13 @@ fn judge(seen: &[Seen], requests: &[Request]) -> (Vec<String>, BTreeMap<&'static
             (true, true) => ("decrypted, right", arrived.len() == 1 && struck == 0),
             (false, true) => ("tunnel, right", arrived.len() == 1 && struck == 0),
             // Repaired by nobody: the agent sees what has befallen the request, which came once.
+            (false, false) if arrived.is_empty() => ("tunnel, late", one.took >= TUNNEL),
             (false, false) => ("tunnel, lost", arrived.len() == 1 && struck == 1 && one.saw.is_err()),
-            (true, false) if !again => ("decrypted, told", is_told && arrived.len() == 1 && struck == 1),
-            (true, false) => ("decrypted, told late", is_told && one.asked == 0 && one.took >= NEARLY),
+            (true, false) if !again && struck == 1 => ("decrypted, told", is_told && arrived.len() == 1),
+            // On a busy machine the time for repair may be over before there is a connection.
+            (true, false) => {
+                ("decrypted, told late", is_told && one.asked != INFERENCE && one.took >= NEARLY && (again || arrived.is_empty()))
+            }
         };
         *ends.entry(end).or_default() += 1;
         if !is_allowed {
