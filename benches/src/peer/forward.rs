@@ -20,7 +20,7 @@ pub(crate) fn tunnelling() -> (Vec<Box<dyn Peer>>, Vec<String>) {
     (all, vec!["tinyproxy (tunnels): it is not installed".to_owned()])
 }
 
-/// Those that decrypt, or are told to let everything through as it is.
+/// Those that decrypt, or let everything through as it is where they should.
 pub(crate) fn decrypting(installed: Option<&Path>, decrypts: bool) -> (Vec<Box<dyn Peer>>, Vec<String>) {
     match installed.map(|folder| folder.join("mitmproxy/bin/mitmdump")).filter(|program| program.exists()) {
         Some(program) => (vec![Box::new(Mitmproxy { program, decrypts })], Vec::new()),
