@@ -57,12 +57,43 @@ async fn leeward_is_clean_where_the_others_fail() {
         let again = if trial.repeats_work { leeward.upstream.faults.values().sum() } else { 0 };
         assert_eq!(begun, requests + again, "{name}\n{shown}");
     }
+    modes_differ_in_what_they_repair(&report);
     assert!(report.passed && report.shortfalls().is_empty(), "{shown}");
     assert!(shown.lines().all(|l| l.chars().count() <= 80), "wider than a terminal\n{shown}");
 
     assert!(steps.windows(2).all(|pair| pair[0].done < pair[1].done), "progress goes forward");
-    let total = if python.is_some() { 594 } else { 494 };
+    let total = if python.is_some() { 714 } else { 614 };
     assert_eq!(steps.last().map(|s| (s.done, s.total)), Some((total, total)));
+}
+
+/// Four fetches in ten starts: a base URL covers one of the four, and a tunnel repairs no more than connections.
+fn modes_differ_in_what_they_repair(report: &Report) {
+    let shown = report.to_string();
+    let names: Vec<_> = report.modes.faults.iter().map(|fault| fault.name).collect();
+    assert_eq!(names, ["accept", "handshake", "before-response"]);
+    assert_eq!((report.modes.starts, report.modes.fetches), (10, 40));
+    for fault in &report.modes.faults {
+        let modes: Vec<_> = fault.modes.iter().map(|cell| cell.mode).collect();
+        assert_eq!(modes, ["direct", "base-url", "auto", "intercept"]);
+        let [direct, base_url, auto, intercept] = [0, 1, 2, 3].map(|at| &fault.modes[at]);
+        assert!(direct.lost >= 8 && direct.by_fetch.len() == 4, "{}: 40 % of 40\n{shown}", fault.name);
+        assert!(base_url.lost >= 5 && base_url.lost < direct.lost, "{}\n{shown}", fault.name);
+        for cell in [base_url, auto, intercept] {
+            assert_eq!(cell.by_fetch.get("messages"), None, "{} {}\n{shown}", fault.name, cell.mode);
+            assert!(cell.longest_ms < 5000, "{} {}\n{shown}", fault.name, cell.mode);
+        }
+        assert!(intercept.lost <= 1, "{}\n{shown}", fault.name);
+        match fault.name {
+            // The same requests are reset in each mode.
+            "before-response" => assert_eq!((auto.lost, &auto.by_fetch), (base_url.lost, &base_url.by_fetch), "{shown}"),
+            _ => assert!(auto.lost <= 2, "{}\n{shown}", fault.name),
+        }
+        for cell in &fault.modes {
+            let struck: u64 = cell.upstream.faults.values().sum();
+            assert!(struck >= cell.lost && struck >= 8, "{} {}: nothing struck\n{shown}", fault.name, cell.mode);
+            assert_eq!(cell.failures.values().sum::<u64>(), cell.lost, "{} {}", fault.name, cell.mode);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,6 +104,8 @@ async fn a_shortfall_is_told_and_fails_the_demo() {
     report.starts.leeward.upstream.answered = report.starts.leeward.requests + 1;
     report.trials[0].leeward.failed = 3;
     report.trials[2].leeward.upstream.answered = 9;
+    report.modes.faults[0].modes[3].lost = 3;
+    report.modes.faults[2].modes[1].by_fetch.insert("messages", 2);
     report.passed = report.shortfalls().is_empty();
     assert!(!report.passed);
     let shown = report.to_string();
@@ -82,6 +115,8 @@ async fn a_shortfall_is_told_and_fails_the_demo() {
         "The upstream did 5 requests for 4",
         "handshake reset: 3 of 2 requests through Leeward failed.",
         "when used again: the upstream did 9 requests for 2",
+        "reset at accept, intercept: 3 of 40 start-up fetches were lost, 1 may be.",
+        "reset before the response, base-url: 2 of 10 requests to the model were lost.",
     ] {
         assert!(shown.contains("FAILED: ") && shown.contains(sentence), "{sentence}\n{shown}");
     }
@@ -103,9 +138,13 @@ fn the_command_prints_the_table_or_json_and_touches_no_file() {
     let ran = home.run(&["demo", "--quick", "--json", "--seed", "7"]);
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((report["passed"].as_bool(), report["seed"].as_u64(), ran.code), (Some(true), Some(7), Some(0)));
-    for pointer in
-        ["/listener/without/health_failed", "/listener/leeward/health_ok", "/starts/leeward/retried", "/trials/6/leeward/failed"]
-    {
+    for pointer in [
+        "/listener/without/health_failed",
+        "/listener/leeward/health_ok",
+        "/starts/leeward/retried",
+        "/trials/6/leeward/failed",
+        "/modes/faults/2/modes/3/lost",
+    ] {
         assert!(report.pointer(pointer).is_some_and(serde_json::Value::is_u64), "{pointer} in {report}");
     }
     let written: Vec<_> = std::fs::read_dir(home.path("leeward")).unwrap().map(|e| e.unwrap().file_name()).collect();

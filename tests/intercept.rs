@@ -242,6 +242,8 @@ async fn the_list_of_connectors_is_answered_here_where_the_user_wants_none() {
     assert_eq!(world.upstream.log().record().requests.len(), 0);
     assert_eq!(world.engine.stats().await["upstreams"]["answered-by-leeward"]["requests"], 1);
     world.ask(&off, API, &post(API, "/v1/mcp_servers", "{}")).await;
+    let doors = world.engine.stats().await["doors"].clone();
+    assert_eq!(doors, json!({ "base_url": 0, "tunnel": 0, "intercept": 1, "local": 1 }));
     drop(off);
     eventually("the session has ended", async || world.engine.engine.sessions().list().is_empty()).await;
     let on = world.session(json!({})).await;

@@ -18,6 +18,8 @@ mod agent;
 mod ask;
 #[path = "soak/judge.rs"]
 mod judge;
+#[path = "soak/modes.rs"]
+mod modes;
 #[path = "soak/process.rs"]
 mod process;
 #[path = "soak/round.rs"]

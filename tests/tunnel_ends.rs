@@ -113,6 +113,8 @@ async fn each_end_has_its_word_and_no_tunnel_is_a_request() {
     for line in [
         "leeward_tunnels_opened_total 5",
         "leeward_tunnels_open 0",
+        "leeward_by_door_total{door=\"tunnel\"} 5",
+        "leeward_by_door_total{door=\"base-url\"} 0",
         "leeward_tunnels_ended_total{end=\"rescued\"} 1",
         "leeward_tunnel_hellos_replayed_total 1",
         "leeward_tunnels_failed_total{cause=\"tls\",phase=\"handshake\",whose=\"network\"} 1",

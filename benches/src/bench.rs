@@ -1,6 +1,7 @@
 //! The benchmark: rounds over all proxies, the order turned by one each round, so that whatever the machine does meanwhile
 //! meets all of them alike. Then what needs no rounds, and the page.
 
+mod bars;
 mod page;
 mod tunnels;
 
@@ -9,7 +10,7 @@ use crate::{
     figure::{self, Subject},
     link::Link,
     machine::{self, Cores},
-    peer::{self, Peer},
+    peer::{self, Peer, forward},
     process::Process,
     record::Record,
     table,
@@ -194,10 +195,14 @@ impl Run<'_> {
         let authority = self.upstreams.certificate();
         let time = Duration::from_secs_f64(self.args.seconds);
         let tunnels = tunnels::Tunnels { cores: self.cores, server: self.upstreams.tls, authority: &authority, time };
+        let (tunnelling, without) = forward::tunnelling();
+        let (decrypting, neither) = forward::decrypting(self.args.field.installed.as_deref(), true);
+        self.left_out.extend(without.into_iter().chain(neither));
         for round in 0..self.args.rounds {
             println!("tunnels: round {} of {}", round + 1, self.args.rounds);
             let mut record = Record::default();
-            tunnels.round(peers, &mut record).await.context("tunnels")?;
+            tunnels.round(peers, &tunnelling, &mut record).await.context("tunnels")?;
+            tunnels.decrypted(peers, &decrypting, &mut record).await.context("intercept")?;
             self.record.merge(record);
         }
         Ok(())
@@ -269,9 +274,10 @@ impl Upstreams {
     }
 }
 
-/// A throw-away certificate for loopback, which is its own authority.
+/// A throw-away certificate for loopback and the hosts that are decrypted, which is its own authority.
 fn certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
-    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?;
+    let names = std::iter::once("localhost").chain(figure::intercept::HOSTS).map(str::to_owned).collect::<Vec<_>>();
+    let mut params = rcgen::CertificateParams::new(names)?;
     params.subject_alt_names.push(rcgen::SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     let key = rcgen::KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;

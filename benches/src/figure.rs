@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod burst;
 pub(crate) mod growth;
 pub(crate) mod idle;
+pub(crate) mod intercept;
 pub(crate) mod memory;
 pub(crate) mod resets;
 pub(crate) mod speed;

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -32,6 +32,8 @@ pub(crate) struct Place<'a> {
     pub(crate) upstream: SocketAddr,
     /// The certificate authority (PEM) of an upstream that speaks TLS.
     pub(crate) authority: Option<&'a Path>,
+    /// A company's proxy that it has to go through.
+    pub(crate) company: Option<SocketAddr>,
 }
 
 impl Place<'_> {
@@ -69,6 +71,10 @@ pub(crate) trait Peer {
     }
     /// The process that took its place, if the watcher started one.
     fn left_behind(&self, _place: &Place<'_>) -> Option<u32> {
+        None
+    }
+    /// The certificate (PEM) of the authority with which it decrypts, where that has no session.
+    fn decrypts_by(&self, _place: &Place<'_>) -> Option<PathBuf> {
         None
     }
     /// How long it may take to start.
@@ -141,17 +147,29 @@ pub(crate) struct Home {
     folder: tempfile::TempDir,
     listen: SocketAddr,
     upstream: SocketAddr,
-    authority: Option<std::path::PathBuf>,
+    authority: Option<PathBuf>,
+    company: Option<SocketAddr>,
 }
 
 impl Home {
     pub(crate) fn new(upstream: SocketAddr, authority: Option<&Path>) -> Result<Self> {
         let authority = authority.map(Path::to_owned);
-        Ok(Self { folder: tempfile::tempdir()?, listen: free_port()?, upstream, authority })
+        Ok(Self { folder: tempfile::tempdir()?, listen: free_port()?, upstream, authority, company: None })
+    }
+
+    /// The same behind a company's proxy.
+    pub(crate) fn behind(self, company: SocketAddr) -> Self {
+        Self { company: Some(company), ..self }
     }
 
     pub(crate) fn place(&self) -> Place<'_> {
-        Place { folder: self.folder.path(), listen: self.listen, upstream: self.upstream, authority: self.authority.as_deref() }
+        Place {
+            folder: self.folder.path(),
+            listen: self.listen,
+            upstream: self.upstream,
+            authority: self.authority.as_deref(),
+            company: self.company,
+        }
     }
 
     /// Starts a program here, and waits until it accepts.

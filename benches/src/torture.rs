@@ -5,6 +5,7 @@
 mod agent;
 mod inject;
 mod listener;
+mod modes;
 mod page;
 mod soak;
 mod upstream_faults;
@@ -188,14 +189,15 @@ pub(crate) fn run(args: &args::Torture) -> Result<()> {
     cores.take_mine()?;
     ensure!(machine::raise_file_limit() > 11_000, "5,000 clients need 11,000 open files; raise the limit (`ulimit -n`)");
     for fault in &args.faults {
-        let known = FAULTS.iter().map(|fault| fault.name).collect::<Vec<_>>();
+        let known = rows().map(|(name, _)| name).collect::<Vec<_>>();
         ensure!(known.contains(&fault.as_str()), "there is no fault `{fault}`; there are {}", known.join(", "));
     }
     let peers = peer::all(&args.field, true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let began = Instant::now();
-    let (verdicts, soaks) = runtime.block_on(all(args, &peers, cores))?;
-    let page = page::page(&verdicts, &soaks, &peers, args, began.elapsed());
+    let Found { verdicts, soaks, left_out } = runtime.block_on(all(args, &peers, cores))?;
+    let mut page = page::page(&verdicts, &soaks, &peers, args, began.elapsed());
+    left_out.iter().for_each(|why| page += &format!("\nLeft out: {why}.\n"));
     table::save(&args.field.out, &page)?;
     let raw = args.field.out.with_extension("json");
     table::save(&raw, &serde_json::to_string(&serde_json::json!({ "faults": verdicts, "soak": soaks }))?)?;
@@ -213,7 +215,21 @@ pub(crate) fn run(args: &args::Torture) -> Result<()> {
     Ok(())
 }
 
-async fn all(args: &args::Torture, peers: &[Box<dyn Peer>], cores: Cores) -> Result<(Verdicts, BTreeMap<String, soak::Soak>)> {
+/// The rows of the table, by name and what is done.
+fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_modes = modes::ROWS.iter().map(|row| (row.name, row.what));
+    FAULTS.iter().map(|fault| (fault.name, fault.what)).chain(of_modes)
+}
+
+/// What all of it came to.
+struct Found {
+    verdicts: Verdicts,
+    soaks: BTreeMap<String, soak::Soak>,
+    /// Who was not there, and in what.
+    left_out: Vec<String>,
+}
+
+async fn all(args: &args::Torture, peers: &[Box<dyn Peer>], cores: Cores) -> Result<Found> {
     let mut verdicts = Verdicts::new();
     for fault in FAULTS {
         if !args.faults.is_empty() && !args.faults.iter().any(|name| name == fault.name) {
@@ -241,11 +257,12 @@ async fn all(args: &args::Torture, peers: &[Box<dyn Peer>], cores: Cores) -> Res
             verdicts.entry(fault.name.to_owned()).or_default().insert(peer.name().to_owned(), verdict);
         }
     }
+    let left_out = modes::run(args, peers, cores, &mut verdicts).await?;
     let soaks = match args.soak_minutes > 0.0 {
         true => soak::run(peers, cores, Duration::from_secs_f64(args.soak_minutes * 60.0)).await?,
         false => BTreeMap::new(),
     };
-    Ok((verdicts, soaks))
+    Ok(Found { verdicts, soaks, left_out })
 }
 
 async fn start(peer: &dyn Peer, home: Home, upstream: Upstream, cores: Cores, percent: u32) -> Result<Case<'_>> {

@@ -1,7 +1,7 @@
 //! The client's side on the bare wire: a request as bytes, a response read to its end. Kept lean, because the load must not
 //! be what is measured.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt::Display, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -13,12 +13,12 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 const ROOM: usize = 64 << 10;
 
 /// A request of an agent's kind: a POST to an inference path with a JSON body of `bytes`.
-pub(crate) fn request(host: SocketAddr, query: &str, bytes: usize) -> Vec<u8> {
+pub(crate) fn request(host: impl Display, query: &str, bytes: usize) -> Vec<u8> {
     request_taking(host, query, None, bytes)
 }
 
 /// The same of a client that takes its answer in this coding, too.
-pub(crate) fn request_taking(host: SocketAddr, query: &str, coding: Option<&str>, bytes: usize) -> Vec<u8> {
+pub(crate) fn request_taking(host: impl Display, query: &str, coding: Option<&str>, bytes: usize) -> Vec<u8> {
     let body = json(bytes);
     let takes = coding.map(|coding| format!("accept-encoding: {coding}\r\n")).unwrap_or_default();
     let head = format!(

@@ -9,6 +9,7 @@ mod clip;
 pub mod coding;
 mod connection;
 mod fault;
+mod forward;
 mod log;
 mod plan;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod wire;
 mod write;
 
 pub use fault::{Fault, Mark, When};
+pub use forward::Forward;
 pub use log::{Answered, Body, Connection, Head, KEPT_BODY, Log, Record, Request};
 pub use plan::{Moment, Plan};
 

@@ -7,14 +7,17 @@ mod asyncio;
 mod client;
 mod engine;
 mod error;
+mod modes;
 mod naive;
 mod progress;
 mod report;
+mod session;
 mod starts;
 mod storm;
 mod trials;
 
 pub use error::Error;
+pub use modes::{ByFault, InMode, Modes};
 pub use progress::Progress;
 pub use report::{Comparison, Listeners, Proactor, Report};
 pub use starts::{Reached, Starts};
@@ -70,6 +73,7 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) 
     let asyncio = Asyncio::start().await;
     let more = if asyncio.is_some() { options.clients } else { 0 };
     let total = more + 2 * (options.clients + options.starts + Kind::ALL.iter().map(each).sum::<u64>());
+    let total = total + modes::CELLS * modes::STARTS;
     let mut before = 0;
     let mut stage = |stage: &'static str, steps: u64| {
         let base = before;
@@ -116,8 +120,11 @@ pub async fn run(options: Options, progress: &mut (dyn FnMut(Progress) + Send)) 
         trials.push(trials::run(kind, options.trials, &mut |n| tell(progress, n)).await?);
     }
 
+    let tell = stage("agents start, in each mode", modes::CELLS * modes::STARTS);
+    let modes = modes::run(options.seed, &mut |n| tell(progress, n)).await?;
+
     let (version, took_ms) = (env!("CARGO_PKG_VERSION"), began.elapsed().as_millis() as u64);
-    let mut report = Report { version, seed: options.seed, passed: false, took_ms, listener, starts, trials };
+    let mut report = Report { version, seed: options.seed, passed: false, took_ms, listener, starts, trials, modes };
     report.passed = report.shortfalls().is_empty();
     Ok(report)
 }

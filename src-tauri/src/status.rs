@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod coverage;
+pub mod doors;
 pub mod faults;
 pub mod history;
 pub mod recent;
@@ -14,6 +15,7 @@ use crate::{
     health::{Code, Condition, Severity},
     network::NetworkWhy,
 };
+use doors::Doors;
 use recent::{Headline, HeadlineLevel, Reach, Recent};
 use serde::{Deserialize, Serialize};
 use stats::Today;
@@ -138,6 +140,9 @@ pub struct Status {
     /// WebSockets.
     #[serde(default)]
     pub websockets: WebSocketCounts,
+    /// What came through each door.
+    #[serde(default)]
+    pub doors: Doors,
 }
 
 impl Status {
@@ -161,6 +166,7 @@ impl Status {
             headline: Headline::default(),
             tunnels: TunnelCounts::default(),
             websockets: WebSocketCounts::default(),
+            doors: Doors::default(),
         }
     }
 

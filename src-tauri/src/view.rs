@@ -12,6 +12,7 @@ use crate::{
     health::{Condition, Severity},
     status::{
         Probe, Status,
+        doors::Doors,
         faults::Whose,
         recent::{Reach, ReachState},
         tunnels::TunnelCounts,
@@ -59,6 +60,7 @@ pub fn lines(status: &Status, now_unix_ms: u64) -> Vec<Line> {
     lines.push(upstream_line(status, now_unix_ms));
     lines.push(recent_line(status));
     lines.push(Line { label: "today", text: today_text(status), level: Level::Ok });
+    lines.extend(doors_text(&status.doors).map(|text| ok("doors", text)));
     lines.extend(tunnels_text(&status.tunnels).map(|text| ok("tunnels", text)));
     let WebSocketCounts { open, opened } = status.websockets;
     if opened > 0 {
@@ -78,6 +80,22 @@ pub fn lines(status: &Status, now_unix_ms: u64) -> Vec<Line> {
     }
     lines.extend(status.conditions.iter().map(|condition| condition_line(condition, &since(condition.since_unix_ms))));
     lines
+}
+
+/// Through which door requests came since the start, where any came.
+fn doors_text(doors: &Doors) -> Option<String> {
+    let Doors { base_url, tunnel, intercept, local } = *doors;
+    let parts: Vec<_> = [
+        (base_url, "by base URL"),
+        (tunnel, "by tunnel"),
+        (intercept, "decrypted"),
+        (local, "for the list of connectors answered by Leeward"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, how)| format!("{} {how}", thousands(count)))
+    .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// Tunnels in one line, where there were any.

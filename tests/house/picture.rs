@@ -45,6 +45,7 @@ fn the_panel_knows_the_status() {
         network: status::Network { changes: 1, last_unix_ms: Some(1_700_000_003_000), last_why: Some(network::NetworkWhy::Woke) },
         tunnels: status::tunnels::TunnelCounts { open: 2, opened: 40, rescued: 3, failed: 1 },
         websockets: status::websockets::WebSocketCounts { open: 1, opened: 7 },
+        doors: status::doors::Doors { base_url: 391, tunnel: 40, intercept: 9, local: 1 },
         recent: status::recent::Recent {
             window_s: 300,
             requests: 391,

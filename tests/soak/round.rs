@@ -4,6 +4,7 @@ use crate::{
     agent::{Notes, Round},
     ask,
     judge::{self, Law},
+    modes::Modes,
     process::{self, Held},
     script::{Stage, Weather},
     storm::{self, Disk},
@@ -140,7 +141,10 @@ async fn one(
     let stage = Arc::new(Stage::default());
     let upstreams: Vec<_> =
         [true, false, true].iter().enumerate().map(|(nth, tls)| upstream(nth, *tls, law, weather, &stage)).collect();
-    config.trust = Trust::Only(upstreams.iter().filter_map(|u| u.authority()).map(<[u8]>::to_vec).collect());
+    let modes = Modes::new(weather.seed).await;
+    let authorities = upstreams.iter().filter_map(|u| u.authority()).map(<[u8]>::to_vec);
+    config.trust = Trust::Only(authorities.chain([modes.authority()]).collect());
+    modes.lead(&mut config);
     let names: Vec<_> = (0..upstreams.len()).map(|nth| format!("soak{nth}")).collect();
     config.upstreams.extend(names.iter().cloned().zip(upstreams.iter().map(|u| u.url().clone())));
     disk.write(Ok(config.clone()));
@@ -161,13 +165,15 @@ async fn one(
         agents.spawn(round.clone().agent(client));
     }
     let rage = storm::rage(engine, disk, &config, fastrand::Rng::with_seed(weather.seed), round.until);
-    let (count, seen) = tokio::join!(rage, agents.join_all());
+    let in_tunnels = modes.live(engine.address(), &config, weather.seed, round.until);
+    let (count, seen, in_tunnels) = tokio::join!(rage, agents.join_all(), in_tunnels);
     let notes: Notes = seen.into_iter().flatten().map(|seen| (seen.step.id.clone(), seen)).collect();
     let in_flight = eventually(async || engine.traffic().snapshot().in_flight == 0).await;
     let records: Vec<Record> = upstreams.iter().map(|u| u.log().record()).collect();
     let verdict = judge::judge(&notes, &records, law, answers);
     let stats = engine.traffic().snapshot();
     let mut broken = verdict.broken;
+    broken.extend(in_tunnels);
     if !in_flight {
         broken.push(format!("{} requests are in flight without an agent", stats.in_flight));
     }
@@ -194,6 +200,7 @@ async fn one(
     for upstream in upstreams {
         upstream.stop().await;
     }
+    modes.stop().await;
     Outcome { broken, latencies: notes.values().filter(|s| s.step.leaves.is_none()).map(|s| s.took).collect() }
 }
 

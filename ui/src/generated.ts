@@ -209,6 +209,18 @@ export type Covers = {
 /** The way on which an agent's requests reach Leeward. */
 export type Door = "base-url" | "tunnel" | "intercept" | "direct";
 
+/** What came through each door since the start. */
+export type Doors = {
+  /** Requests by a base URL. */
+  base_url: number;
+  /** Tunnels (CONNECT) that were not decrypted; what they carry is not counted. */
+  tunnel: number;
+  /** Requests in decrypted tunnels. */
+  intercept: number;
+  /** Requests in decrypted tunnels that Leeward answered itself: for the list of connectors. */
+  local: number;
+};
+
 /** One fault. */
 export type Fault = {
   /** When, in milliseconds since 1970. */
@@ -596,6 +608,8 @@ export type Stats = {
   tunnels: Tunnels;
   /** WebSockets, from the 101 on. */
   websockets: WebSockets;
+  /** What came through each door. */
+  doors: Doors;
 };
 
 /** Everything about the engine but its traffic. */
@@ -632,6 +646,8 @@ export type Status = {
   tunnels: TunnelCounts;
   /** WebSockets. */
   websockets: WebSocketCounts;
+  /** What came through each door. */
+  doors: Doors;
 } & ({ "phase": "starting" } | { "phase": "serving" } | { "phase": "restarting" } | { "phase": "draining" } | { "phase": "stopped" });
 
 /** One step of it. */

@@ -96,6 +96,7 @@ export const texts = {
     facts: {
       version: "Version", pid: "Process", generation: "Generation", connections: "Connections", accepted: "Accepted",
       acceptErrors: "Accept errors survived", rebinds: "Port bound again", overCap: "Over the limit, got 503", network: "Network changes",
+      baseUrl: "Requests by base URL", tunnel: "Tunnels", intercept: "Requests decrypted", local: "Connectors answered here",
     },
     networkWhy: {
       addresses: "other addresses", routes: "another default route", woke: "the machine woke", "clock-jumped": "the clock jumped",

@@ -1,25 +1,29 @@
-//! The rounds of the tunnels: nobody between, a bare relay, Leeward with a session's token, and the forward proxies that there are.
+//! The rounds of the tunnels: nobody between, a bare relay, Leeward with a session's token, and the forward proxies that there
+//! are. Then decrypted connections over a long way: directly, Leeward, and mitmproxy where it is installed.
 
 use crate::{
-    figure::tunnel::{Way, handshakes, relays},
+    figure::{
+        burst,
+        intercept::{HOSTS, certificates, first_requests},
+        tunnel::{Way, handshakes, idle, relays},
+    },
     machine::Cores,
-    peer::{self, Peer, forward},
+    peer::{self, Peer},
     process::Process,
     record::Record,
+    session::{Session, is_leeward},
 };
 use anyhow::{Context, Result, ensure};
+use scripted::Forward;
 use std::{
-    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-/// A token has 32 characters at least. This one opens tunnels of a process that lives for seconds.
-const TOKEN: &str = "00000000000000000000000000000000";
-/// `leeward:TOKEN` in base 64.
-const LOGIN: &str = "Basic bGVld2FyZDowMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA==";
+/// A start of the harness's own relay.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is measured in a round.
 pub(super) struct Tunnels<'a> {
@@ -31,8 +35,8 @@ pub(super) struct Tunnels<'a> {
 }
 
 impl Tunnels<'_> {
-    /// One round over all of them.
-    pub(super) async fn round(&self, peers: &[Box<dyn Peer>], record: &mut Record) -> Result<()> {
+    /// One round over all that tunnel.
+    pub(super) async fn round(&self, peers: &[Box<dyn Peer>], forward: &[Box<dyn Peer>], record: &mut Record) -> Result<()> {
         let (source, _source) = self.process(self.cores.upstream, None)?;
         self.measure("direct", &Way::Bare, self.server, source, record).await?;
         for (to, is_source) in [(self.server, false), (source, true)] {
@@ -43,19 +47,18 @@ impl Tunnels<'_> {
                 handshakes("bare relay", &Way::Bare, relay, self.authority, self.time, record).await?;
             }
         }
-        let forward = forward::all();
-        let tunnelling = peers.iter().filter(|peer| matches!(peer.name(), "leeward" | "before")).chain(&forward);
-        for peer in tunnelling {
+        for peer in leewards(peers).chain(forward) {
             println!("tunnels: {}", peer.name());
             let home = peer::Home::new(self.server, Some(self.authority))?;
-            let (_process, _) = home.start(peer.as_ref(), self.cores)?;
+            let (process, _) = home.start(peer.as_ref(), self.cores)?;
             let place = home.place();
-            let session = match peer.name() {
-                "leeward" | "before" => Some(session(place.folder, place.listen)?),
-                _ => None,
+            let session = Session::of(peer.as_ref(), &place, false)?;
+            let way = Way::Connect(place.listen, session.login.clone());
+            let measured = async {
+                self.measure(peer.name(), &way, self.server, source, record).await?;
+                idle(peer.name(), &way, &process, record).await
             };
-            let way = Way::Connect(place.listen, session.as_ref().map(|_| LOGIN.to_owned()));
-            self.measure(peer.name(), &way, self.server, source, record).await.with_context(|| peer.name().to_owned())?;
+            measured.await.with_context(|| peer.name().to_owned())?;
         }
         Ok(())
     }
@@ -63,6 +66,28 @@ impl Tunnels<'_> {
     async fn measure(&self, name: &str, way: &Way, server: SocketAddr, source: SocketAddr, record: &mut Record) -> Result<()> {
         handshakes(name, way, server, self.authority, self.time, record).await?;
         relays(name, way, source, self.time, record).await
+    }
+
+    /// One round over all that decrypt, the server far away behind a company's proxy.
+    pub(super) async fn decrypted(&self, peers: &[Box<dyn Peer>], forward: &[Box<dyn Peer>], record: &mut Record) -> Result<()> {
+        let link = burst::link(self.server).await?;
+        first_requests("direct", &Way::Bare, link.address, self.authority, record).await?;
+        let company = Forward::leading_to(link.address).await?;
+        for peer in leewards(peers).chain(forward) {
+            println!("intercept: {}", peer.name());
+            let home = peer::Home::new(self.server, Some(self.authority))?.behind(company.address());
+            let (_process, _) = home.start(peer.as_ref(), self.cores)?;
+            let place = home.place();
+            let session = Session::of(peer.as_ref(), &place, true)?;
+            let authority = session.authority.as_deref().context("it decrypts nothing")?;
+            let ways = HOSTS.map(|host| Way::Host(place.listen, session.login.clone(), host));
+            let measured = async {
+                certificates(peer.name(), &ways, link.address, authority, record).await?;
+                first_requests(peer.name(), &ways[0], link.address, authority, record).await
+            };
+            measured.await.with_context(|| peer.name().to_owned())?;
+        }
+        Ok(())
     }
 
     /// A source, or a relay to somewhere.
@@ -74,7 +99,7 @@ impl Tunnels<'_> {
             command.arg("--to").arg(to.to_string());
         }
         let process = Process::start(command, core)?;
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
             ensure!(Instant::now() < end, "the relay on {address} does not start");
             std::thread::sleep(Duration::from_millis(5));
@@ -83,30 +108,6 @@ impl Tunnels<'_> {
     }
 }
 
-/// Registers a session of Leeward's; it lasts as long as the stream.
-fn session(folder: &Path, address: SocketAddr) -> Result<TcpStream> {
-    let file = folder.join("state").join("control.token");
-    let end = Instant::now() + Duration::from_secs(10);
-    // It is there a moment after the port.
-    let token = loop {
-        match std::fs::read_to_string(&file) {
-            Ok(token) if !token.trim().is_empty() => break token,
-            other => ensure!(Instant::now() < end, "no control token: {other:?}"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    let body = format!("{{\"agent\":\"bench\",\"pid\":1,\"tunnel_token\":\"{TOKEN}\"}}");
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(
-        stream,
-        "POST /_leeward/v1/sessions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
-        token.trim(),
-        body.len()
-    )?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head)?;
-    ensure!(&head == b"HTTP/1.1 200", "no session: {}", String::from_utf8_lossy(&head));
-    Ok(stream)
+fn leewards(peers: &[Box<dyn Peer>]) -> impl Iterator<Item = &Box<dyn Peer>> {
+    peers.iter().filter(|peer| is_leeward(peer.as_ref()))
 }

@@ -37,12 +37,13 @@ impl Peer for Leeward {
     }
 
     fn command(&self, place: &Place<'_>) -> Result<Command> {
-        let scheme = place.scheme();
+        let upstream = match place.company {
+            // Then hosts have their real names, the default upstream among them.
+            Some(company) => format!("proxy.url = 'http://{company}'\n"),
+            None => format!("upstream = '{}://{}'\n", place.scheme(), place.upstream),
+        };
         let trust = place.authority.map_or_else(String::new, |path| format!("extra_ca = '{}'\n", path.display()));
-        write(
-            &place.folder.join("config.toml"),
-            &format!("listen = '{}'\nupstream = '{scheme}://{}'\nworkers = 1\n{trust}", place.listen, place.upstream),
-        )?;
+        write(&place.folder.join("config.toml"), &format!("listen = '{}'\n{upstream}workers = 1\n{trust}", place.listen))?;
         let mut command = self.at(place);
         command.arg("serve");
         Ok(command)

@@ -1,6 +1,6 @@
 //! The page of the torture: for each fault a row, for each program a column.
 
-use super::{FAULTS, Verdict, Verdicts, soak::Soak};
+use super::{Verdict, Verdicts, rows, soak::Soak};
 use crate::{
     args, machine,
     peer::Peer,
@@ -31,15 +31,15 @@ pub(super) fn page(
             their client saw fail; **dead** where no request succeeds any more at the end; in brackets the time until one \
             succeeded again. `nginx-retry`, `haproxy-retry` and `envoy` are set to send again what failed, as far as they can.\n\n";
     let mut table = Table::new(["fault", "what is done"].into_iter().chain(names.iter().copied()));
-    for fault in FAULTS {
-        let Some(of) = verdicts.get(fault.name) else { continue };
+    for (name, what) in rows() {
+        let Some(of) = verdicts.get(name) else { continue };
         let cells = names.iter().map(|name| of.get(*name).map_or("-".to_owned(), cell));
-        table.row([fault.name.to_owned(), fault.what.to_owned()].into_iter().chain(cells));
+        table.row([name.to_owned(), what.to_owned()].into_iter().chain(cells));
     }
     out += &table.markdown();
     out += "\n## Notes\n\n";
-    for fault in FAULTS {
-        let Some(of) = verdicts.get(fault.name) else { continue };
+    for (fault, _) in rows() {
+        let Some(of) = verdicts.get(fault) else { continue };
         let notes: Vec<_> = names
             .iter()
             .filter_map(|name| Some((name, of.get(*name)?)))
@@ -47,7 +47,7 @@ pub(super) fn page(
             .map(|(name, verdict)| format!("{name}: {} of {}, {}", verdict.failed, verdict.asked, verdict.note))
             .collect();
         if !notes.is_empty() {
-            out += &format!("- `{}`: {}\n", fault.name, notes.join("; "));
+            out += &format!("- `{fault}`: {}\n", notes.join("; "));
         }
     }
     if !soaks.is_empty() {

@@ -15,7 +15,7 @@ const REQUESTS: u64 = 100;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The fault at the first attempt of each question, none at the next: only who asks again gets a response.
-fn first_attempt(fault: Fault) -> Plan {
+pub(super) fn first_attempt(fault: Fault) -> Plan {
     let seen = Mutex::new(HashSet::new());
     Plan::by(move |moment| match moment {
         Moment::Request { head, .. } => {

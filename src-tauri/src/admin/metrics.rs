@@ -139,6 +139,13 @@ pub(super) fn text(status: &Status, stats: &Stats) -> String {
     t.summary("request_seconds", "Head of the request to the last byte of the response.", &stats.latency_ms.total);
     t.summary("first_byte_seconds", "Head of the request to the head of the response.", &stats.latency_ms.first_byte);
     t.summary("own_seconds", "The part of it that Leeward took.", &stats.latency_ms.own);
+    t.labelled(
+        "by_door_total",
+        "counter",
+        "Requests, and tunnels, by the door that they came through.",
+        "door",
+        stats.doors.named(),
+    );
     tunnels(&mut t, &stats.tunnels);
     websockets(&mut t, &stats.websockets);
     t.0

@@ -59,8 +59,6 @@ impl Admin {
         status.sessions = self.sessions.list();
         self.traffic.fill(&mut status);
         status.headline = (self.words)(&status, unix_ms());
-        status.tunnels = self.traffic.tunnels().counts();
-        status.websockets = self.traffic.websockets().counts();
         status
     }
 

@@ -1,5 +1,6 @@
 //! The agent's side of the demo: one request on a connection of its own, no pool and no retry, as the report describes it.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -9,6 +10,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+/// The header field with a request's start.
+pub(super) const START: &str = "x-start";
 /// Most header fields of a response.
 const HEAD_FIELDS: usize = 128;
 
@@ -16,7 +19,11 @@ const HEAD_FIELDS: usize = 128;
 #[derive(Clone)]
 pub(super) struct Client {
     address: SocketAddr,
-    tls: Option<TlsConnector>,
+    /// As the requests name it.
+    host: String,
+    /// The head of a CONNECT that comes first.
+    connect: Option<String>,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 /// One request.
@@ -28,6 +35,8 @@ pub(super) struct Request {
     pub(super) target: &'static str,
     /// JSON, or empty.
     pub(super) body: String,
+    /// Which start it belongs to, where the plan of faults must know.
+    pub(super) start: Option<u64>,
 }
 
 /// A complete response.
@@ -53,6 +62,8 @@ pub(super) enum Failure {
     TimedOut,
     #[error("not HTTP")]
     Garbage,
+    #[error("no tunnel")]
+    NoTunnel,
     #[error("other I/O error")]
     Other,
 }
@@ -73,20 +84,42 @@ impl From<io::Error> for Failure {
 impl Client {
     /// Plain HTTP.
     pub(super) fn plain(address: SocketAddr) -> Self {
-        Self { address, tls: None }
+        Self { address, host: address.to_string(), connect: None, tls: None }
     }
 
     /// TLS that trusts this authority (DER) and no other.
     pub(super) fn tls(address: SocketAddr, authority: &[u8]) -> Result<Self, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.to_vec().into())?;
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))) })
+        let tls = Some((connector(authority)?, ServerName::from(address.ip())));
+        Ok(Self { tls, ..Self::plain(address) })
     }
 
+    /// The same for a host of this name, which is at that address.
+    pub(super) fn named(host: &'static str, address: SocketAddr, authority: &[u8]) -> Result<Self, rustls::Error> {
+        let name = ServerName::try_from(host).map_err(|e| rustls::Error::General(e.to_string()))?;
+        Ok(Self { address, host: host.into(), connect: None, tls: Some((connector(authority)?, name)) })
+    }
+
+    /// By tunnels through this proxy, which knows the token. The head looks as an agent's.
+    pub(super) fn through(self, proxy: SocketAddr, token: &str) -> Self {
+        let target = format!("{}:443", self.host);
+        let login = BASE64_STANDARD.encode(format!("leeward:{token}"));
+        let fields = format!("Host: {target}\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic {login}");
+        Self { address: proxy, connect: Some(format!("CONNECT {target} HTTP/1.1\r\n{fields}\r\n\r\n")), ..self }
+    }
+}
+
+/// TLS that trusts this authority (DER) and no other.
+fn connector(authority: &[u8]) -> Result<TlsConnector, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.to_vec().into())?;
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+impl Client {
     /// Sends one request on a fresh connection and reads its response.
     pub(super) async fn ask(&self, request: &Request, limit: Duration) -> Result<Answer, Failure> {
         self.session().ask(request, limit).await
@@ -98,11 +131,24 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
-        let stream = TcpStream::connect(self.address).await?;
+        let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
+        if let Some(head) = &self.connect {
+            stream.write_all(head.as_bytes()).await?;
+            let mut answer = Vec::new();
+            // Nothing follows it before the hello.
+            while !answer.ends_with(b"\r\n\r\n") {
+                if stream.read_buf(&mut answer).await? == 0 {
+                    return Err(Failure::Closed);
+                }
+                if !b"HTTP/1.1 200 ".starts_with(answer.get(..13).unwrap_or_default()) {
+                    return Err(Failure::NoTunnel);
+                }
+            }
+        }
         Ok(match &self.tls {
             None => Box::new(stream),
-            Some(tls) => Box::new(tls.connect(ServerName::from(self.address.ip()), stream).await?),
+            Some((tls, name)) => Box::new(tls.connect(name.clone(), stream).await?),
         })
     }
 }
@@ -128,17 +174,18 @@ impl Session {
             Some(open) => open,
             None => self.client.connect().await?,
         };
-        let answer = converse(&mut stream, self.client.address, request).await?;
+        let answer = converse(&mut stream, &self.client.host, request).await?;
         self.open = Some(stream);
         Ok(answer)
     }
 }
 
-async fn converse(stream: &mut Box<dyn Stream>, host: SocketAddr, request: &Request) -> Result<Answer, Failure> {
-    let Request { method, target, body } = request;
+async fn converse(stream: &mut Box<dyn Stream>, host: &str, request: &Request) -> Result<Answer, Failure> {
+    let Request { method, target, body, start } = request;
+    let start = start.map_or_else(String::new, |number| format!("{START}: {number}\r\n"));
     let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nanthropic-version: 2023-06-01\r\naccept-encoding: gzip\r\n{length}\r\n"
+        "{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nanthropic-version: 2023-06-01\r\naccept-encoding: gzip\r\n{start}{length}\r\n"
     );
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await?;
     stream.flush().await?;
@@ -210,7 +257,7 @@ mod tests {
 
     fn messages(stream: bool) -> Request {
         let body = format!(r#"{{"model":"m","max_tokens":5,"stream":{stream},"messages":[]}}"#);
-        Request { method: "POST", target: "/v1/messages", body }
+        Request { method: "POST", target: "/v1/messages", body, start: None }
     }
 
     #[tokio::test]

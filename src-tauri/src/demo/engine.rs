@@ -1,11 +1,11 @@
 //! A real engine for the demo: its own folder, a free port, and trust in the demo's throw-away authority alone.
 
-use super::error::Error;
+use super::{error::Error, session::Session};
 use crate::{
-    config::{Config, StreamMode, Trust},
+    config::{CompanyProxy, Config, Paths, ProxyChoice, StreamMode, Trust},
     supervisor::Engine,
 };
-use scripted::Upstream;
+use scripted::{Forward, Upstream};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -20,6 +20,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// An engine in front of an upstream.
 pub(super) struct Proxied {
     engine: Engine,
+    paths: Paths,
     /// Removed with everything in it when the engine has stopped.
     home: TempDir,
 }
@@ -28,19 +29,33 @@ impl Proxied {
     /// Starts it; the defaults of a user who has set nothing, but for where it listens, whom it asks and trusts, and the
     /// mode of streams.
     pub(super) async fn start(upstream: &Upstream, mode: StreamMode) -> Result<Self, Error> {
+        Self::begin(upstream, |config| {
+            config.upstream = upstream.url().clone();
+            config.stream.mode = mode;
+        })
+        .await
+    }
+
+    /// As `start`, for a user behind a company's proxy: hosts have their real names, and all are the upstream.
+    pub(super) async fn behind(company: &Forward, upstream: &Upstream) -> Result<Self, Error> {
+        let proxy = format!("http://{}", company.address());
+        let proxy = CompanyProxy::parse(&proxy, "proxy.url").map_err(io::Error::other)?;
+        Self::begin(upstream, |config| config.proxy.url = ProxyChoice::Named(proxy)).await
+    }
+
+    async fn begin(upstream: &Upstream, tune: impl FnOnce(&mut Config)) -> Result<Self, Error> {
         let home = tempfile::Builder::new().prefix("leeward-demo-").tempdir()?;
         let mut config = Config::under(home.path())?;
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.listen_pinned = true;
-        config.upstream = upstream.url().clone();
-        config.stream.mode = mode;
         if let Some(authority) = upstream.authority() {
             config.trust = Trust::Only(vec![authority.to_vec()]);
         }
-        let again = config.clone();
+        tune(&mut config);
+        let (again, paths) = (config.clone(), config.paths.clone());
         let start = move || Engine::start(config, Box::new(move || Ok(again.clone())));
         let engine = spawn_blocking(start).await.map_err(io::Error::other)??;
-        Ok(Self { engine, home })
+        Ok(Self { engine, paths, home })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -52,9 +67,14 @@ impl Proxied {
         self.engine.traffic().snapshot().retried_total
     }
 
+    /// An agent's session, whose connections are decrypted or not.
+    pub(super) async fn session(&self, intercept: bool) -> io::Result<Session> {
+        Session::open(self.address(), &self.paths.token_file(), &self.paths.authority_dir(), intercept).await
+    }
+
     /// Ends it and removes its folder.
     pub(super) async fn stop(self) -> Result<(), Error> {
-        let Self { engine, home } = self;
+        let Self { engine, home, .. } = self;
         let stopped = spawn_blocking(move || {
             engine.stop(DRAIN);
             home.close()

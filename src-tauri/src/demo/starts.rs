@@ -72,7 +72,7 @@ impl Reached {
 fn message(stream: bool, words: u32) -> Request {
     let message = r#"[{"role":"user","content":"The ten longest rivers of Brazil, in at most 250 words."}]"#;
     let body = format!(r#"{{"model":"claude-demo","max_tokens":{words},"stream":{stream},"messages":{message}}}"#);
-    Request { method: "POST", target: "/v1/messages", body }
+    Request { method: "POST", target: "/v1/messages", body, start: None }
 }
 
 /// A question whose response is a stream.
@@ -88,8 +88,8 @@ pub(super) fn compressed() -> Request {
 /// What one agent asks at its start.
 fn requests() -> [Request; 4] {
     [
-        Request { method: "HEAD", target: "/api/hello", body: String::new() },
-        Request { method: "GET", target: "/v1/models", body: String::new() },
+        Request { method: "HEAD", target: "/api/hello", body: String::new(), start: None },
+        Request { method: "GET", target: "/v1/models", body: String::new(), start: None },
         message(false, 8),
         streamed(),
     ]

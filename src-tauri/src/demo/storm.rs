@@ -49,7 +49,7 @@ pub struct Storm {
 /// Sends `clients` of them, one after the other; `step` is called after each.
 pub(super) async fn strike(target: SocketAddr, clients: u64, step: &mut (dyn FnMut(u64) + Send)) -> Storm {
     let began = Instant::now();
-    let health = Request { method: "GET", target: "/health", body: String::new() };
+    let health = Request { method: "GET", target: "/health", body: String::new(), start: None };
     let asker = Client::plain(target);
     let (mut resets, mut ok, mut lost_after, mut alive) = (0, 0, None, false);
     let mut latencies = Vec::new();

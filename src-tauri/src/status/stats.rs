@@ -1,6 +1,7 @@
 //! The shape of `GET /stats`: public and stable, see docs/json.md. Data only.
 
 use super::{
+    doors::Doors,
     faults::{Cause, Phase, Whose},
     tunnels::TunnelStats,
     websockets::WebSocketStats,
@@ -60,6 +61,8 @@ pub struct Stats {
     pub tunnels: TunnelStats,
     /// WebSockets, from the 101 on.
     pub websockets: WebSocketStats,
+    /// What came through each door.
+    pub doors: Doors,
 }
 
 /// What became of requests on the present day.

@@ -1,4 +1,4 @@
-//! What the traffic knows of a status: the last minutes, the day, and the way to the default upstream. Counts nothing.
+//! What the traffic knows of a status: the last minutes, the day, tunnels, WebSockets, doors, and the way to the default upstream. Counts nothing.
 
 use super::{reach::Reaching, traffic::Traffic};
 use crate::status::{
@@ -15,11 +15,14 @@ impl Traffic {
         all.entry(place.to_owned()).or_default().clone()
     }
 
-    /// What the traffic knows of a status: the last minutes, the day, and the way to the default upstream.
+    /// What the traffic knows of a status: the last minutes, the day, tunnels, WebSockets, doors, and the way to the default upstream.
     pub fn fill(&self, status: &mut Status) {
         let window = self.recorded.lock().unwrap_or_else(PoisonError::into_inner).recent.window();
         status.recent = Recent { waiting: self.activities.waiting(), ..window };
         status.today = self.today.count(self.counted());
+        status.tunnels = self.tunnels.counts();
+        status.websockets = self.websockets.counts();
+        status.doors = self.doors();
         status.reach = match Url::parse(&status.upstream) {
             Ok(url) => {
                 let host = url.host_str().unwrap_or_default();

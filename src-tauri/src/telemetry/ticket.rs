@@ -87,6 +87,16 @@ impl Ticket {
         self.trace.session(id, number);
     }
 
+    /// It came in a decrypted tunnel.
+    pub fn is_decrypted(&self) {
+        self.traffic.decrypted.fetch_add(1, Relaxed);
+    }
+
+    /// Leeward answers it itself; it came in a decrypted tunnel.
+    pub fn is_answered_here(&self) {
+        self.traffic.local.fetch_add(1, Relaxed);
+    }
+
     /// The response's headers are there; `own` is the part of the time that Leeward itself took.
     pub fn first_byte(&mut self, own: Duration) {
         self.first_byte = Some(self.started.elapsed());

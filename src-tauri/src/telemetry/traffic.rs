@@ -6,6 +6,7 @@ use super::{
 };
 use crate::status::{
     activity::SessionCounts as Counts,
+    doors::Doors,
     faults::{Cause, Fault, Outcome},
     stats::{LatencyMs, Percentiles, PoolStats, Stats, UpstreamStats, by_phase, by_whose},
 };
@@ -53,6 +54,10 @@ pub struct Traffic {
     pub(super) replays: AtomicU64,
     pub(super) replays_unknown: AtomicU64,
     pub(super) unknown_inference: AtomicU64,
+    /// Requests in decrypted tunnels.
+    pub(super) decrypted: AtomicU64,
+    /// Those of them that Leeward answered itself.
+    pub(super) local: AtomicU64,
     pub(super) reused: AtomicU64,
     pub(super) fresh: AtomicU64,
     pub(super) dials: AtomicU64,
@@ -91,6 +96,8 @@ impl Default for Traffic {
             replays: AtomicU64::new(0),
             replays_unknown: AtomicU64::new(0),
             unknown_inference: AtomicU64::new(0),
+            decrypted: AtomicU64::new(0),
+            local: AtomicU64::new(0),
             reused: AtomicU64::new(0),
             fresh: AtomicU64::new(0),
             dials: AtomicU64::new(0),
@@ -178,6 +185,19 @@ impl Traffic {
         self.unknown_inference.fetch_add(1, Relaxed);
     }
 
+    /// What came through each door.
+    pub fn doors(&self) -> Doors {
+        // What is a part is read first: it must not be larger than the whole.
+        let local = self.local.load(Relaxed);
+        let decrypted = self.decrypted.load(Relaxed);
+        Doors {
+            base_url: self.requests.load(Relaxed).saturating_sub(decrypted),
+            tunnel: self.tunnels.counts().opened,
+            intercept: decrypted.saturating_sub(local),
+            local,
+        }
+    }
+
     /// A request went out on a reused or a fresh connection.
     pub fn exchange(&self, reused: bool) {
         if reused { &self.reused } else { &self.fresh }.fetch_add(1, Relaxed);
@@ -260,6 +280,7 @@ impl Traffic {
             last_seen_unix_ms: self.last_seen.list(),
             tunnels: self.tunnels.snapshot(),
             websockets: self.websockets.snapshot(),
+            doors: self.doors(),
         }
     }
 }
@@ -267,6 +288,7 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::{super::last_seen::MAX_AGENTS, *};
+    use crate::telemetry::TunnelTicket;
 
     #[test]
     fn a_dropped_ticket_is_a_client_that_left() {
@@ -276,6 +298,25 @@ mod tests {
         drop(ticket);
         let stats = traffic.snapshot();
         assert_eq!((stats.in_flight, stats.outcomes["client-gone"], stats.requests), (0, 1, 1));
+    }
+
+    #[test]
+    fn each_request_and_each_tunnel_has_come_through_one_door() {
+        let traffic = Arc::new(Traffic::default());
+        drop(traffic.begin());
+        traffic.begin().is_decrypted();
+        traffic.begin().is_decrypted();
+        let ticket = traffic.begin();
+        ticket.is_decrypted();
+        ticket.is_answered_here();
+        let mut blind = TunnelTicket::begin(&traffic, "a:443");
+        blind.opens();
+        TunnelTicket::begin(&traffic, "b:443").is_decrypted();
+        drop(TunnelTicket::begin(&traffic, "c:443"));
+        let stats = traffic.snapshot();
+        assert_eq!(stats.doors, Doors { base_url: 1, tunnel: 1, intercept: 2, local: 1 });
+        assert_eq!(stats.requests, stats.doors.base_url + stats.doors.intercept + stats.doors.local);
+        assert_eq!(stats.doors.named().map(|(name, _)| name), ["base-url", "tunnel", "intercept", "local"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     health::Code,
-    status::{Listener, Phase, Probe, recent::Recent, stats::Today},
+    status::{Listener, Phase, Probe, doors::Doors, recent::Recent, stats::Today},
 };
 use serde_json::json;
 
@@ -46,6 +46,7 @@ fn the_listing_says_everything_once() {
         s.conditions = vec![condition(Code::PortTaken, Severity::Degraded, "nginx holds the port")];
         s.recent = Recent { window_s: 300, requests: 391, rescued: 12, failed: 1, waiting: 2, ..Recent::default() };
         s.today = Today { requests: 1_000, rescued: 20, failed: 1, retried: 31 };
+        s.doors = Doors { base_url: 1_200, tunnel: 40, intercept: 0, local: 1 };
     });
     let listing: Vec<String> = lines(&status, 64_000).iter().map(|l| format!("{} | {}", l.label, l.text)).collect();
     assert_eq!(
@@ -58,6 +59,7 @@ fn the_listing_says_everything_once() {
             "upstream | https://api.anthropic.com/: not tried yet",
             "recent | 391 requests in 5 min, 12 rescued, 1 failed; 2 waiting now",
             "today | 1,000 requests, 20 rescued, 1 failed; 31 attempts retried",
+            "doors | 1,200 by base URL, 40 by tunnel, 1 for the list of connectors answered by Leeward",
             "session | claude (base-url: inference by base URL, the rest past Leeward; pid 7, for 1 min)",
             "degraded | port-taken, for 1 min: nginx holds the port",
         ]

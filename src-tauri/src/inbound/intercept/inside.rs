@@ -47,6 +47,7 @@ impl Inside {
         ticket.noted(request.method().as_str(), &target);
         ticket.from_agent(&self.agent);
         ticket.of_session(&self.session, self.session_number);
+        ticket.is_decrypted();
         let mut refuse = |meaning: &Meaning| {
             ticket.ends_as(Outcome::Refused);
             let response = exchange::respond(meaning, self.dialect(&request), 0);
@@ -59,6 +60,7 @@ impl Inside {
         if !self.interception.connectors
             && let Some(response) = registry::answer(request.method(), &self.host, path)
         {
+            ticket.is_answered_here();
             ticket.toward(inbound.traffic.upstream(LOCAL));
             ticket.trace().status(response.status().as_u16());
             ticket.ends_as(Outcome::Answered);

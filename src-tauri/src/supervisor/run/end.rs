@@ -43,8 +43,6 @@ impl Run {
             upstream: self.generations.upstream().to_owned(),
             sessions: self.shared.sessions.list(),
             network: self.network.changes(),
-            tunnels: self.shared.traffic.tunnels().counts(),
-            websockets: self.shared.traffic.websockets().counts(),
             ..self.publish.borrow().clone()
         };
         // Its first line has ages in it, and is made by whoever shows it.
