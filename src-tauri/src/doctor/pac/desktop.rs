@@ -1,6 +1,10 @@
 //! GNOME's and KDE's half of `pac`.
 
-use super::{Context, Read, Settings, Unanswered, ask, of_gnome, of_kde};
+use super::settings::{Read, Settings, of_gnome, of_kde};
+use crate::doctor::{
+    ask::{Unanswered, ask},
+    context::Context,
+};
 use std::path::Path;
 
 const SCHEMA: &str = "org.gnome.system.proxy";

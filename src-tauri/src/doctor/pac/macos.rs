@@ -1,6 +1,10 @@
 //! macOS half of `pac`.
 
-use super::{Context, Read, Unanswered, ask, of_scutil};
+use super::settings::{Read, of_scutil};
+use crate::doctor::{
+    ask::{Unanswered, ask},
+    context::Context,
+};
 
 pub(super) async fn read(_context: &Context) -> Read {
     match ask("/usr/sbin/scutil", &["--proxy"]).await {

@@ -1,6 +1,7 @@
 //! Windows half of `pac`.
 
-use super::{Context, Read, Settings};
+use super::settings::{Read, Settings};
+use crate::doctor::context::Context;
 use windows_registry::CURRENT_USER;
 
 const KEY: &str = r"Software\Microsoft\Windows\CurrentVersion\Internet Settings";
