@@ -11,12 +11,26 @@ use std::{
 #[test]
 fn every_command_explains_itself() {
     let home = Home::new();
-    for command in
-        [
-            "serve", "wrap", "run", "env", "status", "restart", "stop", "panel", "stats", "logs", "agents", "doctor", "setup",
-            "service", "authority", "config", "demo", "completions",
-        ]
-    {
+    for command in [
+        "serve",
+        "wrap",
+        "run",
+        "env",
+        "status",
+        "restart",
+        "stop",
+        "panel",
+        "stats",
+        "logs",
+        "agents",
+        "doctor",
+        "setup",
+        "service",
+        "authority",
+        "config",
+        "demo",
+        "completions",
+    ] {
         let ran = home.run(&[command, "--help"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{command}");
         assert!(ran.stdout.contains("Usage: leeward"), "{command}: {}", ran.stdout);

@@ -52,7 +52,10 @@ pub(crate) fn run(args: &args::Bench) -> Result<()> {
     }
     let mut page = page::page(&run.record, &peers, args, cores, began.elapsed());
     if args.earlier.is_some() {
-        page += &format!("\nThis run measured {}; the other parts are of an earlier run of the same programs.\n", args.parts.join(", "));
+        page += &format!(
+            "\nThis run measured {}; the other parts are of an earlier run of the same programs.\n",
+            args.parts.join(", ")
+        );
     }
     if !run.left_out.is_empty() {
         page += "\n## Left out\n\n";

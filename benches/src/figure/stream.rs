@@ -29,8 +29,7 @@ async fn streams(subject: &Subject<'_>, record: &mut Record, gzip: bool) -> Resu
     let before = subject.process.map(|process| process.cpu());
     for _ in 0..count {
         let began = Instant::now();
-        let mut text =
-            if gzip { Text::Gzip(Vec::new(), flate2::write::MultiGzDecoder::new(Vec::new())) } else { Text::Plain(Vec::new()) };
+        let mut text = if gzip { Text::gzip() } else { Text::Plain(Vec::new()) };
         let (mut seen, mut count, mut first, mut broken) = (0, 0, None, None);
         let answer = line
             .ask_seeing(&request, |piece| {
@@ -74,10 +73,14 @@ enum Text {
     /// Looked through with its framing.
     Plain(Vec<u8>),
     /// What is not a whole chunk yet, and the decoder of all before.
-    Gzip(Vec<u8>, flate2::write::MultiGzDecoder<Vec<u8>>),
+    Gzip(Vec<u8>, Box<flate2::write::MultiGzDecoder<Vec<u8>>>),
 }
 
 impl Text {
+    fn gzip() -> Self {
+        Self::Gzip(Vec::new(), Box::new(flate2::write::MultiGzDecoder::new(Vec::new())))
+    }
+
     fn take(&mut self, piece: &[u8]) -> std::io::Result<()> {
         match self {
             Self::Plain(text) => text.extend_from_slice(piece),
@@ -119,7 +122,7 @@ mod tests {
         }
         body.extend_from_slice(b"0\r\n\r\n");
         for cut in 0..body.len() {
-            let mut text = Text::Gzip(Vec::new(), flate2::write::MultiGzDecoder::new(Vec::new()));
+            let mut text = Text::gzip();
             text.take(&body[..cut]).unwrap();
             text.take(&body[cut..]).unwrap();
             assert_eq!(text.so_far(), events.concat(), "cut at {cut}");

@@ -56,7 +56,7 @@ pub(super) async fn run(
     let found = admin.upstreams.prober(upstream.as_deref());
     let (url, prober) = found.ok_or_else(|| Error::UnknownUpstream(upstream.unwrap_or_default()))?;
     let Ok(_one) = admin.testing.try_acquire() else {
-        return Err(Error::Busy("A test of a connection is under way; wait for its result.".into()));
+        return Err(Error::AlreadyRuns("A test of a connection is under way; wait for its result.".into()));
     };
     Ok(Json(test(&url, &prober).await))
 }

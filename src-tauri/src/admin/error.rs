@@ -111,7 +111,7 @@ impl IntoResponse for Error {
                 headers.insert(ALLOW, HeaderValue::from_static(methods));
             }
             // Trying again can help.
-            Self::Undone(_) | Self::Busy(_) => {
+            Self::Undone(_) | Self::AlreadyRuns(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

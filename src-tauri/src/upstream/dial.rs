@@ -64,7 +64,18 @@ pub(super) struct Dial<'a> {
 impl<'a> Dial<'a> {
     /// To an upstream: its own TLS is spoken, and any of its addresses may be dialled.
     pub(super) fn new(endpoint: &'a Endpoint, config: &'a Config, context: &'a Arc<DialContext>, budget: &'a Budget) -> Self {
-        Self { endpoint, config, context, budget, blind: false, tunnelled: false, last: &[], permits: &|_| true, heard: None, steps: None }
+        Self {
+            endpoint,
+            config,
+            context,
+            budget,
+            blind: false,
+            tunnelled: false,
+            last: &[],
+            permits: &|_| true,
+            heard: None,
+            steps: None,
+        }
     }
 }
 

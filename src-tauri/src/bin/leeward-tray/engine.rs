@@ -11,7 +11,8 @@ use leeward::{
     doctor::Doctor,
     examination::Examiner,
     instance::{
-        ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, held_sockets, remove_record, serves, take_over,
+        ClientError, Confirmation, Lock, LockError, Record, TakeOver, TakeOverError, held_sockets, remove_record, serves,
+        take_over,
     },
     logging,
     service::wake,

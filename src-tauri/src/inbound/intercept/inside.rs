@@ -34,7 +34,12 @@ pub(in crate::inbound) struct Inside {
 }
 
 impl Inside {
-    pub(super) fn new(interception: Arc<Interception>, host: &str, (agent, session, session_number): (&str, &str, u64), shape: Shape) -> Self {
+    pub(super) fn new(
+        interception: Arc<Interception>,
+        host: &str,
+        (agent, session, session_number): (&str, &str, u64),
+        shape: Shape,
+    ) -> Self {
         let (host, agent, session) = (host.to_owned(), agent.to_owned(), session.to_owned());
         Self { host, agent, session, session_number, shape, interception }
     }
