@@ -172,6 +172,16 @@ export type ConfigView = {
   keys: Array<ConfigKey>;
 };
 
+/** The way to an upstream. */
+export type ConnectionTest = {
+  /** Scheme, host and port. */
+  upstream: string;
+  /** The company proxy on the way. */
+  company_proxy: string | null;
+  /** Name, connection, TLS, API. */
+  steps: Array<TestStep>;
+};
+
 /** All agents that Leeward knows, at one moment. */
 export type Coverage = {
   /** When it was looked, in milliseconds since 1970. */
@@ -184,16 +194,6 @@ export type Coverage = {
   agents: Array<AgentCoverage>;
   /** Why the processes of this user are not known, where they are not. */
   unlisted?: string;
-};
-
-/** The way to an upstream. */
-export type ConnectionTest = {
-  /** Scheme, host and port. */
-  upstream: string;
-  /** The company proxy on the way. */
-  company_proxy: string | null;
-  /** Name, connection, TLS, API. */
-  steps: Array<TestStep>;
 };
 
 /** What a session's mode covers. */

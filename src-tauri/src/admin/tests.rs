@@ -311,7 +311,7 @@ async fn a_body_is_read_to_its_limit_or_refused_with_the_reason() {
     let mut engine = Fixture::new();
     let with_body = CASES.iter().flat_map(|case| case.takes.iter().map(move |takes| (case.asked, takes)));
     let with_body: Vec<_> = with_body.filter(|(_, (_, body, _))| !body.is_empty()).collect();
-    assert_eq!(with_body.len(), 8);
+    assert_eq!(with_body.len(), 9);
     for (path, (method, good, status)) in with_body {
         let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
         assert_eq!(engine.ask(method, path, TOKEN, padded(MAX_BODY)).await.status.as_u16(), *status, "{path}");
