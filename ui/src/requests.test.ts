@@ -24,19 +24,22 @@ describe("merge", () => {
 });
 
 describe("sessions", () => {
-  const list = [request(4, { session: 7 }), request(3, { agent: "codex_exec", session: 2 }), request(2), request(1, { agent: null, session: 1 })];
-  it("are those of the requests and the open ones, newest first", () => {
-    expect(sessionsOf(list, [{ id: 9, agent: "gemini", pid: 90 }, { id: 7, agent: "claude", pid: 70 }, { agent: "kimi", pid: 60 }])).toEqual([
-      ["session:9", "Gemini CLI, session 9 (pid 90)"], ["session:7", "Claude Code, session 7 (pid 70)"], ["session:2", "Codex CLI, session 2 (ended)"],
-      ["session:1", "unknown, session 1 (ended)"],
+  const list = [
+    request(4, { session: "claude-70" }), request(3, { agent: "codex_exec", session: "codex-20" }), request(2), request(1, { agent: null, session: "kimi-10" }),
+  ];
+  it("are the open ones and those of the requests, newest first", () => {
+    const open = [{ id: "claude-70", agent: "claude", folder: "/home/ada/work" }, { id: "gemini-90", agent: "gemini", folder: "C:\\src\\site\\" }, { agent: "kimi" }];
+    expect(sessionsOf(list, open)).toEqual([
+      ["session:gemini-90", "Gemini CLI in site, gemini-90"], ["session:claude-70", "Claude Code in work, claude-70"],
+      ["session:codex-20", "Codex CLI, codex-20 (ended)"], ["session:kimi-10", "unknown, kimi-10 (ended)"],
     ]);
-    expect(sessionsOf([request(1)], [{ agent: "claude", pid: 1 }])).toEqual([]);
+    expect(sessionsOf([request(1)], [{ agent: "claude" }])).toEqual([]);
   });
   it("are told from products", () => {
-    expect([ofSession(7), sessionOf("session:7"), sessionOf("Claude Code"), sessionOf("session:x"), sessionOf("")]).toEqual(["session:7", 7, null, null, null]);
-    expect(ids(filter(list, "", "all", "session:7"))).toEqual([4]);
-    expect(ids(filter(list, "opus", "all", "session:1"))).toEqual([1]);
-    expect(ids(filter(list, "", "all", "session:3"))).toEqual([]);
+    expect([ofSession("claude-70"), sessionOf("session:claude-70"), sessionOf("Claude Code"), sessionOf("")]).toEqual(["session:claude-70", "claude-70", null, null]);
+    expect(ids(filter(list, "", "all", "session:claude-70"))).toEqual([4]);
+    expect(ids(filter(list, "opus", "all", "session:kimi-10"))).toEqual([1]);
+    expect(ids(filter(list, "", "all", "session:claude-3"))).toEqual([]);
   });
 });
 

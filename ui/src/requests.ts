@@ -43,41 +43,36 @@ export function failedAfter(request: Activity): number {
   return isBad(request) ? request.attempts.length : 0;
 }
 
-/** What stands before the number of a session where a product's name can stand. */
+/** What stands before the `id` of a session where a product's name can stand. */
 const SESSION = "session:";
 
 /** What `filter` takes for the requests of one session. */
-export function ofSession(number: number): string {
-  return `${SESSION}${number}`;
+export function ofSession(id: string): string {
+  return `${SESSION}${id}`;
 }
 
-/** The number in it; null where it is a product's name. */
-export function sessionOf(who: string): number | null {
-  const number = who.startsWith(SESSION) ? Number(who.slice(SESSION.length)) : Number.NaN;
-  return Number.isInteger(number) ? number : null;
+/** The `id` in it; null where it is a product's name. */
+export function sessionOf(who: string): string | null {
+  return who.startsWith(SESSION) ? who.slice(SESSION.length) : null;
 }
 
-/** An open session as the status lists it; older engines give it no number. */
+/** An open session as the status lists it; older engines give it no `id`. */
 interface Listed {
-  id?: number;
+  id?: string;
   agent: string;
-  pid: number;
+  folder?: string | null;
 }
 
-/** The sessions that requests in the list belong to, and those that are open, each with its words; the newest first. */
+/** The open sessions, and then those that requests in the list belonged to, each with its words; the newest first. */
 export function sessionsOf(list: Activity[], open: Listed[]): [string, string][] {
-  const known = new Map<number, string>();
+  const known = new Map<string, string>();
+  for (const { id, agent, folder } of [...open].reverse()) {
+    if (id) known.set(id, texts.activity.session(product(agent), id, true, folder?.split(/[\\/]/).filter(Boolean).at(-1)));
+  }
   for (const { session, agent } of list) {
-    if (session !== undefined && !known.get(session)) known.set(session, agent === null ? "" : product(agent));
+    if (session !== undefined && !known.has(session)) known.set(session, texts.activity.session(agent === null ? texts.activity.unknownAgent : product(agent), session, false));
   }
-  const pids = new Map<number, number>();
-  for (const { id, agent, pid } of open) {
-    if (id === undefined) continue;
-    known.set(id, product(agent));
-    pids.set(id, pid);
-  }
-  const words = (number: number, title: string): string => texts.activity.session(title || texts.activity.unknownAgent, number, pids.get(number));
-  return [...known].sort(([a], [b]) => b - a).map(([number, title]) => [ofSession(number), words(number, title)]);
+  return [...known].map(([id, words]) => [ofSession(id), words]);
 }
 
 /** `who` is a product's name or a session; empty for all of them. */

@@ -154,7 +154,7 @@ export const texts = {
     allAgents: "All agents",
     agents: "Agents",
     sessions: "Sessions",
-    session: (agent: string, number: number, pid?: number) => (pid === undefined ? `${agent}, session ${number} (ended)` : `${agent}, session ${number} (pid ${pid})`),
+    session: (agent: string, id: string, open: boolean, folder?: string) => `${agent}${folder ? ` in ${folder}` : ""}, ${id}${open ? "" : " (ended)"}`,
     filter: "Filter",
     filterHint: "Agent, model, path, cause …",
     show: "Show",

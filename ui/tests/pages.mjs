@@ -81,11 +81,11 @@ async function status(server, start) {
   await page.getByRole("link", { name: "Requests of Claude Code" }).click();
   const chosen = page.getByLabel("Agent", { exact: true }).and(page.locator("select"));
   await chosen.waitFor();
-  assert.equal(await chosen.locator("option:checked").textContent(), "Claude Code, session 3 (pid 51022)", "a session that has a number is meant alone");
+  assert.equal(await chosen.locator("option:checked").textContent(), "Claude Code, claude-51022", "a session that has an id is meant alone");
   const shown = async () => Number((await page.getByText(/^\d+ of 80 requests$/).textContent()).split(" ")[0]);
   const [all, one] = [server.state.requests.filter(({ session }) => session !== undefined).length, await shown()];
   assert.equal(one, server.state.requests.filter(({ session }) => session === 3).length);
-  await chosen.selectOption({ label: "Claude Code, session 1 (ended)" });
+  await chosen.selectOption({ label: "Claude Code, claude-50001 (ended)" });
   await eventually(async () => (await shown()) === all - one, "the other session's requests");
   await go(page, "status");
 

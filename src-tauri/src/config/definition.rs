@@ -32,8 +32,7 @@ section! {
         mode: Mode = "auto";
         /// Whether Claude Code asks for your claude.ai connectors when it starts.
         connectors: Connectors = "on";
-        /// Host names besides loopback that clients may use to reach Leeward (containers, WSL, a reverse proxy). One without a
-        /// port is allowed with any port.
+        /// Host names besides loopback by which clients reach Leeward (containers, WSL, a reverse proxy); without a port: any.
         allowed_hosts: Vec<String> = [];
         /// Web pages and IDE extensions that may send requests to upstreams, each by its exact origin
         /// (`http://localhost:3000`).
@@ -53,10 +52,9 @@ section! {
         response_timeout: Time = "600s", from "1ms" to "1d" ("by then every client has given up");
         /// How long running streams may finish after a restart.
         drain: Time = "10m", from "0s" to "7d";
-        /// Named upstreams, reached as `/@NAME/…`. Adds to the built-in ones and overrides them. Each is a URL, or a table with
-        /// `url`, `replay` and `websocket`. `replay`: paths that only ask a model, `*` for any characters (`["/v2/complete/*"]`);
-        /// they are repaired as the inference APIs that Leeward knows. `websocket`: `"carry"` or `"refuse"` (426) all WebSockets;
-        /// without it those are refused whose inference can stream over HTTP, where it is repaired.
+        /// Named upstreams, reached as `/@NAME/…`, beside the built-in ones or in their place: each a URL, or a table with `url`,
+        /// `replay` (paths that only ask a model, as `["/v2/complete/*"]`; they are repaired like the inference APIs that Leeward
+        /// knows) and `websocket` (`"carry"` or `"refuse"`; without it those get 426 whose inference can stream over HTTP).
         upstreams: BTreeMap<String, UpstreamEntry> = {};
     }
     sections {

@@ -3,6 +3,7 @@
 //! A post-quantum hello that broke is followed by a classical one to the same address, after the addresses that have not
 //! been tried (U2). What was learned on the way goes to `paths`.
 
+mod order;
 mod probe;
 
 pub(crate) use probe::{Probed, Prober, Unreached, Walk};
@@ -197,7 +198,7 @@ impl Dial<'_> {
                 self.hears(heard::is_no_such_name(&e));
                 return Err(failed(e.to_string(), dns_reason(&e)));
             }
-            Ok(Ok(addresses)) => alternate(addresses.collect()),
+            Ok(Ok(addresses)) => order::alternate(addresses.collect()),
         };
         if addresses.is_empty() { Err(failed("no address".into(), NO_SUCH_NAME)) } else { Ok(addresses) }
     }
@@ -392,20 +393,6 @@ fn is_refused(error: &std::io::Error) -> bool {
 
 /// A connection: its stream, the socket below it, and how requests are written where a proxy forwards them.
 type Reached = (Io, Socket, Option<Forwarded>);
-
-/// The families take turns, beginning with the one that the system put first (RFC 8305 section 4).
-fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (a, b): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|x| x.is_ipv6() == first_is_v6);
-    let mut out = Vec::with_capacity(a.len() + b.len());
-    let (mut a, mut b) = (a.into_iter(), b.into_iter());
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return out,
-            (x, y) => out.extend(x.into_iter().chain(y)),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

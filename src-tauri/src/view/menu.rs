@@ -1,8 +1,11 @@
 //! The tray as a value: which icon, which lines in its menu, and what each does. Who paints it compares two values and
 //! changes only what differs.
 
+mod titles;
+
 use super::{Level, headline};
 use crate::status::{Phase, Status};
+use titles::{TITLE, end_of, quit, short};
 
 /// What the icon shows. Each has a shape of its own, so that nobody needs to see colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,9 +139,6 @@ pub struct Tray {
     pub menu: Vec<Item>,
 }
 
-/// Desktops cut longer titles, each in its own way.
-const TITLE: usize = 40;
-
 /// What the tray knows besides the status.
 #[derive(Clone, Debug, Default)]
 pub struct Around {
@@ -226,34 +226,6 @@ fn menu(status: &Status, around: &Around, now_unix_ms: u64) -> Vec<Item> {
     items.extend(around.autostart.map(|on| Item::Switch { text: "Start at login".into(), action: Action::Autostart, on }));
     items.push(choice(&quit(status.sessions.len()), Action::Quit, true));
     items
-}
-
-/// What a menu shows of a text that may be longer: up to where a part of it ends.
-fn short(text: &str) -> String {
-    let Some((most, _)) = text.char_indices().nth(TITLE) else { return text.to_owned() };
-    let head = text.get(..most).unwrap_or(text);
-    let part = ["; ", ", ", ": ", " ("].iter().filter_map(|end| head.rfind(end)).max();
-    let at = part.or_else(|| head.rfind(' ')).unwrap_or(most);
-    // The mark takes the place of a letter.
-    head.chars().take(head.get(..at).unwrap_or(head).chars().count().min(TITLE - 1)).chain(['…']).collect()
-}
-
-/// The end of a path, which says more than its beginning.
-fn end_of(path: &str, most: usize) -> String {
-    let count = path.chars().count();
-    if count <= most {
-        return path.to_owned();
-    }
-    std::iter::once('…').chain(path.chars().skip(count - most + 1)).collect()
-}
-
-/// Agents that `wrap` has started hold the port, and start a Leeward in the background where the one that serves is gone.
-fn quit(agents: usize) -> String {
-    match agents {
-        0 => "Quit".into(),
-        1 => "Quit; 1 agent keeps Leeward running".into(),
-        many => format!("Quit; {many} agents keep Leeward running"),
-    }
 }
 
 #[cfg(test)]

@@ -130,6 +130,5 @@ pub(crate) async fn doctor_save(app: AppHandle, client: State<'_, Client>) -> Re
 /// Where a browser would put it; the home folder where there is no such place.
 fn folder(app: &AppHandle) -> Option<PathBuf> {
     let of = app.path();
-    let found = [of.download_dir(), of.home_dir()].into_iter().flatten().find(|folder| folder.is_dir());
-    found
+    [of.download_dir(), of.home_dir()].into_iter().flatten().find(|folder| folder.is_dir())
 }

@@ -1,6 +1,6 @@
 //! One dial against scripted listeners: which hello goes where, what is remembered, and what another network forgets.
 
-use super::*;
+use super::{order::alternate, *};
 use crate::network::Network;
 use std::sync::Mutex;
 use tokio::{
