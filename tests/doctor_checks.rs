@@ -1,13 +1,18 @@
 //! Checks of agents' surroundings over the program itself: connectors, IDEs, proxy scripts, intercept mode's authority. And what a
 //! bundle holds where every file of theirs has a secret.
 
+use crate::{doctor::Examined, home::Home};
+#[cfg(target_os = "linux")]
 use crate::{
-    doctor::{Examined, command, home},
-    home::{Home, Ran},
+    doctor::{command, home},
+    home::Ran,
 };
 use leeward::authority::Authority;
+#[cfg(target_os = "linux")]
 use scripted::{Plan, Upstream};
+#[cfg(target_os = "linux")]
 use serde_json::json;
+#[cfg(target_os = "linux")]
 use std::{io::Read, net::TcpListener};
 
 /// Writes a file below the home folder.

@@ -234,7 +234,7 @@ fn without_endpoints(agent: &str, path: &Path, text: &str, context: &AgentContex
 }
 
 /// What is wanted for an agent, for the tables of the tests.
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(super) fn tests_wanted(
     agent: &str,
     replace: bool,
