@@ -84,7 +84,7 @@ async function status(server, start) {
   assert.equal(await chosen.locator("option:checked").textContent(), "Claude Code, claude-51022", "a session that has an id is meant alone");
   const shown = async () => Number((await page.getByText(/^\d+ of 80 requests$/).textContent()).split(" ")[0]);
   const [all, one] = [server.state.requests.filter(({ session }) => session !== undefined).length, await shown()];
-  assert.equal(one, server.state.requests.filter(({ session }) => session === 3).length);
+  assert.equal(one, server.state.requests.filter(({ session }) => session === "claude-51022").length);
   await chosen.selectOption({ label: "Claude Code, claude-50001 (ended)" });
   await eventually(async () => (await shown()) === all - one, "the other session's requests");
   await go(page, "status");
@@ -224,7 +224,7 @@ async function settings(server, start) {
   await page.getByText("Set by LEEWARD_LOG in the environment").waitFor();
   await page.locator("#key-listen").fill("127.0.0.1:9000");
   await save.click();
-  await page.getByText("takes effect at the next start").last().waitFor();
+  await page.getByText("Saved and in force.").waitFor();
   await page.locator("#key-pool-idle").fill("90s");
   await page.getByRole("button", { name: "Discard" }).click();
   assert.equal(await page.locator("#key-pool-idle").inputValue(), "60s");
