@@ -202,9 +202,7 @@ async fn asked(requests: u64, replays: u32, failing: fn(u64) -> bool, sign: &'st
             client().post(format!("http://{}/v1/messages", stage.address())).json(&message(false)).send().await.unwrap();
         // Who leaves before the body's end is a client that left, not an answered one.
         let (failed, body) = (!response.status().is_success(), response.text().await.unwrap());
-        if failed {
-            agent = Some(error_in(&body));
-        }
+        agent = failed.then(|| error_in(&body)).or(agent);
     }
     Some(stage.told(sign, agent).await)
 }

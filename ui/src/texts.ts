@@ -1,6 +1,6 @@
 // Every word the panel says, in English. Plain sentences, present tense. A translation is another file of this shape.
-
-const many = (count: number, one: string, more = `${one}s`): string => `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
+import { doctor } from "./texts.doctor";
+import { many } from "./texts.many";
 
 export const texts = {
   name: "Leeward",
@@ -330,45 +330,7 @@ export const texts = {
     next: (what: string) => `${what}.`,
     result: (well: boolean) => (well ? "The connection works." : "The connection does not work as it should; the list says where."),
   },
-  doctor: {
-    title: "Is it me, the network, or the API?",
-    intro: "Leeward looks at this machine, its config and agents, and the way to each API. Nothing is changed, and no credential is sent.",
-    run: "Examine this machine",
-    again: "Examine again",
-    runLong: "Run the long checks, too",
-    longHint: "They watch connections for a minute each.",
-    stop: "Stop",
-    stopped: "The examination was stopped",
-    running: "Examining this machine …",
-    progress: (done: number, all: number) => (all === 0 ? "Looking who serves here …" : `${done} of ${many(all, "check")} done`),
-    took: (count: number, time: string) => `${many(count, "check")} in ${time}.`,
-    checkTook: (id: string, time: string) => `Check ${id}, took ${time}.`,
-    summary: { ok: "Nothing wrong was measured", warning: "It works, and something may go wrong at times", broken: "Something is broken" },
-    verdicts: { ok: "ok", warning: "warning", broken: "broken", "not-run": "not run", "not-known": "not known" },
-    runs: "runs …",
-    unasked: "not run",
-    problems: "What is wrong, or could not be found out",
-    checks: "All checks",
-    long: "Checks that take a minute",
-    toDo: "To do:",
-    details: "Why, and the facts",
-    copy: "Copy as Markdown",
-    hypotheses: "What may be suspected, and what this machine says to it",
-    results: { cause: "cause", suspect: "suspect", "ruled-out": "ruled out", "not-known": "not known" },
-    tested: (how: string) => `Tested by: ${how}.`,
-    bundle: {
-      title: "For a bug report",
-      hint: "A zip of these results, the config and the last lines of the log, with secrets taken out. You see all of it before it is written, and nothing is sent.",
-      list: "Show what it would hold",
-      listing: "Looking …",
-      leftOut: "Left out",
-      download: "Download",
-      save: "Save to Downloads",
-      saving: "Writing …",
-      savedAs: (path: string) => `Written to ${path}. Look into it before you share it.`,
-      downloaded: (name: string) => `Your browser has ${name}. Look into it before you share it.`,
-    },
-  },
+  doctor,
   start: {
     title: "Welcome to Leeward",
     lead: "Three steps, and your coding agents run through Leeward.",

@@ -43,7 +43,7 @@ const SHOTS = [
   }],
   ["logs", "logs", "good"], ["start", "start", "good", true, test], ["start-offline", "start", "offline", true, test], ["start-browser", "start", "good"], ["shortcuts", "status", "good", false, (page) => page.keyboard.press("?")], ["token", "status", "none"], ["gone", "status", "gone"],
 ];
-const CHOSEN = ["status", "status-empty", "status-broken", "status-offline", "status-config", "status-taken", "activity", "request", "history", "launch", "settings", "logs", "start", "start-offline"];
+const CHOSEN = ["status", "status-empty", "status-broken", "status-offline", "status-config", "status-taken", "activity", "request", "history", "launch", "settings", "logs", "start", "start-offline", "agents", "doctor-result"];
 
 const SIZES = docs ? [["light", 1000, 640], ["dark", 1000, 640]] : [["light", 1160, 760], ["dark", 1160, 760], ["light", 380, 780], ["dark", 380, 780]];
 for (const [theme, width, height] of SIZES) {
