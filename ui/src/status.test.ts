@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { restartHelps, summarize, type Condition, type Status } from "./status";
+import { others, restartHelps, summarize, type Condition, type Status } from "./status";
 import sample from "./status.sample.json";
 
 const serving = sample as Status;
@@ -12,6 +12,18 @@ it("offers a restart for what a new engine mends", () => {
     restartHelps(conditions()), restartHelps(conditions(condition("upstream-unreachable", "degraded"))), restartHelps(conditions(condition("probe-failing", "broken"))),
     restartHelps({ ...conditions(), listener: { ...serving.listener, accepting: false } }),
   ]).toEqual([false, false, true, true]);
+});
+
+it("says no fact twice, and keeps what offers something to do", () => {
+  const condition = (code: Condition["code"], sentence: string): Condition => ({ code, severity: "degraded", since_unix_ms: 1, sentence });
+  const shown = (headline: string, ...list: Condition[]): string[] =>
+    others({ ...serving, headline: { level: "broken", sentence: headline, next: "" }, conditions: list }).map(({ code }) => code);
+  const unreachable = condition("upstream-unreachable", "Can't reach api.anthropic.com (no network). Check network or VPN.");
+  const full = condition("state-unwritable", "The disk is full. Free space.");
+  const taken = condition("port-taken", "127.0.0.1:8787 is taken by nginx. Stop it.");
+  expect(shown("Can't reach api.anthropic.com (no network), 3 requests waiting, for 41 s", unreachable, full)).toEqual(["state-unwritable"]);
+  expect(shown("Can't reach api.openai.com (no network)", unreachable)).toEqual(["upstream-unreachable"]);
+  expect(shown("127.0.0.1:8787 is taken by nginx", taken)).toEqual(["port-taken"]);
 });
 
 describe("summarize", () => {

@@ -1,7 +1,7 @@
 // The engine's status as the panel reads it, and what it says about it. Pure; reaches for nothing.
 
 import { duration } from "./format";
-import type { Status } from "./generated";
+import type { Condition, Status } from "./generated";
 import { texts } from "./texts";
 
 export type { Condition, Status } from "./generated";
@@ -25,6 +25,15 @@ export function summarize(status: Status, now: number): Summary {
 /** Whether a new engine is the cure: its own conditions are the broken ones, and no engine mends a network. */
 export function restartHelps({ listener, conditions }: Status): boolean {
   return !listener.accepting || conditions.some(({ severity }) => severity === "broken");
+}
+
+/**
+ * The conditions that the headline does not say already: what it repeats would stand there twice, once with a severity of its own.
+ * One that offers something to do (`port-taken`) always stands.
+ */
+export function others({ headline, conditions }: Status): Condition[] {
+  const first = (sentence: string): string => sentence.split(". ")[0]!.replace(/\.$/, "");
+  return conditions.filter(({ code, sentence }) => code === "port-taken" || !headline.sentence.startsWith(first(sentence)));
 }
 
 function checked({ probe }: Status, now: number): string {
