@@ -289,6 +289,7 @@ async fn the_menu_is_read_and_clicked_over_the_bus() {
     // A page that is loaded takes some 200 MiB.
     let loaded = |all: &[(String, u64)]| all.iter().any(|(name, kib)| name.starts_with("WebKitWebProc") && *kib > 120_000);
     let with_window = eventually_some("the window is there", || Some(memory(pid)).filter(|all| loaded(all))).await;
+    eventually("the window is shown", async || window::size(pid).is_some()).await;
     assert!(window::close(pid), "the tray has a window to close");
     let without = eventually_some("the page's process is gone", || Some(memory(pid)).filter(|all| !page(all))).await;
     let sum = |all: &[(String, u64)]| all.iter().map(|(_, kib)| kib).sum::<u64>();
@@ -358,6 +359,13 @@ async fn the_window_shows_the_engine() {
     shows("start", "not tested yet").await;
     window.run("[...document.querySelectorAll('button')].find((one) => one.textContent.trim() === 'Test').click()").await;
     eventually("the test says where the way ends", async || window.text().await.contains("Nothing listens on 127.0.0.1:9")).await;
+    shows("agents", "Nothing is changed, and no key is kept").await;
+    eventually("it says when it looked", async || window.text().await.contains("looked ")).await;
+    shows("doctor", "Examine this machine").await;
+    window
+        .run("[...document.querySelectorAll('button')].find((one) => one.textContent.trim() === 'Examine this machine').click()")
+        .await;
+    eventually("the examination ends", async || window.text().await.contains("Examine again")).await;
     shows("settings", "config.toml").await;
     shows("logs", "the tray is shown").await;
     shows("status", "Restart").await;

@@ -93,7 +93,8 @@ pub(crate) async fn activity(here: State<'_, Arc<Here>>) -> Result<Value, Refusa
 
 /// Which agents there are, and which come through Leeward.
 #[tauri::command]
-pub(crate) async fn coverage(client: State<'_, Client>) -> Result<Value, Refusal> {
+pub(crate) async fn coverage(here: State<'_, Arc<Here>>) -> Result<Value, Refusal> {
+    let client = here.client();
     get(&client, "agents").await
 }
 
@@ -130,8 +131,8 @@ pub(crate) async fn config_set(here: State<'_, Arc<Here>>, set: Map<String, Valu
 
 /// The way to an upstream, step by step.
 #[tauri::command]
-pub(crate) async fn test_connection(client: State<'_, Client>, upstream: Option<String>) -> Result<Value, Refusal> {
-    Ok(client.post("/_leeward/v1/test", &json!({ "upstream": upstream }), TEST_LIMIT).await?)
+pub(crate) async fn test_connection(here: State<'_, Arc<Here>>, upstream: Option<String>) -> Result<Value, Refusal> {
+    Ok(here.client().post("/_leeward/v1/test", &json!({ "upstream": upstream }), TEST_LIMIT).await?)
 }
 
 /// The end of the log.

@@ -1,10 +1,7 @@
 //! An examination for the panel's window: its steps, asked for one by one, and its bundle as a file. Examines nothing itself.
 
-use crate::commands::Refusal;
-use leeward::{
-    health::unix_ms,
-    instance::{Client, write_atomically},
-};
+use crate::{commands::Refusal, here::Here};
+use leeward::{health::unix_ms, instance::write_atomically};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -74,9 +71,9 @@ impl Lines {
 
 /// Begins an examination; one that this window began before ends.
 #[tauri::command]
-pub(crate) async fn doctor_begin(client: State<'_, Client>, examining: State<'_, Examining>, long: bool) -> Result<(), Refusal> {
+pub(crate) async fn doctor_begin(here: State<'_, Arc<Here>>, examining: State<'_, Examining>, long: bool) -> Result<(), Refusal> {
     examining.put(None);
-    let response = client.open(PATH, &json!({ "long": long })).await?;
+    let response = here.client().open(PATH, &json!({ "long": long })).await?;
     let lines = Mutex::new(Lines { response, rest: Vec::new() });
     examining.put(Some(Arc::new(Run { lines, stopped: CancellationToken::new() })));
     Ok(())
@@ -102,8 +99,8 @@ pub(crate) fn doctor_stop(examining: State<'_, Examining>) {
 
 /// What the bundle of the last one will hold.
 #[tauri::command]
-pub(crate) async fn doctor_bundle(client: State<'_, Client>) -> Result<Value, Refusal> {
-    Ok(client.get(&format!("{PATH}/bundle"), LIMIT).await?)
+pub(crate) async fn doctor_bundle(here: State<'_, Arc<Here>>) -> Result<Value, Refusal> {
+    Ok(here.client().get(&format!("{PATH}/bundle"), LIMIT).await?)
 }
 
 /// Where a bundle was written.
@@ -116,8 +113,8 @@ pub(crate) struct SavedBundle {
 
 /// Writes the bundle that was listed among the user's downloads, for the user alone.
 #[tauri::command]
-pub(crate) async fn doctor_save(app: AppHandle, client: State<'_, Client>) -> Result<SavedBundle, Refusal> {
-    let bytes = client.bytes(&format!("{PATH}/bundle.zip"), LIMIT).await?;
+pub(crate) async fn doctor_save(app: AppHandle, here: State<'_, Arc<Here>>) -> Result<SavedBundle, Refusal> {
+    let bytes = here.client().bytes(&format!("{PATH}/bundle.zip"), LIMIT).await?;
     let folder = folder(&app).ok_or_else(|| Refusal::new("no-folder", "This user has no folder for downloads."))?;
     let file = folder.join(format!("leeward-doctor-{}.zip", unix_ms()));
     let path = file.display().to_string();
