@@ -34,8 +34,8 @@ export interface Desktop {
   /** `tray_icon` is false where the desktop shows none, so that the panel is all there is. */
   surroundings(): Promise<Surroundings>;
   quit(): Promise<void>;
-  /** The page has drawn itself, for the first time or in other colours; the window is shown then. */
-  drawn(dark: boolean, first: boolean): Promise<void>;
+  /** The page has drawn itself, for the first time or in other colours; the window takes them. */
+  drawn(dark: boolean): Promise<void>;
 }
 
 /** Everything rejects with a `Trouble`. */
@@ -90,7 +90,7 @@ async function tray(): Promise<Transport> {
       setAutostart: (on) => told(invoke<Autostart>("autostart_set", { on })),
       surroundings: () => told(invoke<Surroundings>("surroundings")),
       quit: () => told(invoke<void>("quit_leeward")),
-      drawn: (dark, first) => told(invoke<void>("panel_drawn", { dark, first })),
+      drawn: (dark) => told(invoke<void>("panel_drawn", { dark })),
       pickFolder: (from) => told(invoke<string | null>("pick_folder", { from })),
       environment: (shell) => told(invoke<string>("copy_environment", { shell })),
     },

@@ -451,7 +451,7 @@ async function firstStart(server, start) {
   await eventually(() => server.state.drawn.length > 0, "the page says that it has drawn itself");
   await page.emulateMedia({ colorScheme: "light" });
   await eventually(() => server.state.drawn.length > 1, "and that its colours are others");
-  assert.deepEqual(server.state.drawn, [{ dark: true, first: true }, { dark: false, first: false }]);
+  assert.deepEqual(server.state.drawn, [{ dark: true }, { dark: false }]);
   await page.getByRole("link", { name: "Get started" }).click();
   await page.getByRole("heading", { name: "Welcome to Leeward", level: 1 }).waitFor();
   const agents = page.getByTestId("agents").getByRole("listitem");
