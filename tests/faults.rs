@@ -384,7 +384,11 @@ async fn ask_once(engine: &TestEngine, text: &str) -> u16 {
     let mut body = message(true);
     body["messages"][0]["content"] = text.into();
     let request = client().post(engine.url("/v1/messages")).header("x-claude-code-session-id", "one");
-    request.json(&body).send().await.unwrap().status().as_u16()
+    let response = request.json(&body).send().await.unwrap();
+    let status = response.status().as_u16();
+    // A connection is kept for the next request once the response was read.
+    response.bytes().await.unwrap();
+    status
 }
 
 /// U7: the API has worked on it for longer than a closed connection goes unnoticed, so it may have run.

@@ -136,7 +136,30 @@ impl Drop for Home {
         {
             kill(record.pid, "KILL");
         }
+        // Those that have no record, or a network of their own.
+        for pid in programs_of(&self.path("leeward")) {
+            kill(pid, "KILL");
+        }
     }
+}
+
+/// The Leewards whose home this folder is.
+#[cfg(target_os = "linux")]
+fn programs_of(home: &std::path::Path) -> Vec<u32> {
+    let variable = format!("LEEWARD_HOME={}", home.display());
+    let is_its = |pid: &u32| {
+        let is_leeward = std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == std::path::Path::new(LEEWARD));
+        let variables = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        is_leeward && variables.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
+    };
+    let all = std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.filter(is_its).collect()
+}
+
+/// Elsewhere only the recorded one is known.
+#[cfg(not(target_os = "linux"))]
+fn programs_of(_home: &std::path::Path) -> Vec<u32> {
+    Vec::new()
 }
 
 /// A port that was free a moment ago; whoever takes it meanwhile makes Leeward use another one, which tests follow.

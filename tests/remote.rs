@@ -64,10 +64,12 @@ fn a_container_reaches_the_hosts_leeward_by_an_allowed_name_and_the_token() {
     config(&format!("client_token = \"{TOKEN}\"\nallowed_hosts = [\"host.docker.internal\"]\n"));
     // The host's side keeps its namespace alive; the container's is told apart by the file of its process.
     let script = r#"ip link set lo up && ip link add far0 type veth peer name near0 && ip addr add 10.88.0.1/24 dev near0 && ip link set near0 up
-        unshare -n sh -c 'echo $$ > "$OUT/container"; exec sleep 600' & trap "kill $!" EXIT
+        unshare -n sh -c 'echo $$ > "$OUT/container"; exec sleep 600' & far=$!
+        trap 'kill $far $serves; exit' TERM
         while [ ! -s "$OUT/container" ]; do sleep 0.01; done
-        ip link set far0 netns "$(cat "$OUT/container")" || exit 9
-        : > "$OUT/joined"; "$LEEWARD" serve > "$OUT/said" 2>&1"#;
+        ip link set far0 netns "$(cat "$OUT/container")" || { kill $far; exit 9; }
+        : > "$OUT/joined"; "$LEEWARD" serve > "$OUT/said" 2>&1 & serves=$!
+        wait $serves; kill $far"#;
     let mut command = home.command_of("unshare".as_ref(), &["-r", "-n", "sh", "-c", script]);
     command.env("LEEWARD", LEEWARD).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut host = match command.spawn() {
