@@ -17,11 +17,12 @@ use tokio::time::sleep;
 /// The lock, once the other one has ended; `None` when this one is asked to end first.
 pub(super) fn wait(config: &Config, other: Option<Record>, notifier: &Notifier) -> Outcome<Option<Lock>> {
     let at = other.map_or_else(String::new, |other| format!(" on {} (pid {})", other.address, other.pid));
-    say(format!("another Leeward serves{at}; this one stands by and serves when it ends"));
-    notifier.ready(&format!("standing by: another Leeward serves{at}"));
     block_on(async {
         let registered = Requests::register();
         let mut requests = registered.map_err(|e| Failure::new(Exit::Unavailable, format!("cannot receive signals: {e}")))?;
+        // Whoever reads this may ask it to end at once.
+        say(format!("another Leeward serves{at}; this one stands by and serves when it ends"));
+        notifier.ready(&format!("standing by: another Leeward serves{at}"));
         let ended = tokio::select! {
             lock = instance::stand_by(&config.paths) => Ok(Some(lock?)),
             () = end(&mut requests) => Ok(None),
