@@ -24,6 +24,8 @@ it("says no fact twice, and keeps what offers something to do", () => {
   expect(shown("Can't reach api.anthropic.com (no network), 3 requests waiting, for 41 s", unreachable, full)).toEqual(["state-unwritable"]);
   expect(shown("Can't reach api.openai.com (no network)", unreachable)).toEqual(["upstream-unreachable"]);
   expect(shown("127.0.0.1:8787 is taken by nginx", taken)).toEqual(["port-taken"]);
+  const invalid = condition("config-invalid", "line 3: unknown key `lisen`; did you mean `listen`? The previous config stays in force.");
+  expect(shown("line 3: unknown key `lisen`; did you mean `listen`?", invalid)).toEqual([]);
 });
 
 describe("summarize", () => {

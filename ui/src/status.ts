@@ -32,7 +32,7 @@ export function restartHelps({ listener, conditions }: Status): boolean {
  * One that offers something to do (`port-taken`) always stands.
  */
 export function others({ headline, conditions }: Status): Condition[] {
-  const first = (sentence: string): string => sentence.split(". ")[0]!.replace(/\.$/, "");
+  const first = (sentence: string): string => sentence.split(/(?<=[.?!]) /)[0]!.replace(/\.$/, "");
   return conditions.filter(({ code, sentence }) => code === "port-taken" || !headline.sentence.startsWith(first(sentence)));
 }
 
