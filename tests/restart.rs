@@ -18,12 +18,6 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-async fn restart(engine: &TestEngine) -> serde_json::Value {
-    let answer = client().post(engine.url("/_leeward/v1/restart")).bearer_auth(engine.token()).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    answer.json().await.unwrap()
-}
-
 /// Sends requests at a steady rate until told to stop, on one connection for as long as the answers allow.
 pub async fn ask_steadily(address: SocketAddr, keep_alive: bool, stop: Arc<AtomicBool>, served: Arc<AtomicU64>) {
     let body = message(false).to_string();
@@ -66,7 +60,7 @@ async fn l5_twenty_restarts_under_load_fail_no_request() {
     let began = Instant::now();
     for round in 1..=20u64 {
         let seen = served.load(Relaxed);
-        assert_eq!(restart(&engine).await["generation"], round + 1);
+        assert_eq!(engine.restart().await["generation"], round + 1);
         eventually("requests go on", async || served.load(Relaxed) > seen + 50).await;
     }
     let took = began.elapsed();
@@ -88,7 +82,7 @@ async fn l5_an_idle_connection_is_not_closed_under_its_client() {
     let mut idle = TcpStream::connect(engine.address).await.unwrap();
     idle.write_all(request.as_bytes()).await.unwrap();
     assert!(!raw::read_response(&mut idle).await.contains("connection: close"));
-    restart(&engine).await;
+    engine.restart().await;
     idle.write_all(request.as_bytes()).await.unwrap();
     let answer = raw::read_response(&mut idle).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
@@ -195,7 +189,7 @@ async fn a_restart_leaves_no_condition_of_an_upstream_behind() {
     let asked = client().post(engine.url("/v1/messages")).json(&message(false)).send().await.unwrap();
     assert_eq!(asked.status(), 502);
     assert_eq!(engine.health().await["conditions"][0]["code"], "certificate-untrusted");
-    restart(&engine).await;
+    engine.restart().await;
     assert_eq!(engine.health().await["conditions"], serde_json::json!([]));
 }
 

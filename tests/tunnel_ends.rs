@@ -14,11 +14,6 @@ use tokio::{
     time::timeout,
 };
 
-async fn restart(engine: &TestEngine) {
-    let answer = client().post(engine.url("/_leeward/v1/restart")).bearer_auth(engine.token()).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-}
-
 async fn activity(engine: &TestEngine) -> Vec<Value> {
     let url = engine.url("/_leeward/v1/activity");
     let answer: Value = client().get(url).bearer_auth(engine.token()).send().await.unwrap().json().await.unwrap();
@@ -134,14 +129,14 @@ async fn tunnels_drain_like_streams() {
     let (mut near, mut far) = pair(&engine, &server).await;
     far.write_all(b"1").await.unwrap();
     assert_eq!(near.read_u8().await.unwrap(), b'1');
-    restart(&engine).await;
-    restart(&engine).await;
+    engine.restart().await;
+    engine.restart().await;
     far.write_all(b"2").await.unwrap();
     assert_eq!(near.read_u8().await.unwrap(), b'2');
     assert_eq!(counts(&engine).await["open"], 1);
     // In the handshake, too: the hello is sent again by an engine that drains.
     let (mut early, broken) = pair(&engine, &server).await;
-    restart(&engine).await;
+    engine.restart().await;
     early.write_all(&hello(517)).await.unwrap();
     reset(broken);
     let mut second = timeout(LIMIT, server.accept()).await.unwrap().unwrap().0;

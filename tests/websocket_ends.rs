@@ -24,11 +24,6 @@ use tokio::{
     time::timeout,
 };
 
-async fn restart(engine: &TestEngine) {
-    let answer = client().post(engine.url("/_leeward/v1/restart")).bearer_auth(engine.token()).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-}
-
 async fn rows(engine: &TestEngine) -> Vec<Value> {
     let url = engine.url("/_leeward/v1/activity");
     let answer: Value = client().get(url).bearer_auth(engine.token()).send().await.unwrap().json().await.unwrap();
@@ -100,7 +95,7 @@ async fn websockets_drain_like_streams() {
         let mut world = World::new(door).await;
         let (mut near, mut far) = world.open().await;
         for round in 0..20 {
-            restart(&world.engine).await;
+            world.engine.restart().await;
             echoes(&mut near, &mut far, format!("round {round}").as_bytes()).await;
         }
         let counts = world.counts().await;
@@ -109,7 +104,7 @@ async fn websockets_drain_like_streams() {
         let mut late = world.near().await;
         late.send(world.handshake(REALTIME, "")).await;
         let asked = world.server.asked().await;
-        restart(&world.engine).await;
+        world.engine.restart().await;
         let mut late_far = asked.accept(b"").await;
         let head = late.head().await;
         assert!(head.starts_with("HTTP/1.1 101 ") && field(&head, "sec-websocket-accept") == Some(ACCEPT), "{door:?}: {head}");
@@ -155,7 +150,7 @@ async fn a_drain_that_is_over_ends_the_websockets_of_the_old_engine() {
         }
         echoes(&mut near, &mut far, b"x").await;
         let began = Instant::now();
-        restart(&world.engine).await;
+        world.engine.restart().await;
         assert_eq!(near.rest().await, b"", "{door:?}");
         eventually("both are cut", async || world.counts().await["ended"]["cut"] == 2).await;
         assert!(began.elapsed() < Duration::from_secs(5), "{door:?}: {:?}", began.elapsed());

@@ -160,9 +160,11 @@ impl Sessions {
 
     /// The session whose agent calls itself so in a request that shows no token: the only one of that agent.
     pub fn only_of(&self, program: &str) -> Option<(u64, String)> {
-        let program = program.to_ascii_lowercase();
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_its = |session: &Session| !session.agent.is_empty() && program.starts_with(&session.agent);
+        let is_its = |session: &Session| {
+            let begins = |agent: &str| program.get(..agent.len()).is_some_and(|name| name.eq_ignore_ascii_case(agent));
+            !session.agent.is_empty() && begins(&session.agent)
+        };
         let mut all = open.sessions.iter().filter(|(_, session)| is_its(session));
         let (number, first) = all.next()?;
         all.all(|(_, other)| other.id == first.id).then(|| (*number, first.id.clone()))

@@ -16,4 +16,4 @@ mod table;
 mod versions;
 
 pub use scan::{Look, look, of_engine};
-pub use versions::ask_versions;
+pub use versions::{ask_versions, read_version};

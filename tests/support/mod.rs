@@ -89,6 +89,13 @@ impl TestEngine {
         client().get(self.url("/health")).send().await.unwrap().json().await.unwrap()
     }
 
+    /// A new generation takes over; what is said of it.
+    pub async fn restart(&self) -> serde_json::Value {
+        let answer = client().post(self.url("/_leeward/v1/restart")).bearer_auth(self.token()).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    }
+
     pub async fn stats(&self) -> serde_json::Value {
         client().get(self.url("/stats")).send().await.unwrap().json().await.unwrap()
     }

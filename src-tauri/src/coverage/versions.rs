@@ -59,8 +59,8 @@ fn ends(child: &mut Child) -> bool {
     }
 }
 
-/// The first word that looks like a version.
-fn read_version(said: &str) -> Option<String> {
+/// The version in what a program says of itself: the first word that looks like one, `2.1.329` of `2.1.329 (Claude Code)`.
+pub fn read_version(said: &str) -> Option<String> {
     let plain = |word: &str| word.trim_start_matches('v').trim_end_matches([',', ')']).to_owned();
     said.split_whitespace().map(plain).find(|word| word.contains('.') && is_version(word))
 }

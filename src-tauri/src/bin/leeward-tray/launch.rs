@@ -4,7 +4,7 @@
 use crate::{commands::Refusal, state::PANEL};
 use leeward::{
     config::{Mode, Paths, environment},
-    files,
+    coverage, files,
     instance::{CoreLimit, write_atomically},
     tasks::Tasks,
     wrap::{self, Profile, Shell},
@@ -282,14 +282,7 @@ async fn version(program: &Path) -> Option<String> {
     #[cfg(windows)]
     command.creation_flags(0x0800_0000); // CREATE_NO_WINDOW: no console flashes up
     let output = timeout(VERSION_WITHIN, command.output()).await.ok()?.ok()?;
-    read_version(&String::from_utf8_lossy(&output.stdout))
-}
-
-/// The first word that looks like a version.
-fn read_version(said: &str) -> Option<String> {
-    let plain = |word: &str| word.trim_start_matches('v').trim_end_matches([',', ')']).to_owned();
-    let is_version = |word: &String| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.') && word.len() < 40;
-    said.split_whitespace().map(plain).find(is_version)
+    coverage::read_version(&String::from_utf8_lossy(&output.stdout))
 }
 
 fn file(paths: &Paths) -> PathBuf {
@@ -324,19 +317,6 @@ fn sentence(why: &dyn std::fmt::Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_found_in_what_agents_say() {
-        for (said, version) in [
-            ("2.1.329 (Claude Code)\n", Some("2.1.329")),
-            ("codex-cli 0.80.0\n", Some("0.80.0")),
-            ("aider v0.86.1", Some("0.86.1")),
-            ("Usage: x [OPTIONS]", None),
-            ("", None),
-        ] {
-            assert_eq!(read_version(said).as_deref(), version, "{said}");
-        }
-    }
 
     #[test]
     fn what_is_not_good_is_refused_before_anything_starts() {
